@@ -1,0 +1,1 @@
+"""HTTP service: the Label Studio machine-learning backend."""

@@ -1,0 +1,1 @@
+"""Click-based interactive segmentation after "Reviving Iterative Training with Mask Guidance"."""

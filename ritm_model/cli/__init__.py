@@ -1,0 +1,1 @@
+"""The command line. Modules here import only click at the top: `ritm --help` must not load torch."""
