@@ -1,0 +1,66 @@
+# Two commands do everything from a fresh clone:   make serve   and   make test
+# `make check` holds style, types and import rules. Each installs what it needs, once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+LABEL_STUDIO := .venvs/label-studio
+LABEL_STUDIO_ML := .venvs/label-studio-ml
+
+# Busy-waiting OpenMP threads make two processes on the same cores many times slower.
+export OMP_WAIT_POLICY := passive
+export GOMP_SPINCOUNT := 0
+
+.PHONY: help serve test check format clean
+.DEFAULT_GOAL := help
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+
+serve: $(VENV)/.serve ## install and serve the Label Studio backend on port 9090
+	$(BIN)/ritm serve
+
+test: $(VENV)/.develop $(LABEL_STUDIO)/.installed $(LABEL_STUDIO_ML)/.installed ## install all that tests need and run them
+	./scripts/system-packages chromium redis-server
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.develop ## ruff, mypy --strict, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.develop ## put the code into the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove all that the other commands installed
+	rm -rf $(VENV) .venvs
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV) (once; PyTorch is large) ..."
+	$(PIP) --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.develop: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV) (once; PyTorch is large) ..."
+	$(PIP) --constraint constraints.txt --editable '.[test,check,cvat-agent]'
+	@touch $@ $(VENV)/.serve
+
+# Label Studio and its SDK have dependencies of their own that clash with ours: they get their own environments.
+$(LABEL_STUDIO)/.installed: tests/requirements/label-studio.txt
+	@echo "Installing Label Studio into $(LABEL_STUDIO) (once) ..."
+	$(PYTHON) -m venv --clear $(LABEL_STUDIO)
+	$(LABEL_STUDIO)/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
+	@touch $@
+
+$(LABEL_STUDIO_ML)/.installed: tests/requirements/label-studio-ml.txt $(VENV)/.develop
+	@echo "Installing label-studio-ml into $(LABEL_STUDIO_ML) (once) ..."
+	$(PYTHON) -m venv --clear $(LABEL_STUDIO_ML)
+	$(LABEL_STUDIO_ML)/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
+	@touch $@

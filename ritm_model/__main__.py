@@ -1,0 +1,3 @@
+from ritm_model.cli.main import main
+
+main()
