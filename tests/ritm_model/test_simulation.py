@@ -1,0 +1,71 @@
+"""The simulated annotator clicks where the paper's does, pixel for pixel."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from ritm_model.clicks import Click
+from ritm_model.simulation import next_click
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+GOLDEN_CLICKS: list[list[list[float]]] = json.loads((GOLDEN / "unit.json").read_text())["clicker"]
+
+
+@pytest.mark.parametrize("case", range(len(GOLDEN_CLICKS)))
+def test_clicks_equal_the_paper_s(case: int) -> None:
+    with np.load(GOLDEN / "unit_clicker.npz") as arrays:
+        truth_HW, predictions = arrays[f"gt{case}"], arrays[f"pred{case}"]
+    not_clicked_HW = np.ones(truth_HW.shape, dtype=np.bool_)
+
+    for mask_HW, (row, column, is_positive, _) in zip(predictions, GOLDEN_CLICKS[case], strict=True):
+        click = next_click(mask_HW.astype(np.bool_), truth_HW, not_clicked_HW)
+
+        assert click == Click(x=column, y=row, is_positive=bool(is_positive))
+        not_clicked_HW[int(click.y), int(click.x)] = False
+
+
+def square(size: int = 20) -> npt.NDArray[np.int8]:
+    truth_HW = np.zeros((30, 40), dtype=np.int8)
+    truth_HW[5 : 5 + size, 8 : 8 + size] = 1
+    return truth_HW
+
+
+def test_the_first_click_goes_into_the_middle_of_the_object() -> None:
+    truth_HW = square(size=21)
+
+    click = next_click(np.zeros(truth_HW.shape, dtype=np.bool_), truth_HW)
+
+    assert click == Click(x=18, y=15, is_positive=True)
+
+
+def test_what_is_too_much_gets_a_negative_click() -> None:
+    truth_HW = square()
+
+    click = next_click(np.ones(truth_HW.shape, dtype=np.bool_), truth_HW)
+
+    assert not click.is_positive
+    assert truth_HW[int(click.y), int(click.x)] == 0
+
+
+def test_ignored_pixels_are_no_mistake() -> None:
+    truth_HW = square()
+    mask_HW = truth_HW == 1
+    mask_HW[:, 30:] = True
+    truth_HW[:, 30:] = -1
+
+    assert next_click(mask_HW, truth_HW) == Click(x=0, y=0, is_positive=False)
+
+
+def test_neither_array_is_changed() -> None:
+    truth_HW = square()
+    mask_HW = np.zeros(truth_HW.shape, dtype=np.bool_)
+    not_clicked_HW = np.ones(truth_HW.shape, dtype=np.bool_)
+
+    next_click(mask_HW, truth_HW, not_clicked_HW)
+
+    assert (truth_HW == square()).all()
+    assert not mask_HW.any()
+    assert not_clicked_HW.all()
