@@ -1,0 +1,86 @@
+"""The JSON beside our weights: what they are, what they were learnt from, and their hash."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from ritm_model.checkpoints.errors import CheckpointError
+
+MAX_CARD_BYTES = 1_000_000
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TrainingCard(_Value):
+    """Where weights come from, for people. Every field may be empty.
+
+    `metrics` is by name, such as "GrabCut@90"; `source` an address or file name the weights were
+    converted from and `source_sha256` its hash.
+    """
+
+    summary: str = ""
+    trained_on: str = ""
+    licence: str = ""
+    recipe: str = ""
+    metrics: dict[str, float | str] = {}
+    source: str = ""
+    source_sha256: str = ""
+
+
+class ModelCard(_Value):
+    """What a model file holds: `family` and `params` build the network, `sha256` is of the weights' file."""
+
+    format_version: Literal[1] = 1
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    family: str
+    params: dict[str, JsonValue]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    training: TrainingCard = TrainingCard()
+
+
+def card_path(weights_path: Path) -> Path:
+    return weights_path.with_suffix(".json")
+
+
+def sha256_hex(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_bytes(path: Path, limit: int | None = None) -> bytes:
+    """The bytes of a file, or a CheckpointError that says why there are none (or more than `limit`)."""
+    try:
+        with path.open("rb") as file:
+            data = file.read() if limit is None else file.read(limit + 1)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} does not exist.") from None
+    except IsADirectoryError:
+        raise CheckpointError(f"{path} is a folder, not a checkpoint.") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from None
+    if limit is not None and len(data) > limit:
+        raise CheckpointError(f"{path} is larger than {limit:,} bytes.")
+    return data
+
+
+def read_card_file(path: Path) -> ModelCard:
+    """Read and check a card, which is the JSON file itself."""
+    data = read_bytes(path, MAX_CARD_BYTES)
+    try:
+        return ModelCard.model_validate_json(data)
+    except ValidationError as error:
+        raise CheckpointError(f"{path} is not a model card: {first_problem(error)}.") from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing pydantic found, and how many more there are, on one line."""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    where = ".".join(str(part) for part in problems[0]["loc"])
+    text = f"{where}: {problems[0]['msg']}" if where else problems[0]["msg"]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return text + more

@@ -1,0 +1,7 @@
+"""The one error of this package."""
+
+from ritm_model.errors import RitmError
+
+
+class CheckpointError(RitmError):
+    """A checkpoint is missing, damaged, hostile, or not what it should be."""

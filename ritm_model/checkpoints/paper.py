@@ -1,0 +1,168 @@
+"""Reads the paper's `.pth` files, and plain state dicts, without trusting them.
+
+A `.pth` file is a pickle. It goes through PyTorch's restricted reader only, which knows tensors and
+plain containers and executes nothing; there is no second try. The class it names is looked up in a
+table of two and never imported.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import re
+import zipfile
+from collections.abc import Mapping, Set
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from torch import Tensor
+
+from ritm_model.catalogue import Architecture
+from ritm_model.checkpoints.card import first_problem
+from ritm_model.checkpoints.errors import CheckpointError
+from ritm_model.networks import DeeplabConfig, HRNetConfig
+
+CLASSES = {
+    "isegm.model.is_hrnet_model.HRNetModel": ("hrnet", HRNetConfig),
+    "isegm.model.is_deeplab_model.DeeplabModel": ("deeplab", DeeplabConfig),
+}
+BATCH_NORM = "torch.nn.modules.batchnorm.BatchNorm2d"
+NORM_PARAMS = frozenset({"norm_layer", "backbone_norm_layer"})
+
+# How a file of torch.save begins: a zip archive, or before PyTorch 1.6 two pickles, the first a magic number.
+ZIP_MAGIC = b"PK\x03\x04"
+LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+
+_REFUSED_GLOBAL = re.compile(r"Unsupported global: GLOBAL ([\w.]+)")
+
+
+class _Param(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    type: Literal["builtin", "class"]
+    value: JsonValue
+    specified: bool
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    class_name: Annotated[str, Field(alias="class")]
+    params: dict[str, _Param]
+
+
+def read_torch_file(data: bytes, source: str) -> tuple[Architecture | None, dict[str, Tensor]]:
+    """Read a file written by `torch.save`.
+
+    Args:
+        data: the whole file.
+        source: what errors call it.
+
+    Returns:
+        The architecture, None for a plain state dict, and the tensors, nothing of which has been checked
+        against each other.
+
+    Raises:
+        CheckpointError: not such a file, damaged, or holding anything but tensors and plain values.
+    """
+    content = _unpickled(data, source)
+    if isinstance(content, list | tuple):
+        raise CheckpointError(
+            f"{source} holds a list of {len(content)} models; multi-stage checkpoints are not supported."
+        )
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{source} holds a {type(content).__name__}, not a checkpoint.")
+    architecture = _architecture(content["config"], source) if "config" in content else None
+    return architecture, _state_dict(content.get("state_dict", content), source)
+
+
+def _unpickled(data: bytes, source: str) -> object:
+    if data.startswith(ZIP_MAGIC):
+        _refuse_packed_zip(data, source)
+    elif not data.startswith(LEGACY_MAGIC):
+        raise CheckpointError(f"{source} is not a PyTorch checkpoint.")
+    try:
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001  (a hostile or damaged pickle can fail in any way)
+        refused = _REFUSED_GLOBAL.search(str(error))
+        if refused:
+            reason = (
+                f"asks for '{refused[1]}', which is neither a tensor nor a plain value; nothing was executed"
+            )
+        else:
+            reason = "is damaged, or holds more than tensors and plain values; nothing was executed"
+        raise CheckpointError(f"{source} {reason}.") from None
+
+
+def _refuse_packed_zip(data: bytes, source: str) -> None:
+    """`torch.save` stores without packing; a packed archive could unfold to any size."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError):
+        raise CheckpointError(f"{source} is cut off or damaged.") from None
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise CheckpointError(f"{source} is a packed archive, not a PyTorch checkpoint.")
+    if sum(entry.file_size for entry in entries) > len(data):
+        raise CheckpointError(f"{source} claims to hold more than its own size.")
+
+
+def _state_dict(value: object, source: str) -> dict[str, Tensor]:
+    if not isinstance(value, dict) or not value:
+        raise CheckpointError(f"{source} holds no state dict.")
+    state: dict[str, Tensor] = {}
+    for key, tensor in value.items():
+        if not isinstance(key, str) or not isinstance(tensor, Tensor):
+            kind = type(tensor).__name__
+            raise CheckpointError(f"{source} holds no state dict: '{str(key)[:100]}' is a {kind}.")
+        state[key] = tensor
+    if all(key.startswith("module.") for key in state):  # saved from inside DataParallel
+        return {key.removeprefix("module."): tensor for key, tensor in state.items()}
+    return state
+
+
+def _architecture(config: object, source: str) -> Architecture:
+    try:
+        checked = _Config.model_validate(_with_lists(config))
+    except (ValidationError, RecursionError) as error:
+        problem = first_problem(error) if isinstance(error, ValidationError) else "nested too deeply"
+        raise CheckpointError(f"{source} has an unknown kind of config: {problem}.") from None
+    if checked.class_name not in CLASSES:
+        raise CheckpointError(
+            f"{source} names the class '{checked.class_name[:100]}'; known ones are {', '.join(CLASSES)}."
+        )
+    family, network_config = CLASSES[checked.class_name]
+    known = {field.name for field in dataclasses.fields(network_config)}
+    return Architecture(family=family, params=_params(checked.params, known, source))
+
+
+def _params(stored: Mapping[str, _Param], known: Set[str], source: str) -> dict[str, JsonValue]:
+    """Those that the network has; what is unknown now and was only a default then is left out."""
+    params: dict[str, JsonValue] = {}
+    for name, param in stored.items():
+        if name in NORM_PARAMS:
+            _check_norm(name, param, source)
+        elif name in known and param.type == "builtin":
+            params[name] = param.value
+        elif name in known or param.specified:
+            what = "is a class" if name in known else "is unknown"
+            raise CheckpointError(f"{source} asks for a parameter '{name[:100]}' that {what}.")
+    return params
+
+
+def _check_norm(name: str, param: _Param, source: str) -> None:
+    """Batch normalisation is the only one; a None for the backbone means the same as elsewhere."""
+    if (param.type, param.value) not in (("class", BATCH_NORM), ("builtin", None)):
+        raise CheckpointError(
+            f"{source} asks for {name} '{str(param.value)[:100]}'; only {BATCH_NORM} is known."
+        )
+
+
+def _with_lists(value: object) -> object:
+    """Tuples as lists, as JSON has them."""
+    if isinstance(value, dict):
+        return {key: _with_lists(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_lists(item) for item in value]
+    return value
