@@ -1,0 +1,236 @@
+"""Every setting of the backend process, read once from the environment.
+
+The environment is the only source: one class, one description for each variable, one sentence when a value
+is wrong. Secrets are `SecretStr`, so neither a log line nor an error can show them by accident.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from ritm_model.errors import RitmError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+_BYTES_PER_MB = 1024 * 1024
+
+
+class SettingsError(RitmError):
+    """An environment variable has a value that cannot be used."""
+
+
+class Settings(BaseSettings):
+    """The backend's settings; `Settings.from_environment()` reads them, nothing changes them afterwards."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RITM_",
+        env_ignore_empty=True,  # `VARIABLE=` in a compose file means "the default"
+        frozen=True,
+        extra="ignore",
+        validate_by_name=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
+
+    # The model
+    model: str = Field(
+        default="bundled",
+        description="Model to serve: `bundled`, the name of a pulled model, or a path to a checkpoint.",
+    )
+    device: str = Field(
+        default="auto",
+        description="Where the network runs: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.",
+    )
+    profile: Literal["serving", "paper"] = Field(
+        default="serving",
+        description="Predictor settings: `serving` (fast) or `paper` (those of the published evaluation).",
+    )
+    min_region_pixels: int = Field(
+        default=16,
+        ge=0,
+        description="Specks of a mask smaller than this many pixels are removed; 0 keeps everything.",
+    )
+
+    # The server
+    host: str = Field(default="127.0.0.1", description="Address to listen on; `0.0.0.0` for every interface.")
+    port: int = Field(default=9090, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    threads: int = Field(
+        default=8, ge=1, le=256, description="Requests served at the same time by one process."
+    )
+    request_max_mb: int = Field(
+        default=200,
+        ge=1,
+        description="Largest accepted request in MB; Label Studio sends every annotation of a task.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severe messages to log: `DEBUG`, `INFO`, `WARNING` or `ERROR`."
+    )
+    basic_auth_user: str | None = Field(
+        default=None,
+        validation_alias="BASIC_AUTH_USER",
+        description="User name that requests must give; set together with `BASIC_AUTH_PASS`.",
+    )
+    basic_auth_pass: SecretStr | None = Field(
+        default=None,
+        validation_alias="BASIC_AUTH_PASS",
+        description="Password that requests must give; set together with `BASIC_AUTH_USER`.",
+    )
+
+    # Sessions
+    cache_mb: int = Field(
+        default=1024, ge=1, description="Memory in MB for decoded images and masks of recent clicks."
+    )
+    session_ttl_seconds: float = Field(
+        default=1800, gt=0, le=604_800, description="Seconds after which an image or mask that nobody used is forgotten."
+    )
+
+    # Label Studio
+    label_studio_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST"),
+        description="Address of Label Studio as this server reaches it; the only place the token is sent to.",
+    )
+    label_studio_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_ACCESS_TOKEN"),
+        description="Personal access token (or legacy token) of a Label Studio user who may see the images.",
+    )
+
+    # Images
+    image_max_mb: float = Field(default=100, gt=0, description="Largest image file in MB.")
+    image_max_megapixels: float = Field(default=120, gt=0, description="Largest image in millions of pixels.")
+    fetch_connect_seconds: float = Field(
+        default=3, gt=0, le=3600, description="Longest wait for a connection to an image's server."
+    )
+    fetch_read_seconds: float = Field(default=20, gt=0, le=3600, description="Longest silence while an image is read.")
+    fetch_total_seconds: float = Field(
+        default=30, gt=0, le=3600, description="Longest time for one image, redirects included."
+    )
+    allowed_hosts: Annotated[tuple[Network | str, ...], NoDecode] = Field(
+        default=(),
+        description="Host names and networks, separated by commas, that images may come from although their "
+        "addresses are private, for example `minio,10.1.0.0/16`. Label Studio itself is always allowed.",
+    )
+    local_files_root: Path | None = Field(
+        default=None,
+        description="Folder in which Label Studio's local files are mounted here; they are read from it "
+        "directly instead of through Label Studio. Every file below it can be named by a task.",
+    )
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """Read all settings. Raises SettingsError, one sentence that names each wrong variable."""
+        try:
+            return cls()
+        except ValidationError as error:
+            # The cause is dropped on purpose: pydantic's own report is no sentence.
+            raise SettingsError(_sentence(error)) from None
+
+    @classmethod
+    def variables(cls) -> Iterator[tuple[str, str]]:
+        """Yield (environment variable, description) of each setting; of aliases, the preferred name."""
+        for field, info in cls.model_fields.items():
+            yield _variable(field), info.description or ""
+
+    @property
+    def image_max_bytes(self) -> int:
+        return int(self.image_max_mb * _BYTES_PER_MB)
+
+    @property
+    def image_max_pixels(self) -> int:
+        return int(self.image_max_megapixels * 1_000_000)
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, value: str) -> str:
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
+            raise ValueError("should be 'auto', 'cpu', 'cuda', 'cuda:N' or 'mps'")
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        return (
+            tuple(_host_or_network(part) for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+    @field_validator("label_studio_url")
+    @classmethod
+    def _plain_url(cls, value: str | None) -> str | None:
+        return None if value is None else _web_address(value)
+
+    @field_validator("label_studio_api_key")
+    @classmethod
+    def _one_word(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        token = value.get_secret_value().strip()
+        # It becomes part of a header: anything else could smuggle in another one.
+        if not re.fullmatch(r"[!-~]+", token):
+            raise ValueError("must be one word of plain ASCII characters, as Label Studio shows it")
+        return SecretStr(token)
+
+    @field_validator("local_files_root")
+    @classmethod
+    def _existing_folder(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError("must be a folder that exists")
+        return value
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> "Settings":
+        if (self.basic_auth_user is None) != (self.basic_auth_pass is None):
+            raise ValueError("BASIC_AUTH_USER and BASIC_AUTH_PASS must be set together")
+        return self
+
+
+def _host_or_network(text: str) -> Network | str:
+    text = text.strip().lower()
+    try:
+        return ipaddress.ip_network(text.strip("[]"), strict=False)
+    except ValueError:
+        if _HOST_NAME.fullmatch(text):
+            return text
+        raise ValueError(f"must list host names and networks, and {text[:80]!r} is neither") from None
+
+
+def _web_address(text: str) -> str:
+    parts = urlsplit(text.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must start with http:// or https:// and name a host")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ValueError("must hold no user name, password, query or fragment")
+    if parts.port == 0:
+        raise ValueError("must hold a port between 1 and 65535")
+    return parts.geturl().rstrip("/")
+
+
+def _variable(field: str) -> str:
+    alias = Settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return str(alias) if alias else f"RITM_{field.upper()}"
+
+
+def _sentence(error: ValidationError) -> str:
+    complaints: dict[str, str] = {}
+    for detail in error.errors(include_url=False, include_input=False, include_context=False):
+        place = str(detail["loc"][0]) if detail["loc"] else ""
+        name = _variable(place) if place in Settings.model_fields else place
+        message = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
+        complaints.setdefault(name, f"{name} {message}".strip())
+    return "; ".join(complaints.values()) + "."
