@@ -1,0 +1,20 @@
+"""Predictor, zoom-in, engines and the sessions of annotators."""
+
+from ritm_model.inference.engine import Engine, TorchEngine
+from ritm_model.inference.geometry import Box, Roi
+from ritm_model.inference.options import PredictorOptions
+from ritm_model.inference.predictor import Predictor, PromptError
+from ritm_model.inference.state import State
+from ritm_model.inference.zoom_in import ZoomIn
+
+__all__ = [
+    "Box",
+    "Engine",
+    "Predictor",
+    "PredictorOptions",
+    "PromptError",
+    "Roi",
+    "State",
+    "TorchEngine",
+    "ZoomIn",
+]

@@ -1,0 +1,40 @@
+"""How a predictor looks at images; two named profiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ritm_model.inference.zoom_in import ZoomIn
+
+
+@dataclass(frozen=True, slots=True)
+class PredictorOptions:
+    """Options of `Predictor`.
+
+    Attributes:
+        zoom_in: None answers every click on the whole image.
+        with_flip: average the logits of the image and of its mirror image; twice the work.
+        max_size: the network sees no side longer than this; None for no limit.
+        net_clicks_limit: only that many first clicks reach the network; None for all.
+        threshold: pixels above this probability form the mask.
+        reference: repeat the known defects of the paper's code, to compare with its numbers. An emptied
+            prediction then leaves a stale crop behind, and a mask given at the start is passed with
+            every click, and twice with the first, but never guides ZoomIn.
+    """
+
+    zoom_in: ZoomIn | None = field(default_factory=ZoomIn)
+    with_flip: bool = True
+    max_size: int | None = None
+    net_clicks_limit: int | None = None
+    threshold: float = 0.49
+    reference: bool = False
+
+    @classmethod
+    def paper(cls) -> PredictorOptions:
+        """What the paper's numbers were measured with."""
+        return cls()
+
+    @classmethod
+    def serving(cls) -> PredictorOptions:
+        """For annotators who wait for the answer: bounded work from the first click on, no mirror image."""
+        return cls(zoom_in=ZoomIn(skip_clicks=-1), with_flip=False)

@@ -1,0 +1,165 @@
+"""From clicks to masks: state in, state out.
+
+Shapes: B batch (1, or 2 with the mirror image), C = 3 colours and, for most models, the previous mask,
+H x W the image, h x w the network's view, P points (all positive, then all negative), 3 = (row,
+column, order).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ritm_model.clicks import Click, points_array
+from ritm_model.errors import RitmError
+from ritm_model.inference.engine import Engine
+from ritm_model.inference.geometry import Box, Roi, box_roi, mask_roi, to_crop, whole
+from ritm_model.inference.options import PredictorOptions
+from ritm_model.inference.resampling import Floats, crop_pixels
+from ritm_model.inference.soft_map import SoftMap
+from ritm_model.inference.state import Image, Prediction, State
+from ritm_model.inference.zoom_in import scaled
+
+
+class PromptError(RitmError):
+    """A mask or region that does not fit the image."""
+
+
+class Predictor:
+    """Answers clicks. Holds no state of its own, so threads and annotators share one freely."""
+
+    def __init__(self, engine: Engine, options: PredictorOptions | None = None) -> None:
+        self.engine = engine
+        self.options = options or PredictorOptions.serving()
+
+    def start(
+        self, image_HW3: Image, mask: npt.NDArray[Any] | None = None, region: Box | None = None
+    ) -> State:
+        """Look at an image before the first click.
+
+        Args:
+            image_HW3: uint8 RGB, upright. It is shared, not copied: do not write to it afterwards.
+            mask: H x W bool, or float in [0, 1], to refine. It takes the place of the previous
+                prediction, so the first click is answered where the mask is, and corrects it.
+            region: bounding box of the object. ZoomIn treats it as the object's extent until there is a
+                prediction, so the first click is answered inside it and a little around. Without ZoomIn
+                it has no effect.
+
+        Raises:
+            PromptError: the mask has another size than the image, or the region lies beside it.
+        """
+        if image_HW3.dtype != np.uint8 or image_HW3.ndim != 3 or image_HW3.shape[2] != 3:
+            raise ValueError(f"Expected an H x W x 3 uint8 image, got {image_HW3.dtype} {image_HW3.shape}.")
+        state = State(image_HW3)
+        if region is not None:
+            roi = box_roi(region, state.frame)
+            if roi is None:
+                raise PromptError(f"The region {region} lies outside the {_named(state.frame)} image.")
+            state = replace(state, region=roi)
+        return state if mask is None else self._with_mask(state, mask)
+
+    def click(self, state: State, click: Click) -> State:
+        """Answer one more click with one run of the network (two when `ZoomIn` looks again)."""
+        clicks = (*state.clicks, click)
+        after = self._answer(state, clicks)
+        if state.external is not None and not state.clicks:
+            after = self._answer(after, clicks)
+        return after
+
+    def replay(self, state: State, clicks: Iterable[Click]) -> State:
+        """Answer several clicks one after the other."""
+        for click in clicks:
+            state = self.click(state, click)
+        return state
+
+    def warm_up(self) -> None:
+        """Answer two clicks on a small black image, so that the first annotator does not wait."""
+        self.replay(self.start(np.zeros((64, 64, 3), np.uint8)), (Click(32, 32), Click(4, 4, False)))
+
+    def _with_mask(self, state: State, mask_HW: npt.NDArray[Any]) -> State:
+        if mask_HW.shape != state.frame:
+            raise PromptError(
+                f"The mask is {_named(mask_HW.shape)}, the image {_named(state.frame)} pixels large."
+            )
+        roi = mask_roi(mask_HW > 0) or Roi(0, 0, 0, 0)
+        soft = SoftMap(mask_HW[roi.slices].copy(), roi, state.frame)
+        if self.options.reference:
+            return replace(state, external=soft, order_offset=1)
+        return replace(state, prediction=self._prediction(soft), order_offset=1)
+
+    def _answer(self, state: State, clicks: tuple[Click, ...]) -> State:
+        previous = state.prediction.soft if state.prediction else None
+        after = self._look(state, clicks, state.external or previous)
+        zoom_in = self.options.zoom_in
+        assert after.prediction is not None
+        if zoom_in and zoom_in.looks_again(
+            state.frame, object_roi=after.prediction.object_roi, roi=after.roi
+        ):
+            return self._look(after, clicks, previous)
+        return after
+
+    def _look(self, state: State, clicks: tuple[Click, ...], previous: SoftMap | None) -> State:
+        """Choose the crop, run the network on it and put the answer where the crop is."""
+        seen = None
+        if self.options.zoom_in:
+            seen = self.options.zoom_in.next_roi(
+                state.frame,
+                clicks,
+                object_roi=state.prediction.object_roi if state.prediction else None,
+                roi=state.roi,
+                region=state.region,
+            )
+        roi = state.roi if seen is None and self.options.reference else seen
+        probability_hw = self._run(state, clicks, seen, previous)
+        soft = SoftMap(probability_hw, roi or whole(state.frame), state.frame)
+        return replace(state, clicks=clicks, prediction=self._prediction(soft), roi=roi)
+
+    def _run(
+        self, state: State, clicks: Sequence[Click], seen: Roi | None, previous: SoftMap | None
+    ) -> Floats:
+        options = self.options
+        roi = seen or whole(state.frame)
+        size = options.zoom_in.input_size(roi) if options.zoom_in and seen else state.frame
+        if options.max_size is not None and max(size) > options.max_size:
+            size = scaled(size, options.max_size / max(size))
+
+        # The last axis holds the channels: the memory layout that convolutions like best.
+        view_hwC = np.empty((*size, 4 if self.engine.with_prev_mask else 3), np.float32)
+        view_hwC[..., :3] = crop_pixels(state.image, roi, size) / 255
+        if self.engine.with_prev_mask:
+            view_hwC[..., 3] = 0 if previous is None else previous.crop(roi, size)
+        image_BCHW = torch.from_numpy(view_hwC)[None].permute(0, 3, 1, 2)
+
+        shown = [to_crop(clicks, roi, size)]
+        if options.with_flip:
+            image_BCHW = torch.cat([image_BCHW, image_BCHW.flip(3)])
+            shown.append(tuple(replace(click, x=size[1] - 1 - click.x) for click in shown[0]))
+        points_BP3 = np.stack(
+            [
+                points_array(side, limit=options.net_clicks_limit, order_offset=state.order_offset)
+                for side in shown
+            ]
+        )
+        logits_B1hw = self.engine.run(image_BCHW, torch.from_numpy(points_BP3)).float().cpu()
+        if options.with_flip:
+            logits_B1hw = 0.5 * (logits_B1hw[:1] + logits_B1hw[1:].flip(3))
+        probability_hw: Floats = torch.sigmoid(logits_B1hw)[0, 0].contiguous().numpy()
+        return probability_hw
+
+    def _prediction(self, soft: SoftMap) -> Prediction:
+        zoom_in = self.options.zoom_in
+        threshold = self.options.threshold
+        return Prediction.of(
+            soft,
+            threshold=threshold,
+            object_threshold=zoom_in.prob_thresh if zoom_in else threshold,
+        )
+
+
+def _named(size: tuple[int, ...]) -> str:
+    return " x ".join(str(side) for side in reversed(size))

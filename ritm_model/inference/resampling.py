@@ -1,0 +1,87 @@
+"""Bilinear resampling in which the corner pixels of input and output coincide (align_corners).
+
+Only the pixels that the output needs are read and converted, so looking at the whole of a
+12-megapixel photograph through a 400-pixel window costs what the window costs.
+
+Shapes: H x W the frame, h x w the output, C channels.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from ritm_model.inference.geometry import Roi, Size
+
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.intp]
+
+
+class Taps(NamedTuple):
+    """For each output pixel of one axis: its two neighbours in the input and the weight of the second."""
+
+    low: Indices
+    high: Indices
+    weight: Floats
+
+
+def taps(length: int, count: int) -> Taps:
+    """`count` positions spread over `length` pixels; a single one sits at the first pixel."""
+    return taps_at(np.linspace(0, length - 1, count), length)
+
+
+def taps_at(positions: npt.NDArray[np.float64], length: int) -> Taps:
+    low = np.floor(positions).astype(np.intp)
+    return Taps(low, np.minimum(low + 1, length - 1), (positions - low).astype(np.float32))
+
+
+def crop_pixels(pixels_HWC: npt.NDArray[Any], roi: Roi, size: Size) -> Floats:
+    """Show `roi` of the image at `size`.
+
+    Args:
+        pixels_HWC: image of any numeric type.
+        roi: rows and columns inside the image.
+        size: (h, w) of the result.
+
+    Returns:
+        h x w x C float32 in the units of the input.
+    """
+    crop_HWC = pixels_HWC[roi.slices]
+    if roi.size == size:
+        return crop_HWC.astype(np.float32)
+    rows, columns = taps(roi.size[0], size[0]), taps(roi.size[1], size[1])
+    upper_hwC = blend(crop_HWC[rows.low], columns, axis=1)
+    lower_hwC = blend(crop_HWC[rows.high], columns, axis=1)
+    return mix(upper_hwC, lower_hwC, rows.weight[:, None, None])
+
+
+def blend(values: npt.NDArray[Any], along: Taps, axis: int) -> Floats:
+    """Interpolate `values` along one axis."""
+    shape = [1] * values.ndim
+    shape[axis] = -1
+    low = values.take(along.low, axis).astype(np.float32)
+    high = values.take(along.high, axis).astype(np.float32)
+    return mix(low, high, along.weight.reshape(shape))
+
+
+def mix(first: Floats, second: Floats, weight: Floats) -> Floats:
+    """`first + weight * (second - first)`, in the memory of `second`."""
+    second -= first
+    second *= weight
+    second += first
+    return second
+
+
+def stretch(values_hw: Floats, size: Size) -> Floats:
+    """The values resized to `size`."""
+    if values_hw.shape == size:
+        return values_hw
+    resized = functional.interpolate(
+        torch.from_numpy(values_hw)[None, None], size=size, mode="bilinear", align_corners=True
+    )
+    array: Floats = resized[0, 0].numpy()
+    return array

@@ -1,0 +1,118 @@
+"""What is known after some clicks, as a value that nothing changes.
+
+Shapes: H x W the image, h x w the network's view.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ritm_model.clicks import Click
+from ritm_model.inference.geometry import Roi, Size, mask_roi
+from ritm_model.inference.resampling import Floats
+from ritm_model.inference.soft_map import SoftMap
+
+Image = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """One answer of the network and what follows from it.
+
+    Attributes:
+        soft: the probabilities.
+        object_roi: bounding box of the object, by the threshold of ZoomIn.
+        mask_roi: bounding box of the mask, by the threshold of the predictor.
+        mask_inside: the mask inside `mask_roi`.
+        score: mean probability over the mask.
+    """
+
+    soft: SoftMap
+    object_roi: Roi | None
+    mask_roi: Roi | None
+    mask_inside: Mask
+    score: float
+
+    @classmethod
+    def of(cls, soft: SoftMap, *, threshold: float, object_threshold: float) -> Prediction:
+        probability = soft.inside()
+        mask = probability > threshold
+        mask_box = mask_roi(mask)
+        object_box = mask_box if object_threshold == threshold else mask_roi(probability > object_threshold)
+        inside = mask[mask_box.slices].copy() if mask_box else np.zeros((0, 0), np.bool_)
+        score = float(probability[mask].mean(dtype=np.float64)) if mask_box else 0.0
+        return cls(soft, _moved(object_box, soft.roi), _moved(mask_box, soft.roi), inside, min(score, 1.0))
+
+
+def _moved(box: Roi | None, origin: Roi) -> Roi | None:
+    if box is None:
+        return None
+    top, left = origin.top, origin.left
+    return Roi(box.top + top, box.bottom + top, box.left + left, box.right + left)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """An image, the clicks on it and the answer so far. Made by `Predictor`, never changed.
+
+    To undo a click, go on with the state before it.
+
+    Attributes:
+        image: H x W x 3 uint8 RGB; shared by all states of the image.
+        clicks: in the order in which they were made.
+        prediction: the last answer, or the mask that was given at the start; None before both.
+        roi: where the network looked last; None if it saw the whole image at its own resolution.
+        region: bounding box of the object as drawn by the annotator.
+        external: the mask given at the start, when the predictor copies the paper's demo.
+        order_offset: index of the first click.
+    """
+
+    image: Image
+    clicks: tuple[Click, ...] = ()
+    prediction: Prediction | None = None
+    roi: Roi | None = None
+    region: Roi | None = None
+    external: SoftMap | None = None
+    order_offset: int = 0
+
+    @property
+    def frame(self) -> Size:
+        """(height, width) of the image."""
+        return self.image.shape[0], self.image.shape[1]
+
+    @property
+    def mask(self) -> Mask:
+        """H x W bool: the pixels whose probability exceeds the threshold. A new array each time."""
+        mask_HW = np.zeros(self.frame, np.bool_)
+        if self.prediction and self.prediction.mask_roi:
+            mask_HW[self.prediction.mask_roi.slices] = self.prediction.mask_inside
+        return mask_HW
+
+    @property
+    def probability(self) -> Floats:
+        """H x W float32 in [0, 1], zero outside `roi`. A new array each time."""
+        return self.prediction.soft.full() if self.prediction else np.zeros(self.frame, np.float32)
+
+    @property
+    def score(self) -> float:
+        """Confidence in [0, 1]: the mean probability over the pixels of the mask, 0 for an empty mask.
+
+        Values near 1 mean that the network is sure of what it has marked; it does not know what it
+        has missed.
+        """
+        return self.prediction.score if self.prediction else 0.0
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held beside the image."""
+        arrays: list[npt.NDArray[Any]] = []
+        if self.prediction:
+            arrays += [self.prediction.soft.values_hw, self.prediction.mask_inside]
+        if self.external:
+            arrays.append(self.external.values_hw)
+        return sum(array.nbytes for array in arrays)

@@ -1,0 +1,85 @@
+"""ZoomIn: from some click on, the network looks at the surroundings of the object only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ritm_model.clicks import Click
+from ritm_model.inference.geometry import Roi, Size, clamp, expand, roi_iou, whole, with_clicks
+
+
+@dataclass(frozen=True, slots=True)
+class ZoomIn:
+    """When to zoom in, and how far.
+
+    Attributes:
+        target_size: pixels of the longer side of what the network sees, or its exact (height, width).
+        skip_clicks: that many clicks are answered on the whole image at its own resolution. 0 looks
+            twice at the first click if the object turns out small; -1 shows the whole image at the
+            target size for the first click.
+        expansion_ratio: size of the crop over the size of the object.
+        min_crop_size: least height and width of the crop, in pixels of the image.
+        recompute_thresh_iou: a crop stays as it is until the one that the object asks for overlaps it
+            less than this.
+        prob_thresh: pixels above it make up the object whose surroundings are shown.
+    """
+
+    target_size: int | Size = 400
+    skip_clicks: int = 1
+    expansion_ratio: float = 1.4
+    min_crop_size: int | None = 200
+    recompute_thresh_iou: float = 0.5
+    prob_thresh: float = 0.50
+
+    def around(self, object_roi: Roi, frame: Size) -> Roi:
+        """The crop for an object with this bounding box."""
+        return clamp(expand(object_roi, self.expansion_ratio, self.min_crop_size), whole(frame))
+
+    def next_roi(
+        self,
+        frame: Size,
+        clicks: Sequence[Click],
+        *,
+        object_roi: Roi | None,
+        roi: Roi | None,
+        region: Roi | None = None,
+    ) -> Roi | None:
+        """Where the network looks to answer the last of `clicks`.
+
+        Args:
+            frame: (height, width) of the image.
+            clicks: all clicks so far, in pixels of the image.
+            object_roi: bounding box of the object as predicted before this click.
+            roi: the crop of the click before.
+            region: bounding box that the annotator drew around the object.
+
+        Returns:
+            The crop, or None for the whole image at its own resolution.
+        """
+        known = object_roi or region
+        if region is None and len(clicks) <= self.skip_clicks:
+            return None
+        if known is None and self.skip_clicks >= 0:
+            return None
+        wanted = self.around(with_clicks(known, clicks, frame), frame) if known else whole(frame)
+        if roi is None or roi_iou(wanted, roi) < self.recompute_thresh_iou:
+            return wanted
+        return roi if all(roi.holds(click) for click in clicks if click.is_positive) else wanted
+
+    def looks_again(self, frame: Size, *, object_roi: Roi | None, roi: Roi | None) -> bool:
+        """Whether a first look at the whole image has found an object worth a closer one."""
+        if roi is not None or object_roi is None or self.skip_clicks > 0:
+            return False
+        return roi_iou(self.around(object_roi, frame), whole(frame)) < self.recompute_thresh_iou
+
+    def input_size(self, roi: Roi) -> Size:
+        """(height, width) at which the network sees the crop; small crops are enlarged."""
+        if isinstance(self.target_size, tuple):
+            return self.target_size
+        return scaled(roi.size, self.target_size / max(roi.size))
+
+
+def scaled(size: Size, factor: float) -> Size:
+    """Both sides times `factor`, rounded, at least one pixel."""
+    return max(round(size[0] * factor), 1), max(round(size[1] * factor), 1)
