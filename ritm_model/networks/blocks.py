@@ -58,8 +58,6 @@ def conv_bn_relu(
 
 def resize(x_BCHW: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize bilinearly with aligned corners, as everywhere in the paper's networks."""
-    if x_BCHW.shape[2:] == size:
-        return x_BCHW
     return functional.interpolate(x_BCHW, size=size, mode="bilinear", align_corners=True)
 
 

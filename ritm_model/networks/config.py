@@ -111,7 +111,7 @@ def from_params(config: type[ConfigT], params: Mapping[str, object]) -> ConfigT:
         ValueError: an unknown name, a value of the wrong type or out of range; the message is one sentence.
     """
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
-    unknown = sorted(set(params) - set(defaults))
+    unknown = sorted(str(name) for name in params.keys() - defaults.keys())
     if unknown:
         raise ValueError(
             f"Unknown model parameter {', '.join(unknown)}; the known ones are {', '.join(sorted(defaults))}."
@@ -130,20 +130,26 @@ def to_params(config: InputConfig) -> dict[str, JSON]:
 def _typed(name: str, value: object, default: object) -> object:
     if name == "norm_mean_std":
         return _mean_std(value)
-    wanted = float if isinstance(default, float) else type(default)
-    if wanted is float and type(value) is int:
-        return float(value)
+    if isinstance(default, float):
+        return _number(name, value)
+    wanted = type(default)
     if type(value) is not wanted:
         raise ValueError(f"Model parameter {name} must be {wanted.__name__}, not {type(value).__name__}.")
     return value
 
 
-def _mean_std(value: object) -> object:
+def _number(name: str, value: object) -> float:
+    # The bound also shuts out infinities, NaN, and whole numbers too long for a float.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e6:
+        raise ValueError(f"Model parameter {name} must be a number below a million.")
+    return float(value)
+
+
+def _mean_std(value: object) -> tuple[tuple[float, ...], ...]:
     rows = value if isinstance(value, (list, tuple)) else ()
-    numbers = tuple(tuple(row) if isinstance(row, (list, tuple)) else () for row in rows)
-    if [len(row) for row in numbers] != [3, 3] or not all(type(x) in (int, float) for x in sum(numbers, ())):
+    if [len(row) if isinstance(row, (list, tuple)) else 0 for row in rows] != [3, 3]:
         raise ValueError("Model parameter norm_mean_std must be two lists of three numbers.")
-    return numbers
+    return tuple(tuple(_number("norm_mean_std", x) for x in row) for row in rows)
 
 
 def _require(holds: bool, rule: str) -> None:

@@ -47,7 +47,9 @@ class Exchange(nn.Module):
     def _fuse(self, routes: nn.Module, xs: list[Tensor], target: int) -> Tensor:
         assert isinstance(routes, nn.ModuleList)
         size = (xs[target].shape[2], xs[target].shape[3])
-        first, *others = (resize(route(x), size) for route, x in zip(routes, xs, strict=True))
+        heard = [route(x) for route, x in zip(routes, xs, strict=True)]
+        heard[target + 1 :] = [resize(x, size) for x in heard[target + 1 :]]
+        first, *others = heard
         out: Tensor = self.relu(sum(others, start=first))
         return out
 
@@ -129,8 +131,9 @@ class HRNetOCR(nn.Module):
         xs = self.stage3([*xs, self.transition2[-1](xs[-1])])
         xs = self.stage4([*xs, self.transition3[-1](xs[-1])])
 
-        size = (xs[0].shape[2], xs[0].shape[3])
-        return torch.cat([resize(x, size) for x in xs], dim=1)
+        finest, *coarser = xs
+        size = (finest.shape[2], finest.shape[3])
+        return torch.cat([finest, *(resize(x, size) for x in coarser)], dim=1)
 
 
 def _halve(in_channels: int, out_channels: int) -> nn.Sequential:
