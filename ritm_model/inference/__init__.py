@@ -2,6 +2,7 @@
 
 from ritm_model.inference.engine import Engine, TorchEngine
 from ritm_model.inference.geometry import Box, Roi
+from ritm_model.inference.opening import open_predictor
 from ritm_model.inference.options import PredictorOptions
 from ritm_model.inference.predictor import Predictor, PromptError
 from ritm_model.inference.state import State
@@ -17,4 +18,5 @@ __all__ = [
     "State",
     "TorchEngine",
     "ZoomIn",
+    "open_predictor",
 ]

@@ -1,0 +1,44 @@
+"""From the name of a model to a predictor that answers clicks."""
+
+from __future__ import annotations
+
+import torch
+
+from ritm_model.checkpoints import load_model, model_version, resolve_model
+from ritm_model.errors import RitmError
+from ritm_model.inference.engine import TorchEngine
+from ritm_model.inference.options import PredictorOptions
+from ritm_model.inference.predictor import Predictor
+
+
+def open_predictor(
+    model: str = "bundled", device: str = "auto", options: PredictorOptions | None = None
+) -> Predictor:
+    """Load a model and make it ready for clicks.
+
+    Args:
+        model: "bundled", the name of a pulled model, or the path of a checkpoint.
+        device: "auto" takes a GPU if there is one; otherwise "cpu", "cuda", "cuda:1", …
+        options: the serving profile unless given.
+
+    Raises:
+        CheckpointError: no such model, or a file that cannot be read.
+        RitmError: no such device.
+    """
+    path = resolve_model(model)
+    chosen = chosen_device(device)
+    engine = TorchEngine(load_model(path, chosen), chosen, name=model_version(path))
+    return Predictor(engine, options)
+
+
+def chosen_device(device: str) -> str:
+    """The device to use for what the user asked for."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(device)
+    except RuntimeError:
+        raise RitmError(f"'{device}' is not a device; use auto, cpu, cuda or cuda:0.") from None
+    if kind.type == "cuda" and (kind.index or 0) >= torch.cuda.device_count():
+        raise RitmError(f"There is no GPU '{device}' on this machine; use --device cpu.")
+    return device
