@@ -1,0 +1,99 @@
+"""Masks between the model's picture and the editor's: specks, sizes, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ritm_backend.label_studio.errors import TaskError
+from ritm_model.clicks import Click
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+_LARGEST_ANSWER_PIXELS = 120_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PackedMask:
+    """A mask at one bit per pixel."""
+
+    width: int
+    height: int
+    bits: npt.NDArray[np.uint8]
+
+    @classmethod
+    def pack(cls, mask_HW: Mask) -> PackedMask:
+        return cls(mask_HW.shape[1], mask_HW.shape[0], np.packbits(mask_HW))
+
+    def unpack(self) -> Mask:
+        bits = np.unpackbits(self.bits, count=self.width * self.height)
+        return bits.reshape(self.height, self.width).view(np.bool_)
+
+    def contains(self, x: float, y: float) -> bool:
+        """Whether the pixel at (x, y), clamped into the mask, is inside."""
+        column = min(max(int(x), 0), self.width - 1)
+        row = min(max(int(y), 0), self.height - 1)
+        byte, bit = divmod(row * self.width + column, 8)
+        return bool(self.bits[byte] >> (7 - bit) & 1)
+
+
+def drop_specks(mask_HW: Mask, clicks: Iterable[Click], min_pixels: int) -> Mask:
+    """Remove components (8-neighbours) smaller than `min_pixels`: they only lengthen the answer.
+
+    Components with a positive click stay, and so does the largest, so that a mask never vanishes.
+    """
+    view = mask_HW.view(np.uint8)
+    left, top, width, height = cv2.boundingRect(view)
+    if min_pixels <= 1 or not width:
+        return mask_HW
+    inner = view[top : top + height, left : left + width]
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(inner, connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA]
+    keep = areas >= min_pixels
+    keep[1 + int(np.argmax(areas[1:]))] = True
+    for click in clicks:
+        row, column = int(click.y) - top, int(click.x) - left
+        if click.is_positive and 0 <= row < height and 0 <= column < width:
+            keep[labels[row, column]] = True
+    keep[0] = False
+    if keep.sum() == count - 1:
+        return mask_HW
+    tidy_HW = np.zeros_like(mask_HW)
+    tidy_HW[top : top + height, left : left + width] = keep[labels]
+    return tidy_HW
+
+
+def resize(mask_HW: Mask, width: int, height: int) -> Mask:
+    """The mask on a picture of another size; its edge stays where it is."""
+    if mask_HW.shape == (height, width):
+        return mask_HW
+    shrinks = width < mask_HW.shape[1]
+    scaled = cv2.resize(
+        mask_HW.view(np.uint8) * np.uint8(255),
+        (width, height),
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+    )
+    return np.asarray(scaled > 127)
+
+
+def check_same_picture(image: tuple[int, int], editor: tuple[int, int]) -> None:
+    """Make sure that percent mean the same place in both pictures, (width, height) in pixels.
+
+    A server may hand out a smaller version than the editor shows; its sides then agree up to rounding.
+
+    Raises:
+        TaskError: The shapes differ, so a mask of one would lie wrongly on the other.
+    """
+    (width, height), (shown_width, shown_height) = image, editor
+    if shown_width * shown_height > _LARGEST_ANSWER_PIXELS:
+        raise TaskError(f"A mask of {shown_width} x {shown_height} pixels is too large.")
+    if abs(shown_width * height / width - shown_height) > 1 + 0.005 * shown_height:
+        raise TaskError(
+            f"The image is {width} x {height} pixels, but Label Studio shows one of "
+            f"{shown_width} x {shown_height}: a mask would not fit."
+        )

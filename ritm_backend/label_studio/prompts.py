@@ -1,0 +1,156 @@
+"""From regions to objects: which clicks belong together, and where they are in pixels."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid5
+
+from ritm_backend.label_studio.config import LabelingConfig
+from ritm_backend.label_studio.regions import Frame, Json, KeyPoint, Reading, Rectangle, read_regions
+from ritm_model.clicks import Click
+from ritm_model.inference import Box
+
+_REGION_IDS = UUID(
+    "8f0a3c3e-52c5-4d0c-9a55-0c2f5b6f1d7e"
+)  # random; a new one would give every region a new id
+_ID_LENGTH = 12
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPrompt:
+    """All clicks on one object of one image, in order, or one box around it, or both."""
+
+    label: str | None
+    points: tuple[KeyPoint, ...]
+    box: Rectangle | None = None
+
+    @property
+    def newest(self) -> KeyPoint | Rectangle:
+        newest = self.points[-1] if self.points else self.box
+        assert newest is not None, "an object has at least one point or a box"
+        return newest
+
+    @property
+    def first(self) -> KeyPoint | Rectangle:
+        return self.box or self.points[0]
+
+    @property
+    def frame(self) -> Frame:
+        return self.newest.frame
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether anything says where the object is, rather than only where it is not."""
+        return self.box is not None or any(_positive(point) for point in self.points)
+
+    def clicks(self, width: int, height: int) -> tuple[Click, ...]:
+        """The clicks in pixels of the upright image, clamped into it. A box alone clicks at its centre."""
+        places = [(p.x / 100 * width, p.y / 100 * height, _positive(p)) for p in self.points]
+        if self.box is not None and not any(_positive(p) for p in self.points):
+            corners = _corners(self.box, width, height)
+            places.insert(0, (sum(x for x, _ in corners) / 4, sum(y for _, y in corners) / 4, True))
+        return tuple(
+            Click(min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0), sign)
+            for x, y, sign in places
+        )
+
+    def region(self, width: int, height: int) -> Box | None:
+        """The box in whole pixels, upright: of a turned box, what surrounds it. None without a box."""
+        if self.box is None:
+            return None
+        xs, ys = zip(*_corners(self.box, width, height), strict=True)
+        left, top = min(max(math.floor(min(xs)), 0), width - 1), min(max(math.floor(min(ys)), 0), height - 1)
+        right, bottom = min(math.ceil(max(xs)), width), min(math.ceil(max(ys)), height)
+        return Box(left, top, max(right, left + 1), max(bottom, top + 1))
+
+
+def stable_id(task_id: object, prompt: ObjectPrompt) -> str:
+    """The id of the region that an object's clicks make: the same at every click, for every process.
+
+    The editor replaces a region by one of the same id, so the object keeps its identity while it is refined.
+    """
+    frame = prompt.frame
+    name = json.dumps([str(task_id), frame.to_name, frame.item_index, prompt.label, prompt.first.id])
+    return uuid5(_REGION_IDS, name).hex[:_ID_LENGTH]
+
+
+def objects_in(reading: Reading, config: LabelingConfig) -> Iterator[ObjectPrompt]:
+    """The objects that the points and boxes of one result list ask for.
+
+    Signs: the editor marks fresh clicks with `is_positive`. After a page is reloaded, the clicks of its draft
+    come back without it and are never removed. So where any point has a sign, those without are stale; where
+    none has, they were imported, and are positive.
+
+    Clicks on the same image with the same label and parent are one object. A box belongs to the object of its
+    label; of several pending boxes the newest counts.
+    """
+    points = [p for p in reading.points() if config.is_smart(p.from_name, p.frame.to_name)]
+    if any(p.is_positive is not None for p in points):
+        points = [p for p in points if p.is_positive is not None]
+    boxes = {_key(b): b for b in reading.boxes() if config.is_smart(b.from_name, b.frame.to_name)}
+    groups: dict[object, list[KeyPoint]] = {key: [] for key in boxes}
+    for point in points:
+        groups.setdefault(_key(point), []).append(point)
+    for key, members in groups.items():
+        box = boxes.get(key)
+        yield ObjectPrompt((members[0] if members else boxes[key]).label, tuple(members), box)
+
+
+def objects_of_task(task: Json, config: LabelingConfig) -> tuple[list[ObjectPrompt], list[str]]:
+    """The objects whose clicks already stand in a task: imported, or submitted without their mask.
+
+    Only the newest source that has any is used, a draft before annotations before predictions: the clicks of
+    two annotators must not mix. Returns the objects and notes for the log.
+    """
+    notes: list[str] = []
+    for source in sources(task):
+        reading = read_regions(source.get("result"))
+        notes += reading.notes
+        objects = [found for found in objects_in(reading, config) if found.is_asked_for]
+        if objects:
+            return objects, notes
+    return [], notes
+
+
+def sources(task: Json) -> Iterator[Json]:
+    """The task's drafts, then annotations, then predictions, each newest first.
+
+    An annotation with a draft is left out, because the draft is its newer self; so is a cancelled one.
+    """
+    drafts = _newest_first(task.get("drafts"))
+    yield from drafts
+    drafted = [draft.get("annotation") for draft in drafts]
+    for annotation in _newest_first(task.get("annotations")):
+        if annotation.get("id") not in drafted and annotation.get("was_cancelled") is not True:
+            yield annotation
+    yield from _newest_first(task.get("predictions"))
+
+
+def _newest_first(entries: object) -> Sequence[Json]:
+    known: Iterable[object] = entries if isinstance(entries, list) else ()
+    return sorted((e for e in known if isinstance(e, dict)), key=_age, reverse=True)
+
+
+def _age(entry: Json) -> tuple[str, int]:
+    when = entry.get("updated_at") or entry.get("created_at")
+    id = entry.get("id")
+    return when if isinstance(when, str) else "", id if isinstance(id, int) else 0
+
+
+def _key(region: KeyPoint | Rectangle) -> object:
+    return region.frame.to_name, region.frame.item_index, region.label, region.parent
+
+
+def _positive(point: KeyPoint) -> bool:
+    return point.is_positive is not False
+
+
+def _corners(box: Rectangle, width: int, height: int) -> list[tuple[float, float]]:
+    """The box's corners in pixels. The editor turns it in pixels, not in percent, about its first corner."""
+    x, y = box.x / 100 * width, box.y / 100 * height
+    w, h = box.width / 100 * width, box.height / 100 * height
+    cos, sin = math.cos(math.radians(box.rotation)), math.sin(math.radians(box.rotation))
+    return [(x + u * cos - v * sin, y + u * sin + v * cos) for u, v in ((0, 0), (w, 0), (w, h), (0, h))]

@@ -1,0 +1,97 @@
+"""Answers: the form of each configuration, and JSON."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ritm_backend.label_studio.answers import MaskAnswer, regions_of, to_json
+from ritm_backend.label_studio.config import parse_config
+from ritm_backend.label_studio.regions import Frame
+
+PAYLOADS = Path(__file__).parents[2] / "payloads/label_studio"
+
+
+@pytest.fixture
+def answer():
+    def make(xml, label, **frame):
+        config = parse_config(xml)
+        brush = config.brush("image", label)
+        return regions_of(
+            MaskAnswer(
+                id="0123456789ab",
+                frame=Frame(
+                    **{"to_name": "image", "item_index": None, "width": 8, "height": 6, "rotation": 0} | frame
+                ),
+                size=(8, 6),
+                rle=bytes([0, 1, 255]),
+                brush=brush,
+                label=brush.label_for(label),
+                score=0.93,
+            )
+        )
+
+    return make
+
+
+A = """<View><Image name="image" value="$image"/>
+  <BrushLabels name="brush" toName="image"><Label value="Object"/><Label value="Other"/></BrushLabels>
+  </View>"""
+C = """<View><Image name="image" value="$image"/><Brush name="brush" toName="image"/>
+  <Labels name="lab" toName="image"><Label value="Object"/><Label value="Other"/></Labels></View>"""
+
+
+def test_the_form_is_the_one_that_label_studio_drew(answer):
+    recorded = json.loads((PAYLOADS / "31_RESPONSE_ml_backend_to_ls_predict.json").read_text())
+    (drawn,) = recorded["results"][0]["result"]
+    (ours,) = answer(A, "Object")
+
+    assert ours.keys() == drawn.keys()
+    assert ours["value"].keys() == drawn["value"].keys()
+    for key in ("type", "from_name", "to_name", "image_rotation", "readonly"):
+        assert ours[key] == drawn[key]
+    assert ours["value"]["format"] == "rle"
+    assert ours["value"]["brushlabels"] == ["Object"]
+
+
+def test_without_a_label_there_is_no_list_of_labels(answer):
+    (region,) = answer(A, None)
+
+    assert region["value"] == {"format": "rle", "rle": bytes([0, 1, 255])}
+    assert len(answer(C, None)) == 1
+
+
+def test_a_plain_brush_gets_its_label_in_a_second_result(answer):
+    mask, label = answer(C, "Other")
+
+    assert (mask["type"], mask["from_name"]) == ("brush", "brush")
+    assert mask["value"].keys() == {"format", "rle"}
+    assert (label["type"], label["from_name"]) == ("labels", "lab")
+    assert label["value"] == {"labels": ["Other"]}
+    assert mask["id"] == label["id"]
+
+
+def test_the_item_and_the_rotation_of_the_view_come_back(answer):
+    (plain,) = answer(A, "Object")
+    (item,) = answer(A, "Object", item_index=0, rotation=90)
+
+    assert "item_index" not in plain
+    assert (item["item_index"], item["image_rotation"]) == (0, 90)
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
+
+
+@given(PLAIN)
+def test_plain_values_are_written_like_json(value):
+    assert json.loads(to_json(value)) == value
+
+
+@given(st.binary())
+def test_bytes_are_written_as_the_list_of_their_values(data):
+    assert json.loads(to_json({"rle": data})) == {"rle": list(data)}

@@ -1,0 +1,166 @@
+"""Labeling configurations: the three usual ways to write them, and hostile ones."""
+
+import pytest
+
+from ritm_backend.label_studio.config import MAX_CONFIG_CHARACTERS, parse_config
+from ritm_backend.label_studio.errors import ConfigError, TaskError
+
+ONE_LABEL_B = """<View><Image name="image" value="$image"/>
+  <BrushLabels name="brush" toName="image"><Label value="Cat"/></BrushLabels>
+  <KeyPoint name="kp" toName="image" smart="true"/></View>"""
+
+
+def test_with_labels_of_its_own_a_brush_names_its_masks(config):
+    brush = config.brush("image", "Dog")
+
+    assert (brush.control.kind, brush.control.name) == ("brushlabels", "brush")
+    assert brush.label_for("Dog") == "Dog"
+
+
+def test_a_label_the_brush_does_not_know_is_not_used(config):
+    assert config.brush("image", "Fish").label_for("Fish") is None
+
+
+def test_clicks_without_label_get_the_only_label_but_never_one_of_several(config):
+    assert parse_config(ONE_LABEL_B).brush("image", None).label_for(None) == "Cat"
+    assert config.brush("image", None).label_for(None) is None
+
+
+def test_a_separate_list_of_labels_names_the_masks_of_a_plain_brush(recorded):
+    brush = parse_config(recorded("18")["label_config"]).brush("image", "Other")
+
+    assert brush.control.kind == "brush"
+    assert brush.labels is not None
+    assert (brush.labels.kind, brush.labels.name) == ("labels", "lab")
+    assert brush.label_for("Other") == "Other"
+
+
+def test_of_several_brushes_the_one_that_knows_the_label_is_taken():
+    config = parse_config(
+        """<View><Image name="image" value="$image"/>
+        <BrushLabels name="plants" toName="image"><Label value="Tree"/><Label value="Moss"/></BrushLabels>
+        <BrushLabels name="animals" toName="image"><Label value="Cat"/><Label value="Dog"/></BrushLabels>
+        </View>"""
+    )
+
+    assert config.brush("image", "Dog").control.name == "animals"
+    assert config.brush("image", "Stone").control.name == "plants"
+
+
+def test_labels_that_come_with_the_tasks_are_all_accepted():
+    config = parse_config(
+        '<View><Image name="i" value="$i"/><BrushLabels name="b" toName="i" value="$labels"/></View>'
+    )
+
+    assert config.brush("i", "Anything").label_for("Anything") == "Anything"
+    assert config.brush("i", None).label_for(None) is None
+
+
+def test_an_alias_is_what_results_carry():
+    config = parse_config(
+        '<View><Image name="i" value="$i"/>'
+        '<BrushLabels name="b" toName="i"><Label value="A long name" alias="short"/></BrushLabels></View>'
+    )
+
+    assert config.brush("i", "short").label_for("short") == "short"
+
+
+def test_a_configuration_without_brush_says_so():
+    with pytest.raises(ConfigError, match="no BrushLabels or Brush for the image 'image'"):
+        parse_config('<View><Image name="image" value="$image"/></View>').brush("image", "Cat")
+
+
+def test_a_brush_works_on_its_own_image_only():
+    config = parse_config(
+        """<View><Image name="left" value="$l"/><Image name="right" value="$r"/>
+        <BrushLabels name="bl" toName="left"><Label value="Cat"/></BrushLabels>
+        <BrushLabels name="br" toName="right"><Label value="Cat"/></BrushLabels></View>"""
+    )
+
+    assert config.brush("right", "Cat").control.name == "br"
+    assert config.image_reference("right", None, {"l": "/a.jpg", "r": "/b.jpg"}) == "/b.jpg"
+
+
+def test_item_index_chooses_from_a_list_of_images():
+    config = parse_config('<View><Image name="i" valueList="$pages"/></View>')
+    data = {"pages": ["/1.jpg", "/2.jpg"]}
+
+    assert config.image_reference("i", 1, data) == "/2.jpg"
+    assert config.image_reference("i", None, data) == "/1.jpg"
+    for beyond in (2, -1):
+        with pytest.raises(TaskError, match="no image under '\\$pages'"):
+            config.image_reference("i", beyond, data)
+
+
+@pytest.mark.parametrize(
+    ("value", "data", "reference"),
+    [
+        ("$image", {"image": "/data/upload/1/a.jpg"}, "/data/upload/1/a.jpg"),
+        ("$image", {"$undefined$": "/data/upload/1/a.jpg"}, "/data/upload/1/a.jpg"),
+        ("$meta.photo[1]", {"meta": {"photo": ["a", "b"]}}, "b"),
+        ("$meta.photo", {"meta.photo": "flat"}, "flat"),
+        ("https://cdn.example/$id/full.jpg", {"id": 7}, "https://cdn.example/7/full.jpg"),
+        ("/fixed.jpg", {}, "/fixed.jpg"),
+    ],
+)
+def test_where_the_image_is(value, data, reference):
+    config = parse_config(f'<View><Image name="i" value="{value}"/></View>')
+
+    assert config.image_reference("i", None, data) == reference
+
+
+@pytest.mark.parametrize(
+    "data", [None, {}, [], {"image": None}, {"image": 5}, {"image": ""}, {"image": {"a": 1}}]
+)
+def test_a_task_without_its_image_says_so(config, data):
+    with pytest.raises(TaskError, match="no image under"):
+        config.image_reference("image", None, data)
+
+
+def test_tags_and_attributes_are_read_without_regard_to_case():
+    config = parse_config('<View><image Name="i" VALUE="$i"/><BRUSHLABELS name="b" toname="i"/></View>')
+
+    assert config.brush("i", None).control.name == "b"
+    assert config.image_reference("i", None, {"i": "x"}) == "x"
+
+
+def test_only_smart_tools_ask_for_masks_unless_none_is_smart(config):
+    plain = parse_config(
+        '<View><Image name="i" value="$i"/><KeyPointLabels name="joints" toName="i"/></View>'
+    )
+    both = parse_config(
+        '<View><Image name="i" value="$i"/><KeyPointLabels name="joints" toName="i"/>'
+        '<KeyPoint name="ask" toName="i" smartOnly="true"/></View>'
+    )
+
+    assert config.is_smart("kp", "image")
+    assert plain.is_smart("joints", "i")
+    assert both.is_smart("ask", "i")
+    assert not both.is_smart("joints", "i")
+
+
+BOMB = """<!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><View>&b;</View>"""
+
+
+@pytest.mark.parametrize(
+    ("xml", "sentence"),
+    [
+        ("", "not well-formed"),
+        ("<View>", "not well-formed"),
+        ("<View>\ud800</View>", "not well-formed"),
+        ("<View>\0</View>", "not well-formed"),
+        (BOMB, "document type"),
+        ('<!DOCTYPE v SYSTEM "file:///etc/passwd"><View/>', "document type"),
+        (" " * (MAX_CONFIG_CHARACTERS + 1), "longer than"),
+    ],
+)
+def test_what_is_no_configuration_is_refused(xml, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        parse_config(xml)
+
+
+def test_deep_nesting_is_harmless():
+    depth = 100_000
+    config = parse_config("<V>" * depth + "</V>" * depth)
+
+    assert config.images == ()

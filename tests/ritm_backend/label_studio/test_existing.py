@@ -1,0 +1,169 @@
+"""A first click inside an existing mask refines it: which one, and that the choice stays."""
+
+import numpy as np
+import pytest
+
+from ritm_backend import brush_rle
+from ritm_backend.label_studio.existing import ExistingRegions
+from ritm_backend.label_studio.prompts import objects_in, stable_id
+from ritm_backend.label_studio.regions import read_regions
+
+SIZE = (200, 100)
+
+
+def square(left, top, side=40):
+    mask_HW = np.zeros((SIZE[1], SIZE[0]), np.bool_)
+    mask_HW[top : top + side, left : left + side] = True
+    return mask_HW
+
+
+def brush(id, mask_HW, label="Cat", **more):
+    value = {"format": "rle", "rle": brush_rle.encode(mask_HW), "brushlabels": [label]}
+    return {
+        "id": id,
+        "type": "brushlabels",
+        "from_name": "brush",
+        "to_name": "image",
+        "original_width": SIZE[0],
+        "original_height": SIZE[1],
+        "value": value,
+        **more,
+    }
+
+
+def task(**sources):
+    return {"id": 1, **{kind: [{"id": 1, "result": result}] for kind, result in sources.items()}}
+
+
+@pytest.fixture
+def prompt(config, keypoint):
+    def make(x=20, y=30, id="k1", *later, sign=True, **more):
+        results = [keypoint(id, x=x, y=y, sign=sign, **more), *later]
+        (found,) = objects_in(read_regions(results), config)
+        return found
+
+    return make
+
+
+@pytest.fixture
+def regions():
+    return ExistingRegions()
+
+
+def test_a_click_inside_refines_and_one_outside_does_not(regions, prompt):
+    held = task(annotations=[brush("R", square(20, 20))])
+
+    inside = regions.choose(held, prompt(20, 30), SIZE)  # pixel (40, 30)
+    assert inside is not None
+    assert inside.id == "R"
+    assert (inside.mask.unpack() == square(20, 20)).all()
+    assert regions.choose(held, prompt(60, 30, "k2"), SIZE) is None
+
+
+def test_a_negative_click_refines_too(regions, prompt):
+    found = regions.choose(task(annotations=[brush("R", square(20, 20))]), prompt(sign=False), SIZE)
+
+    assert found is not None
+
+
+def test_drafts_come_before_annotations_before_predictions(prompt):
+    held = task(
+        predictions=[brush("P", square(20, 20))],
+        annotations=[brush("A", square(20, 20))],
+        drafts=[brush("D", square(20, 20))],
+    )
+
+    for expected in ("D", "A", "P"):
+        found = ExistingRegions().choose(held, prompt(), SIZE)
+        assert found is not None
+        assert found.id == expected
+        held.pop({"D": "drafts", "A": "annotations", "P": "predictions"}[expected])
+
+
+def test_the_region_drawn_last_lies_on_top(regions, prompt):
+    found = regions.choose(
+        task(drafts=[brush("old", square(20, 20)), brush("new", square(30, 20))]), prompt(), SIZE
+    )
+
+    assert found is not None
+    assert found.id == "new"
+
+
+def test_the_draft_holds_the_newer_self_of_a_region(regions, prompt):
+    """Cut out of the region in the draft, the place belongs to it no more, whatever the annotation says."""
+    held = task(annotations=[brush("R", square(20, 20))], drafts=[brush("R", square(100, 20))])
+
+    assert regions.choose(held, prompt(), SIZE) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        brush("R", square(20, 20), label="Dog"),
+        brush("R", square(20, 20), to_name="other"),
+        brush("R", square(20, 20), item_index=1),
+        brush("R", square(20, 20), original_width=100, original_height=200),
+    ],
+    ids=["label", "image", "item", "size"],
+)
+def test_regions_of_something_else_are_not_refined(regions, prompt, other):
+    assert regions.choose(task(annotations=[other]), prompt(), SIZE) is None
+
+
+def test_a_click_without_label_refines_any_and_takes_over_its_label(regions, prompt):
+    held = task(annotations=[brush("R", square(20, 20), label="Dog")])
+    found = regions.choose(held, prompt(value={"keypointlabels": []}), SIZE)
+
+    assert found is not None
+    assert found.label == "Dog"
+
+
+@pytest.mark.parametrize(
+    "rle", [[], [1, 2, 3], ["a"], [None], [300], [-1], [1.5], [[1]], "text", {"a": 1}, None, [0] * 50]
+)
+def test_a_broken_mask_of_somebody_else_does_not_matter(regions, prompt, rle):
+    broken = brush("broken", square(20, 20))
+    broken["value"]["rle"] = rle
+    found = regions.choose(task(annotations=[brush("R", square(20, 20)), broken]), prompt(), SIZE)
+
+    assert found is not None
+    assert found.id == "R"
+
+
+class TestTheChoiceStays:
+    def test_when_a_draft_is_saved_between_two_clicks(self, regions, prompt, keypoint):
+        """A region accepted just before the first click reaches the draft before the second."""
+        assert regions.choose(task(), prompt(), SIZE) is None
+
+        later = prompt(20, 30, "k1", keypoint("k2", sign=True))
+        assert regions.choose(task(drafts=[brush("R", square(20, 20))]), later, SIZE) is None
+
+    def test_when_the_refined_region_changes_in_the_draft(self, regions, prompt, keypoint):
+        first = regions.choose(task(drafts=[brush("R", square(20, 20))]), prompt(), SIZE)
+
+        later = prompt(20, 30, "k1", keypoint("k2", sign=True))
+        second = regions.choose(task(drafts=[brush("R", square(30, 25))]), later, SIZE)
+        gone = regions.choose(task(), later, SIZE)
+
+        assert first is not None
+        assert first is second is gone
+
+    def test_but_a_new_first_click_is_a_new_question(self, regions, prompt):
+        regions.choose(task(drafts=[brush("R", square(20, 20))]), prompt(), SIZE)
+        accepted = task(drafts=[brush("R", square(30, 25))])
+
+        found = regions.choose(accepted, prompt(id="k9"), SIZE)
+        assert found is not None
+        assert (found.mask.unpack() == square(30, 25)).all()
+
+    def test_and_so_is_a_dragged_one(self, regions, prompt):
+        held = task(drafts=[brush("R", square(20, 20))])
+        assert regions.choose(held, prompt(90, 30), SIZE) is None
+
+        assert regions.choose(held, prompt(20, 30), SIZE) is not None
+
+    def test_the_own_mask_come_back_is_never_chosen(self, prompt):
+        """Also after a restart: replaying the clicks gives the mask again."""
+        own = brush(stable_id(1, prompt()), square(20, 20))
+
+        assert ExistingRegions().choose(task(drafts=[own]), prompt(), SIZE) is None
