@@ -22,7 +22,7 @@ import requests
 
 from ritm_model.errors import RitmError
 
-CHUNK = 1 << 16
+CHUNK = 1 << 14  # what is lost at most when a connection breaks
 TIMEOUT_SECONDS = (10.0, 60.0)  # to connect; between two packets
 Progress = Callable[[int, int | None], None]
 

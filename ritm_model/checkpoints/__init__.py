@@ -1,7 +1,9 @@
 """Checkpoints: read (the paper's `.pth`, plain state dicts, our safetensors + JSON) and written (ours)."""
 
 from ritm_model.catalogue import Architecture, bundled_model_path
+from ritm_model.checkpoints.architecture import architecture_name
 from ritm_model.checkpoints.card import ModelCard, TrainingCard
+from ritm_model.checkpoints.convert import convert_model
 from ritm_model.checkpoints.errors import CheckpointError
 from ritm_model.checkpoints.locate import resolve_model
 from ritm_model.checkpoints.native import save_model
@@ -12,7 +14,9 @@ __all__ = [
     "CheckpointError",
     "ModelCard",
     "TrainingCard",
+    "architecture_name",
     "bundled_model_path",
+    "convert_model",
     "load_model",
     "model_version",
     "read_card",

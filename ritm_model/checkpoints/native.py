@@ -44,12 +44,15 @@ def save_model(
         The card as written.
 
     Raises:
-        CheckpointError: wrong suffix, or the files cannot be written.
+        CheckpointError: wrong suffix, weights that are not finite, or the files cannot be written.
     """
     if path.suffix != SUFFIX:
         raise CheckpointError(f"{path} must end in {SUFFIX}.")
     dtype = torch.float16 if half else torch.float32
-    data = safetensors.torch.save(_as_dtype(model.state_dict(), dtype))
+    state = _as_dtype(model.state_dict(), dtype)
+    if not all(tensor.isfinite().all() for tensor in state.values()):
+        raise CheckpointError(f"{path} would hold weights that are not finite{' in half precision' * half}.")
+    data = safetensors.torch.save(state)
     card = ModelCard(
         name=path.stem,
         family=model.family,

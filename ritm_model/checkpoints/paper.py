@@ -34,7 +34,7 @@ NORM_PARAMS = frozenset({"norm_layer", "backbone_norm_layer"})
 ZIP_MAGIC = b"PK\x03\x04"
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
-_REFUSED_GLOBAL = re.compile(r"Unsupported global: GLOBAL ([\w.]+)")
+_REFUSED_GLOBAL = re.compile(r"[Uu]nsupported (?:global: )?GLOBAL ([\w.]{1,100})")
 
 
 class _Param(BaseModel):

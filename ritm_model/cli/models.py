@@ -1,0 +1,227 @@
+"""`ritm models`: which models there are, fetching them, converting them, looking into them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ritm_model.errors import RitmError
+
+if TYPE_CHECKING:
+    from ritm_model.checkpoints import ModelCard
+    from ritm_model.download import Progress
+
+NOC_COLUMNS = ("GrabCut@90", "Berkeley@90", "SBD@90", "DAVIS@90")
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+
+
+@click.group()
+def models() -> None:
+    """List, fetch, convert and inspect models."""
+
+
+@models.command("list")
+@as_json
+def list_models(as_json: bool) -> None:
+    """Show the released models, the bundled one and your own."""
+    rows = _rows()
+    if as_json:
+        _echo_json(rows)
+        return
+    header = ("NAME", "ARCHITECTURE", "SIZE", "TRAINED ON", "LICENCE", *NOC_COLUMNS, "HERE")
+    table: list[tuple[str, ...]] = [header]
+    for row in rows:
+        noc = row["noc"]
+        assert isinstance(noc, dict)
+        table.append(
+            (
+                str(row["name"]),
+                str(row["architecture"]),
+                f"{row['megabytes']:g} MB",
+                str(row["trained_on"]),
+                str(row["licence"]),
+                *(f"{noc[name]:.2f}" if name in noc else "-" for name in NOC_COLUMNS),
+                str(row["here"]),
+            )
+        )
+    _echo_table(table)
+    click.echo("\nNoC: published mean number of clicks to reach that IoU in percent; fewer is better.")
+
+
+@models.command()
+@click.argument("name")
+@click.option(
+    "--url",
+    "base_url",
+    envvar="RITM_MODEL_MIRROR",
+    show_envvar=True,
+    metavar="BASE",
+    help="Fetch the published file name from below this address instead of the original one.",
+)
+@click.option(
+    "--attempts", default=5, show_default=True, type=click.IntRange(1, 100), help="Connections to try."
+)
+@click.option("--force", is_flag=True, help="Fetch it even if it is here already.")
+@as_json
+def pull(name: str, base_url: str | None, attempts: int, force: bool, as_json: bool) -> None:
+    """Download the released model NAME, check it and convert it; goes on where it was interrupted."""
+    from ritm_model.catalogue import catalogue, pulled_model_path
+    from ritm_model.checkpoints import read_card
+    from ritm_model.checkpoints.pull import pull_model
+
+    release = catalogue().release(name)
+    if release is None:
+        known = ", ".join(release.name for release in catalogue().models)
+        raise RitmError(f"There is no released model '{name}'; known ones are {known}.")
+    path = pulled_model_path(name)
+    if path.is_file() and not force:
+        card, news = read_card(path), "is here already"
+    else:
+        with _progress_bar(name, hidden=as_json) as on_progress:
+            card = pull_model(release, base_url=base_url, attempts=attempts, on_progress=on_progress)
+        news = "is ready"
+    _echo_saved(card, path, news, as_json)
+
+
+@models.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("destination", type=click.Path(path_type=Path))
+@click.option("--architecture", metavar="NAME", help="For plain state dicts, such as hrnet18s-itm.")
+@click.option("--half", is_flag=True, help="Store in half precision.")
+@click.option("--licence", default="", help="Licence of the weights, for the card.")
+@click.option("--trained-on", default="", help="What they were learnt from, for the card.")
+@as_json
+def convert(
+    source: Path,
+    destination: Path,
+    architecture: str | None,
+    half: bool,
+    licence: str,
+    trained_on: str,
+    as_json: bool,
+) -> None:
+    """Turn the checkpoint SOURCE into DESTINATION, a .safetensors file with its card beside it."""
+    from ritm_model.checkpoints import convert_model
+
+    card = convert_model(
+        source, destination, architecture=architecture, half=half, licence=licence, trained_on=trained_on
+    )
+    _echo_saved(card, destination, "is ready", as_json)
+
+
+@models.command()
+@click.argument("name_or_path")
+@as_json
+def info(name_or_path: str, as_json: bool) -> None:
+    """Show what a model is. Loads it, so that a damaged file is found out."""
+    from ritm_model.checkpoints import architecture_name, load_model, model_version, read_card, resolve_model
+
+    path = resolve_model(name_or_path)
+    card = read_card(path)
+    parameters = sum(parameter.numel() for parameter in load_model(path).parameters())
+    about = {
+        "version": model_version(path),
+        "path": str(path),
+        "architecture": architecture_name(card.family, card.params),
+        "parameters": parameters,
+        **card.model_dump(mode="json", exclude={"format_version"}),
+    }
+    if as_json:
+        _echo_json(about)
+        return
+    training = card.training.model_dump(exclude_defaults=True)
+    metrics = training.pop("metrics", {})
+    lines = {
+        "version": about["version"],
+        "file": path,
+        "architecture": about["architecture"] or f"{card.family}, not in the catalogue",
+        "parameters": f"{parameters:,}",
+        "sha256": card.sha256,
+        **training,
+        **metrics,
+        **{f"  {name}": value for name, value in card.params.items()},
+    }
+    width = max(len(name) for name in lines)
+    for name, value in lines.items():
+        click.echo(f"{name:<{width}}  {value}")
+
+
+def _rows() -> list[dict[str, object]]:
+    from ritm_model.catalogue import catalogue, pulled_model_path
+    from ritm_model.checkpoints import resolve_model
+    from ritm_model.checkpoints.locate import known_names
+
+    rows: list[dict[str, object]] = []
+    for name in known_names():
+        if release := catalogue().release(name):
+            row = release.model_dump()
+            row["here"] = "pulled" if pulled_model_path(name).is_file() else "no"
+        else:
+            row = _own_row(name, resolve_model(name))
+        rows.append(row)
+    return rows
+
+
+def _own_row(name: str, path: Path) -> dict[str, object]:
+    from ritm_model.checkpoints import (
+        CheckpointError,
+        architecture_name,
+        bundled_model_path,
+        read_card,
+    )
+
+    here = "bundled" if path == bundled_model_path() else "own"
+    architecture, trained_on, licence = "?", "?", "?"
+    try:
+        card = read_card(path)
+    except CheckpointError:
+        here = "damaged"  # one bad file must not hide the others; `info` says what it is
+    else:
+        architecture = architecture_name(card.family, card.params) or card.family
+        trained_on, licence = card.training.trained_on, card.training.licence
+    return {
+        "name": name,
+        "architecture": architecture,
+        "megabytes": round(path.stat().st_size / 1e6, 1),
+        "trained_on": trained_on,
+        "licence": licence,
+        "noc": {},
+        "here": here,
+    }
+
+
+@contextmanager
+def _progress_bar(name: str, *, hidden: bool) -> Iterator[Progress]:
+    from tqdm import tqdm
+
+    # disable=None: no bar where nobody watches, such as in a log file.
+    with tqdm(desc=name, unit="B", unit_scale=True, unit_divisor=1024, disable=hidden or None) as bar:
+
+        def show(done: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
+
+
+def _echo_saved(card: ModelCard, path: Path, news: str, as_json: bool) -> None:
+    if as_json:
+        _echo_json({"path": str(path), **card.model_dump(mode="json")})
+    else:
+        click.echo(f"{card.name} {news}: {path} (SHA-256 {card.sha256[:8]}…)")
+
+
+def _echo_table(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _echo_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False))
