@@ -1,0 +1,199 @@
+"""Sessions over stateless requests: every request names an image and all clicks so far.
+
+Adapters of annotation tools send the whole sequence each time. The annotator finds how much of it it
+has answered already and runs the network for the rest, usually one click. What it has forgotten, or
+never seen, it replays; the mask is the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ritm_model.clicks import Click
+from ritm_model.inference.geometry import Box
+from ritm_model.inference.predictor import Predictor
+from ritm_model.inference.sessions import SessionCache, Start
+from ritm_model.inference.state import Image, State
+from ritm_model.inference.turns import Turns
+from ritm_model.timing import Timings
+
+LoadImage = Callable[[], Image]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prompt:
+    """All that a request says.
+
+    Attributes:
+        image_key: names the image and its version; the same key must always mean the same pixels.
+        clicks: every click so far, in order. None at all gives the mask as it was given, or an empty one.
+        mask: H x W bool, or float in [0, 1], to refine; see `Predictor.start`.
+        mask_key: names the mask; worked out from its pixels if left empty.
+        region: bounding box of the object; see `Predictor.start`.
+        queue_key: of waiting requests with the same key only the newest is answered; None waits its turn.
+    """
+
+    image_key: str
+    clicks: tuple[Click, ...] = ()
+    mask: npt.NDArray[Any] | None = None
+    mask_key: str = ""
+    region: Box | None = None
+    queue_key: str | None = None
+
+    @property
+    def start(self) -> Start:
+        if self.mask is None:
+            return Start("", self.region)
+        return Start(self.mask_key or _digest(self.mask), self.region)
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatorStats:
+    """Counts since the start, and what is held now.
+
+    Attributes:
+        requests: calls of `segment`.
+        remembered: requests answered without a run of the network.
+        clicks_run: clicks given to the predictor.
+        images_loaded: calls of `load_image`.
+        waiting: requests that wait for their turn now.
+        cached_images, cached_states, cached_bytes: what is held now.
+    """
+
+    requests: int
+    remembered: int
+    clicks_run: int
+    images_loaded: int
+    waiting: int
+    cached_images: int
+    cached_states: int
+    cached_bytes: int
+
+
+class Annotator:
+    """Answers prompts of many annotators with one predictor. Thread-safe.
+
+    One network run at a time: several at once would only slow each other down. An image is loaded by the
+    first request that needs it while others wait for the same pixels.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        *,
+        cache_bytes: int = 1 << 30,
+        ttl_seconds: float = 3600,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._predictor = predictor
+        self._cache = SessionCache(cache_bytes, ttl_seconds, clock)
+        self._turns = Turns()
+        self._lock = threading.Lock()
+        self._loading: dict[str, Future[Image]] = {}
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def version(self) -> str:
+        """Which weights answer."""
+        return self._predictor.engine.name
+
+    def segment(self, prompt: Prompt, load_image: LoadImage, timings: Timings | None = None) -> State:
+        """Answer a prompt.
+
+        Args:
+            prompt: the image and all clicks on it.
+            load_image: gives the pixels, uint8 H x W x 3 RGB, upright; called when they are not held.
+            timings: receives the milliseconds of the stages "queue" and "network".
+
+        Raises:
+            Superseded: a newer prompt with the same `queue_key` arrived while this one waited.
+            PromptError: mask or region do not fit the image.
+            Exception: whatever `load_image` raises.
+        """
+        timings = timings or Timings()
+        self._count(requests=1)
+        start = prompt.start
+        with self._turns.arrive(prompt.queue_key) as ticket, ExitStack() as stack:
+            image = self.image(prompt.image_key, load_image)
+            state = self._known(prompt, start, image)
+            if state.clicks == prompt.clicks:
+                self._count(remembered=1)
+                return state
+            with timings.stage("queue"):
+                stack.enter_context(self._turns.turn(ticket))
+            with timings.stage("network"):
+                # Whoever ran meanwhile may have answered some of the clicks.
+                state = self._known(prompt, start, image)
+                for click in prompt.clicks[len(state.clicks) :]:
+                    state = self._predictor.click(state, click)
+                    self._cache.add(prompt.image_key, start, state)
+                    self._count(clicks_run=1)
+            return state
+
+    def image(self, image_key: str, load_image: LoadImage) -> Image:
+        """The pixels of an image, read-only, loaded once however many ask for them at the same time.
+
+        Raises:
+            Exception: whatever `load_image` raises; all who wait for it get it, and it is not remembered.
+        """
+        with self._lock:
+            image = self._cache.image(image_key)
+            if image is not None:
+                return image
+            shared = self._loading.get(image_key)
+            own = None if shared else self._loading.setdefault(image_key, Future())
+        if shared is not None:
+            return shared.result()
+        assert own is not None
+        try:
+            image = load_image().view()
+            image.flags.writeable = False
+            self._cache.add_image(image_key, image)
+            self._count(images_loaded=1)
+            own.set_result(image)
+            return image
+        except BaseException as error:
+            own.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                del self._loading[image_key]
+
+    def stats(self) -> AnnotatorStats:
+        images, states, nbytes = self._cache.size()
+        with self._lock:
+            return AnnotatorStats(
+                requests=self._counts["requests"],
+                remembered=self._counts["remembered"],
+                clicks_run=self._counts["clicks_run"],
+                images_loaded=self._counts["images_loaded"],
+                waiting=self._turns.waiting,
+                cached_images=images,
+                cached_states=states,
+                cached_bytes=nbytes,
+            )
+
+    def _known(self, prompt: Prompt, start: Start, image: Image) -> State:
+        """The state after as many of the clicks as are remembered."""
+        known = self._cache.longest(prompt.image_key, start, prompt.clicks)
+        return known or self._predictor.start(image, prompt.mask, prompt.region)
+
+    def _count(self, **events: int) -> None:
+        with self._lock:
+            self._counts.update(events)
+
+
+def _digest(mask_HW: npt.NDArray[Any]) -> str:
+    header = f"{mask_HW.shape} {mask_HW.dtype} ".encode()
+    return hashlib.blake2b(header + np.ascontiguousarray(mask_HW).tobytes(), digest_size=16).hexdigest()
