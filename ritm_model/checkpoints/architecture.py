@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from ritm_model.catalogue import Architecture, catalogue
-from ritm_model.checkpoints.errors import CheckpointError
+from ritm_model.checkpoints.errors import CheckpointError, shown
 from ritm_model.networks import InteractiveModel, build
 
 SHOWN = 3  # of every kind of problem
@@ -57,7 +57,9 @@ def build_network(architecture: Architecture, state: Mapping[str, Tensor], sourc
         with torch.device("meta"):
             expected = build(architecture.family, architecture.params).state_dict()
     except (ValueError, OverflowError, RuntimeError) as error:  # the last two: integers without end
-        raise CheckpointError(f"{source} asks for a network that cannot be built: {error}") from None
+        raise CheckpointError(
+            f"{source} asks for a network that cannot be built: {shown(error, 600)}"
+        ) from None
     check_state(expected, state, source)
     model = build(architecture.family, architecture.params)
     model.load_state_dict(state)
@@ -69,7 +71,7 @@ def check_state(expected: Mapping[str, Tensor], state: Mapping[str, Tensor], sou
     shared = [key for key in expected if key in state]
     problems = [
         _listed("missing", (key for key in expected if key not in state)),
-        _listed("not expected", (key for key in state if key not in expected)),
+        _listed("not expected", (shown(key) for key in state if key not in expected)),
         _listed(
             "of another shape",
             (
@@ -99,7 +101,7 @@ def _same_kind(tensor: Tensor, expected: Tensor) -> bool:
 
 
 def _shape(tensor: Tensor) -> str:
-    return "x".join(str(size) for size in tensor.shape) or "scalar"
+    return shown("x".join(str(size) for size in tensor.shape)) or "scalar"
 
 
 def _listed(what: str, names: Iterable[str]) -> str:

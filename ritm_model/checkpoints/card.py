@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from ritm_model.checkpoints.errors import CheckpointError
+from ritm_model.checkpoints.errors import CheckpointError, shown
 
 MAX_CARD_BYTES = 1_000_000
 
@@ -83,4 +83,4 @@ def first_problem(error: ValidationError) -> str:
     where = ".".join(str(part) for part in problems[0]["loc"])
     text = f"{where}: {problems[0]['msg']}" if where else problems[0]["msg"]
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return text + more
+    return shown(text, 300) + more

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ritm_model.catalogue import Architecture
 from ritm_model.checkpoints.card import first_problem
-from ritm_model.checkpoints.errors import CheckpointError
+from ritm_model.checkpoints.errors import CheckpointError, shown
 from ritm_model.networks import DeeplabConfig, HRNetConfig
 
 CLASSES = {
@@ -100,7 +100,7 @@ def _refuse_packed_zip(data: bytes, source: str) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError):
+    except Exception:  # noqa: BLE001  (a damaged directory can fail in any way)
         raise CheckpointError(f"{source} is cut off or damaged.") from None
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise CheckpointError(f"{source} is a packed archive, not a PyTorch checkpoint.")
@@ -115,7 +115,7 @@ def _state_dict(value: object, source: str) -> dict[str, Tensor]:
     for key, tensor in value.items():
         if not isinstance(key, str) or not isinstance(tensor, Tensor):
             kind = type(tensor).__name__
-            raise CheckpointError(f"{source} holds no state dict: '{str(key)[:100]}' is a {kind}.")
+            raise CheckpointError(f"{source} holds no state dict: '{shown(key)}' is a {kind}.")
         state[key] = tensor
     if all(key.startswith("module.") for key in state):  # saved from inside DataParallel
         return {key.removeprefix("module."): tensor for key, tensor in state.items()}
@@ -130,7 +130,7 @@ def _architecture(config: object, source: str) -> Architecture:
         raise CheckpointError(f"{source} has an unknown kind of config: {problem}.") from None
     if checked.class_name not in CLASSES:
         raise CheckpointError(
-            f"{source} names the class '{checked.class_name[:100]}'; known ones are {', '.join(CLASSES)}."
+            f"{source} names the class '{shown(checked.class_name)}'; known ones are {', '.join(CLASSES)}."
         )
     family, network_config = CLASSES[checked.class_name]
     known = {field.name for field in dataclasses.fields(network_config)}
@@ -147,16 +147,14 @@ def _params(stored: Mapping[str, _Param], known: Set[str], source: str) -> dict[
             params[name] = param.value
         elif name in known or param.specified:
             what = "is a class" if name in known else "is unknown"
-            raise CheckpointError(f"{source} asks for a parameter '{name[:100]}' that {what}.")
+            raise CheckpointError(f"{source} asks for a parameter '{shown(name)}' that {what}.")
     return params
 
 
 def _check_norm(name: str, param: _Param, source: str) -> None:
     """Batch normalisation is the only one; a None for the backbone means the same as elsewhere."""
     if (param.type, param.value) not in (("class", BATCH_NORM), ("builtin", None)):
-        raise CheckpointError(
-            f"{source} asks for {name} '{str(param.value)[:100]}'; only {BATCH_NORM} is known."
-        )
+        raise CheckpointError(f"{source} asks for {name} '{shown(param.value)}'; only {BATCH_NORM} is known.")
 
 
 def _with_lists(value: object) -> object:
