@@ -14,6 +14,12 @@ from ritm_model.networks import InteractiveModel
 # Published sizes are rounded, and do not say whether a megabyte has 10^6 or 2^20 bytes.
 SIZE_SLACK = 0.05
 
+# The authors published no hashes, so what a mirror hands out is taken on trust, and the card says so.
+RELEASED = "Released by the authors of the paper; the figures are those they published."
+MIRRORED = (
+    "Fetched from a mirror under the name of a release of the authors, whose published figures these are."
+)
+
 
 def release_source(release: Release, base_url: str | None = None) -> Source:
     """Where a release is fetched from: its own address, or the same file name below `base_url`."""
@@ -71,7 +77,7 @@ def pull_model(
         pulled_model_path(release.name),
         model,
         TrainingCard(
-            summary="Released by the authors of the paper; figures as they published them.",
+            summary=MIRRORED if base_url else RELEASED,
             trained_on=release.trained_on,
             licence=f"{release.licence}. {release.licence_note}",
             metrics={f"NoC {name}": value for name, value in release.noc.items()},

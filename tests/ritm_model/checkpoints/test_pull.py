@@ -53,6 +53,7 @@ def test_a_release_becomes_a_model_that_can_be_used_by_name(
     assert card.training.source == f"{site.url}/mirror/{NAME}.pth"
     assert card.training.metrics["NoC GrabCut@90"] == 1.68
     assert card.training.licence.startswith("MIT.")
+    assert "from a mirror" in card.training.summary
     assert sorted(file.name for file in models_dir.iterdir()) == [f"{NAME}.json", f"{NAME}.safetensors"]
 
 
