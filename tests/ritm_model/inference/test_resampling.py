@@ -1,0 +1,52 @@
+"""The shortcuts give what building everything in full would give."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from ritm_model.inference.geometry import Roi
+from ritm_model.inference.resampling import crop_pixels
+from ritm_model.inference.soft_map import SoftMap
+
+HEIGHT, WIDTH = 50, 70
+sizes = st.tuples(st.integers(1, 90), st.integers(1, 90))
+
+
+@st.composite
+def rois(draw):
+    top, left = draw(st.integers(0, HEIGHT - 1)), draw(st.integers(0, WIDTH - 1))
+    return Roi(top, draw(st.integers(top, HEIGHT - 1)), left, draw(st.integers(left, WIDTH - 1)))
+
+
+def resized(values_HW, size):
+    whole_11HW = torch.from_numpy(np.ascontiguousarray(values_HW, np.float32))[None, None]
+    return functional.interpolate(whole_11HW, size=size, mode="bilinear", align_corners=True)[0, 0].numpy()
+
+
+@settings(deadline=None)
+@given(roi=rois(), size=sizes, seed=st.integers(0, 99))
+def test_a_crop_is_cut_out_and_resized(roi, size, seed):
+    image = np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    shown = crop_pixels(image, roi, size)
+    assert shown.dtype == np.float32
+    for channel in range(3):
+        expected = resized(image[roi.slices][..., channel], size)
+        np.testing.assert_allclose(shown[..., channel], expected, atol=255 * 1e-4)
+
+
+@settings(deadline=None)
+@given(kept=rois(), stored=sizes, roi=rois(), size=sizes, seed=st.integers(0, 99), as_bool=st.booleans())
+def test_the_crop_of_a_map_is_that_of_the_full_map(kept, stored, roi, size, seed, as_bool):
+    values = np.random.default_rng(seed).random(stored, dtype=np.float32)
+    soft = SoftMap(values > 0.5 if as_bool else values, kept, (HEIGHT, WIDTH))
+    np.testing.assert_allclose(soft.crop(roi, size), resized(soft.full()[roi.slices], size), atol=1e-4)
+
+
+@given(kept=rois(), stored=sizes)
+def test_a_map_is_zero_outside_what_it_keeps(kept, stored):
+    full = SoftMap(np.ones(stored, np.float32), kept, (HEIGHT, WIDTH)).full()
+    assert full.sum() == pytest.approx(kept.size[0] * kept.size[1])
+    assert full[kept.slices].min() > 0.999
