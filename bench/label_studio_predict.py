@@ -102,8 +102,8 @@ def logged_stages(log: Path) -> dict[tuple[int, int], dict[str, float]]:
             record = json.loads(line)
         except ValueError:
             continue
-        if record.get("path") == "/predict":
-            found[record["task"], record["clicks"]] = record["ms"]
+        if record.get("path") == "/predict" and "stages_ms" in record:
+            found[record["task"], record["clicks"]] = record["stages_ms"]
     return found
 
 
