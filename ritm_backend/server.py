@@ -1,0 +1,111 @@
+"""The backend as a server process: gunicorn, with the model loaded in each worker after the fork.
+
+Predictions and short requests share one pool of threads, which is larger than the number of predictions
+taken at once: so `/health` is answered however many annotators wait.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from ritm_backend.cpus import usable_cpus
+from ritm_backend.settings import Settings
+from ritm_model.errors import RitmError
+
+_THREADS_FOR_SHORT_REQUESTS = 4
+_BACKLOG = 2048
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (gunicorn's heartbeat; a disk could block it)
+
+
+class ServeError(RitmError):
+    """The server cannot be started."""
+
+
+class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    def __init__(self, options: dict[str, object], load: Callable[[], object]) -> None:
+        self._options = options
+        self._load = load
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._options.items():
+            if name in self.cfg.settings:  # newer releases have more
+                self.cfg.set(name, value)
+
+    def load(self) -> object:
+        return self._load()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take the port. Port 0 takes a free one.
+
+    Raises:
+        ServeError: It is taken, or not ours to take.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ServeError(
+                f"Port {port} on {host} is already in use; choose another with --port."
+            ) from None
+        reason = error.strerror or error
+        raise ServeError(f"The server cannot listen on port {port} of {host}: {reason}.") from None
+
+
+def limit_threads(workers: int) -> None:
+    """Set what OpenMP reads when torch is loaded: idle threads sleep, and no more threads than processors."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cpus() // workers)))
+
+
+def run(settings: Settings, listener: socket.socket, workers: int) -> None:
+    """Serve on a listening socket until told to stop (SIGTERM lets running requests finish)."""
+    limit_threads(workers)
+    options: dict[str, object] = {
+        "bind": f"fd://{listener.detach()}",
+        "worker_class": "gthread",
+        "workers": workers,
+        "threads": settings.threads + _THREADS_FOR_SHORT_REQUESTS,
+        "timeout": 120,  # of the heartbeat, not of a request
+        "graceful_timeout": 30,
+        "loglevel": "warning",
+        "control_socket_disable": True,
+        "worker_tmp_dir": str(_SHARED_MEMORY) if os.access(_SHARED_MEMORY, os.W_OK) else None,
+    }
+    _Gunicorn(options, lambda: application(settings)).run()
+
+
+def application(settings: Settings) -> Any:
+    """The WSGI application with its own model, which starts to load."""
+    from ritm_backend.app import create_app
+    from ritm_backend.images import ImageFetcher
+    from ritm_backend.logs import set_up_logging
+    from ritm_backend.model_host import ModelHost
+
+    set_up_logging(settings.log_level)
+    host = ModelHost(lambda: _load_annotator(settings), settings.model)
+    host.start()
+    return create_app(settings, host, ImageFetcher(settings))
+
+
+def _load_annotator(settings: Settings) -> Any:
+    from ritm_model.inference import Annotator, PredictorOptions, open_predictor
+
+    options = PredictorOptions.paper() if settings.profile == "paper" else PredictorOptions.serving()
+    predictor = open_predictor(settings.model, settings.device, options)
+    predictor.warm_up()
+    return Annotator(
+        predictor,
+        cache_bytes=settings.cache_mb * 1024 * 1024,
+        ttl_seconds=settings.session_ttl_seconds,
+    )

@@ -1,0 +1,227 @@
+"""From a predict request to masks: the protocol, the images and the model put together.
+
+What becomes of trouble. Label Studio shows an annotator no error of a backend: whatever the status, the
+pending mask disappears and the click stays. So a task that cannot be answered (its image is out of reach, it
+has no brush, the image has another size) gets an empty answer, other tasks of the request keep theirs,
+the reason stands in the answer as `message`, where the browser's network view shows it, and in the log as
+a warning. Only a request that is not one of the protocol is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+import numpy as np
+import numpy.typing as npt
+
+from ritm_backend import brush_rle
+from ritm_backend.images import ImageFetcher
+from ritm_backend.label_studio.answers import MaskAnswer, regions_of
+from ritm_backend.label_studio.config import LabelingConfig, parse_config
+from ritm_backend.label_studio.errors import ConfigError, RequestError
+from ritm_backend.label_studio.existing import ExistingRegions
+from ritm_backend.label_studio.masks import check_same_picture, drop_specks, resize
+from ritm_backend.label_studio.prompts import ObjectPrompt, objects_in, objects_of_task, stable_id
+from ritm_backend.label_studio.regions import Json, read_regions
+from ritm_backend.model_host import ModelHost
+from ritm_backend.settings import Settings
+from ritm_model.errors import RitmError
+from ritm_model.images import decode_image
+from ritm_model.inference import Annotator, Prompt, Superseded
+from ritm_model.timing import Timings
+
+MODEL_WAIT_SECONDS = 60  # Label Studio waits 100
+
+
+@dataclass(slots=True)
+class Report:
+    """What the log says about one request."""
+
+    timings: Timings = field(default_factory=Timings)
+    tasks: list[int | None] = field(default_factory=list)
+    clicks: int = 0
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+class LabelStudioService:
+    """Answers predict requests. Thread-safe."""
+
+    def __init__(self, host: ModelHost, fetcher: ImageFetcher, settings: Settings) -> None:
+        self._host = host
+        self._fetcher = fetcher
+        self._settings = settings
+        self._existing = ExistingRegions()
+
+    def predict(self, body: object, report: Report) -> list[object]:
+        """The `results` for a predict request, one per task, with each `rle` as bytes.
+
+        With a context (a click in the editor) a task's result is a prediction. Without (a batch) it is one
+        made from clicks that already stand in the task, or an empty list, which stores no prediction.
+
+        Raises:
+            RequestError: The body is not a predict request.
+            ModelUnavailableError: The model was needed, and is not there.
+        """
+        tasks, label_config, context = _read_request(body)
+        report.tasks = [_task_id(task) for task in tasks]
+        if context is None:
+            return [self._stored(task, label_config, report) for task in tasks]
+        # The editor sends one task, and the clicks are its own.
+        return [
+            self._clicked(task, label_config, context if index == 0 else {}, report)
+            for index, task in enumerate(tasks)
+        ]
+
+    def _clicked(self, task: Json, label_config: str, context: Json, report: Report) -> object:
+        reading = read_regions(context.get("result"))
+        report.notes += reading.notes
+        if not reading.regions:
+            return self._prediction([], [], [])
+        try:
+            config = parse_config(label_config)
+        except ConfigError as error:
+            report.problems.append(str(error))
+            return self._prediction([], [], [str(error)])
+        return self._segment_all(task, config, list(objects_in(reading, config)), report, refines=True)
+
+    def _stored(self, task: Json, label_config: str, report: Report) -> object:
+        try:
+            config = parse_config(label_config)
+        except ConfigError as error:
+            report.problems.append(str(error))
+            return []
+        objects, notes = objects_of_task(task, config)
+        report.notes += notes
+        prediction = self._segment_all(task, config, objects, report, refines=False)
+        return prediction if prediction["result"] else []
+
+    def _segment_all(
+        self,
+        task: Json,
+        config: LabelingConfig,
+        objects: Sequence[ObjectPrompt],
+        report: Report,
+        *,
+        refines: bool,
+    ) -> dict[str, object]:
+        regions: list[dict[str, object]] = []
+        scores: list[float] = []
+        problems: list[str] = []
+        annotator = self._host.annotator(MODEL_WAIT_SECONDS) if objects else None
+        for prompt in objects:
+            assert annotator is not None
+            try:
+                answer = self._segment(annotator, task, config, prompt, report, refines=refines)
+            except Superseded:
+                report.notes.append("A newer click on the same object came in; this one was not answered.")
+                continue
+            except RitmError as error:
+                problems.append(str(error))
+                continue
+            if answer is not None:
+                regions += regions_of(answer)
+                scores.append(answer.score)
+        report.problems += problems
+        return self._prediction(regions, scores, problems)
+
+    def _prediction(
+        self, regions: Sequence[Json], scores: Sequence[float], problems: Sequence[str]
+    ) -> dict[str, object]:
+        answer: dict[str, object] = {
+            "model_version": self._host.version,
+            "score": min(scores, default=0.0),
+            "result": list(regions),
+        }
+        if problems:
+            answer["message"] = " ".join(problems)
+        return answer
+
+    def _segment(
+        self,
+        annotator: Annotator,
+        task: Json,
+        config: LabelingConfig,
+        prompt: ObjectPrompt,
+        report: Report,
+        *,
+        refines: bool,
+    ) -> MaskAnswer | None:
+        """The mask of one object; None if there is nothing to show."""
+        frame, timings = prompt.frame, report.timings
+        reference = config.image_reference(frame.to_name, frame.item_index, task.get("data"))
+        image_key = f"{_task_id(task)}:{sha256(reference.encode(errors='surrogatepass')).hexdigest()}"
+
+        def load_image() -> npt.NDArray[np.uint8]:
+            return self._load_image(reference, _task_id(task), timings)
+
+        image_HW3 = annotator.image(image_key, load_image)
+        height, width = image_HW3.shape[:2]
+        size = (frame.width or width, frame.height or height)
+        check_same_picture((width, height), size)
+
+        with timings.stage("refined region"):
+            existing = self._existing.choose(task, prompt, size) if refines else None
+            mask_HW = resize(existing.mask.unpack(), width, height) if existing else None
+        if existing is None and not prompt.is_asked_for:
+            return None
+        wanted = existing.label if existing else prompt.label
+        brush = config.brush(frame.to_name, wanted)
+        own_id = stable_id(task.get("id"), prompt)
+        clicks = prompt.clicks(width, height)
+        report.clicks += len(clicks)
+        state = annotator.segment(
+            Prompt(
+                image_key=image_key,
+                clicks=clicks,
+                mask=mask_HW,
+                mask_key=existing.key if existing else "",
+                region=prompt.region(width, height),
+                queue_key=own_id,
+            ),
+            load_image,
+            timings,
+        )
+        with timings.stage("encode"):
+            tidy_HW = drop_specks(state.mask, clicks, self._settings.min_region_pixels)
+            rle = brush_rle.encode_bytes(resize(tidy_HW, *size)) if tidy_HW.any() else None
+        if rle is None:
+            return None
+        return MaskAnswer(
+            id=existing.id if existing else own_id,
+            frame=frame,
+            size=size,
+            rle=rle,
+            brush=brush,
+            label=brush.label_for(wanted),
+            score=round(state.score, 4),
+        )
+
+    def _load_image(self, reference: str, task_id: int | None, timings: Timings) -> npt.NDArray[np.uint8]:
+        with timings.stage("fetch"):
+            data = self._fetcher.fetch(reference, task_id=task_id)
+        with timings.stage("decode"):
+            return decode_image(data, max_pixels=self._settings.image_max_pixels)
+
+
+def _read_request(body: object) -> tuple[list[Json], str, Json | None]:
+    if not isinstance(body, dict):
+        raise RequestError("The body must be a JSON object.")
+    tasks = body.get("tasks")
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+        raise RequestError("The body must hold a list `tasks` of JSON objects.")
+    label_config = body.get("label_config")
+    if not isinstance(label_config, str):
+        raise RequestError("The body must hold the labeling configuration as a text `label_config`.")
+    params = body.get("params")
+    context = params.get("context") if isinstance(params, Mapping) else None
+    if not isinstance(context, dict | None):
+        raise RequestError("`params.context` must be a JSON object or null.")
+    return tasks, label_config, context
+
+
+def _task_id(task: Json) -> int | None:
+    id = task.get("id")
+    return id if isinstance(id, int) and not isinstance(id, bool) else None

@@ -1,0 +1,272 @@
+"""Routes, authentication, errors, and what is and is not logged."""
+
+import base64
+import json
+import logging
+import threading
+
+import pytest
+from pydantic import SecretStr
+
+from ritm_backend.app import create_app
+from ritm_backend.images import ImageFetcher
+from ritm_backend.logs import JsonLines
+from ritm_backend.model_host import ModelHost
+from ritm_model.errors import RitmError
+
+
+@pytest.fixture
+def serve(settings):
+    """A client of the application with another model host or other settings."""
+
+    def make(host, **changed):
+        changed_settings = settings.model_copy(update=changed)
+        return create_app(changed_settings, host, ImageFetcher(changed_settings)).test_client()
+
+    return make
+
+
+@pytest.fixture
+def loading(annotator):
+    """A host whose model comes when `event` is set."""
+    event = threading.Event()
+
+    def load():
+        event.wait()
+        return annotator
+
+    host = ModelHost(load, "bundled")
+    host.start()
+    yield host, event
+    event.set()
+
+
+def failing(error):
+    def load():
+        raise error
+
+    host = ModelHost(load, "bundled")
+    host.start()
+    host._settled.wait(60)
+    return host
+
+
+def credentials(user, password):
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+class TestWhileTheModelLoads:
+    def test_short_requests_are_answered(self, serve, loading, recorded):
+        client = serve(loading[0])
+
+        assert client.get("/health").json == {"status": "UP", "model_class": "RITM"}
+        assert client.get("/").status_code == 200
+        assert client.post("/setup", json=recorded("02")).json == {"model_version": "bundled"}
+        assert client.get("/versions").json == {"versions": ["bundled"]}
+        assert client.post("/predict", json=recorded("06")).json == {"results": [[]]}
+
+    def test_it_is_not_ready(self, serve, loading, annotator):
+        host, event = loading
+        client = serve(host)
+
+        answer = client.get("/ready")
+        assert (answer.status_code, answer.json) == (
+            503,
+            {"error": "The model bundled is still being loaded."},
+        )
+        event.set()
+        host.annotator(60)
+        assert client.get("/ready").json == {"status": "READY", "model_version": annotator.version}
+
+    def test_a_click_waits_for_the_model(self, serve, loading, recorded):
+        host, event = loading
+        answers = []
+        asking = threading.Thread(
+            target=lambda: answers.append(serve(host).post("/predict", json=recorded("04")))
+        )
+        asking.start()
+        assert serve(host).get("/health").status_code == 200
+        assert answers == []
+        event.set()
+        asking.join()
+
+        assert answers[0].json["results"][0]["result"]
+
+
+def test_a_model_that_cannot_be_loaded_says_why(serve, recorded):
+    client = serve(failing(RitmError("There is no such file.")))
+
+    expected = {"error": "The model bundled could not be loaded: There is no such file."}
+    for answer in (client.get("/ready"), client.post("/predict", json=recorded("04"))):
+        assert (answer.status_code, answer.json) == (503, expected)
+    assert client.get("/health").status_code == 200
+
+
+def test_a_fault_while_loading_goes_to_the_log_only(serve, caplog):
+    client = serve(failing(ValueError("secret detail")))
+
+    answer = client.get("/ready")
+    (record,) = [r for r in caplog.records if r.message == "model failed"]
+    assert answer.status_code == 503
+    assert "secret" not in answer.text
+    assert record.fields["error_id"] in answer.json["error"]
+    assert record.exc_info
+
+
+class TestBasicAuthentication:
+    @pytest.fixture
+    def guarded(self, serve, host):
+        return serve(host, basic_auth_user="anna", basic_auth_pass=SecretStr("grün:x"))
+
+    @pytest.mark.parametrize("path", ["/", "/ready", "/versions", "/nowhere"])
+    def test_is_asked_for(self, guarded, path):
+        answer = guarded.get(path)
+
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+        assert "error" in answer.json
+
+    @pytest.mark.parametrize("given", [("anna", "wrong"), ("otto", "grün:x"), ("", ""), ("anna", "")])
+    def test_is_compared(self, guarded, given):
+        assert guarded.get("/versions", headers=credentials(*given)).status_code == 401
+
+    def test_lets_in_who_knows(self, guarded, recorded):
+        known = credentials("anna", "grün:x")
+
+        assert guarded.get("/versions", headers=known).status_code == 200
+        assert guarded.post("/setup", json=recorded("17"), headers=known).status_code == 200
+        assert guarded.post("/predict", json=recorded("05"), headers=known).status_code == 200
+
+    @pytest.mark.parametrize("header", ["Bearer abc", "Basic", "Basic ====", "Basic \x7f", "x"])
+    def test_takes_nothing_else(self, guarded, header):
+        assert guarded.get("/versions", headers={"Authorization": header}).status_code == 401
+
+    def test_leaves_health_and_events_open(self, guarded, recorded):
+        assert guarded.get("/health").status_code == 200
+        assert guarded.post("/webhook", json=recorded("08")).status_code == 200
+        assert guarded.post("/predict", json=recorded("05")).status_code == 401
+
+
+class TestEvents:
+    def test_training_is_declined_politely(self, client, recorded):
+        answer = client.post("/webhook", json=recorded("07"))
+
+        assert answer.status_code == 200
+        assert answer.json["status"] == "ok"
+        assert "does not train" in answer.json["message"]
+
+    @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"\xff", b"{" * 100_000, b" " * 1_000_000])
+    def test_whatever_comes_is_fine(self, client, body):
+        assert client.post("/webhook", data=body).json == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[]", "must be a JSON object"),
+        (b"{}", "list `tasks`"),
+        (b'{"tasks": [1]}', "list `tasks`"),
+        (b'{"tasks": []}', "`label_config`"),
+        (b'{"tasks": [], "label_config": "", "params": {"context": 5}}', "`params.context`"),
+    ],
+)
+def test_what_is_no_predict_request_is_refused_with_a_sentence(client, body, sentence):
+    answer = client.post("/predict", data=body)
+
+    assert answer.status_code == 400
+    assert sentence in answer.json["error"]
+
+
+def test_a_request_without_tasks_or_params_is_fine(client):
+    assert client.post("/predict", json={"tasks": [], "label_config": ""}).json == {"results": []}
+
+
+def test_unknown_addresses_and_methods_are_told_in_json(client):
+    missing, wrong = client.get("/train"), client.get("/predict")
+
+    assert (missing.status_code, missing.json) == (404, {"error": "There is nothing at this address."})
+    assert (wrong.status_code, wrong.json) == (405, {"error": "This address does not take GET requests."})
+    assert "POST" in wrong.headers["Allow"]
+
+
+def test_too_large_a_request_is_refused(serve, host):
+    answer = serve(host, request_max_mb=1).post("/predict", data=b" " * (1024 * 1024 + 1))
+
+    assert (answer.status_code, answer.json) == (413, {"error": "The request is larger than 1 MB."})
+
+
+def test_more_predictions_than_the_process_takes_are_refused(serve, loading, recorded):
+    host, event = loading
+    client = serve(host, threads=1)
+    waiting = threading.Thread(target=lambda: client.post("/predict", json=recorded("04")))
+    waiting.start()
+
+    refused = None
+    while refused is None:  # until the first one has taken the only place
+        answer = client.post("/predict", json=recorded("05"))
+        refused = answer if answer.status_code == 503 else None
+
+    assert "1 predictions are already running" in refused.json["error"]
+    event.set()
+    waiting.join()
+    assert client.post("/predict", json=recorded("05")).status_code == 200
+
+
+class TestTheLog:
+    def test_has_one_line_per_request(self, client, recorded, caplog, annotator):
+        caplog.set_level(logging.INFO, "ritm_backend")
+        client.post("/predict", json=recorded("15"))
+
+        (record,) = [r for r in caplog.records if r.name == "ritm_backend.app"]
+        line = json.loads(JsonLines().format(record))
+        assert line["level"] == "info"
+        assert (line["method"], line["path"], line["status"]) == ("POST", "/predict", 200)
+        assert (line["task"], line["clicks"], line["model_version"]) == (1, 3, annotator.version)
+        assert {"receive", "parse", "encode", "respond"} <= line["stages_ms"].keys()
+        assert sum(line["stages_ms"].values()) <= line["ms"] + 1
+
+    def test_holds_no_tokens_and_no_bodies(self, serve, host, recorded, caplog):
+        caplog.set_level(logging.DEBUG)
+        client = serve(host, basic_auth_user="anna", basic_auth_pass=SecretStr("basic-secret"))
+        known = credentials("anna", "basic-secret")
+        client.post("/setup", json=recorded("02"), headers=known)
+        client.post(
+            "/predict?token=query-secret", json=recorded("04") | {"token": "body-secret"}, headers=known
+        )
+        client.post("/webhook", json=recorded("07"))
+        client.post("/predict", data=b"{ body-secret", headers=known)
+
+        text = "\n".join(JsonLines().format(record) for record in caplog.records)
+        secrets = ("abc123abc123", "basic-secret", known["Authorization"][6:], "body-secret", "query-secret")
+        for secret in (*secrets, "a" * 40, "invite-token", "BrushLabels"):
+            assert secret not in text
+
+    def test_a_fault_has_an_id_and_its_traceback_stays_here(self, host, settings, recorded, caplog):
+        class BrokenFetcher(ImageFetcher):
+            def fetch(self, reference, *, task_id=None):
+                raise ZeroDivisionError("inner detail")
+
+        client = create_app(settings, host, BrokenFetcher(settings)).test_client()
+        answer = client.post(
+            "/predict", json=recorded("04") | {"tasks": [recorded("04")["tasks"][0] | {"id": 999}]}
+        )
+
+        assert answer.status_code == 500
+        assert "inner detail" not in answer.text
+        assert "Traceback" not in answer.text
+        fault, request = caplog.records[-2:]
+        assert fault.fields["error_id"] == request.fields["error_id"]
+        assert fault.fields["error_id"] in answer.json["error"]
+        assert "ZeroDivisionError" in json.loads(JsonLines().format(fault))["traceback"]
+
+    def test_a_line_stays_a_line(self, client, caplog):
+        caplog.set_level(logging.INFO, "ritm_backend")
+        client.get('/no"where\r\n{"level": "error"}')
+
+        line = JsonLines().format(caplog.records[-1])
+        assert "\n" not in line
+        assert json.loads(line)["status"] == 404

@@ -1,0 +1,143 @@
+"""Every recorded request of Label Studio 1.23.2, against the real application."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ritm_model.inference import Annotator
+
+PAYLOADS = Path(__file__).parents[2] / "payloads/label_studio"
+REQUESTS = sorted(path.name for path in PAYLOADS.glob("[0-9]*.json") if "RESPONSE" not in path.name)
+CLICKED = [name for name in REQUESTS if "predict" in name and not name.startswith(("05", "06"))]
+
+
+def replay(client, name):
+    recorded = json.loads((PAYLOADS / name).read_text())
+    body = None if recorded["json"] is None else json.dumps(recorded["json"])
+    return client.open(
+        recorded["path"],
+        method=recorded["method"],
+        data=body,
+        headers=[(k, v) for k, v in recorded["headers"].items() if k in ("User-Agent", "Content-Type")],
+    )
+
+
+def test_there_are_requests():
+    assert len(REQUESTS) == 21
+    assert len(CLICKED) == 9
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_every_request_is_answered(client, name):
+    answer = replay(client, name)
+
+    assert answer.status_code == 200
+    assert isinstance(answer.json, dict)
+
+
+@pytest.mark.parametrize("name", CLICKED)
+def test_a_click_is_answered_in_the_form_that_draws(client, name):
+    """The keys and types of an answer that the editor drew."""
+    drawn = json.loads((PAYLOADS / "31_RESPONSE_ml_backend_to_ls_predict.json").read_text())["results"][0]
+    (result,) = replay(client, name).json["results"]
+
+    assert result.keys() == drawn.keys(), result.get("message")
+    assert {key: type(value) for key, value in result.items()} == {k: type(v) for k, v in drawn.items()}
+    for region in result["result"]:
+        if region["type"] == "labels":
+            continue
+        (example,) = drawn["result"]
+        names = {"brushlabels"} if region["type"] == "brush" else set()
+        assert region.keys() == example.keys()
+        assert region["value"].keys() == example["value"].keys() - names
+        assert {type(region[key]) for key in example} == {type(value) for value in example.values()}
+        assert region["value"]["format"] == "rle"
+        assert set(region["value"]["rle"]) <= set(range(256))
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [(name, (600, 800) if "exif6" in name else (800, 600)) for name in CLICKED],
+)
+def test_a_click_on_a_disc_gives_a_mask_there(client, mask_of, name, size):
+    context = json.loads((PAYLOADS / name).read_text())["json"]["params"]["context"]["result"]
+    (result,) = replay(client, name).json["results"]
+    region = result["result"][0]
+    mask_HW = mask_of(region)
+
+    assert (region["original_width"], region["original_height"]) == size
+    for point in (r for r in context if r.get("is_positive")):
+        column, row = point["value"]["x"] / 100 * size[0], point["value"]["y"] / 100 * size[1]
+        assert mask_HW[int(row), int(column)], "the mask holds the click"
+    assert mask_HW.mean() < 0.5
+    assert region["image_rotation"] == context[-1]["image_rotation"]
+    assert region["to_name"] == context[-1]["to_name"]
+
+
+def test_labels_beside_a_plain_brush_come_as_a_second_result(client):
+    (result,) = replay(client, "18_predict_browser_Labels_plus_KeyPoint_config.json").json["results"]
+    mask, label = result["result"]
+
+    assert (mask["type"], mask["from_name"]) == ("brush", "brush")
+    assert (label["type"], label["from_name"], label["value"]) == ("labels", "lab", {"labels": ["Object"]})
+    assert mask["id"] == label["id"]
+
+
+def test_an_empty_context_clears_the_mask(client):
+    (result,) = replay(client, "05_predict_interactive_empty_result.json").json["results"]
+
+    assert result["result"] == []
+    assert isinstance(result["score"], float)
+
+
+def test_a_batch_without_clicks_stores_no_prediction(client):
+    assert replay(client, "06_predict_batch_context_null.json").json == {"results": [[]]}
+
+
+def test_setup_and_versions_name_the_model(client, annotator: Annotator):
+    for name in ("02_POST_setup.json", "17_POST_setup_basic_auth_extra_params.json"):
+        assert replay(client, name).json == {"model_version": annotator.version}
+    assert replay(client, "03_GET_versions.json").json == {"versions": [annotator.version]}
+
+
+def test_an_accepted_mask_in_the_draft_is_refined_by_a_click_inside(client, recorded, mask_of):
+    body = recorded("14")
+    accepted = next(r for r in body["tasks"][0]["drafts"][0]["result"] if r["type"] == "brushlabels")
+    rows, columns = mask_of(accepted).nonzero()
+    click = body["params"]["context"]["result"][-1]
+    click["value"] |= {"x": float(columns[len(columns) // 2]) / 8, "y": float(rows[len(rows) // 2]) / 6}
+    body["params"]["context"]["result"] = [click]
+
+    (result,) = client.post("/predict", json=body).json["results"]
+
+    assert [region["id"] for region in result["result"]] == [accepted["id"]]
+
+
+def test_stored_clicks_become_masks_of_a_batch(client, recorded):
+    body = recorded("06")
+    points = [
+        {
+            "id": f"p{n}",
+            "type": "keypointlabels",
+            "from_name": "kp",
+            "to_name": "image",
+            "original_width": 800,
+            "original_height": 600,
+            "value": {"x": x, "y": y, "width": 0.2, "keypointlabels": [label]},
+        }
+        for n, (x, y, label) in enumerate([(31, 50, "Object"), (74, 31, "Other"), (33, 52, "Object")])
+    ]
+    plain = dict(body["tasks"][0])
+    body["tasks"] = [
+        plain,
+        plain | {"id": 2, "annotations": [{"id": 1, "result": points}]},
+        plain | {"id": 3, "predictions": [{"id": 1, "result": points[:1]}]},
+    ]
+
+    without, annotated, predicted = client.post("/predict", json=body).json["results"]
+
+    assert without == []
+    assert [r["value"]["brushlabels"] for r in annotated["result"]] == [["Object"], ["Other"]]
+    assert [r["type"] for r in predicted["result"]] == ["brushlabels"]
+    assert 0 < annotated["score"] <= 1

@@ -1,0 +1,165 @@
+"""`ritm serve` as a real process."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from ritm_backend import server
+from ritm_backend.cli import serve
+from ritm_backend.cpus import usable_cpus
+
+PAYLOADS = Path(__file__).parents[2] / "payloads/label_studio"
+
+
+class Gate(BaseHTTPRequestHandler):
+    """An image route that tells when it was asked, and answers when it may."""
+
+    def do_GET(self) -> None:
+        gate: Any = self.server
+        gate.reached.set()
+        gate.may_answer.wait(120)
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def gate() -> Iterator[Any]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Gate) as running:
+        held: Any = running
+        held.reached, held.may_answer = threading.Event(), threading.Event()
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield held
+        held.may_answer.set()
+        running.shutdown()
+
+
+@pytest.fixture
+def process(gate: Any) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A serving process on a free port, and its address."""
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith(("RITM_", "LABEL_STUDIO"))
+    }
+    environment["LABEL_STUDIO_URL"] = f"http://127.0.0.1:{gate.server_address[1]}"
+    running = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "ritm_model",
+            "serve",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--device",
+            "cpu",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    try:
+        assert running.stdout is not None
+        line = running.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+", line)
+        assert found, (line, running.stderr and running.stderr.read())
+        yield running, found[0]
+    finally:
+        running.kill()
+        running.communicate()
+
+
+def ask(url: str, body: bytes | None = None) -> Any:
+    with urllib.request.urlopen(urllib.request.Request(url, body), timeout=120) as answer:
+        return json.loads(answer.read())
+
+
+@pytest.mark.slow
+def test_health_is_answered_while_a_prediction_runs_and_sigterm_lets_it_finish(process, gate):
+    running, url = process
+    body = json.dumps(json.loads(next(PAYLOADS.glob("04_*")).read_text())["json"]).encode()
+    results: list[Any] = []
+    prediction = threading.Thread(target=lambda: results.append(ask(f"{url}/predict", body)))
+    prediction.start()
+    assert gate.reached.wait(120), "the prediction asked for its image"
+
+    assert ask(f"{url}/health")["status"] == "UP"
+    assert ask(f"{url}/ready")["status"] == "READY"
+    assert results == [], "the prediction was still running"
+
+    running.send_signal(signal.SIGTERM)
+    gate.may_answer.set()
+    prediction.join(60)
+    _, log = running.communicate(timeout=60)
+
+    assert results[0]["results"][0]["result"] == []
+    assert "no image" in results[0]["results"][0]["message"]
+    assert running.returncode == 0
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    assert any(line.get("path") == "/predict" and line["status"] == 200 for line in lines)
+    assert "Traceback" not in log
+
+
+def test_a_port_that_is_taken_is_said_in_one_sentence():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(server.ServeError, match=f"Port {port} on 127.0.0.1 is already in use"):
+            server.listen("127.0.0.1", port)
+
+
+def test_an_address_that_is_not_ours_is_said_in_one_sentence():
+    with pytest.raises(server.ServeError, match=r"cannot listen on port 9090 of 203\.0\.113\.7"):
+        server.listen("203.0.113.7", 9090)
+
+
+def test_wrong_settings_are_said_in_one_sentence(monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    result = CliRunner().invoke(serve, ["--device", "toaster"])
+
+    assert result.exit_code == 1
+    assert "RITM_DEVICE" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("files", "cpus"),
+    [
+        ({}, 8),
+        ({"cpu.max": "max 100000\n"}, 8),
+        ({"cpu.max": "150000 100000\n"}, 2),
+        ({"cpu.max": "5000 100000\n"}, 1),
+        ({"cpu.max": "9900000 100000\n"}, 8),
+        ({"cpu.max": "nonsense"}, 8),
+        ({"cpu/cpu.cfs_quota_us": "300000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 8),
+    ],
+)
+def test_a_container_with_less_processor_time_gets_fewer_threads(tmp_path, monkeypatch, files, cpus):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    assert usable_cpus(tmp_path) == cpus
+
+
+def test_thread_limits_of_the_administrator_are_kept(monkeypatch):
+    monkeypatch.setattr(os, "environ", {"OMP_NUM_THREADS": "3"})
+    server.limit_threads(2)
+
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+    assert os.environ["OMP_WAIT_POLICY"] == "passive"
