@@ -15,7 +15,7 @@ from ritm_model.errors import RitmError
 
 Pixels = npt.NDArray[np.uint8]
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 DEFAULT_MAX_PIXELS = 120_000_000
 
 # Pillow's own limit is one number for the whole process and only warns. Ours comes with every call and is

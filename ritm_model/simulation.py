@@ -15,8 +15,6 @@ from ritm_model.clicks import Click
 OBJECT = 1
 IGNORED = -1
 
-Distances = npt.NDArray[np.float32]
-
 
 def next_click(
     mask_HW: npt.NDArray[np.bool_],
@@ -51,8 +49,8 @@ def next_click(
     return Click(x=float(column), y=float(row), is_positive=is_positive)
 
 
-def _depth(region_HW: npt.NDArray[np.bool_]) -> Distances:
+def _depth(region_HW: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     """Distance of each pixel of a region to the nearest pixel outside it; beyond the frame is outside."""
     padded = np.pad(region_HW.astype(np.uint8), 1)
-    depth: Distances = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    return depth
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return depth[1:-1, 1:-1].astype(np.float32, copy=False)

@@ -1,0 +1,173 @@
+"""Would an annotator see masks? A deployed function, judged as CVAT judges it.
+
+First its definition, by the rules with which CVAT's server lists functions; then its answers to a click
+and to what else annotators do, by the rules of the browser.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cvat_serverless.browser import AnswerError, ShownShape, shown_shapes, through_region
+from cvat_serverless.dashboard import Dashboard, Definition, kind, notes_of
+
+MIN_INTERACTOR_VERSION = 2
+WIDTH, HEIGHT = 320, 240
+DISK = (200, 130)
+OUTSIDE = (40, 40)
+REGION = (100, 40, 300, 220)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: `ok`, or what is wrong with it in `detail`."""
+
+    name: str
+    ok: bool
+    detail: str
+    milliseconds: float | None = None
+    answer_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One request, and what has to come of it."""
+
+    name: str
+    body: Mapping[str, object]
+    width: int = WIDTH
+    height: int = HEIGHT
+    region: tuple[int, int, int, int] | None = None
+    expects_shape: bool = True
+    refused: bool = False
+
+
+def check_function(dashboard: Dashboard, function: Definition) -> Iterator[Finding]:
+    """Judge the definition and then, one by one, the answers."""
+    yield from check_definition(function)
+    name = str(function["metadata"]["name"])
+    for probe in probes(function):
+        yield _run(dashboard, name, probe)
+
+
+def check_definition(function: Definition) -> Iterator[Finding]:
+    """Judge what CVAT reads when it lists functions."""
+    notes = notes_of(function)
+    spec = function.get("spec", {})
+
+    found = kind(function)
+    yield Finding("type", found == "interactor", found or "missing: CVAT skips the function")
+
+    version = str(notes.get("version", "1"))
+    is_current = version.isdecimal() and int(version) >= MIN_INTERACTOR_VERSION
+    yield Finding("version", is_current, version if is_current else f"{version}: CVAT disables the button")
+
+    description = spec.get("description")
+    yield Finding("description", bool(description), description or "missing: CVAT cannot list any function")
+
+    state = str(function.get("status", {}).get("state", "unknown"))
+    yield Finding("state", state == "ready", state)
+
+    for name, default in (("min_pos_points", "1"), ("min_neg_points", "-1")):
+        text = str(notes.get(name, default))
+        is_whole = text.removeprefix("-").isdecimal()
+        yield Finding(name, is_whole, text if is_whole else f"'{text}' is not a whole number")
+
+    for name in ("startswith_box", "startswith_box_optional"):
+        text = str(notes.get(name, ""))
+        misread = text.lower() in ("false", "no", "0")
+        yield Finding(
+            name, not misread, f"'{text}': CVAT takes any text for true" if misread else text or "no"
+        )
+
+
+def probes(function: Definition) -> Iterator[Probe]:
+    """The requests: what annotators do first, then what breaks functions."""
+    notes = notes_of(function)
+    frame = _png(_frame())
+    yield Probe("a click", _body(frame, pos=[DISK]))
+    if str(notes.get("min_neg_points", "-1")) != "-1":
+        yield Probe("a negative click more", _body(frame, pos=[DISK], neg=[OUTSIDE]))
+    yield Probe("a click on the far corner", _body(frame, pos=[DISK, (WIDTH, HEIGHT)]))
+    if notes.get("startswith_box") or notes.get("startswith_box_optional"):
+        box = [(130, 60), (270, 200)]
+        points = [] if str(notes.get("min_pos_points", "1")) == "0" else [DISK]
+        yield Probe("a box", _body(frame, pos=points, box=box))
+    left, top, right, bottom = REGION
+    yield Probe(
+        "a region of interest",
+        _body(_png(_frame()[top:bottom, left:right]), pos=[(DISK[0] - left, DISK[1] - top)]),
+        region=REGION,
+    )
+    if str(notes.get("min_pos_points", "1")) == "0":
+        yield Probe("nothing marked", _body(frame), expects_shape=False)
+    yield Probe("a 16-bit grey frame", _body(_png(_frame()[..., 0].astype(np.uint16) * 257), pos=[DISK]))
+    # Beyond the 4 MiB at which Nuclio refuses bodies where the function does not raise the limit.
+    noise = np.random.default_rng(0).integers(0, 255, (1000, 1500, 3), dtype=np.uint8)
+    yield Probe("a large frame", _body(_png(noise), pos=[(700, 500)]), 1500, 1000, expects_shape=False)
+    yield Probe("a request without an image", {"pos_points": [DISK], "neg_points": []}, refused=True)
+
+
+def _run(dashboard: Dashboard, function: str, probe: Probe) -> Finding:
+    answer = dashboard.invoke(function, probe.body)
+    try:
+        detail, ok = _judge(probe, answer.status, answer.text), True
+    except AnswerError as error:
+        detail, ok = str(error), False
+    return Finding(probe.name, ok, detail, answer.milliseconds, len(answer.text.encode()))
+
+
+def _judge(probe: Probe, status: int, text: str) -> str:
+    if probe.refused:
+        if status < 400:
+            raise AnswerError(f"Status {status}: an annotator would not learn that the call failed.")
+        return f"refused with {status}"
+    if status >= 400:
+        raise AnswerError(f"Status {status}: the annotator sees an error box. The answer was: {text[:200]}")
+    try:
+        answer = json.loads(text)
+    except ValueError as error:
+        raise AnswerError("The answer is not JSON: CVAT turns it into an error 500.") from error
+    if probe.region is not None:
+        answer = through_region(answer, probe.region, width=probe.width, height=probe.height)
+    shapes = shown_shapes(answer, width=probe.width, height=probe.height)
+    if probe.expects_shape and not shapes:
+        raise AnswerError("The browser says 'No shapes to display', although an object was clicked.")
+    return _described(shapes)
+
+
+def _described(shapes: list[ShownShape]) -> str:
+    if not shapes:
+        return "no shapes, and no error"
+    return ", ".join(f"a mask of {int(shape.mask.sum())} pixels" for shape in shapes)
+
+
+def _body(
+    image: str,
+    *,
+    pos: list[tuple[int, int]] | None = None,
+    neg: list[tuple[int, int]] | None = None,
+    box: list[tuple[int, int]] | None = None,
+) -> dict[str, object]:
+    return {"image": image, "pos_points": pos or [], "neg_points": neg or [], "obj_bbox": box or []}
+
+
+def _frame() -> npt.NDArray[np.uint8]:
+    """A light disk on a dark, slightly uneven ground."""
+    rows_H1, columns_1W = np.mgrid[:HEIGHT, :WIDTH]
+    grey_HW = (40 + rows_H1 / 12 + columns_1W / 16).astype(np.uint8)
+    frame_HW3 = np.dstack([grey_HW, grey_HW, grey_HW])
+    cv2.circle(frame_HW3, DISK, 50, (225, 210, 190), -1, cv2.LINE_AA)
+    return frame_HW3
+
+
+def _png(frame: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> str:
+    encoded = cv2.imencode(".png", frame)[1]
+    return base64.b64encode(encoded.tobytes()).decode()

@@ -1,0 +1,129 @@
+"""From prompts to masks: CVAT's clicks and boxes laid out for the annotator's sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from cvat_serverless.history import ClickHistory, Clicks, lead_with_positive
+from cvat_serverless.request import Prompts
+from ritm_model.clicks import Click
+from ritm_model.inference import Annotator, Box, Prompt
+from ritm_model.timing import Timings
+
+LoadImage = Callable[[], npt.NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One object: its mask, bool H x W, and how sure the model is of it, 0..1."""
+
+    mask: npt.NDArray[np.bool_]
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """The objects of one frame, none of them empty, in the order of their boxes."""
+
+    width: int
+    height: int
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPrompt:
+    """What belongs to one object: clicks in the order of their making, and where to look."""
+
+    clicks: Clicks
+    region: Box | None = None
+
+
+class Interactor:
+    """Answers interactions on frames, each of which carries all prompts and no identity.
+
+    Sessions live in the annotator and the history; both are keyed by `image_key`, a hash of the frame.
+    """
+
+    def __init__(self, annotator: Annotator, history: ClickHistory | None = None) -> None:
+        self.annotator = annotator
+        self._history = history or ClickHistory()
+
+    def segment(
+        self,
+        image_key: str,
+        load_image: LoadImage,
+        prompts: Prompts,
+        timings: Timings | None = None,
+    ) -> Segmentation:
+        """Segment what the prompts mark.
+
+        Args:
+            image_key: the same for the same pixels, and only for them.
+            load_image: gives the upright frame, uint8 H x W x 3 RGB; called when it is not cached.
+            prompts: without a box and a positive click nothing is segmented.
+            timings: takes the milliseconds of each stage.
+
+        Raises:
+            RitmError: the image cannot be read.
+        """
+        timings = timings or Timings()
+        with timings.stage("image"):
+            height, width = self.annotator.image(image_key, load_image).shape[:2]
+        positives = [_onto_frame(click, width, height) for click in prompts.positives]
+        negatives = [_onto_frame(click, width, height) for click in prompts.negatives]
+        boxes = [box for box in (_clip(box, width, height) for box in prompts.boxes) if box is not None]
+        clicks = self._history.order(image_key, positives, negatives)
+
+        segments = []
+        for asked in split_objects(clicks, boxes):
+            prompt = Prompt(image_key=image_key, clicks=asked.clicks, region=asked.region)
+            state = self.annotator.segment(prompt, load_image, timings)
+            threshold = prompts.threshold
+            mask_HW = state.mask if threshold is None else state.probability > threshold
+            if mask_HW.any():
+                segments.append(Segment(mask_HW, float(state.score)))
+        return Segmentation(width, height, tuple(segments))
+
+
+def split_objects(clicks: Clicks, boxes: Sequence[Box]) -> list[ObjectPrompt]:
+    """Which click belongs to which object?
+
+    Without a box there is one object, or none where no click is positive. Each box is an object. It begins
+    with a click in its middle, which stays when others follow: they correct the mask that the box gave.
+    A positive click belongs to the box it lies in, or to the nearest one, a negative click to all.
+    """
+    if not boxes:
+        return [ObjectPrompt(lead_with_positive(clicks))] if any(c.is_positive for c in clicks) else []
+    return [
+        ObjectPrompt(
+            (box.centre, *(c for c in clicks if not c.is_positive or _nearest(c, boxes) is box)), region=box
+        )
+        for box in boxes
+    ]
+
+
+def _nearest(click: Click, boxes: Sequence[Box]) -> Box:
+    """Of several boxes around a click the smallest is meant."""
+
+    def key(box: Box) -> tuple[float, float]:
+        dx = max(box.left - click.x, 0.0, click.x - box.right)
+        dy = max(box.top - click.y, 0.0, click.y - box.bottom)
+        return (dx * dx + dy * dy, (box.right - box.left) * (box.bottom - box.top))
+
+    return min(boxes, key=key)
+
+
+def _onto_frame(click: Click, width: int, height: int) -> Click:
+    """The nearest pixel, for a click on the far edge, which belongs to none, or beyond any edge."""
+    return replace(click, x=min(max(click.x, 0.0), width - 1.0), y=min(max(click.y, 0.0), height - 1.0))
+
+
+def _clip(box: Box, width: int, height: int) -> Box | None:
+    """The part of a box on the frame, or None where nothing of it is."""
+    left, right = max(box.left, 0.0), min(box.right, float(width))
+    top, bottom = max(box.top, 0.0), min(box.bottom, float(height))
+    return Box(left, top, right, bottom) if left < right and top < bottom else None

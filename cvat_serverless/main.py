@@ -1,0 +1,143 @@
+"""The Nuclio function: one click in CVAT's *AI tools* becomes a mask.
+
+Life of the process: Nuclio imports this file and calls `init_context` once, which loads the model and runs
+it once, so that the function is only ready when a click is fast. An exception there ends the process and
+leaves the container unhealthy. Then `handler` gets one event at a time. Nuclio sends the traceback of an
+exception in the handler to the caller, so nothing may escape it: requests that cannot be answered get
+status 400 and one sentence, faults get 500 and an id that stands beside the traceback in the log.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import traceback
+import uuid
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from ritm_model.images import decode_image
+
+from cvat_serverless.answer import write_answer
+from cvat_serverless.interactor import Interactor
+from cvat_serverless.request import Prompts, RequestError, read_request
+from cvat_serverless.settings import CvatSettings, read_settings
+from ritm_model.clicks import Click
+from ritm_model.errors import RitmError
+from ritm_model.inference import Annotator, open_predictor
+from ritm_model.timing import Timings
+
+JSON = "application/json"
+
+
+class Logger(Protocol):
+    """What is used of Nuclio's logger; the keywords become fields of the log line."""
+
+    def info_with(self, message: str, **fields: object) -> None: ...
+    def warn_with(self, message: str, **fields: object) -> None: ...
+    def error_with(self, message: str, **fields: object) -> None: ...
+
+
+class Event(Protocol):
+    """What is used of Nuclio's event: `body` is a dict, or bytes for an unusual content type."""
+
+    @property
+    def body(self) -> object: ...
+
+
+class Context(Protocol):
+    """What is used of Nuclio's context. `user_data` is a namespace of ours, `Response` a class."""
+
+    @property
+    def logger(self) -> Logger: ...
+    @property
+    def user_data(self) -> Any: ...
+    @property
+    def Response(self) -> Any: ...  # noqa: N802  (Nuclio's name)
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """What a worker keeps between events."""
+
+    settings: CvatSettings
+    interactor: Interactor
+
+    @classmethod
+    def start(cls, settings: CvatSettings) -> Function:
+        """Load the model and run it once.
+
+        Raises:
+            RitmError: the model or the device is not there.
+        """
+        predictor = open_predictor(settings.ritm_model, device=settings.ritm_device)
+        annotator = Annotator(
+            predictor,
+            cache_bytes=settings.ritm_cvat_cache_mb * 2**20,
+            ttl_seconds=settings.ritm_cvat_ttl_seconds,
+        )
+        function = cls(settings, Interactor(annotator))
+        function.interactor.segment("warm-up", _warm_up_image, Prompts(positives=(Click(32, 32),)))
+        return function
+
+    def answer(self, body: object, timings: Timings) -> str:
+        """Answer one request with JSON text.
+
+        Raises:
+            RitmError: the request or its image cannot be used.
+        """
+        with timings.stage("read"):
+            request = read_request(body)
+        with timings.stage("hash"):
+            # The text is hashed, not the bytes in it: a frame seen before need not be decoded at all.
+            image_key = hashlib.sha256(request.image.encode()).hexdigest()
+        segmentation = self.interactor.segment(
+            image_key, lambda: _decode(request.image), request.prompts, timings
+        )
+        with timings.stage("write"):
+            return write_answer(
+                segmentation,
+                self.settings.ritm_cvat_answer,
+                with_confidence=self.settings.ritm_cvat_confidence,
+            )
+
+
+def init_context(context: Context) -> None:
+    """Called by Nuclio before the first event."""
+    settings = read_settings()
+    context.user_data.function = Function.start(settings)
+    context.logger.info_with("ready", version=context.user_data.function.interactor.annotator.version)
+
+
+def handler(context: Context, event: Event) -> Any:
+    """Called by Nuclio for each event; returns its response object, never an exception."""
+    function: Function = context.user_data.function
+    timings = Timings()
+    try:
+        body, status = function.answer(event.body, timings), 200
+    except RitmError as error:
+        context.logger.warn_with("refused", reason=str(error))
+        body, status = json.dumps({"error": str(error)}), 400
+    except Exception:  # noqa: BLE001  (the one boundary of this entry point)
+        error_id = uuid.uuid4().hex[:12]
+        context.logger.error_with("failed", error_id=error_id, traceback=traceback.format_exc())
+        body, status = json.dumps({"error": f"The function failed; its log has the error {error_id}."}), 500
+    stages = {name: round(milliseconds, 1) for name, milliseconds in timings.stages.items()}
+    context.logger.info_with("answered", status=status, bytes=len(body), **stages)
+    return context.Response(headers={}, body=body, content_type=JSON, status_code=status)
+
+
+def _decode(image: str) -> npt.NDArray[np.uint8]:
+    try:
+        data = base64.b64decode(image, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RequestError("The field 'image' is not base64 text.") from error
+    return decode_image(data)
+
+
+def _warm_up_image() -> npt.NDArray[np.uint8]:
+    return np.full((64, 64, 3), 127, dtype=np.uint8)

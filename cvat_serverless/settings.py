@@ -1,0 +1,54 @@
+"""What an administrator can set, read from the environment once, when the function starts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ritm_model.errors import RitmError
+
+AnswerForm = Literal["shapes", "mask"]
+
+
+class SettingsError(RitmError):
+    """A variable of the environment holds something it cannot."""
+
+
+class CvatSettings(BaseSettings):
+    """The function's environment; `docs/cvat.md` has the table."""
+
+    model_config = SettingsConfigDict(frozen=True)
+
+    ritm_model: str = "bundled"
+    """Name of a model that `ritm models` knows, or the path of a checkpoint."""
+
+    ritm_device: str = "auto"
+    """`auto`, `cpu` or `cuda`."""
+
+    ritm_cvat_answer: AnswerForm = "shapes"
+    """`shapes` for CVAT from 2.62 on, `mask` for older ones."""
+
+    ritm_cvat_confidence: bool = False
+    """Send the model's confidence, which makes CVAT show its threshold slider."""
+
+    ritm_cvat_cache_mb: int = Field(default=1024, ge=1)
+    """Memory for decoded images and the states of their clicks."""
+
+    ritm_cvat_ttl_seconds: float = Field(default=1800, gt=0)
+    """How long an image that nobody clicks on is kept."""
+
+
+def read_settings() -> CvatSettings:
+    """Read the environment.
+
+    Raises:
+        SettingsError: names the variable at fault.
+    """
+    try:
+        return CvatSettings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).upper()
+        raise SettingsError(f"{name} cannot be used: {first['msg']}.") from error
