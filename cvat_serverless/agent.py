@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 from cvat_sdk.models import AttributeValRequest
-from ritm_model.images import upright_rgb
 
 from cvat_serverless.interactor import Interactor, Segment
 from cvat_serverless.mask_rle import encode
 from cvat_serverless.request import Prompts
 from ritm_model.clicks import Click
+from ritm_model.images import upright_rgb
 from ritm_model.inference import Annotator, Box, open_predictor
 
 
@@ -48,8 +48,10 @@ class RitmFunction:
         context: cvataa.InteractionFunctionContext,  # noqa: ARG002  (CVAT's signature)
         image: PIL.Image.Image,
     ) -> Frame:
-        pixels_HW3 = upright_rgb(image)
-        return Frame(hashlib.sha256(pixels_HW3.data).hexdigest(), pixels_HW3)
+        pixels_HW3 = np.ascontiguousarray(upright_rgb(image))
+        digest = hashlib.sha256(pixels_HW3.data)
+        digest.update(str(pixels_HW3.shape).encode())
+        return Frame(digest.hexdigest(), pixels_HW3)
 
     def detect(
         self,

@@ -48,7 +48,7 @@ class Reply:
 
 
 class StartError(Exception):
-    """The function's process ended before it was ready; holds its status and output."""
+    """The function's process ended before it was ready; holds its status, log and output."""
 
 
 class Processor:
@@ -75,9 +75,10 @@ class Processor:
             self._lines = self._events.makefile("r")
             self.start_logs = self._read_until("s")[1]
         except StartError as error:
+            status = self._process.wait(PATIENCE_SECONDS)
             self.stop()
             output.seek(0)
-            raise StartError(f"{error} with {self._process.wait()}: {output.read()}") from None
+            raise StartError(f"{error} with status {status}: {output.read()}") from None
         finally:
             output.close()
 
@@ -97,7 +98,7 @@ class Processor:
                 return line[1:], logs
             if line[0] == "l":
                 logs.append(json.loads(line[1:]))
-        raise StartError("ended")
+        raise StartError(f"ended after {logs}")
 
     def invoke(self, body: bytes, content_type: str = "application/json") -> Reply:
         event = {

@@ -1,0 +1,114 @@
+"""The function in a process of its own, fed over Nuclio's sockets in Nuclio's packets."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nuclio_processor import Processor, StartError, running
+
+from cvat_serverless.browser import shown_shapes
+
+MAIN = Path(__file__).parents[2] / "cvat_serverless" / "main.py"
+ODD = Path(__file__).with_name("odd_function.py")
+
+Payload = Callable[[str], Any]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def function() -> Iterator[Processor]:
+    with running(MAIN, {"RITM_DEVICE": "cpu"}) as processor:
+        yield processor
+
+
+def body(payload: Payload, name: str) -> bytes:
+    return json.dumps(payload(name)).encode()
+
+
+def test_it_is_ready_after_the_model_is_loaded(function: Processor) -> None:
+    assert function.start_logs[-1]["message"] == "ready"
+    assert function.start_logs[-1]["with"]["version"]
+
+
+def test_a_click_is_answered(function: Processor, payload: Payload) -> None:
+    reply = function.invoke(body(payload, "request_points_1"))
+
+    assert reply.status == 200
+    assert reply.content_type == "application/json"
+    shown_shapes(reply.json, width=24, height=16)
+    assert reply.logs[-1]["with"]["status"] == 200
+
+
+@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "text/plain", ""])
+def test_bytes_are_read_where_nuclio_does_not_parse(
+    function: Processor, payload: Payload, content_type: str
+) -> None:
+    parsed = function.invoke(body(payload, "request_points_2"))
+
+    assert function.invoke(body(payload, "request_points_2"), content_type).body == parsed.body
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null"])
+def test_bad_bodies_get_400_and_the_worker_lives_on(
+    function: Processor, payload: Payload, data: bytes
+) -> None:
+    reply = function.invoke(data)
+
+    assert reply.status == 400
+    assert reply.json["error"].startswith("The body is not")
+    assert function.invoke(body(payload, "request_points_1")).status == 200
+
+
+def test_a_second_click_on_a_photograph_runs_the_network_once(function: Processor, bus_text: str) -> None:
+    clicks = {"image": bus_text, "pos_points": [[320, 220]], "neg_points": []}
+    function.invoke(json.dumps(clicks).encode())
+
+    clicks["neg_points"] = [[60, 60]]
+    first = function.invoke(json.dumps(clicks).encode())
+    again = function.invoke(json.dumps(clicks).encode())
+
+    assert first.body == again.body
+    assert "network" in first.logs[-1]["with"]
+    assert "network" not in again.logs[-1]["with"], "the same question is answered from memory"
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"RITM_MODEL": "no-such-model"}, "no-such-model"),
+        ({"RITM_CVAT_ANSWER": "polygons"}, "RITM_CVAT_ANSWER cannot be used"),
+        ({"RITM_DEVICE": "tpu"}, "tpu"),
+    ],
+)
+def test_a_function_that_cannot_work_does_not_start(environment: dict[str, str], sentence: str) -> None:
+    with pytest.raises(StartError, match=f"(?s){sentence}.*with status 1:"), running(MAIN, environment):
+        pass
+
+
+class TestTheLoopItself:
+    """It breaks functions as Nuclio does; otherwise the tests above would prove nothing."""
+
+    def test_the_content_type_decides_about_the_body(self) -> None:
+        with running(ODD, {"ODD": "echo"}) as function:
+            assert function.invoke(b'{"a": 1}').json == {"type": "dict"}
+            assert function.invoke(b'{"a": 1}', "application/json; charset=utf-8").json == {"type": "bytes"}
+            assert function.invoke(b"{").json == {"type": "bytes"}
+
+    def test_a_list_is_taken_for_a_batch(self) -> None:
+        with running(ODD, {"ODD": "list"}) as function:
+            assert function.invoke(b"{}").status == 500
+
+    def test_an_exception_shows_its_traceback_to_the_caller(self) -> None:
+        with running(ODD, {"ODD": "exception"}) as function:
+            reply = function.invoke(b"{}")
+
+            assert reply.status == 500
+            assert "a secret" in reply.body
+            assert "Traceback" in reply.body
+
+    def test_a_failed_start_ends_the_process(self) -> None:
+        with pytest.raises(StartError, match="no weights"), running(ODD, {"ODD": "start"}):
+            pass
