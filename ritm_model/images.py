@@ -23,7 +23,6 @@ DEFAULT_MAX_PIXELS = 120_000_000
 Image.MAX_IMAGE_PIXELS = None
 
 _DEEP_MODES = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
-_SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
 
 
 class ImageError(RitmError):
@@ -57,27 +56,12 @@ def decode_image(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels
         raise ImageError("The image file is damaged or cut off.") from error
 
 
-def image_size(data: bytes) -> tuple[int, int]:
-    """Read (width, height) of the upright image from the file's header alone.
-
-    Raises:
-        ImageError: not an image file.
-    """
-    try:
-        with _opened(data, None) as image:
-            width, height = image.size
-            sideways = image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
-    except ImageError:
-        raise
-    except Exception as error:  # as above
-        raise ImageError("The image file is damaged or cut off.") from error
-    return (height, width) if sideways else (width, height)
-
-
 def upright_rgb(image: Image.Image) -> Pixels:
     """Turn an open Pillow image into H x W x 3 uint8 RGB, by the rules of `decode_image`."""
-    sideways_or_mirrored = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
-    upright = ImageOps.exif_transpose(image) if sideways_or_mirrored else image
+    image.load()  # turns TIFFs already
+    # Asked first, because the function copies images that need no turning.
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+    upright = ImageOps.exif_transpose(image) if turned else image
     if upright.mode in _DEEP_MODES:
         grey_HW = _eight_bit(np.asarray(upright))
         return np.repeat(grey_HW[:, :, None], 3, axis=2)
@@ -88,13 +72,13 @@ def upright_rgb(image: Image.Image) -> Pixels:
     return np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB"))
 
 
-def _opened(data: bytes, max_pixels: int | None) -> Image.Image:
+def _opened(data: bytes, max_pixels: int) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
         raise ImageError(_unknown(data)) from None
     width, height = image.size
-    if max_pixels is not None and width * height > max_pixels:
+    if width * height > max_pixels:
         image.close()
         raise ImageError(
             f"The image has {width} x {height} pixels; the limit is {max_pixels / 1e6:g} megapixels."
