@@ -1,0 +1,60 @@
+"""The real backend, started as the README says: `ritm serve` in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from processes import Server, free_port, serving
+
+RITM = Path(sys.executable).with_name("ritm")
+
+
+@contextlib.contextmanager
+def ritm_serve(folder: Path, extra: Mapping[str, str], *, health: str = "/ready") -> Iterator[Server]:
+    """Serve the bundled model on the CPU until the block ends; yields when `health` answers."""
+    port = free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "OMP_WAIT_POLICY": "passive",
+        "GOMP_SPINCOUNT": "0",
+        "RITM_DEVICE": "cpu",
+        **extra,
+    }
+    command = [RITM, "serve", "--port", str(port)]
+    url = f"http://127.0.0.1:{port}"
+    log = folder / "backend.log"
+    with serving(command, environment, log, url=url, health=health, within_s=120) as server:
+        yield server
+
+
+def ritm_connect(
+    studio_url: str, token: str, *arguments: str, extra: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run `ritm connect` as a person would; the token goes through the environment and is never shown."""
+    done = subprocess.run(
+        [RITM, "connect", "--url", studio_url, *arguments],
+        env={"PATH": os.environ["PATH"], "LABEL_STUDIO_API_KEY": token, **(extra or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert token not in done.stdout + done.stderr
+    return done
+
+
+def connected(studio_url: str, token: str, *arguments: str) -> dict[str, Any]:
+    """The report of `ritm connect --json`, which has to find nothing to complain of."""
+    done = ritm_connect(studio_url, token, "--json", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report

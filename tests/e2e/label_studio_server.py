@@ -1,0 +1,135 @@
+"""A real Label Studio for tests: its own folder, SQLite, a free port, nothing leaves the machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from processes import LABEL_STUDIO, ROOT, Server, free_port, require, serving
+
+USERNAME = "annotator@example.com"
+PASSWORD = "a-password-for-tests"
+LEGACY_TOKEN = "0123456789abcdef0123456789abcdef01234567"
+
+# What an administrator sets so that Label Studio accepts a backend on a local address.
+LOCAL_BACKENDS = {"ML_BLOCK_LOCAL_IP": "false", "SSRF_PROTECTION_ENABLED": "false"}
+
+
+@dataclass(frozen=True)
+class LabelStudio:
+    """A running Label Studio with one user, who is logged in with `session`."""
+
+    server: Server
+    files: Path
+    session: requests.Session
+    personal_token: str
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    def call(self, method: str, path: str, **arguments: Any) -> Any:
+        answer = self.session.request(method, self.url + path, timeout=60, **arguments)
+        assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
+        return answer.json() if answer.content else None
+
+    def upload(self, project: int, image: Path) -> dict[str, Any]:
+        """Import one image file; returns the task made of it."""
+        before = {task["id"] for task in self.tasks(project)}
+        with image.open("rb") as stream:
+            self.call("POST", f"/api/projects/{project}/import", files={"file": (image.name, stream)})
+        return next(task for task in self.tasks(project) if task["id"] not in before)
+
+    def tasks(self, project: int) -> list[dict[str, Any]]:
+        tasks: list[dict[str, Any]] = self.call("GET", f"/api/tasks?project={project}&fields=all")["tasks"]
+        return tasks
+
+
+def log_in(session: requests.Session, url: str) -> None:
+    page = session.get(f"{url}/user/login/", timeout=30)
+    csrf = session.cookies["csrftoken"]
+    assert page.ok
+    form = {"email": USERNAME, "password": PASSWORD, "csrfmiddlewaretoken": csrf}
+    answer = session.post(f"{url}/user/login/", data=form, headers={"Referer": url}, timeout=30)
+    assert "/user/login" not in answer.url, "log-in refused"
+    session.headers["X-CSRFToken"] = session.cookies["csrftoken"]
+    session.headers["Referer"] = url
+
+
+def _environment(folder: Path, extra: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+        "LABEL_STUDIO_BASE_DATA_DIR": str(folder / "data"),
+        "SECRET_KEY": "only-for-tests-only-for-tests-only-for-tests",
+        # Nothing calls home.
+        "SENTRY_DSN": "",
+        "FRONTEND_SENTRY_DSN": "",
+        "COLLECT_ANALYTICS": "false",
+        "LATEST_VERSION_CHECK": "false",
+        "LOCAL_FILES_SERVING_ENABLED": "true",
+        "LOCAL_FILES_DOCUMENT_ROOT": str(folder / "files"),
+        **extra,
+    }
+
+
+def prepare_template(template: Path) -> None:
+    """Make a migrated database with one user, once: migrations take most of a start.
+
+    Other test processes may do the same at the same time; a rename decides who was first.
+    """
+    require(LABEL_STUDIO.exists(), "no Label Studio in .venvs/label-studio (make test installs it)")
+    if template.exists():
+        return
+    draft = template.with_name(f"{template.name}.{os.getpid()}")
+    draft.mkdir(parents=True)
+    user = ["--username", USERNAME, "--password", PASSWORD, "--user-token", LEGACY_TOKEN]
+    done = subprocess.run(
+        [LABEL_STUDIO, "init", "--no-browser", *user, "First"],
+        env=_environment(draft, {}),
+        cwd=draft,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    with contextlib.suppress(OSError):
+        draft.rename(template)
+    shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def label_studio(
+    template: Path, folder: Path, extra: Mapping[str, str], *, legacy: bool
+) -> Iterator[LabelStudio]:
+    """Run Label Studio on a copy of the template until the block ends."""
+    shutil.copytree(template, folder, dirs_exist_ok=True)
+    files = folder / "files"
+    (files / "pictures").mkdir(parents=True)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [LABEL_STUDIO, "start", "--no-browser", "--internal-host", "127.0.0.1", "--port", str(port)]
+    environment = _environment(folder, {**extra, "LABEL_STUDIO_HOST": url})
+    log = folder / "label-studio.log"
+    with (
+        serving(command, environment, log, url=url, health="/health", within_s=120) as server,
+        requests.Session() as session,
+    ):
+        log_in(session, url)
+        settings = {"legacy_api_tokens_enabled": legacy}
+        session.post(f"{url}/api/jwt/settings", json=settings, timeout=30).raise_for_status()
+        token = session.post(f"{url}/api/token/", timeout=30).json()["token"]
+        yield LabelStudio(server, files, session, token)
+
+
+SAMPLES = ROOT / "tests/samples/images"

@@ -1,0 +1,120 @@
+"""Real server processes for the end-to-end tests: free ports, readiness, a clean end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LABEL_STUDIO = ROOT / ".venvs/label-studio/bin/label-studio"
+POLL_S = 0.2
+
+
+def require(present: bool, reason: str) -> None:
+    """Skip the test where a component is missing; in CI everything must be there."""
+    if not present:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+
+
+def chromium() -> Path:
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    require(found is not None, "no Chromium on this machine")
+    return Path(str(found))
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server process of ours, its address and where it logs."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def wait_until(
+    probe: Callable[[], bool], what: str, *, within_s: float, server: Server | None = None
+) -> None:
+    """Ask `probe` until it says yes; fail after `within_s`, or at once when the process has ended."""
+    deadline = time.monotonic() + within_s
+    while not probe():
+        ended = None
+        if server is None:
+            time.sleep(POLL_S)
+        else:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                ended = server.process.wait(POLL_S)
+        if ended is not None or time.monotonic() > deadline:
+            log = "" if server is None else server.text()[-3000:]
+            raise AssertionError(f"{what} did not happen (exit status {ended}). {log}")
+
+
+@contextlib.contextmanager
+def serving(
+    command: Sequence[str | Path],
+    env: Mapping[str, str],
+    log: Path,
+    *,
+    url: str,
+    health: str,
+    within_s: float,
+) -> Iterator[Server]:
+    """Run a server until the block ends; its whole process group is ended with it."""
+    with (
+        log.open("wb") as sink,
+        subprocess.Popen(
+            [str(part) for part in command],
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            cwd=log.parent,
+            start_new_session=True,
+        ) as process,
+    ):
+        server = Server(url, process, log)
+        try:
+            wait_until(lambda: _answers(url + health), f"{url} ready", within_s=within_s, server=server)
+            yield server
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+            break
+    with contextlib.suppress(ProcessLookupError):  # children that outlived their parent
+        os.killpg(process.pid, signal.SIGKILL)
