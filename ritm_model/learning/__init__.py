@@ -1,0 +1,1 @@
+"""Learning: from photographs with masks and a recipe to weights."""

@@ -1,0 +1,86 @@
+"""Where the simulated user of training clicks next: anywhere in the middle of the largest mistake.
+
+Unlike the annotator of the evaluation (`ritm_model.simulation`), who always takes the deepest pixel, this
+one draws among all pixels at least half as deep.
+
+Shapes: B batch, H and W the image, P = 2N points (N positive, then N negative), 3 = (row, column, order),
+K candidates.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+THRESHOLD = 0.49
+
+
+class Chooser(Protocol):
+    """The part of `numpy.random.Generator` that is used here."""
+
+    def integers(self, high: int, /) -> int | np.integer[npt.NBitBase]:
+        """Draw from 0 … high - 1."""
+
+
+def next_points(
+    probability_B1HW: Tensor,
+    truth_B1HW: Tensor,
+    points_BP3: Tensor,
+    order: int,
+    random: Chooser,
+    threshold: float = THRESHOLD,
+) -> Tensor:
+    """Add one corrective click per sample.
+
+    Clicks fill the slots of each half from its end, so that they overwrite clicks sampled beforehand only
+    where a half is nearly full. A sample without mistakes gets none.
+
+    Args:
+        probability_B1HW: the mask so far, in [0, 1].
+        truth_B1HW: 1 on the object; 0 and the ignored -1 are background.
+        points_BP3: clicks so far; not changed.
+        order: 1 for the first corrective click, 2 for the next, …
+        random: draws once per sample that has a mistake, in the order of the batch.
+        threshold: of the probability.
+
+    Returns:
+        The clicks with the new ones, on the device of `points_BP3`.
+    """
+    assert 1 <= order <= points_BP3.shape[1] // 2
+    probabilities = probability_B1HW[:, 0].float().cpu().numpy()
+    truths = truth_B1HW[:, 0].cpu().numpy() > 0.5
+    slots = points_BP3.shape[1] // 2
+    points = points_BP3.clone()
+    for sample, (probability_HW, truth_HW) in enumerate(zip(probabilities, truths, strict=True)):
+        is_positive, candidates_K2 = candidates(probability_HW, truth_HW, threshold)
+        if len(candidates_K2):
+            row, column = candidates_K2[int(random.integers(len(candidates_K2)))]
+            slot = (slots if is_positive else 2 * slots) - order
+            points[sample, slot] = torch.tensor([row, column, order], dtype=points.dtype)
+    return points
+
+
+def candidates(
+    probability_HW: npt.NDArray[np.float32], truth_HW: npt.NDArray[np.bool_], threshold: float = THRESHOLD
+) -> tuple[bool, npt.NDArray[np.int64]]:
+    """List the pixels, (row, column) in reading order, that the next click may hit, and its sign.
+
+    The deepest missing pixel competes with the deepest superfluous one; a tie goes to the negative click.
+    """
+    missing_HW = _depth(truth_HW & (probability_HW < threshold))
+    superfluous_HW = _depth(~truth_HW & (probability_HW > threshold))
+    deepest_missing, deepest_superfluous = missing_HW.max(), superfluous_HW.max()
+    is_positive = bool(deepest_missing > deepest_superfluous)
+    depth_HW = missing_HW if is_positive else superfluous_HW
+    return is_positive, np.argwhere(depth_HW > max(deepest_missing, deepest_superfluous) / 2)
+
+
+def _depth(region_HW: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """Distance to the edge of the region or of the frame, by the fast 5 x 5 approximation of the paper."""
+    padded = np.pad(region_HW.astype(np.uint8), 1)
+    return cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1].astype(np.float32)

@@ -1,0 +1,71 @@
+"""Optimisers and learning-rate schedules, by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Literal
+
+import torch
+from torch import nn
+
+from ritm_model.networks import InteractiveModel
+
+OptimiserName = Literal["adam", "adamw", "sgd"]
+
+
+def make_optimiser(
+    model: InteractiveModel, name: OptimiserName, lr: float, weight_decay: float = 0.0
+) -> torch.optim.Optimizer:
+    """Make an optimiser with one group of parameters for each learning-rate multiplier of the model."""
+    multipliers = model.lr_multipliers()
+    parameters = dict(model.named_parameters())
+    names = sorted(parameters, key=lambda parameter: multipliers[parameter])
+    groups: list[dict[str, object]] = [
+        {"params": [parameters[member] for member in members], "lr": lr * multiplier}
+        for multiplier, members in groupby(names, key=lambda parameter: multipliers[parameter])
+    ]
+    if name == "sgd":
+        return torch.optim.SGD(groups, lr=lr, momentum=0.9, weight_decay=weight_decay)
+    kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
+    return kind(groups, lr=lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=weight_decay)
+
+
+def milestone_factor(step: int, milestones: Sequence[int], gamma: float) -> float:
+    """Give what the learning rate is multiplied with at a step (from 0): `gamma` per milestone passed."""
+    return gamma ** sum(step >= milestone for milestone in milestones)
+
+
+def cosine_factor(step: int, steps: int, warmup: int, floor: float) -> float:
+    """Rise linearly over `warmup` steps, then fall along half a cosine to `floor` at the last step."""
+    if step < warmup:
+        return (step + 1) / warmup
+    done = min((step - warmup) / max(steps - warmup, 1), 1.0)
+    return floor + (1 - floor) * (1 + math.cos(math.pi * done)) / 2
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, base_lrs: Sequence[float], factor: float) -> None:
+    for group, base in zip(optimiser.param_groups, base_lrs, strict=True):
+        group["lr"] = base * factor
+
+
+class Average:
+    """Exponential moving average of the weights, often better than the weights themselves.
+
+    The inertia grows with the number of updates, so that the random start is soon forgotten.
+    """
+
+    def __init__(self, model: nn.Module, inertia: float) -> None:
+        self.inertia = inertia
+        self.state = {key: value.detach().clone() for key, value in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        inertia = min(self.inertia, (1 + step) / (10 + step))
+        for key, value in model.state_dict().items():
+            mean = self.state[key]
+            if mean.is_floating_point():
+                mean.lerp_(value, 1 - inertia)
+            else:
+                mean.copy_(value)

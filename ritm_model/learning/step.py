@@ -1,0 +1,97 @@
+"""The learning step: simulate clicks that correct the model's own masks, then learn from the last one.
+
+Shapes: B batch, H and W the image, P = 2N points (N positive, then N negative), 3 = (row, column, order).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ritm_model.learning.losses import BinaryCrossEntropy, Loss, NormalizedFocalLoss
+from ritm_model.learning.next_clicks import Chooser, next_points
+from ritm_model.networks import InteractiveModel
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is learnt from.
+
+    Attributes:
+        image_B3HW: float RGB in [0, 1].
+        truth_B1HW: float, 1 on the object, 0 off it, -1 ignored.
+        points_BP3: float clicks sampled beforehand; unused rows are (-1, -1, -1).
+    """
+
+    image_B3HW: Tensor
+    truth_B1HW: Tensor
+    points_BP3: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """The state before the pass that is learnt from: clicks, and the mask that the earlier ones gave."""
+
+    points_BP3: Tensor
+    prev_mask_B1HW: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """Losses and their weights; `auxiliary` counts where the model has an auxiliary output."""
+
+    instance: Loss = field(default_factory=NormalizedFocalLoss)
+    instance_weight: float = 1.0
+    auxiliary: Loss = field(default_factory=BinaryCrossEntropy)
+    auxiliary_weight: float = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a pass gave: `total` to go downhill on, its parts unweighted, and the logits."""
+
+    total: Tensor
+    parts: dict[str, Tensor]
+    logits_B1HW: Tensor
+
+
+@torch.no_grad()
+def interact(model: InteractiveModel, batch: Batch, clicks: int, random: Chooser) -> Interaction:
+    """Let the simulated user correct the model's masks with so many clicks.
+
+    The model runs in eval mode, as it will with real users, and comes back in the mode it was in. With
+    0 clicks it does not run, and the previous mask is empty.
+    """
+    interaction = Interaction(batch.points_BP3, torch.zeros_like(batch.truth_B1HW))
+    was_training = model.training
+    model.eval()
+    try:
+        for order in range(1, clicks + 1):
+            prev_mask = predict(model, batch.image_B3HW, interaction)["instances"].sigmoid()
+            points = next_points(prev_mask, batch.truth_B1HW, interaction.points_BP3, order, random)
+            interaction = Interaction(points, prev_mask)
+    finally:
+        model.train(was_training)
+    return interaction
+
+
+def learn(model: InteractiveModel, batch: Batch, interaction: Interaction, objective: Objective) -> Outcome:
+    """Run the model once, in the mode it is in and with gradients, and compare its answer to the truth."""
+    outputs = predict(model, batch.image_B3HW, interaction)
+    parts = {"instance_loss": objective.instance(outputs["instances"], batch.truth_B1HW).mean()}
+    total = objective.instance_weight * parts["instance_loss"]
+    if "instances_aux" in outputs:
+        parts["aux_loss"] = objective.auxiliary(outputs["instances_aux"], batch.truth_B1HW).mean()
+        total = total + objective.auxiliary_weight * parts["aux_loss"]
+    return Outcome(total, parts, outputs["instances"])
+
+
+def predict(model: InteractiveModel, image_B3HW: Tensor, interaction: Interaction) -> dict[str, Tensor]:
+    """Run the model on the image and, if it takes one, the previous mask."""
+    image = image_B3HW
+    if model.with_prev_mask:
+        image = torch.cat([image_B3HW, interaction.prev_mask_B1HW], dim=1)
+    outputs: dict[str, Tensor] = model(image, interaction.points_BP3)
+    return outputs
