@@ -93,12 +93,13 @@ def application(settings: Settings) -> Any:
     from ritm_backend.model_host import ModelHost
 
     set_up_logging(settings.log_level)
-    host = ModelHost(lambda: _load_annotator(settings), settings.model)
+    host = ModelHost(lambda: load_annotator(settings), settings.model)
     host.start()
     return create_app(settings, host, ImageFetcher(settings))
 
 
-def _load_annotator(settings: Settings) -> Any:
+def load_annotator(settings: Settings) -> Any:
+    """Open and warm the model that the settings name. Returns an `Annotator`; raises RitmError."""
     from ritm_model.inference import Annotator, PredictorOptions, open_predictor
 
     options = PredictorOptions.paper() if settings.profile == "paper" else PredictorOptions.serving()

@@ -1,0 +1,81 @@
+"""The backend as a model class, for teams that run the label-studio-ml server.
+
+    label-studio-ml init ritm --script model.py     with, in model.py:
+    from ritm_backend.label_studio_ml import RITMBackend
+
+The same class serves both generations of that server: 1.0.9, which makes the object at every setup, and
+2.x, which makes one for each request. So objects hold nothing; the model belongs to the process and loads in
+the background, once, when the first object is made. Settings come from the environment as for `ritm serve`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from functools import cache
+from threading import Lock
+from typing import Any
+
+from ritm_backend.images import ImageFetcher
+from ritm_backend.label_studio.answers import to_json
+from ritm_backend.model_host import ModelHost
+from ritm_backend.server import load_annotator
+from ritm_backend.service import LabelStudioService, Report
+from ritm_backend.settings import Settings
+
+try:
+    from label_studio_ml.model import LabelStudioMLBase
+except ImportError as error:
+    raise ImportError(
+        "ritm_backend.label_studio_ml needs the label-studio-ml server: install label-studio-ml 2.x from its "
+        "repository, or label-studio-ml==1.0.9 with redis and rq. `ritm serve` needs none of them."
+    ) from error
+
+_logger = logging.getLogger(__name__)
+_making = Lock()
+
+
+@cache
+def _make_service() -> tuple[ModelHost, LabelStudioService]:
+    settings = Settings.from_environment()
+    host = ModelHost(lambda: load_annotator(settings), settings.model)
+    host.start()
+    return host, LabelStudioService(host, ImageFetcher(settings), settings)
+
+
+def _service() -> tuple[ModelHost, LabelStudioService]:
+    with _making:  # `cache` alone could make two when the first requests come together
+        return _make_service()
+
+
+class RITMBackend(LabelStudioMLBase):  # type: ignore[misc]  # the server has no types
+    """Clicks in, brush masks out, as label-studio-ml wants them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        host = _service()[0]
+        if hasattr(self, "set"):  # 2.x keeps the version in its cache
+            self.set("model_version", host.version)
+
+    def predict(
+        self,
+        tasks: Sequence[Mapping[str, Any]],
+        context: Mapping[str, Any] | None = None,
+        **_: Any,
+    ) -> list[Any]:
+        """One prediction, or an empty list where there is nothing to predict, for each task.
+
+        Raises RitmError when the model is not there.
+        """
+        report = Report()
+        service = _service()[1]
+        body = {"tasks": list(tasks), "label_config": self.label_config or "", "params": {"context": context}}
+        results: list[Any] = json.loads(to_json(service.predict(body, report)))
+        for problem in report.problems:
+            _logger.warning("Tasks %s: %s", report.tasks, problem)
+        return results
+
+    def fit(self, *_: Any, **__: Any) -> dict[str, Any]:
+        """Nothing is learned from annotations here."""
+        return {}
