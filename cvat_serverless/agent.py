@@ -31,7 +31,7 @@ class Frame:
     """A frame ready for clicks: upright uint8 H x W x 3 RGB, and a hash of it."""
 
     key: str
-    pixels_HW3: npt.NDArray[np.uint8]  # noqa: N815
+    pixels_HW3: npt.NDArray[np.uint8]
 
 
 class RitmFunction:

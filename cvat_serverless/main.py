@@ -20,14 +20,13 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from ritm_model.images import decode_image
 
 from cvat_serverless.answer import write_answer
 from cvat_serverless.interactor import Interactor
-from cvat_serverless.request import Prompts, RequestError, read_request
+from cvat_serverless.request import RequestError, read_request
 from cvat_serverless.settings import CvatSettings, read_settings
-from ritm_model.clicks import Click
 from ritm_model.errors import RitmError
+from ritm_model.images import decode_image
 from ritm_model.inference import Annotator, open_predictor
 from ritm_model.timing import Timings
 
@@ -75,14 +74,13 @@ class Function:
             RitmError: the model or the device is not there.
         """
         predictor = open_predictor(settings.ritm_model, device=settings.ritm_device)
+        predictor.warm_up()
         annotator = Annotator(
             predictor,
             cache_bytes=settings.ritm_cvat_cache_mb * 2**20,
             ttl_seconds=settings.ritm_cvat_ttl_seconds,
         )
-        function = cls(settings, Interactor(annotator))
-        function.interactor.segment("warm-up", _warm_up_image, Prompts(positives=(Click(32, 32),)))
-        return function
+        return cls(settings, Interactor(annotator))
 
     def answer(self, body: object, timings: Timings) -> str:
         """Answer one request with JSON text.
@@ -137,7 +135,3 @@ def _decode(image: str) -> npt.NDArray[np.uint8]:
     except (binascii.Error, ValueError) as error:
         raise RequestError("The field 'image' is not base64 text.") from error
     return decode_image(data)
-
-
-def _warm_up_image() -> npt.NDArray[np.uint8]:
-    return np.full((64, 64, 3), 127, dtype=np.uint8)
