@@ -82,12 +82,13 @@ class LabelingConfig:
     def is_smart(self, from_name: str, to_name: str) -> bool:
         """Whether a point or box of this control asks for a mask.
 
-        If none of the image's points and boxes is smart, all are: they were imported for this purpose.
+        All do, except those of a plain tool beside smart ones, which serves another purpose. (Points can
+        also come under the name of a list of labels.)
         """
         tools = list(self.of_image(to_name, "keypointlabels", "keypoint", "rectanglelabels", "rectangle"))
         if not any(tool.is_smart for tool in tools):
             return True
-        return any(tool.is_smart for tool in tools if tool.name == from_name)
+        return not any(tool.name == from_name and not tool.is_smart for tool in tools)
 
     def brush(self, to_name: str, label: str | None) -> Brush:
         """The brush for masks of this label on this image: one that knows the label, else the first.

@@ -75,8 +75,16 @@ def test_labels_images_and_items_are_different_objects(objects, keypoint):
     assert [[p.id for p in o.points] for o in found] == [["a", "e"], ["b"], ["c"], ["d"], ["f"]]
 
 
-def test_points_of_other_tools_are_not_clicks(objects, keypoint):
-    assert objects(keypoint("a", from_name="joints")) == []
+def test_points_of_plain_tools_beside_smart_ones_are_not_clicks(keypoint):
+    config = parse_config(
+        """<View><Image name="image" value="$image"/><KeyPointLabels name="joints" toName="image"/>
+        <KeyPoint name="kp" toName="image" smart="true"/></View>"""
+    )
+    reading = read_regions(
+        [keypoint("a", from_name="joints"), keypoint("b"), keypoint("c", from_name="labels")]
+    )
+
+    assert [[p.id for p in o.points] for o in objects_in(reading, config)] == [["b", "c"]]
 
 
 def test_only_negative_clicks_ask_for_nothing(objects, keypoint):
