@@ -88,7 +88,10 @@ class Settings(BaseSettings):
         default=1024, ge=1, description="Memory in MB for decoded images and masks of recent clicks."
     )
     session_ttl_seconds: float = Field(
-        default=1800, gt=0, le=604_800, description="Seconds after which an image or mask that nobody used is forgotten."
+        default=1800,
+        gt=0,
+        le=604_800,
+        description="Seconds after which an image or mask that nobody used is forgotten.",
     )
 
     # Label Studio
@@ -109,7 +112,9 @@ class Settings(BaseSettings):
     fetch_connect_seconds: float = Field(
         default=3, gt=0, le=3600, description="Longest wait for a connection to an image's server."
     )
-    fetch_read_seconds: float = Field(default=20, gt=0, le=3600, description="Longest silence while an image is read.")
+    fetch_read_seconds: float = Field(
+        default=20, gt=0, le=3600, description="Longest silence while an image is read."
+    )
     fetch_total_seconds: float = Field(
         default=30, gt=0, le=3600, description="Longest time for one image, redirects included."
     )

@@ -1,0 +1,212 @@
+"""One HTTP exchange with an address that was judged, within limits of time and size.
+
+The socket is opened here, to the judged address, and handed to `http.client`, which never looks up a name.
+TLS is verified against the name in the URL. Proxies of the environment are not used: behind one, nobody
+could tell which address is reached. Additional authorities come from SSL_CERT_FILE, as OpenSSL has it.
+"""
+
+import http.client
+import io
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import certifi
+
+from ritm_backend.images.addresses import Address
+from ritm_backend.images.errors import FetchError
+from ritm_backend.images.urls import HttpUrl
+
+Dialer = Callable[[Address, int, float], socket.socket]
+
+_CHUNK_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds for a connection and between two pieces of an answer, and the largest body in bytes."""
+
+    connect_seconds: float
+    read_seconds: float
+    max_bytes: int
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """The moment at which a whole fetch, with all its redirects, has to be over."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> "Deadline":
+        return cls(time.monotonic() + seconds)
+
+    def remaining(self) -> float:
+        """Return the seconds left. Raises TimeoutError when there are none."""
+        seconds = self.at - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError("the deadline has passed")
+        return seconds
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, redirect target (empty if none) and body; the body is read for status 200 only."""
+
+    status: int
+    location: str = ""
+    body: bytes = field(default=b"", repr=False)
+
+
+def dial(address: Address, port: int, timeout: float) -> socket.socket:
+    """Open a TCP connection to an address, not a name."""
+    return socket.create_connection((str(address), port), timeout)
+
+
+def trusted_authorities() -> ssl.SSLContext:
+    """Verify certificates with the system's authorities (or SSL_CERT_FILE) and those of certifi."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
+
+
+@dataclass(frozen=True)
+class Transport:
+    """Speaks HTTP/1.1 with one server at a time; a new connection for each exchange."""
+
+    limits: Limits
+    tls: ssl.SSLContext
+    dial: Dialer = dial
+
+    def exchange(
+        self,
+        url: HttpUrl,
+        addresses: Sequence[Address],
+        deadline: Deadline,
+        headers: Mapping[str, str],
+        post: bytes | None = None,
+    ) -> Answer:
+        """Send one request (GET, or POST with a body) and read its answer, without following redirects.
+
+        Args:
+            url: what is asked for; its host is named in the request and verified by TLS.
+            addresses: judged addresses of the host; the first that answers is used.
+            deadline: end of the whole fetch.
+            headers: sent beside Host, User-Agent, Connection and Accept-Encoding.
+            post: body of a POST request.
+
+        Raises:
+            FetchError: no connection, a bad certificate, silence, too slow, too large, cut off or compressed.
+        """
+        try:
+            with self._connect(url, addresses, deadline) as raw:
+                connection = http.client.HTTPConnection(url.host, url.port)
+                connection.sock = cast(socket.socket, _TimedSocket(raw, self.limits.read_seconds, deadline))
+                connection.request(
+                    "GET" if post is None else "POST",
+                    url.target,
+                    body=post,
+                    headers={
+                        "Host": url.authority,
+                        "User-Agent": "ritm-backend",
+                        "Connection": "close",
+                        "Accept-Encoding": "identity",  # nothing to unpack, no decompression bombs
+                        **headers,
+                    },
+                )
+                return self._read(url, connection.getresponse())
+        except TimeoutError:
+            raise FetchError(
+                f"{url} did not answer in time (limits: RITM_FETCH_CONNECT_SECONDS, RITM_FETCH_READ_SECONDS, "
+                "RITM_FETCH_TOTAL_SECONDS)."
+            ) from None
+        except ssl.SSLCertVerificationError as error:
+            raise FetchError(
+                f"The certificate of {url.authority} is not trusted ({error.verify_message.rstrip('.')}); "
+                "a private authority is made known with SSL_CERT_FILE."
+            ) from None
+        except http.client.HTTPException as error:
+            raise FetchError(f"{url} broke off or did not answer in HTTP ({type(error).__name__}).") from None
+        except OSError as error:
+            raise FetchError(f"{url} cannot be reached ({error.strerror or type(error).__name__}).") from None
+
+    def _connect(self, url: HttpUrl, addresses: Sequence[Address], deadline: Deadline) -> socket.socket:
+        failure: OSError = OSError("no address")
+        for address in addresses:
+            try:
+                seconds = min(self.limits.connect_seconds, deadline.remaining())
+                raw = self.dial(address, url.port, seconds)
+            except OSError as error:
+                failure = error
+                continue
+            if url.scheme == "http":
+                return raw
+            try:
+                return self.tls.wrap_socket(raw, server_hostname=url.host)
+            except OSError:
+                raw.close()
+                raise
+        raise failure
+
+    def _read(self, url: HttpUrl, response: http.client.HTTPResponse) -> Answer:
+        location = response.getheader("Location", "")
+        if response.status != http.HTTPStatus.OK:
+            # Header bytes arrive as latin-1; addresses are UTF-8.
+            return Answer(response.status, location.encode("latin-1").decode("utf-8", "replace"))
+        if response.getheader("Content-Encoding", "identity").lower() not in ("identity", ""):
+            raise FetchError(f"{url} came compressed (Content-Encoding) although that was not asked for.")
+        expected, max_bytes = response.length, self.limits.max_bytes
+        if expected is not None and expected > max_bytes:
+            raise _too_large(url, max_bytes)
+        body = bytearray()
+        while piece := response.read1(_CHUNK_BYTES):
+            body += piece
+            if len(body) > max_bytes:
+                raise _too_large(url, max_bytes)
+        if expected is not None and len(body) != expected:
+            raise FetchError(f"{url} broke off after {len(body):,} of {expected:,} bytes.")
+        return Answer(response.status, body=bytes(body))
+
+
+class _TimedSocket:
+    """As much of a socket as `http.client` uses, with the time limits applied to every single read.
+
+    A socket's own timeout starts anew with each byte, so a server that drips could hold a thread for hours.
+    """
+
+    def __init__(self, raw: socket.socket, read_seconds: float, deadline: Deadline) -> None:
+        self._raw = raw
+        self._read_seconds = read_seconds
+        self._deadline = deadline
+
+    def sendall(self, data: bytes) -> None:
+        self._raw.settimeout(min(self._read_seconds, self._deadline.remaining()))
+        self._raw.sendall(data)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        assert mode == "rb"
+        return io.BufferedReader(_TimedReader(self._raw, self._read_seconds, self._deadline))
+
+    def close(self) -> None:
+        """Leave the socket to the exchange: `http.client` closes before the body is read."""
+
+
+class _TimedReader(io.RawIOBase):
+    def __init__(self, raw: socket.socket, read_seconds: float, deadline: Deadline) -> None:
+        self._raw = raw
+        self._read_seconds = read_seconds
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._raw.settimeout(min(self._read_seconds, self._deadline.remaining()))
+        return self._raw.recv_into(buffer)
+
+
+def _too_large(url: HttpUrl, max_bytes: int) -> FetchError:
+    return FetchError(f"{url} is larger than the {max_bytes:,} bytes that RITM_IMAGE_MAX_MB allows.")

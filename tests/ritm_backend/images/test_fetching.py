@@ -1,0 +1,145 @@
+"""The kinds of image references, each over a real connection."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ritm_backend.images import FetchError, ImageFetcher
+
+Make = Callable[..., ImageFetcher]
+
+
+def at(label_studio: Any, **more: object) -> dict[str, object]:
+    return {"label_studio_url": label_studio.url, "label_studio_api_key": label_studio.legacy_token, **more}
+
+
+def test_an_upload_is_read_with_the_token(label_studio: Any, make_fetcher: Make) -> None:
+    fetcher = make_fetcher(**at(label_studio))
+    assert fetcher.fetch("/data/upload/1/cat.png", task_id=1) == b"cat"
+    (seen,) = label_studio.server.seen
+    assert seen.headers["authorization"] == f"Token {label_studio.legacy_token}"
+    assert seen.headers["accept-encoding"] == "identity"
+
+
+def test_an_absolute_address_on_label_studio_gets_the_token_too(
+    label_studio: Any, make_fetcher: Make
+) -> None:
+    fetcher = make_fetcher(**at(label_studio))
+    assert fetcher.fetch(f"{label_studio.url}/data/upload/1/cat.png") == b"cat"
+
+
+def test_a_local_file_goes_through_label_studio_without_a_mounted_folder(
+    label_studio: Any, make_fetcher: Make
+) -> None:
+    assert make_fetcher(**at(label_studio)).fetch("/data/local-files/?d=pictures/b%20c.jpg") == b"local"
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs", "azure-blob"])
+def test_cloud_storage_goes_through_a_presigned_address(
+    scheme: str, label_studio: Any, serve: Callable[..., Any], make_fetcher: Make
+) -> None:
+    storage = serve()
+    reference = f"{scheme}://bucket/a folder/cät.jpg"
+    label_studio.presigned[reference] = storage.serves("/signed/cat.jpg", b"stored") + "?signature=abc"
+    fetcher = make_fetcher(**at(label_studio, allowed_hosts="127.0.0.1"))
+    assert fetcher.fetch(reference, task_id=7) == b"stored"
+    (seen,) = storage.seen
+    assert "authorization" not in seen.headers, "the token went to the storage"
+    assert seen.target.endswith("?signature=abc")
+
+
+def test_cloud_storage_needs_a_task(label_studio: Any, make_fetcher: Make) -> None:
+    with pytest.raises(FetchError, match="needs the id of a task"):
+        make_fetcher(**at(label_studio)).fetch("s3://bucket/cat.jpg")
+
+
+def test_a_web_address_gets_no_token(
+    label_studio: Any, serve: Callable[..., Any], make_fetcher: Make
+) -> None:
+    web = serve()
+    fetcher = make_fetcher(**at(label_studio, allowed_hosts="127.0.0.0/8"))
+    assert fetcher.fetch(web.serves("/a%20b.jpg", b"public")) == b"public"
+    assert "authorization" not in web.seen[0].headers
+
+
+def test_another_port_of_the_same_host_is_not_label_studio(
+    label_studio: Any, serve: Callable[..., Any], make_fetcher: Make
+) -> None:
+    neighbour = serve()
+    neighbour.serves("/data/upload/1/cat.png")
+    fetcher = make_fetcher(**at(label_studio))
+    with pytest.raises(FetchError, match="RITM_ALLOWED_HOSTS"):
+        fetcher.fetch(f"{neighbour.url}/data/upload/1/cat.png")
+    assert neighbour.seen == []
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ("data:image/png;base64," + base64.b64encode(b"pixels").decode(), b"pixels"),
+        ("data:image/png;base64," + base64.b64encode(b"pixel").decode().rstrip("="), b"pixel"),
+        ("data:,a%20b", b"a b"),
+        ("DATA:image/gif;BASE64,R0lG", b"GIF"),
+    ],
+)
+def test_images_in_the_task_itself(reference: str, expected: bytes, make_fetcher: Make) -> None:
+    assert make_fetcher().fetch(reference) == expected
+
+
+@pytest.mark.parametrize(
+    ("reference", "sentence"),
+    [
+        ("data:image/png;base64", "no comma"),
+        ("data:image/png;base64,!!!", "not valid base64"),
+        ("data:image/png;base64,", "empty"),
+        ("data:," + "x" * 2_000_000, "more than the 1,048,576 bytes"),
+        ("file:///etc/passwd", "unknown kind"),
+        ("ftp://host/cat.jpg", "unknown kind"),
+        ("gopher://host/", "unknown kind"),
+        ("/data/upload/1/cat.png", "set LABEL_STUDIO_URL"),
+        ("http://user:password@host/cat.jpg", "user name or password"),
+        ("http://", "cannot be understood"),
+        ("http://[::1/cat.jpg", "cannot be understood"),
+        ("", "set LABEL_STUDIO_URL"),
+    ],
+)
+def test_what_cannot_be_fetched_says_why(reference: str, sentence: str, make_fetcher: Make) -> None:
+    with pytest.raises(FetchError, match=sentence) as caught:
+        make_fetcher(image_max_mb=1).fetch(reference)
+    assert "password@" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_missing_upload_names_the_image(label_studio: Any, make_fetcher: Make) -> None:
+    with pytest.raises(FetchError, match="no image .*/data/upload/1/dog.png"):
+        make_fetcher(**at(label_studio)).fetch("/data/upload/1/dog.png")
+
+
+def test_a_missing_web_image_names_server_and_status(serve: Callable[..., Any], make_fetcher: Make) -> None:
+    web = serve()
+    with pytest.raises(FetchError, match=rf"127.0.0.1:{web.port} answered 404 for the image"):
+        make_fetcher(allowed_hosts="127.0.0.1").fetch(f"{web.url}/none.jpg?secret=1")
+
+
+def test_no_token_is_configured_although_one_is_wanted(label_studio: Any, make_fetcher: Make) -> None:
+    with pytest.raises(FetchError, match="set LABEL_STUDIO_API_KEY"):
+        make_fetcher(label_studio_url=label_studio.url).fetch("/data/upload/1/cat.png")
+
+
+def test_nobody_listens(serve: Callable[..., Any], make_fetcher: Make) -> None:
+    gone = serve()
+    gone.shutdown()
+    gone.server_close()
+    with pytest.raises(FetchError, match="cannot be reached"):
+        make_fetcher(allowed_hosts="127.0.0.1").fetch(f"{gone.url}/cat.jpg")
+
+
+def test_label_studio_below_a_path(label_studio: Any, make_fetcher: Make) -> None:
+    label_studio.server.serves("/studio/data/upload/1/cat.png", b"below")
+    fetcher = make_fetcher(label_studio_url=f"{label_studio.url}/studio")
+    assert fetcher.fetch("/data/upload/1/cat.png") == b"below"
+    assert fetcher.fetch("/studio/data/upload/1/cat.png") == b"below"
