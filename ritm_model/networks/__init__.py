@@ -1,8 +1,8 @@
-"""The networks of the paper: HRNet with OCR and DeepLabV3+, in all their input variants."""
+"""The networks: HRNet with OCR and DeepLabV3+ of the paper, and a light one, in all their input variants."""
 
-from ritm_model.networks.config import JSON, DeeplabConfig, HRNetConfig
+from ritm_model.networks.config import JSON, DeeplabConfig, HRNetConfig, MobileConfig
 from ritm_model.networks.initialise import initialise
-from ritm_model.networks.model import DeeplabModel, HRNetModel, InteractiveModel, build
+from ritm_model.networks.model import DeeplabModel, HRNetModel, InteractiveModel, MobileModel, build
 
 __all__ = [
     "JSON",
@@ -11,6 +11,8 @@ __all__ = [
     "HRNetConfig",
     "HRNetModel",
     "InteractiveModel",
+    "MobileConfig",
+    "MobileModel",
     "build",
     "initialise",
 ]

@@ -104,6 +104,31 @@ class DeeplabConfig(InputConfig):
         _require(not self.with_aux_output, "DeepLab has no auxiliary output: with_aux_output must be false")
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MobileConfig(InputConfig):
+    """MobileNetV3-Large under a light feature pyramid.
+
+    The inputs are those that the paper recommends, for there are no older checkpoints to keep.
+
+    Attributes:
+        head_width: channels of the pyramid.
+        backbone_lr_mult: learning-rate multiplier of the backbone; 1 suits learning from scratch.
+    """
+
+    use_rgb_conv: bool = False
+    use_leaky_relu: bool = True
+    use_disks: bool = True
+    norm_radius: float = 5.0
+    with_prev_mask: bool = True
+    head_width: int = 96
+    backbone_lr_mult: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(4 <= self.head_width <= 256, "head_width must be 4 to 256")
+        _require(not self.with_aux_output, "mobile has no auxiliary output: with_aux_output must be false")
+
+
 def from_params(config: type[ConfigT], params: Mapping[str, object]) -> ConfigT:
     """Check plain values, as read from JSON, and make a configuration of them.
 

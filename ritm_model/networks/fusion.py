@@ -28,19 +28,19 @@ class Scale(nn.Module):
         return x * self.scale.abs()
 
 
-def maps_transform(maps: int, *, leaky: bool) -> nn.Sequential:
+def maps_transform(maps: int, *, leaky: bool, channels: int = CLICK_CHANNELS) -> nn.Sequential:
     """Turn B x M x H x W maps into features for the stem at half the size ("Conv1S" of the paper)."""
     return nn.Sequential(
         conv(maps, 16, 1, bias=True),
         _activation(leaky),
-        conv(16, CLICK_CHANNELS, 3, stride=2, bias=True),
+        conv(16, channels, 3, stride=2, bias=True),
         Scale(),
     )
 
 
-def extended_conv(maps: int) -> nn.Conv2d:
+def extended_conv(maps: int, *, channels: int = CLICK_CHANNELS) -> nn.Conv2d:
     """Do the same with one convolution, as if the first one of the backbone had more input channels."""
-    return conv(maps, CLICK_CHANNELS, 3, stride=2, bias=True)
+    return conv(maps, channels, 3, stride=2, bias=True)
 
 
 def rgb_conv(maps: int, *, leaky: bool) -> nn.Sequential:

@@ -22,11 +22,13 @@ from ritm_model.networks.config import (
     DeeplabConfig,
     HRNetConfig,
     InputConfig,
+    MobileConfig,
     from_params,
     to_params,
 )
 from ritm_model.networks.deeplab import DeepLabV3Plus, LogitsHead
 from ritm_model.networks.hrnet import HRNetOCR
+from ritm_model.networks.mobile import STEM_CHANNELS, MobileNetFPN
 
 CONV_EXTEND_LR_MULT = 0.1
 
@@ -36,12 +38,14 @@ class InteractiveModel(nn.Module, ABC):
 
     Attributes:
         family: name of the architecture family, a key of `FAMILIES`.
+        click_channels: what the click features must have to be added to the stem.
         params: all constructor parameters, JSON-able; `build(family, params)` makes the same network.
         with_prev_mask: images carry the previous mask as fourth channel.
         cpu_dist_maps: round clicks to whole pixels; may be set at any time.
     """
 
     family: ClassVar[str]
+    click_channels: ClassVar[int] = fusion.CLICK_CHANNELS
     mean: Tensor
     std: Tensor
 
@@ -58,9 +62,11 @@ class InteractiveModel(nn.Module, ABC):
         if config.use_rgb_conv:
             self.rgb_conv = fusion.rgb_conv(maps, leaky=config.use_leaky_relu)
         elif config.conv_extend:
-            self.maps_transform = fusion.extended_conv(maps)
+            self.maps_transform = fusion.extended_conv(maps, channels=self.click_channels)
         else:
-            self.maps_transform = fusion.maps_transform(maps, leaky=config.use_leaky_relu)
+            self.maps_transform = fusion.maps_transform(
+                maps, leaky=config.use_leaky_relu, channels=self.click_channels
+            )
 
         # Buffers follow the model to its device; not persistent, because checkpoints do not have them.
         for name, values in zip(("mean", "std"), config.norm_mean_std, strict=True):
@@ -170,13 +176,29 @@ class DeeplabModel(InteractiveModel):
         return {"feature_extractor.backbone.": self._backbone_lr_mult}
 
 
+class MobileModel(InteractiveModel):
+    family = "mobile"
+    click_channels = STEM_CHANNELS
+
+    def __init__(self, config: MobileConfig) -> None:
+        super().__init__(config)
+        self._backbone_lr_mult = config.backbone_lr_mult
+        self.feature_extractor = MobileNetFPN(config.head_width)
+
+    def logits(self, image_B3HW: Tensor, clicks_BCHW: Tensor | None) -> list[Tensor]:
+        return [self.feature_extractor(image_B3HW, clicks_BCHW)]
+
+    def _lr_rules(self) -> dict[str, float]:
+        return {"feature_extractor.features.": self._backbone_lr_mult}
+
+
 def build(family: str, params: Mapping[str, object]) -> InteractiveModel:
     """Make a model with untrained weights.
 
     Args:
-        family: "hrnet" or "deeplab".
-        params: constructor parameters, see `HRNetConfig` and `DeeplabConfig`; those left out have the
-            defaults of the paper's code.
+        family: "hrnet", "deeplab" or "mobile".
+        params: constructor parameters, see `HRNetConfig`, `DeeplabConfig` and `MobileConfig`; those left out
+            have the defaults of the paper's code, where it has such a family.
 
     Raises:
         ValueError: an unknown family or parameter, or a value that does not fit; one sentence says which.
@@ -189,4 +211,5 @@ def build(family: str, params: Mapping[str, object]) -> InteractiveModel:
 FAMILIES: dict[str, Callable[[Mapping[str, object]], InteractiveModel]] = {
     "hrnet": lambda params: HRNetModel(from_params(HRNetConfig, params)),
     "deeplab": lambda params: DeeplabModel(from_params(DeeplabConfig, params)),
+    "mobile": lambda params: MobileModel(from_params(MobileConfig, params)),
 }
