@@ -1,0 +1,64 @@
+"""A photograph with the masks of its objects.
+
+Shapes: H and W the image, L layers of masks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+Image = npt.NDArray[np.uint8]
+Layers = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An object: the pixels of one value in one layer."""
+
+    layer: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Image and masks of one size.
+
+    Attributes:
+        image_HW3: uint8 RGB.
+        layers_LHW: uint8 values of the objects; overlapping objects are in different layers.
+        instances: the objects that may be asked for.
+        ignored_HW: True where nobody knows.
+        name: of the mask file, for messages.
+    """
+
+    image_HW3: Image
+    layers_LHW: Layers
+    instances: tuple[Instance, ...]
+    ignored_HW: Mask
+    name: str = ""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.image_HW3.shape[0], self.image_HW3.shape[1]
+
+    def mask(self, instance: Instance) -> Mask:
+        """H x W bool, True on the object."""
+        mask_HW: Mask = self.layers_LHW[instance.layer] == instance.value
+        return mask_HW
+
+    def union(self, instances: tuple[Instance, ...]) -> Mask:
+        """H x W bool, True on any of the objects."""
+        covered_HW = np.zeros(self.size, bool)
+        for instance in instances:
+            covered_HW |= self.mask(instance)
+        return covered_HW
+
+    def with_objects_of(self, min_area: int) -> Scene:
+        """Drop the objects of fewer pixels; they become background."""
+        counts = [np.bincount(layer.ravel(), minlength=256) for layer in self.layers_LHW]
+        kept = tuple(i for i in self.instances if counts[i.layer][i.value] >= max(min_area, 1))
+        return replace(self, instances=kept)
