@@ -62,7 +62,10 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address to listen on; `0.0.0.0` for every interface.")
     port: int = Field(default=9090, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     threads: int = Field(
-        default=8, ge=1, le=256, description="Requests served at the same time by one process."
+        default=16,
+        ge=1,
+        le=256,
+        description="Predictions taken at the same time by one process; more are told to come back.",
     )
     request_max_mb: int = Field(
         default=200,
