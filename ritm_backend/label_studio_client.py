@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -37,7 +38,7 @@ class LabelStudioClient:
         url: address of Label Studio, such as `http://localhost:8080`; a sub-path is kept.
         token: personal access token, or legacy token where the organization still accepts those.
 
-    Raises LabelStudioError when the address is not one.
+    Raises LabelStudioError when the address or the token cannot be one.
     """
 
     def __init__(self, url: str, token: str) -> None:
@@ -47,6 +48,8 @@ class LabelStudioClient:
                 f"{url!r} is not an address of Label Studio such as http://localhost:8080."
             )
         self.url = parts._replace(query="", fragment="").geturl().rstrip("/")
+        if not re.fullmatch(r"[!-~]+", token.strip()):  # it becomes part of a header
+            raise LabelStudioError("The token of Label Studio must be one word, as Label Studio shows it.")
         self._token = LabelStudioToken(SecretStr(token.strip()), self._exchange)
         self._session = requests.Session()
 
