@@ -1,0 +1,125 @@
+"""How models are measured: the rules of the simulated annotation, as a value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from ritm_model.errors import RitmError
+from ritm_model.evaluation.noc import LEAST_TARGET, targets
+from ritm_model.inference import PredictorOptions, ZoomIn
+
+EVAL_MODES = "cvpr, fixed<N> such as fixed448, serving"
+ALWAYS_ALL_CLICKS = 1.01
+"""A target IoU that no mask reaches."""
+
+
+class ProtocolError(RitmError):
+    """Rules that contradict each other, or that are not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationProtocol:
+    """The rules.
+
+    Attributes:
+        options: how the predictor looks at images. Its threshold makes the masks that are measured.
+        mode: what happens after the network's answer; a name in `ritm_model.evaluation.modes.MODES`.
+        max_clicks: the annotator gives up after so many.
+        min_clicks: and clicks at least so often.
+        target_iou: content with this IoU. Above 1: uses all clicks, even on a perfect mask.
+        from_mask: start from a mask with mistakes (`ritm_model.evaluation.initial_mask`), not from nothing.
+    """
+
+    options: PredictorOptions = field(default_factory=lambda: PredictorOptions(reference=True))
+    mode: str = "NoBRS"
+    max_clicks: int = 20
+    min_clicks: int = 1
+    target_iou: float = 0.95
+    from_mask: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min_clicks <= self.max_clicks:
+            raise ProtocolError(
+                f"The least number of clicks must lie between 1 and {self.max_clicks}, not {self.min_clicks}."
+            )
+        if not self.target_iou >= LEAST_TARGET:
+            raise ProtocolError(f"The target IoU must be at least {LEAST_TARGET}, not {self.target_iou}.")
+
+    @property
+    def targets(self) -> tuple[float, ...]:
+        """The IoUs to count clicks for. A mask that was given may be as good as 0.85 before any click."""
+        lowest = 0.85 if self.from_mask else LEAST_TARGET
+        return tuple(target for target in targets(self.target_iou) if target >= lowest)
+
+    def settings(self) -> dict[str, Any]:
+        """All rules as JSON, flat: options come first."""
+        rules = asdict(self)
+        options = rules.pop("options")
+        zoom_in = options.pop("zoom_in")
+        if zoom_in and isinstance(zoom_in["target_size"], tuple):
+            zoom_in["target_size"] = list(zoom_in["target_size"])
+        return {**options, "zoom_in": zoom_in, **rules}
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> EvaluationProtocol:
+        """The inverse of `settings`."""
+        rules = dict(settings)
+        zoom_in = rules.pop("zoom_in")
+        if zoom_in and isinstance(zoom_in["target_size"], list):
+            zoom_in = {**zoom_in, "target_size": tuple(zoom_in["target_size"])}
+        names = ("with_flip", "max_size", "net_clicks_limit", "threshold", "reference")
+        options = PredictorOptions(
+            zoom_in=ZoomIn(**zoom_in) if zoom_in else None, **{name: rules.pop(name) for name in names}
+        )
+        return cls(options=options, **rules)
+
+
+def options_for(
+    eval_mode: str,
+    dataset: str,
+    *,
+    with_flip: bool | None = None,
+    threshold: float = 0.49,
+    net_clicks_limit: int | None = None,
+    from_mask: bool = False,
+) -> PredictorOptions:
+    """How the predictor looks at the images of a data set.
+
+    `cvpr` and `fixed<N>` are the settings of the paper, its defects included so that numbers can be
+    compared; from a mask they are left out, for there the paper has no numbers. `serving` is what
+    annotators get.
+
+    Args:
+        eval_mode: `cvpr` zooms in from the second click on, to 600 pixels on DAVIS and 400 elsewhere;
+            `fixed<N>` shows the network N x N pixels from the first click on; or `serving`.
+        dataset: its name.
+        with_flip: average with the mirror image; None for what the mode does.
+        threshold: pixels above this probability form the mask.
+        net_clicks_limit: only that many first clicks reach the network.
+        from_mask: whether annotation starts from a mask.
+
+    Raises:
+        ProtocolError: unknown mode.
+    """
+    fixed = re.fullmatch(r"fixed([1-9]\d{0,3})", eval_mode)
+    if eval_mode == "cvpr":
+        zoom_in = ZoomIn(target_size=600 if dataset == "DAVIS" else 400)
+        options = PredictorOptions(zoom_in=zoom_in, reference=not from_mask)
+    elif fixed:
+        size = int(fixed[1])
+        options = PredictorOptions(
+            zoom_in=ZoomIn(skip_clicks=-1, target_size=(size, size)), reference=not from_mask
+        )
+    elif eval_mode == "serving":
+        options = PredictorOptions.serving()
+    else:
+        raise ProtocolError(f"There is no evaluation mode '{eval_mode}'; known ones are {EVAL_MODES}.")
+    return replace(
+        options,
+        with_flip=options.with_flip if with_flip is None else with_flip,
+        threshold=threshold,
+        net_clicks_limit=net_clicks_limit,
+    )

@@ -1,0 +1,129 @@
+"""Evaluate a model on a data set, on all cores, going on where it was interrupted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ritm_model.errors import RitmError
+from ritm_model.evaluation.modes import PredictorSource
+from ritm_model.evaluation.protocol import EvaluationProtocol
+from ritm_model.evaluation.results import SampleResult
+from ritm_model.evaluation.run_folder import RunFolder, read_run
+from ritm_model.evaluation.sample import Dataset
+from ritm_model.evaluation.workers import Work, in_processes, in_this_process
+
+OnResult = Callable[[SampleResult, int], None]
+"""Called with each result and with the number of samples in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A model on a data set.
+
+    Attributes:
+        model: version of the model.
+        dataset: name of the data set.
+        protocol: the rules.
+        samples: results in the order of the data set.
+    """
+
+    model: str
+    dataset: str
+    protocol: EvaluationProtocol
+    samples: tuple[SampleResult, ...]
+
+
+def evaluate(
+    model: str,
+    source: PredictorSource,
+    dataset: Dataset,
+    protocol: EvaluationProtocol,
+    *,
+    jobs: int = 1,
+    folder: Path | None = None,
+    fresh: bool = False,
+    pictures: Path | None = None,
+    on_result: OnResult | None = None,
+) -> Evaluation:
+    """Annotate all samples.
+
+    The results are the same for any number of processes. A GPU is used sample by sample; samples are not
+    put together into batches.
+
+    Args:
+        model: version of the model, to tell evaluations apart.
+        source: of the predictor; its mode and options are those of the protocol.
+        dataset: at least one sample.
+        protocol: the rules.
+        jobs: processes; 1 stays in this one.
+        folder: keep each result there, and take those that are there already.
+        fresh: do not take those that are there.
+        pictures: write a picture of each click into this folder, for the samples that are not there already.
+        on_result: called after each sample, those from the folder first.
+
+    Raises:
+        RitmError: empty data set, a sample or model that cannot be used, a folder that holds something else.
+    """
+    if not len(dataset):
+        raise RitmError(f"The data set {dataset.name} has no samples.")
+    kept = RunFolder(folder, settings(model, dataset, protocol), fresh=fresh) if folder else None
+    done: dict[int, SampleResult] = {}
+    total = len(dataset)
+
+    def take(result: SampleResult) -> None:
+        done[result.index] = result
+        if on_result is not None:
+            on_result(result, total)
+
+    for result in kept.done.values() if kept else ():
+        take(result)
+    missing = [index for index in range(total) if index not in done]
+    with closing(_results(Work(source, dataset, protocol, pictures), missing, jobs)) as results:
+        for result in results:
+            if kept:
+                kept.append(result)
+            take(result)
+    return Evaluation(model, dataset.name, protocol, tuple(done[index] for index in range(total)))
+
+
+def load_evaluation(folder: Path) -> Evaluation:
+    """What a folder holds, finished or not.
+
+    Raises:
+        RunFolderError: there is no evaluation, or it is damaged.
+    """
+    about, samples = read_run(folder)
+    return Evaluation(
+        about["model"], about["dataset"], EvaluationProtocol.from_settings(about["protocol"]), samples
+    )
+
+
+def settings(model: str, dataset: Dataset, protocol: EvaluationProtocol) -> dict[str, Any]:
+    """What tells one evaluation from another, as JSON."""
+    return {
+        "model": model,
+        "dataset": dataset.name,
+        "samples": len(dataset),
+        "protocol": protocol.settings(),
+    }
+
+
+def available_jobs(device: str) -> int:
+    """As many processes as this one may use cores; one for a GPU."""
+    if torch.device(device).type != "cpu":
+        return 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _results(work: Work, indices: list[int], jobs: int) -> Generator[SampleResult, None, None]:
+    if indices:
+        yield from in_this_process(work, indices) if jobs == 1 else in_processes(work, indices, jobs)
