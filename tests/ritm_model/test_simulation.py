@@ -69,3 +69,21 @@ def test_neither_array_is_changed() -> None:
     assert (truth_HW == square()).all()
     assert not mask_HW.any()
     assert not_clicked_HW.all()
+
+
+@pytest.mark.parametrize(("case", "turn", "expected"), [(22, 0, Click(24, 33)), (35, 3, Click(25, 9))])
+def test_equal_depths_give_the_same_click_wherever_memory_lies(case: int, turn: int, expected: Click) -> None:
+    """Two pixels lie equally deep there, but for the last bit."""
+    with np.load(GOLDEN / "unit_clicker.npz") as arrays:
+        truth_HW, mask_HW = arrays[f"gt{case}"], arrays[f"pred{case}"][turn].astype(np.bool_)
+    not_clicked_HW = np.ones(truth_HW.shape, dtype=np.bool_)
+    for row, column, *_ in GOLDEN_CLICKS[case][:turn]:
+        not_clicked_HW[int(row), int(column)] = False
+
+    clicks = set()
+    kept = []
+    for size in range(16, 4096, 48):
+        kept.append(np.empty(size, np.uint8))  # moves what is allocated next
+        clicks.add(next_click(mask_HW, truth_HW, not_clicked_HW))
+
+    assert clicks == {expected}
