@@ -57,7 +57,7 @@ class ClickHistory:
 
 
 def guess_order(positives: Sequence[Click], negatives: Sequence[Click]) -> Clicks:
-    """Take turns, a positive click first: the order that comes nearest to an annotator correcting a mask."""
+    """Take turns, a positive click first: without memory, the likeliest course of correcting a mask."""
     turns = chain.from_iterable(zip_longest(positives, negatives))
     return tuple(click for click in turns if click is not None)
 
