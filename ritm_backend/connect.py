@@ -84,10 +84,10 @@ def connect(client: LabelStudioClient, wish: Wish) -> Report:
     findings += check_config(config)
     backend, found = _backend_connected(client, number, wish)
     findings.append(found)
-    if backend is not None:
+    if backend is not None and found.level == "ok":
         findings += _rivals(client, number, backend)
         findings += _webhook(client, number, wish.backend)
-        if wish.trial and found.level == "ok":
+        if wish.trial:
             findings += _trial(client, number, backend, config)
     return Report(
         number, str(project["title"]), f"{client.url}/projects/{number}/data", backend, tuple(findings)
@@ -147,11 +147,13 @@ def _backend_connected(client: LabelStudioClient, project: int, wish: Wish) -> t
         if there is None:
             answer = _record(client.call("POST", "/api/ml", body=body))
         else:
-            answer = _record(client.call("PATCH", f"/api/ml/{there}", body=body))
+            answer = _record(client.call("PATCH", f"/api/ml/{there['id']}", body=body))
     except LabelStudioError as error:
         if error.status not in (400, 403):
             raise
-        return there, _refused(error, wish)
+        return (_int(there["id"]) if there else None), _refused(error, wish)
+    if there is not None and there["url"] != wish.backend:
+        _forget_webhook(client, project, str(there["url"]))
     verb = "is connected" if there is None else "was connected already and is up to date"
     return _int(answer["id"]), Finding("ok", f"The backend {wish.backend} {verb}, for interactive use.")
 
@@ -207,11 +209,14 @@ def _rivals(client: LabelStudioClient, project: int, ours: int) -> Iterator[Find
 
 def _webhook(client: LabelStudioClient, project: int, backend: str) -> Iterator[Finding]:
     """Label Studio adds it together with the backend, but not where that was refused half-way."""
-    url = f"{backend.rstrip('/')}/webhook"
-    hooks = _listed(client.call("GET", "/api/webhooks/", params={"project": project}))
-    if any(hook.get("url") == url for hook in hooks):
+    if _webhooks_to(client, project, backend):
         return
-    body: Record = {"project": project, "url": url, "send_payload": True, "send_for_all_actions": True}
+    body: Record = {
+        "project": project,
+        "url": _webhook_url(backend),
+        "send_payload": True,
+        "send_for_all_actions": True,
+    }
     try:
         client.call("POST", "/api/webhooks/", body=body)
     except LabelStudioError as error:
@@ -221,6 +226,21 @@ def _webhook(client: LabelStudioClient, project: int, backend: str) -> Iterator[
             yield Finding("advice", f"Label Studio will not tell the backend of annotations: {error.detail}")
     else:
         yield Finding("ok", "The backend is told of new annotations again.")
+
+
+def _forget_webhook(client: LabelStudioClient, project: int, backend: str) -> None:
+    """A webhook to an address that is gone would keep annotators waiting at every submission."""
+    for hook in _webhooks_to(client, project, backend):
+        client.call("DELETE", f"/api/webhooks/{_int(hook['id'])}/")
+
+
+def _webhooks_to(client: LabelStudioClient, project: int, backend: str) -> list[Record]:
+    hooks = _listed(client.call("GET", "/api/webhooks/", params={"project": project}))
+    return [hook for hook in hooks if hook.get("url") == _webhook_url(backend)]
+
+
+def _webhook_url(backend: str) -> str:
+    return f"{backend.rstrip('/')}/webhook"
 
 
 def _trial(client: LabelStudioClient, project: int, backend: int, config: str) -> Iterator[Finding]:
@@ -272,11 +292,11 @@ def _backends(client: LabelStudioClient, project: int) -> list[Record]:
     return sorted(backends, key=lambda each: _int(each["id"]))
 
 
-def _ours(backends: Sequence[Record], url: str) -> int | None:
+def _ours(backends: Sequence[Record], url: str) -> Record | None:
     """The backend at this address, or else the one we made for another address."""
     same = [each for each in backends if str(each["url"]).rstrip("/") == url.rstrip("/")]
     same += [each for each in backends if each.get("title") == TITLE]
-    return _int(same[0]["id"]) if same else None
+    return same[0] if same else None
 
 
 def _listed(answer: JSON) -> list[Record]:

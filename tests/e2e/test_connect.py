@@ -96,6 +96,7 @@ def test_the_backend_moves_instead_of_doubling(studio: LabelStudio, backend: Ser
         run(studio, Wish(project=str(project["id"]), backend=url))
     (there,) = backends(studio, project["id"])
     assert there["url"] == elsewhere
+    assert webhooks(studio, project["id"]) == [f"{elsewhere}/webhook"]
 
 
 def test_the_checklist_is_for_people(studio: LabelStudio, backend: Server) -> None:

@@ -35,7 +35,7 @@ def answering(answers: Answers) -> Iterator[tuple[str, list[tuple[str, str | Non
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_PATCH = answer  # noqa: N815
+        do_GET = do_POST = do_PATCH = answer
 
         def log_message(self, *_: object) -> None:
             """Quiet."""
@@ -53,9 +53,12 @@ def answering(answers: Answers) -> Iterator[tuple[str, list[tuple[str, str | Non
 def test_a_redirect_is_named_and_not_followed() -> None:
     with answering({}) as (elsewhere, followed):
         moved: Answers = {"GET /api/projects/1": (301, {"Location": f"{elsewhere}/api/projects/1"}, "")}
-        with answering(moved) as (url, _), LabelStudioClient(url, TOKEN) as client:
-            with pytest.raises(LabelStudioError, match=f"{elsewhere}: give that address"):
-                client.call("GET", "/api/projects/1")
+        with (
+            answering(moved) as (url, _),
+            LabelStudioClient(url, TOKEN) as client,
+            pytest.raises(LabelStudioError, match=f"{elsewhere}: give that address"),
+        ):
+            client.call("GET", "/api/projects/1")
         assert followed == []
 
 
