@@ -97,13 +97,12 @@ def test_the_documentation_has_these_numbers() -> None:
     (trigger,) = spec["triggers"].values()
     docs = (FOLDER.parent / "docs" / "cvat.md").read_text()
 
+    patience = f"{trigger['workerAvailabilityTimeoutMilliseconds']:_}".replace("_", " ")
     for row in (
         f"`numWorkers` | {trigger['numWorkers']} ",
         f"`port` | {trigger['attributes']['port']} ",
         f"`maxRequestBodySize` | {trigger['attributes']['maxRequestBodySize'] // 2**20} MiB ",
-        f"`workerAvailabilityTimeoutMilliseconds` | {trigger['workerAvailabilityTimeoutMilliseconds']:_} ".replace(
-            "_", " "
-        ),
+        f"`workerAvailabilityTimeoutMilliseconds` | {patience} ",
         f"`eventTimeout` | {spec['eventTimeout'].removesuffix('s')} s ",
         f"`readinessTimeoutSeconds` | {spec['readinessTimeoutSeconds']} ",
     ):
