@@ -1,6 +1,27 @@
-"""Set before torch is loaded by any test: OpenMP threads that wait without spinning."""
+"""Rules for the whole suite."""
+
+from __future__ import annotations
 
 import os
 
+import pytest
+
+# Before any test loads torch: OpenMP threads that wait without spinning.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+
+@pytest.hookimpl(trylast=True)  # after folders have marked their tests
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast tests first, then slow ones, then those that start whole systems: a mistake shows early."""
+    items.sort(
+        key=lambda item: 2 * bool(item.get_closest_marker("e2e")) + bool(item.get_closest_marker("slow"))
+    )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where everything must hold, a skipped test is a failed one: its component is missing."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") == "true" and reporter is not None and reporter.stats.get("skipped"):
+        reporter.write_line("Tests were skipped, which is not allowed here (CI=true).", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
