@@ -1,0 +1,230 @@
+"""Augmentation of image and masks together, with the transforms of torchvision.
+
+Images are resized bilinearly and masks to the nearest pixel, both by pixel centres, so that they stay
+aligned to a fraction of a pixel. Shapes: H and W the image, L layers of masks, the last one of ignored
+pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import InterpolationMode, v2
+from torchvision.transforms.v2 import functional
+
+from ritm_model.learning.scene import Scene
+
+LEAST_WINDOW = 16
+
+Size = tuple[int, int]
+Augmentation = Literal["coco", "sbd", "strong", "validation"]
+
+
+class UniformScale(v2.Transform):
+    """Resize by a factor between two bounds."""
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        self.low, self.high = low, high
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        height, width = functional.get_size(flat_inputs[0])
+        scale = _uniform(self.low, self.high)
+        return {"size": (max(round(height * scale), 1), max(round(width * scale), 1))}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        return _resize(inpt, params["size"])
+
+
+class FrameObject(v2.Transform):
+    """Cut out the surroundings of an object, or keep the whole image, and fit that into a size.
+
+    This is what a zooming predictor shows the network.
+
+    Args:
+        size: what the window is fitted into, by its longer side.
+        chance: of cutting; otherwise the whole image stays.
+        margin: bounds of the window's side over the longer one of the object.
+        slack: bounds of how much larger than `size` the result is.
+        stretch: the aspect ratio changes by up to this factor.
+    """
+
+    def __init__(
+        self,
+        size: Size,
+        chance: float,
+        margin: tuple[float, float] = (1.1, 3.0),
+        slack: tuple[float, float] = (0.85, 1.25),
+        stretch: float = 1.2,
+    ) -> None:
+        super().__init__()
+        self.size, self.chance, self.margin, self.slack, self.stretch = size, chance, margin, slack, stretch
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        masks_LHW = next(x for x in flat_inputs if isinstance(x, tv_tensors.Mask))
+        objects_LHW = masks_LHW[:-1]
+        top, left, (height, width) = 0, 0, tuple(masks_LHW.shape[-2:])
+        values = objects_LHW.unique()
+        values = values[values > 0]
+        if len(values) and _uniform(0, 1) < self.chance:
+            value = values[torch.randint(len(values), ())]
+            covered_HW = (objects_LHW == value).any(0)
+            rows, columns = covered_HW.any(1).nonzero(), covered_HW.any(0).nonzero()
+            extents = [(int(hits[0]), int(hits[-1]) + 1) for hits in (rows, columns)]
+            side = round(max(end - begin for begin, end in extents) * _uniform(*self.margin))
+            top, height = _window(extents[0], side, height)
+            left, width = _window(extents[1], side, width)
+        ratio = self.stretch ** _uniform(-0.5, 0.5)
+        scale = _uniform(*self.slack) * min(self.size[0] / height, self.size[1] / width)
+        fitted = (max(round(height * scale * ratio), 8), max(round(width * scale / ratio), 8))
+        return {"window": (top, left, height, width), "fitted": fitted}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        return _resize(functional.crop(inpt, *params["window"]), params["fitted"])
+
+
+class PadTo(v2.Transform):
+    """Pad with zeros on all sides, the image in the middle, to at least a size."""
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self.size = size
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        height, width = functional.get_size(flat_inputs[0])
+        missing_h, missing_w = max(self.size[0] - height, 0), max(self.size[1] - width, 0)
+        top, left = missing_h // 2, missing_w // 2
+        return {"padding": [left, top, missing_w - left, missing_h - top]}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        return functional.pad(inpt, params["padding"]) if any(params["padding"]) else inpt
+
+
+class BrightnessContrast(v2.Transform):
+    """Multiply the image by a factor around 1 and add a part of full brightness."""
+
+    _transformed_types = (tv_tensors.Image,)
+
+    def __init__(self, brightness: tuple[float, float], contrast: tuple[float, float]) -> None:
+        super().__init__()
+        self.brightness, self.contrast = brightness, contrast
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        del flat_inputs
+        return {"gain": 1 + _uniform(*self.contrast), "offset": 255 * _uniform(*self.brightness)}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        return _as_image(inpt.float() * params["gain"] + params["offset"])
+
+
+class ColourShift(v2.Transform):
+    """Add a number to each colour channel."""
+
+    _transformed_types = (tv_tensors.Image,)
+
+    def __init__(self, limit: float) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        del flat_inputs
+        return {"shift_311": torch.empty(3, 1, 1).uniform_(-self.limit, self.limit)}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        return _as_image(inpt.float() + params["shift_311"])
+
+
+def pipeline(name: Augmentation, size: Size) -> v2.Transform:
+    """Make the transforms of a recipe, which end at (H, W) = `size`.
+
+    "coco" and "sbd" are the paper's, "strong" is for small data sets, "validation" fits the whole image.
+    """
+    colours = [
+        v2.RandomApply([BrightnessContrast((-0.25, 0.25), (-0.15, 0.40))], p=0.75),
+        v2.RandomApply([ColourShift(10)], p=0.75),
+    ]
+    cut = [PadTo(size), v2.RandomCrop(size)]
+    if name == "coco":
+        return v2.Compose([UniformScale(0.75, 1.40), v2.RandomHorizontalFlip(), *cut, *colours])
+    if name == "sbd":
+        either_way = v2.RandomChoice(
+            [
+                v2.RandomVerticalFlip(1.0),
+                v2.RandomHorizontalFlip(1.0),
+                v2.Compose([v2.RandomVerticalFlip(1.0), v2.RandomHorizontalFlip(1.0)]),
+            ]
+        )
+        quarter_turns = v2.RandomChoice([v2.RandomRotation((90 * k, 90 * k), expand=True) for k in range(4)])
+        nudge = v2.RandomAffine(3, translate=(0.03, 0.03), interpolation=InterpolationMode.BILINEAR)
+        geometry = [v2.RandomApply([either_way], 0.5), v2.RandomApply([quarter_turns], 0.5)]
+        return v2.Compose(
+            [UniformScale(0.75, 1.25), *geometry, v2.RandomApply([nudge], 0.75), *cut, *colours]
+        )
+    if name == "strong":
+        turn = v2.RandomRotation(20, interpolation=InterpolationMode.BILINEAR)
+        wilder = [
+            v2.RandomGrayscale(0.05),
+            v2.RandomApply([v2.ColorJitter(saturation=0.4)], 0.3),
+            v2.RandomApply([v2.GaussianBlur(5, (0.3, 1.5))], 0.1),
+        ]
+        frame = FrameObject(size, chance=0.6)
+        return v2.Compose(
+            [frame, v2.RandomHorizontalFlip(), v2.RandomApply([turn], 0.25), *cut, *colours, *wilder]
+        )
+    whole = FrameObject(size, chance=0.0, slack=(1.0, 1.0), stretch=1.0)
+    return v2.Compose([whole, PadTo(size), v2.CenterCrop(size)])
+
+
+def augment(scene: Scene, transforms: v2.Transform, seed: int) -> Scene:
+    """Transform image and masks alike.
+
+    Args:
+        scene: not changed.
+        transforms: of `pipeline`.
+        seed: decides every random choice; torch's global generator is left as it was.
+
+    Returns:
+        The same objects in the transformed scene, those that have left it included.
+    """
+    image_3HW = tv_tensors.Image(torch.from_numpy(scene.image_HW3).permute(2, 0, 1))
+    masks_LHW = tv_tensors.Mask(
+        torch.from_numpy(np.concatenate([scene.layers_LHW, scene.ignored_HW[None].astype(np.uint8)]))
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        image_3HW, masks_LHW = transforms(image_3HW, masks_LHW)
+    layers = masks_LHW.numpy()
+    return replace(
+        scene,
+        image_HW3=np.ascontiguousarray(image_3HW.numpy().transpose(1, 2, 0)),
+        layers_LHW=np.ascontiguousarray(layers[:-1]),
+        ignored_HW=layers[-1] > 0,
+    )
+
+
+def _resize(inpt: Any, size: Size) -> Any:
+    # Torch's plain nearest mode takes the upper left neighbour, which shifts masks by up to a pixel.
+    is_mask = isinstance(inpt, tv_tensors.Mask)
+    mode = InterpolationMode.NEAREST_EXACT if is_mask else InterpolationMode.BILINEAR
+    return functional.resize(inpt, list(size), interpolation=mode, antialias=not is_mask)
+
+
+def _window(extent: tuple[int, int], side: int, length: int) -> tuple[int, int]:
+    """First pixel and length of a window around an extent, anywhere around it, but inside the frame."""
+    begin, end = extent
+    side = min(max(side, LEAST_WINDOW), length)
+    start = begin - round((side - (end - begin)) * _uniform(0, 1))
+    return min(max(start, 0), length - side), side
+
+
+def _as_image(image_3HW: Tensor) -> tv_tensors.Image:
+    return tv_tensors.Image(image_3HW.clamp_(0, 255).round_().to(torch.uint8))
+
+
+def _uniform(low: float, high: float) -> float:
+    return float(torch.empty(()).uniform_(low, high))

@@ -1,0 +1,135 @@
+"""The folder of a run: what was asked for, on what, how it went, and where to go on.
+
+recipe.yaml         the recipe in full
+environment.json    versions, machine, git revision
+metrics.jsonl       one JSON object per line, in the order of the steps
+checkpoint.pt       everything that is needed to go on; written whole or not at all
+model.safetensors   the model after the last finished epoch, with its card beside it
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ritm_model.checkpoints.native import write_atomically
+from ritm_model.learning.errors import TrainingError
+from ritm_model.learning.recipes import Recipe, parse_recipe, recipe_yaml
+
+PACKAGES = ("torch", "torchvision", "numpy", "opencv-python-headless")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    path: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.pt"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    def prepare(self, recipe: Recipe) -> None:
+        """Make the folder, or check that the one that is there belongs to this recipe.
+
+        Raises:
+            TrainingError: it belongs to another recipe, or cannot be written.
+        """
+        written = self.path / "recipe.yaml"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if written.exists():
+                earlier = parse_recipe(written.read_text(encoding="utf-8"), str(written))
+                if earlier != recipe:
+                    raise TrainingError(
+                        f"{self.path} holds a run of another recipe ({_difference(earlier, recipe)}); "
+                        "give another folder, or the same recipe to go on with it."
+                    )
+            else:
+                write_atomically(written, recipe_yaml(recipe).encode())
+            write_atomically(self.path / "environment.json", json.dumps(environment(), indent=1).encode())
+        except OSError as error:
+            raise _not_written(self.path, error) from None
+
+    def save(self, path: Path, state: Mapping[str, Any]) -> None:
+        """Write tensors and plain values. If that fails, what was there before is still whole."""
+        buffer = io.BytesIO()
+        torch.save(dict(state), buffer)
+        try:
+            write_atomically(path, buffer.getvalue())
+        except OSError as error:
+            raise _not_written(path, error) from None
+
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """The last checkpoint, None if there is none. Only tensors and plain values are read."""
+        if not self.checkpoint.exists():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        except Exception as error:  # noqa: BLE001 (torch has many ways to say that a file is damaged)
+            raise TrainingError(f"{self.checkpoint} is damaged: {type(error).__name__}.") from None
+        return state
+
+    def log(self, values: Mapping[str, object]) -> None:
+        """Add one line to the metrics."""
+        try:
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(values) + "\n")
+        except OSError as error:
+            raise _not_written(self.metrics, error) from None
+
+    def forget_after(self, step: int) -> None:
+        """Drop metrics of steps that will be made again, and a line that was cut off."""
+        if not self.metrics.exists():
+            return
+        lines = self.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("\n")]
+        kept = [line for line in whole if json.loads(line)["step"] <= step]
+        write_atomically(self.metrics, "".join(kept).encode())
+
+
+def environment() -> dict[str, object]:
+    """Versions and machine, as far as they may matter for the numbers."""
+    return {
+        "ritm": version("ritm"),
+        "git": _git_revision(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
+def _git_revision() -> str | None:
+    """The commit of the code, with a "+" if files were changed since; None outside a repository."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty=+"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _difference(earlier: Recipe, recipe: Recipe) -> str:
+    ours, theirs = recipe.model_dump(), earlier.model_dump()
+    return ", ".join(name for name in ours if ours[name] != theirs[name])
+
+
+def _not_written(path: Path, error: OSError) -> TrainingError:
+    return TrainingError(f"{path} cannot be written: {error.strerror}.")
