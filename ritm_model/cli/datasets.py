@@ -1,0 +1,154 @@
+"""`ritm datasets`: which data sets there are, where they lie, and what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ritm_model.errors import RitmError
+
+if TYPE_CHECKING:
+    from ritm_model.evaluation.datasets import Problem, Roots
+    from ritm_model.evaluation.datasets.samples import OnProgress
+
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    envvar="RITM_DATASETS",
+    show_envvar=True,
+    help="YAML file with NAME: PATH, line by line; the paper's config.yml will do.",
+)
+root_option = click.option(
+    "--root",
+    "roots",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="Where a data set lies; of your own, NAME=LAYOUT:PATH. Repeat it for more.",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+
+
+@click.group(invoke_without_command=True)
+@config_option
+@root_option
+@as_json
+@click.pass_context
+def datasets(context: click.Context, config: Path | None, roots: tuple[str, ...], as_json: bool) -> None:
+    """List data sets for `ritm evaluate`, and check them.
+
+    \b
+    ritm datasets --config config.yml
+    ritm datasets check cells --root cells=labels:data/cells
+    """
+    if context.invoked_subcommand is not None:
+        return
+    rows = _rows(_all_roots(config, roots))
+    if as_json:
+        _echo_json(rows)
+        return
+    for row in rows:
+        click.echo(f"{row['name']}: {row['about']}")
+        for name in ("layout", "root", "missing", "source"):
+            value = row[name]
+            if value:
+                text = ", ".join(value) if isinstance(value, list) else value
+                click.echo(f"  {_TITLES[name]:<9} {text}")
+        click.echo()
+
+
+@datasets.command()
+@click.argument("name")
+@config_option
+@root_option
+@as_json
+def check(name: str, config: Path | None, roots: tuple[str, ...], as_json: bool) -> None:
+    """Open every image and mask of the data set NAME (or NAME:SPLIT). Fails if any is broken."""
+    from ritm_model.evaluation.datasets import open_dataset
+
+    with _progress_bar(name, hidden=as_json) as on_progress:
+        dataset = open_dataset(name, _all_roots(config, roots), on_progress)
+    broken = [problem for problem in dataset.problems if not problem.by_rule]
+    by_rule = [problem for problem in dataset.problems if problem.by_rule]
+    if as_json:
+        _echo_json(
+            {
+                "name": dataset.name,
+                "images": len(dataset.pictures),
+                "samples": len(dataset),
+                "broken": [_without_rule(problem) for problem in broken],
+                "left_out_by_rule": [_without_rule(problem) for problem in by_rule],
+            }
+        )
+    else:
+        click.echo(f"{dataset.name}: {len(dataset)} samples of {len(dataset.pictures)} images")
+        for title, problems in (("left out by rule", by_rule), ("broken", broken)):
+            click.echo(f"{title}: {len(problems)}")
+            for problem in problems:
+                click.echo(f"  {problem}")
+    if broken:
+        raise RitmError(f"{name} has {len(broken)} broken parts, which evaluation leaves out.")
+
+
+_TITLES = {"layout": "needs", "root": "lies in", "missing": "missing", "source": "get it"}
+
+
+def _all_roots(config: Path | None, options: tuple[str, ...]) -> Roots:
+    from ritm_model.evaluation.datasets import parse_roots, read_roots
+
+    return {**(read_roots(config) if config else {}), **parse_roots(options)}
+
+
+def _rows(roots: Roots) -> list[dict[str, Any]]:
+    from ritm_model.evaluation.datasets import DATASETS
+
+    return [_row(name, roots) for name in dict.fromkeys((*DATASETS, *roots))]
+
+
+def _row(name: str, roots: Roots) -> dict[str, Any]:
+    from ritm_model.evaluation.datasets import DATASETS, DatasetError, find_dataset
+
+    row: dict[str, Any] = {"name": name, "about": "", "layout": [], "root": None, "missing": [], "source": ""}
+    layout = DATASETS.get(name)
+    if name in roots:
+        try:
+            place = find_dataset(name, roots)
+        except DatasetError as error:
+            return {**row, "about": str(error)}
+        layout = place.layout
+        row |= {"root": str(place.root), "missing": [str(path) for path in place.missing()]}
+    assert layout is not None
+    is_complete = row["root"] is not None and not row["missing"]
+    row |= {"about": layout.about, "layout": list(layout.files(layout.split))}
+    if not is_complete:
+        row["source"] = layout.source
+    if layout.source and row["root"] is None:
+        row["missing"] = [f"everything: give its folder with --root {name}=PATH or --config"]
+    return row
+
+
+def _without_rule(problem: Problem) -> dict[str, str]:
+    return {key: value for key, value in asdict(problem).items() if key != "by_rule"}
+
+
+@contextmanager
+def _progress_bar(name: str, *, hidden: bool) -> Iterator[OnProgress]:
+    from tqdm import tqdm
+
+    # disable=None: no bar where nobody watches, such as in a log file.
+    with tqdm(desc=name, unit="image", disable=hidden or None) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
+
+
+def _echo_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False))

@@ -1,0 +1,169 @@
+"""COCO: instances of any file in its format, and panoptic images.
+
+Shapes: H x W the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ritm_model.checkpoints.errors import shown
+from ritm_model.evaluation.datasets.coco_json import CocoJson, Record, read_coco
+from ritm_model.evaluation.datasets.coco_masks import MaskError, coco_mask, image_size_of
+from ritm_model.evaluation.datasets.files import inside, read_image, read_mask
+from ritm_model.evaluation.datasets.problems import BrokenFileError, DatasetError, Problem
+from ritm_model.evaluation.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.images import Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class CocoPicture:
+    """An image with its annotations out of the JSON file, each with the name of its category."""
+
+    name: str
+    image: Path
+    truth: str
+    record: Record = field(repr=False)
+    annotations: tuple[tuple[Record, str], ...] = field(repr=False)
+
+    def load_image(self) -> Pixels:
+        return read_image(self.image)
+
+    def objects(self) -> Iterator[Annotated | Problem]:
+        try:
+            height, width = image_size_of(self.record)
+        except MaskError as error:
+            raise BrokenFileError(self.truth, f"Image {shown(self.name)}: {error}") from None
+        for annotation, category in self.annotations:
+            key = shown(annotation.get("id"))
+            try:
+                mask_HW = coco_mask(annotation.get("segmentation"), height, width)
+            except MaskError as error:
+                yield Problem(self.truth, f"Annotation {key}: {error}")
+            else:
+                yield Annotated(key, truth_of(mask_HW), category)
+
+
+def coco_instances(root: Path, split: str) -> Listing:
+    """A file in the format of COCO, or a folder laid out as COCO with a split.
+
+    Images are looked for in the folder of their split, beside the file, and in a folder `images` beside it
+    or beside its folder. Crowds, which are not one object, are left out by rule.
+    """
+    if root.suffix.lower() == ".json":
+        source = read_coco(root)
+        beside = root.parent
+        split = root.stem.removeprefix("instances_")
+        folders = [beside, beside / "images", beside.parent / split, beside.parent / "images"]
+    else:
+        source = read_coco(root / "annotations" / f"instances_{split}.json")
+        folders = [root / split, root / "images"]
+    problems: list[Problem] = []
+    images = source.by_id("images", problems)
+    annotations = source.annotations_of(images, problems)
+    categories = source.categories(problems)
+    folder = _image_folder(source, images.values(), folders)
+    pictures: list[CocoPicture] = []
+    for number, record in images.items():
+        try:
+            path = inside(folder, record.get("file_name"))
+        except BrokenFileError as error:
+            problems.append(error.problem)
+            continue
+        name = path.relative_to(folder).as_posix()
+        crowds = sum(bool(annotation.get("iscrowd")) for annotation in annotations[number])
+        if crowds:
+            problems.append(
+                source.problem(f"Image {name} has {crowds} crowds, not one object.", by_rule=True)
+            )
+        objects = tuple(
+            (annotation, category_name(categories, annotation))
+            for annotation in annotations[number]
+            if not annotation.get("iscrowd")
+        )
+        if objects:
+            pictures.append(CocoPicture(name, path, str(source.path), record, objects))
+        else:
+            problems.append(source.problem(f"Image {name} has no object.", by_rule=True))
+    return Listing(pictures, problems)
+
+
+def category_name(categories: dict[int | str, str], annotation: Record) -> str:
+    number = annotation.get("category_id")
+    return categories.get(number, "") if isinstance(number, int | str) else ""
+
+
+def _image_folder(source: CocoJson, images: object, folders: list[Path]) -> Path:
+    """The first folder that has one of the images."""
+    names = [record.get("file_name") for record in images]  # type: ignore[attr-defined]
+    for folder in folders:
+        if any(isinstance(name, str) and "\0" not in name and (folder / name).is_file() for name in names):
+            return folder
+    where = ", ".join(map(str, folders))
+    raise DatasetError(f"None of the images of {source.path} is in one of the folders {where}.")
+
+
+@dataclass(frozen=True, slots=True)
+class PanopticPicture:
+    """An image with the segments of a panoptic image, whose colours are their numbers."""
+
+    image: Path
+    mask: Path
+    segments: tuple[tuple[int, str], ...] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.image.name
+
+    @property
+    def truth(self) -> str:
+        return str(self.mask)
+
+    def load_image(self) -> Pixels:
+        return read_image(self.image)
+
+    def objects(self) -> Iterator[Annotated | Problem]:
+        blue_HW, green_HW, red_HW = np.moveaxis(read_mask(self.mask).astype(np.int32), -1, 0)
+        numbers_HW = red_HW + 256 * green_HW + 65536 * blue_HW
+        for number, category in self.segments:
+            yield Annotated(str(number), truth_of(numbers_HW == number), category)
+
+
+def coco_panoptic(root: Path, split: str) -> Listing:
+    """Things that are no crowd. Stuff and crowds are left out by rule."""
+    folder = root / "annotations" / f"panoptic_{split}"
+    source = read_coco(folder.with_suffix(".json"))
+    problems: list[Problem] = []
+    categories = source.by_id("categories", problems)
+    names = source.categories([])
+    pictures: list[PanopticPicture] = []
+    for annotation in source.records("annotations", problems):
+        try:
+            mask = inside(folder, annotation.get("file_name"))
+        except BrokenFileError as error:
+            problems.append(error.problem)
+            continue
+        segments: list[tuple[int, str]] = []
+        left_out = 0
+        for segment in annotation.get("segments_info") or []:
+            if not isinstance(segment, dict) or type(segment.get("id")) is not int:
+                problems.append(source.problem(f"A segment of {mask.name} has no id."))
+            elif segment.get("category_id") not in categories:
+                problems.append(source.problem(f"Segment {segment['id']} of {mask.name} has no category."))
+            elif segment.get("iscrowd") or not categories[segment["category_id"]].get("isthing"):
+                left_out += 1
+            else:
+                segments.append((segment["id"], category_name(names, segment)))
+        if left_out:
+            problems.append(
+                source.problem(f"{mask.name} has {left_out} segments of stuff or crowds.", by_rule=True)
+            )
+        if segments:
+            pictures.append(PanopticPicture(root / split / f"{mask.stem}.jpg", mask, tuple(segments)))
+        else:
+            problems.append(source.problem(f"{mask.name} has no object.", by_rule=True))
+    return Listing(pictures, problems)

@@ -1,0 +1,96 @@
+"""COCO and LVIS combined: masks packed into layers, with the hierarchy of objects and their parts.
+
+Shapes: H x W the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ritm_model.checkpoints.errors import shown
+from ritm_model.evaluation.datasets.files import decode_mask, inside, read_image
+from ritm_model.evaluation.datasets.plain_pickle import read_pickle
+from ritm_model.evaluation.datasets.problems import BrokenFileError, Problem
+from ritm_model.evaluation.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.images import Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class CocoLvisPicture:
+    """An image with a pickle of layers; the first `objects_count` masks are objects, the others stuff."""
+
+    image: Path
+    masks: Path
+    objects_count: int
+
+    @property
+    def name(self) -> str:
+        return self.image.name
+
+    @property
+    def truth(self) -> str:
+        return str(self.masks)
+
+    def load_image(self) -> Pixels:
+        return read_image(self.image)
+
+    def objects(self) -> Iterator[Annotated | Problem]:
+        layers, places = self._layers_and_places()
+        if len(places) < self.objects_count:
+            reason = f"{self.objects_count} objects were announced, {len(places)} are there."
+            yield Problem(self.truth, reason)
+        for number, (layer, value) in enumerate(places[: self.objects_count]):
+            if not 0 <= layer < len(layers):
+                yield Problem(self.truth, f"Object {number} is in layer {layer}, which is not there.")
+            else:
+                yield Annotated(str(number), truth_of(layers[layer] == value))
+        stuff = len(places) - self.objects_count
+        if stuff > 0:
+            yield Problem(self.truth, f"{stuff} masks are stuff, not objects.", by_rule=True)
+
+    def _layers_and_places(self) -> tuple[list[Pixels], list[tuple[int, int]]]:
+        content: Any = read_pickle(self.masks)
+        try:
+            encoded, mapping = content
+            places = [(int(layer), int(value)) for layer, value in mapping]
+            data = [layer if isinstance(layer, bytes) else _as_bytes(layer) for layer in encoded]
+        except (TypeError, ValueError):
+            raise BrokenFileError(self.masks, "The pickle does not hold layers of masks.") from None
+        return [decode_mask(layer, self.masks)[..., 0] for layer in data], places
+
+
+def _as_bytes(layer: object) -> bytes:
+    if not isinstance(layer, np.ndarray) or layer.dtype != np.uint8:
+        raise TypeError
+    return layer.tobytes()
+
+
+def coco_lvis(root: Path, split: str) -> Listing:
+    """All images of `<split>/hannotation.pickle`, in the order of their names."""
+    folder = root / split
+    source = folder / "hannotation.pickle"
+    images = read_pickle(source)
+    if not isinstance(images, dict):
+        raise BrokenFileError(source, "The pickle does not hold images.")
+    problems: list[Problem] = []
+    pictures: list[CocoLvisPicture] = []
+    for name, about in sorted(images.items(), key=lambda item: str(item[0])):
+        count = about.get("num_instance_masks") if isinstance(about, dict) else None
+        try:
+            if type(name) is not str or not isinstance(count, int | np.integer):
+                raise BrokenFileError(source, f"The entry '{shown(name)}' does not say how many objects.")
+            image = inside(folder / "images", f"{name}.jpg")
+            masks = inside(folder / "masks", f"{name}.pickle")
+        except BrokenFileError as error:
+            problems.append(error.problem)
+            continue
+        if count < 1:
+            problems.append(Problem(str(masks), "The image has no object.", by_rule=True))
+        else:
+            pictures.append(CocoLvisPicture(image, masks, int(count)))
+    return Listing(pictures, problems)

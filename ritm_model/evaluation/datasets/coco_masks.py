@@ -1,0 +1,139 @@
+"""Masks as COCO writes them: polygons, and runs of pixels, plain or packed into text.
+
+Shapes: H x W the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco
+
+from ritm_model.images import DEFAULT_MAX_PIXELS
+
+Mask = npt.NDArray[np.bool_]
+
+
+class MaskError(ValueError):
+    """What stands for a mask is none. The message is a sentence."""
+
+
+def coco_mask(segmentation: object, height: int, width: int) -> Mask:
+    """Paint a `segmentation` of COCO, in the way of COCO's own tools.
+
+    Args:
+        segmentation: a list of polygons [x, y, x, y, …], or runs {"size", "counts"}.
+        height: of the image.
+        width: of the image.
+
+    Returns:
+        H x W bool.
+
+    Raises:
+        MaskError: it is neither, or leaves the image by far.
+    """
+    if isinstance(segmentation, dict):
+        if segmentation.get("size") != [height, width]:
+            raise MaskError(f"The runs are for another size than the image's {width} x {height} pixels.")
+        return decode_runs(segmentation.get("counts"), height, width)
+    mask_HW = np.zeros((height, width), np.bool_)
+    points = [polygon.ravel().tolist() for polygon in polygons(segmentation, height, width)]
+    painted = coco.frPyObjects(points, height, width)  # type: ignore[arg-type]  # floats, too
+    for runs in painted:
+        mask_HW |= decode_runs(runs["counts"], height, width)
+    return mask_HW
+
+
+def filled_polygons(segmentation: object, height: int, width: int) -> Mask:
+    """Paint polygons as the paper's LVIS reader does: corners rounded, outline included.
+
+    Raises:
+        MaskError: they are none, or leave the image by far.
+    """
+    mask_HW = np.zeros((height, width), np.uint8)
+    for polygon in polygons(segmentation, height, width):
+        cv2.fillPoly(mask_HW, [np.round(polygon).astype(np.int32)], [1])
+    return mask_HW > 0
+
+
+def polygons(segmentation: object, height: int, width: int) -> list[npt.NDArray[np.float64]]:
+    """Check polygons: N x 2 (x, y) each.
+
+    Raises:
+        MaskError: not a list of polygons of at least three points near the image.
+    """
+    if not isinstance(segmentation, list) or not segmentation:
+        raise MaskError("There are no polygons.")
+    checked: list[npt.NDArray[np.float64]] = []
+    for numbers in segmentation:
+        if not isinstance(numbers, list) or len(numbers) < 6 or len(numbers) % 2:
+            raise MaskError("A polygon is not a list of at least three points x, y.")
+        if not all(type(number) in (int, float) for number in numbers):
+            raise MaskError("A polygon holds something that is no number.")
+        reach = 2 * max(height, width)
+        if not all(-reach <= number <= reach for number in numbers):
+            raise MaskError("A polygon leaves the image by far.")
+        checked.append(np.asarray(numbers, np.float64).reshape(-1, 2))
+    return checked
+
+
+def decode_runs(counts: object, height: int, width: int) -> Mask:
+    """Paint runs, which go down the columns and begin with background.
+
+    Args:
+        counts: lengths as a list, or packed into text or bytes.
+        height: of the image.
+        width: of the image.
+
+    Raises:
+        MaskError: damaged, or not as many pixels as the image has.
+    """
+    if isinstance(counts, str | bytes):
+        lengths = _unpacked(counts.encode("latin1", "replace") if isinstance(counts, str) else counts)
+    elif isinstance(counts, list) and all(type(count) is int for count in counts):
+        lengths = counts
+    else:
+        raise MaskError("The runs are neither numbers nor text.")
+    if any(length < 0 for length in lengths) or sum(lengths) != height * width:
+        raise MaskError("The runs do not cover the image.")
+    values = np.arange(len(lengths)) % 2 == 1
+    return np.repeat(values, lengths).reshape(width, height).T
+
+
+def _unpacked(text: bytes) -> list[int]:
+    """Five bits a letter, the lowest first; from the fourth number on differences to the last but one."""
+    lengths: list[int] = []
+    number = shift = 0
+    for letter in text:
+        bits = letter - 48
+        if not 0 <= bits < 64 or shift > 35:
+            raise MaskError("The packed runs are damaged.")
+        number |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:
+            number -= 1 << shift
+        lengths.append(number + lengths[-2] if len(lengths) > 2 else number)
+        number = shift = 0
+    if shift:
+        raise MaskError("The packed runs are cut off.")
+    return lengths
+
+
+def image_size_of(record: object) -> tuple[int, int]:
+    """Height and width that a record of COCO gives.
+
+    Raises:
+        MaskError: none, or impossible ones.
+    """
+    sides: Sequence[object] = (record.get("height"), record.get("width")) if isinstance(record, dict) else ()
+    if [type(side) for side in sides] != [int, int]:
+        raise MaskError("The image has no height and width.")
+    height, width = (int(str(side)) for side in sides)
+    if height < 1 or width < 1 or height * width > DEFAULT_MAX_PIXELS:
+        raise MaskError(f"An image of {width} x {height} pixels cannot be used.")
+    return height, width

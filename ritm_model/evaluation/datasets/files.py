@@ -1,0 +1,160 @@
+"""Reading the files of data sets: every failure names the file.
+
+Shapes: H x W the image.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path, PurePosixPath
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ritm_model.checkpoints.errors import shown
+from ritm_model.evaluation.datasets.problems import BrokenFileError, DatasetError
+from ritm_model.images import DEFAULT_MAX_PIXELS, FORMATS, ImageError, Pixels, decode_image
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
+
+
+def read_bytes(path: Path, limit: int | None = None) -> bytes:
+    """Read a whole file.
+
+    Raises:
+        BrokenFileError: it cannot be read, or has more than `limit` bytes.
+    """
+    try:
+        if limit is not None and path.stat().st_size > limit:
+            raise BrokenFileError(path, f"The file is larger than {limit:,} bytes.")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise BrokenFileError(path, "The file is missing.") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        reason = getattr(error, "strerror", None) or "that is no file name"
+        raise BrokenFileError(path, f"The file cannot be read: {reason}.") from None
+
+
+def read_image(path: Path) -> Pixels:
+    """Read a photograph: H x W x 3 uint8 RGB, upright.
+
+    Raises:
+        BrokenFileError: missing, or not an image that can be read.
+    """
+    data = read_bytes(path)
+    try:
+        return decode_image(data)
+    except ImageError as error:
+        raise BrokenFileError(path, str(error)) from None
+
+
+def read_mask(path: Path) -> Pixels:
+    """Read a mask file as the paper's tool does: H x W x 3 uint8 in OpenCV's order B, G, R.
+
+    Palettes are turned into their colours, grey values are repeated, transparency is dropped.
+
+    Raises:
+        BrokenFileError: missing, or not an image that can be read.
+    """
+    return decode_mask(read_bytes(path), path)
+
+
+def decode_mask(data: bytes, path: Path) -> Pixels:
+    """The same for the bytes of a mask file; `path` is what errors name."""
+    _check_header(data, path)
+    try:
+        mask_HW3 = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        mask_HW3 = None
+    if mask_HW3 is None:
+        raise BrokenFileError(path, "The mask is damaged or of a kind that cannot be read.")
+    return mask_HW3.astype(np.uint8, copy=False)
+
+
+def read_labels(path: Path) -> npt.NDArray[np.integer]:
+    """Read a map of object numbers: H x W of 8 or more bits; of a palette image, the indices.
+
+    Raises:
+        BrokenFileError: missing, not an image that can be read, or a colour picture.
+    """
+    data = read_bytes(path)
+    _check_header(data, path)
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            labels = np.asarray(image.convert("L") if image.mode == "1" else image)
+    except Exception:  # noqa: BLE001  (a damaged file can fail in any way)
+        raise BrokenFileError(path, "The mask is damaged or of a kind that cannot be read.") from None
+    if labels.ndim == 3 and (labels[..., :3] == labels[..., :1]).all():
+        labels = labels[..., 0]
+    if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
+        raise BrokenFileError(path, "The mask is a colour picture, not a map of object numbers.")
+    return labels
+
+
+def read_json(path: Path) -> object:
+    """Read a JSON file.
+
+    Raises:
+        BrokenFileError: missing or not JSON.
+    """
+    data = read_bytes(path)
+    try:
+        value: object = json.loads(data)
+    except ValueError as error:
+        raise BrokenFileError(path, f"The file is not JSON: {error}.") from None
+    except RecursionError:
+        raise BrokenFileError(path, "The file is nested too deeply.") from None
+    return value
+
+
+def read_names(path: Path) -> list[str]:
+    """Read a list of names, one a line.
+
+    Raises:
+        BrokenFileError: missing or not text.
+    """
+    try:
+        lines = read_bytes(path).decode().splitlines()
+    except UnicodeDecodeError:
+        raise BrokenFileError(path, "The file is not text.") from None
+    return [line.strip() for line in lines if line.strip()]
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files of a folder by name; hidden ones do not count.
+
+    Raises:
+        DatasetError: there is no such folder.
+    """
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise DatasetError(f"The folder {folder} cannot be read: {error.strerror}.") from None
+    return [path for path in entries if path.is_file() and not path.name.startswith(".")]
+
+
+def inside(folder: Path, name: object) -> Path:
+    """The path of a file that another file names; it must not lead out of the folder.
+
+    Raises:
+        BrokenFileError: it does, or it is no name.
+    """
+    text = name.replace("\\", "/") if isinstance(name, str) else ""
+    parts = PurePosixPath(text).parts
+    if not parts or text.startswith("/") or ".." in parts or ":" in parts[0] or "\0" in text:
+        raise BrokenFileError(folder, f"A file named '{shown(name)}' cannot be in this folder.")
+    return folder.joinpath(*parts)
+
+
+def _check_header(data: bytes, path: Path) -> None:
+    """Refuse a mask of impossible size before memory is taken."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            width, height = image.size
+    except Exception:  # noqa: BLE001  (a damaged file can fail in any way)
+        raise BrokenFileError(path, "The mask is no image of a known kind, or damaged.") from None
+    if width * height > DEFAULT_MAX_PIXELS:
+        raise BrokenFileError(path, f"A mask of {width} x {height} pixels is too large.")

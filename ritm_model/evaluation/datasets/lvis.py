@@ -1,0 +1,97 @@
+"""LVIS: overlapping polygons, painted one over the other.
+
+Shapes: H x W the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from ritm_model.checkpoints.errors import shown
+from ritm_model.evaluation.datasets.coco import category_name
+from ritm_model.evaluation.datasets.coco_json import Record, read_coco
+from ritm_model.evaluation.datasets.coco_masks import MaskError, filled_polygons, image_size_of
+from ritm_model.evaluation.datasets.files import inside, read_image
+from ritm_model.evaluation.datasets.problems import BrokenFileError, Problem
+from ritm_model.evaluation.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.images import Pixels
+
+MAX_OVERLAP = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class LvisPicture:
+    """An image whose objects cover each other.
+
+    They are painted in the order of the file, where training shuffles them. One that covers more than half
+    of an object below it, or lies on other ones with more than half of itself, is left out. An object is
+    what remains visible of it.
+    """
+
+    image: Path
+    truth: str
+    record: Record = field(repr=False)
+    annotations: tuple[tuple[Record, str], ...] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.image.name
+
+    def load_image(self) -> Pixels:
+        return read_image(self.image)
+
+    def objects(self) -> Iterator[Annotated | Problem]:
+        try:
+            height, width = image_size_of(self.record)
+        except MaskError as error:
+            raise BrokenFileError(self.truth, f"Image {self.name}: {error}") from None
+        painted_HW = np.zeros((height, width), np.int32)
+        for number, (annotation, _) in enumerate(self.annotations, 1):
+            try:
+                mask_HW = filled_polygons(annotation.get("segmentation"), height, width)
+            except MaskError as error:
+                yield self._problem(annotation, str(error))
+                continue
+            below = np.bincount(painted_HW[mask_HW])
+            areas = np.bincount(painted_HW.ravel(), minlength=below.size)[: below.size]
+            if below[1:].sum() > MAX_OVERLAP * mask_HW.sum():
+                yield self._problem(annotation, "It lies on other objects.", by_rule=True)
+            elif (below[1:] > MAX_OVERLAP * areas[1:]).any():
+                yield self._problem(annotation, "It covers another object.", by_rule=True)
+            else:
+                painted_HW[mask_HW] = number
+        for number, (annotation, category) in enumerate(self.annotations, 1):
+            object_HW = painted_HW == number
+            if object_HW.any():
+                yield Annotated(shown(annotation.get("id")), truth_of(object_HW), category)
+
+    def _problem(self, annotation: Record, reason: str, *, by_rule: bool = False) -> Problem:
+        return Problem(self.truth, f"Annotation {shown(annotation.get('id'))}: {reason}", by_rule)
+
+
+def lvis(root: Path, split: str) -> Listing:
+    """All annotated images of `<split>/lvis_<split>.json`; images lie where COCO 2017 has them."""
+    source = read_coco(root / split / f"lvis_{split}.json")
+    problems: list[Problem] = []
+    images = source.by_id("images", problems)
+    annotations = source.annotations_of(images, problems)
+    categories = source.categories(problems)
+    pictures: list[LvisPicture] = []
+    for number, record in images.items():
+        url = str(record.get("coco_url", ""))
+        folder = root / ("train" if "train2017" in url else "val") / "images"
+        try:
+            image = inside(folder, PurePosixPath(url).name)
+        except BrokenFileError as error:
+            problems.append(error.problem)
+            continue
+        if not annotations[number]:
+            problems.append(source.problem(f"Image {image.name} has no object.", by_rule=True))
+            continue
+        objects = tuple((record, category_name(categories, record)) for record in annotations[number])
+        pictures.append(LvisPicture(image, str(source.path), record, objects))
+    return Listing(pictures, problems)

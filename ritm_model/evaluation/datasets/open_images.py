@@ -1,0 +1,78 @@
+"""OpenImages: a mask file for each object, often of another size than the image.
+
+Shapes: H x W the image, as large as the smaller of image and mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ritm_model.checkpoints.errors import shown
+from ritm_model.evaluation.datasets.files import inside, read_image, read_mask
+from ritm_model.evaluation.datasets.plain_pickle import read_pickle
+from ritm_model.evaluation.datasets.problems import BrokenFileError, Problem
+from ritm_model.evaluation.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.images import Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class OpenImagesPicture:
+    """An image and one of its masks, of which training draws one. Both shrink to the size they share."""
+
+    image: Path
+    mask: Path
+
+    @property
+    def name(self) -> str:
+        return self.image.name
+
+    @property
+    def truth(self) -> str:
+        return str(self.mask)
+
+    def load_image(self) -> Pixels:
+        image_HW3 = read_image(self.image)
+        return _shrunk(image_HW3, read_mask(self.mask), cv2.INTER_LINEAR)
+
+    def objects(self) -> Iterator[Annotated | Problem]:
+        mask_HW3 = _shrunk(read_mask(self.mask), read_image(self.image), cv2.INTER_NEAREST)
+        grey_HW = cv2.cvtColor(mask_HW3, cv2.COLOR_BGR2GRAY)
+        yield Annotated(self.mask.stem, truth_of(grey_HW > 0))
+
+
+def _shrunk(picture_HW3: Pixels, other_HW3: Pixels, interpolation: int) -> Pixels:
+    height, width = np.minimum(picture_HW3.shape[:2], other_HW3.shape[:2]).tolist()
+    if picture_HW3.shape[:2] == (height, width):
+        return picture_HW3
+    return cv2.resize(picture_HW3, (width, height), interpolation=interpolation).astype(np.uint8, copy=False)
+
+
+def open_images(root: Path, split: str) -> Listing:
+    """All masks of all images of `<split>/<split>-annotations-object-segmentation_clean.pkl`."""
+    folder = root / split
+    source = folder / f"{split}-annotations-object-segmentation_clean.pkl"
+    content = read_pickle(source)
+    names = content.get("dataset_samples") if isinstance(content, dict) else None
+    masks = content.get("image_id_to_masks") if isinstance(content, dict) else None
+    if not isinstance(names, list) or not isinstance(masks, dict):
+        raise BrokenFileError(source, "The pickle does not hold images and their masks.")
+    problems: list[Problem] = []
+    pictures: list[OpenImagesPicture] = []
+    for name in names:
+        mask_names = masks.get(name) if isinstance(name, str) else None
+        if not isinstance(mask_names, list) or not mask_names:
+            problems.append(Problem(str(source), f"The image '{shown(name)}' has no masks."))
+            continue
+        try:
+            image = inside(folder / "images", f"{name}.jpg")
+            paths = [inside(folder / "masks", mask_name) for mask_name in mask_names]
+        except BrokenFileError as error:
+            problems.append(error.problem)
+            continue
+        pictures += [OpenImagesPicture(image, path) for path in paths]
+    return Listing(pictures, problems)

@@ -1,0 +1,95 @@
+"""Pascal VOC: palette images whose colours tell the objects apart.
+
+Shapes: H x W the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ritm_model.evaluation.datasets.files import inside, read_image, read_mask, read_names
+from ritm_model.evaluation.datasets.plain_pickle import read_pickle
+from ritm_model.evaluation.datasets.problems import BrokenFileError, Problem
+from ritm_model.evaluation.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.images import Pixels
+
+IGNORED_GREY = 220  # the pale outlines of the palette
+LISTS = "ImageSets/Segmentation"
+
+
+@dataclass(frozen=True, slots=True)
+class VocPicture:
+    """An image whose objects go by the grey value of their colour.
+
+    Attributes:
+        image: the photograph.
+        mask: its palette image.
+        wanted: grey values of the objects to take, or nothing for all.
+    """
+
+    image: Path
+    mask: Path
+    wanted: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.image.name
+
+    @property
+    def truth(self) -> str:
+        return str(self.mask)
+
+    def load_image(self) -> Pixels:
+        return read_image(self.image)
+
+    def objects(self) -> Iterator[Annotated | Problem]:
+        grey_HW = cv2.cvtColor(read_mask(self.mask), cv2.COLOR_BGR2GRAY)
+        present = [int(grey) for grey in np.unique(grey_HW) if grey not in (0, IGNORED_GREY)]
+        if not present and not self.wanted:
+            yield Problem(self.truth, "The mask has no object.")
+        for grey in self.wanted or present:
+            yield Annotated(str(grey), truth_of(grey_HW == grey, grey_HW == IGNORED_GREY))
+
+
+def pascal_voc(root: Path, split: str) -> Listing:
+    """`test`: the objects that `test.pickle` names. Other splits: all objects of the images in a list."""
+    lists = root / LISTS
+    if split == "test":
+        chosen = _test_objects(lists / "test.pickle")
+        pictures = [
+            _picture(root, name, tuple(grey for _, grey in group))
+            for name, group in groupby(chosen, key=lambda pair: pair[0])
+        ]
+    else:
+        pictures = [_picture(root, name, ()) for name in read_names(lists / f"{split}.txt")]
+    return Listing(pictures)
+
+
+def _picture(root: Path, name: str, wanted: tuple[int, ...]) -> VocPicture:
+    image = inside(root / "JPEGImages", f"{name}.jpg")
+    return VocPicture(image, inside(root / "SegmentationObject", f"{name}.png"), wanted)
+
+
+def _test_objects(path: Path) -> list[tuple[str, int]]:
+    content: Any = read_pickle(path)
+    try:
+        names, greys = content
+        pairs = [(str(name), int(grey)) for name, grey in zip(_listed(names), _listed(greys), strict=True)]
+    except (TypeError, ValueError):
+        raise BrokenFileError(path, "The pickle does not hold names of images and grey values.") from None
+    return pairs
+
+
+def _listed(values: object) -> list[Any]:
+    if isinstance(values, np.ndarray):
+        values = values.tolist()
+    if not isinstance(values, list | tuple):
+        raise TypeError
+    return list(values)

@@ -1,0 +1,119 @@
+"""SBD: one MATLAB file per image with the numbers of its objects.
+
+Shapes: H x W the image.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ritm_model.evaluation.datasets.files import inside, read_bytes, read_image, read_names
+from ritm_model.evaluation.datasets.problems import BrokenFileError, DatasetError, Problem
+from ritm_model.evaluation.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.images import Pixels
+
+MAX_BYTES = 4_000_000  # the real ones have some ten thousand
+THINNEST = 0.08
+"""Training leaves out what fills less of its bounding box than that: such masks are mere outlines."""
+
+CLASSES = (
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train"),
+    "tvmonitor",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SbdPicture:
+    image: Path
+    mat: Path
+    thinnest: float
+
+    @property
+    def name(self) -> str:
+        return self.image.name
+
+    @property
+    def truth(self) -> str:
+        return str(self.mat)
+
+    def load_image(self) -> Pixels:
+        return read_image(self.image)
+
+    def objects(self) -> Iterator[Annotated | Problem]:
+        labels_HW, classes = _read_mat(self.mat)
+        numbers = [int(number) for number in np.unique(labels_HW) if number]
+        if not numbers:
+            yield Problem(self.truth, "The annotation has no object.")
+        for number in numbers:
+            object_HW = labels_HW == number
+            share = _share_of_box(object_HW)
+            if share < self.thinnest:
+                reason = f"Object {number} fills {share:.0%} of its box; training leaves such outlines out."
+                yield Problem(self.truth, reason, by_rule=True)
+            else:
+                yield Annotated(str(number), truth_of(object_HW), _class_name(classes, number))
+
+
+def sbd(root: Path, split: str) -> Listing:
+    """The evaluation set: every object of every image in `<split>.txt`."""
+    return _listing(root, split, thinnest=0.0)
+
+
+def sbd_training(root: Path, split: str) -> Listing:
+    """The training set: without objects that are mere outlines."""
+    return _listing(root, split, thinnest=THINNEST)
+
+
+def _listing(root: Path, split: str, thinnest: float) -> Listing:
+    try:
+        import scipy.io  # noqa: F401
+    except ImportError:
+        raise DatasetError(
+            "SBD is stored in MATLAB files, which need SciPy: pip install 'ritm[benchmarks]'."
+        ) from None
+    return Listing(
+        [
+            SbdPicture(inside(root / "img", f"{name}.jpg"), inside(root / "inst", f"{name}.mat"), thinnest)
+            for name in read_names(root / f"{split}.txt")
+        ]
+    )
+
+
+def _read_mat(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
+    """Numbers of the objects, H x W, and the class of each."""
+    from scipy.io import loadmat
+
+    data = read_bytes(path, MAX_BYTES)
+    try:
+        annotation = loadmat(io.BytesIO(data), variable_names=["GTinst"])["GTinst"][0, 0]
+        labels_HW = np.asarray(annotation[0])
+        named = annotation.dtype.names or ()
+        classes = np.asarray(annotation["Categories"]).ravel() if "Categories" in named else np.empty(0)
+        if labels_HW.ndim != 2 or labels_HW.dtype.kind not in "biuf" or not np.isfinite(labels_HW).all():
+            raise BrokenFileError(path, "The annotation is no map of object numbers.")
+        return labels_HW.astype(np.int64), classes
+    except BrokenFileError:
+        raise
+    except Exception:  # noqa: BLE001  (a damaged file can fail in any way)
+        raise BrokenFileError(path, "The file is damaged, or is no annotation of SBD.") from None
+
+
+def _share_of_box(object_HW: npt.NDArray[np.bool_]) -> float:
+    _, _, width, height = cv2.boundingRect(object_HW.astype(np.uint8))
+    return int(object_HW.sum()) / (width * height)
+
+
+def _class_name(classes: npt.NDArray[Any], number: int) -> str:
+    """The classes are listed in the order of the objects and counted from 1."""
+    if not 0 < number <= classes.size:
+        return ""
+    return dict(enumerate(CLASSES, 1)).get(classes[number - 1].item(), "")
