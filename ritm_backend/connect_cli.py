@@ -8,10 +8,13 @@ import click
 
 
 @click.command()
-@click.option("--url", envvar="LABEL_STUDIO_URL", required=True, help="Address of Label Studio.")
+@click.option(
+    "--url", envvar="LABEL_STUDIO_URL", show_envvar=True, required=True, help="Address of Label Studio."
+)
 @click.option(
     "--token",
     envvar="LABEL_STUDIO_API_KEY",
+    show_envvar=True,
     required=True,
     help="Personal access token (or legacy token) of a user who may change the project.",
 )
@@ -31,10 +34,18 @@ import click
     help="Address of `ritm serve` as Label Studio's server reaches it.",
 )
 @click.option(
-    "--basic-auth-user", envvar="BASIC_AUTH_USER", default="", help="The backend's user name, if any."
+    "--basic-auth-user",
+    envvar="BASIC_AUTH_USER",
+    show_envvar=True,
+    default="",
+    help="The backend's user name, if any.",
 )
 @click.option(
-    "--basic-auth-pass", envvar="BASIC_AUTH_PASS", default="", help="The backend's password, if any."
+    "--basic-auth-pass",
+    envvar="BASIC_AUTH_PASS",
+    show_envvar=True,
+    default="",
+    help="The backend's password, if any.",
 )
 @click.option("--trial/--no-trial", default=True, help="Try one click on the first task; nothing is stored.")
 @click.option("--json", "as_json", is_flag=True, help="Print the checklist as JSON.")
