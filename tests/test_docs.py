@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cvat_serverless.settings import CvatSettings
+from ritm_backend.connect import recommended_config
 from ritm_backend.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -43,3 +44,8 @@ def test_variables_named_anywhere_exist(page: Path) -> None:
     known |= {name.upper() for name in CvatSettings.model_fields}
     named = set(re.findall(r"\bRITM_[A-Z_]+\b", page.read_text()))
     assert named <= known, f"{page.name} names unknown variables"
+
+
+def test_the_readme_shows_the_recommended_configuration() -> None:
+    (shown,) = re.findall(r"```xml\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    assert shown.strip() == recommended_config(["Cat", "Dog"]).strip()
