@@ -7,14 +7,14 @@ from ritm_model.evaluation.protocol import EvaluationProtocol, ProtocolError, op
 from ritm_model.evaluation.results import SampleResult
 from ritm_model.evaluation.run import Evaluation, available_jobs, evaluate, load_evaluation
 from ritm_model.evaluation.run_folder import RunFolderError
-from ritm_model.evaluation.sample import Dataset, Sample
+from ritm_model.evaluation.sample import DatasetLike, SampleLike
 from ritm_model.evaluation.summary import Summary, compare_evaluations, summarise
 from ritm_model.evaluation.workers import WorkerError
 
 __all__ = [
     "MODES",
     "Comparison",
-    "Dataset",
+    "DatasetLike",
     "Evaluation",
     "EvaluationProtocol",
     "Interval",
@@ -22,8 +22,8 @@ __all__ = [
     "PredictorSource",
     "ProtocolError",
     "RunFolderError",
-    "Sample",
     "SampleError",
+    "SampleLike",
     "SampleResult",
     "Summary",
     "WorkerError",

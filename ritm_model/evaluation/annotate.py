@@ -17,7 +17,7 @@ from ritm_model.evaluation.metrics import boundary_iou, iou
 from ritm_model.evaluation.modes import ClickPredictor
 from ritm_model.evaluation.protocol import EvaluationProtocol
 from ritm_model.evaluation.results import SampleResult
-from ritm_model.evaluation.sample import Sample
+from ritm_model.evaluation.sample import SampleLike
 from ritm_model.inference import State
 from ritm_model.simulation import OBJECT, next_click
 
@@ -30,7 +30,7 @@ class SampleError(RitmError):
 
 def annotate(
     predictor: ClickPredictor,
-    sample: Sample,
+    sample: SampleLike,
     protocol: EvaluationProtocol,
     index: int = 0,
     on_click: OnClick | None = None,
@@ -76,7 +76,7 @@ def annotate(
         before = perf_counter()
         state = predictor.click(state, click)
         mask_HW = state.mask
-        click_seconds.append(perf_counter() - before)
+        click_seconds.append(_since(before))
 
         now = iou(mask_HW, truth_HW)
         clicks.append(click)
@@ -99,8 +99,13 @@ def annotate(
         boundary_ious=tuple(boundary_ious),
         initial_iou=None if given_HW is None else float(np.float32(iou(given_HW, truth_HW))),
         click_seconds=tuple(click_seconds),
-        seconds=perf_counter() - start,
+        seconds=_since(start),
     )
+
+
+def _since(start: float) -> float:
+    """Seconds, to the microsecond: no more is kept, so results are the same before and after a file."""
+    return round(perf_counter() - start, 6)
 
 
 def _named(size: Sequence[int]) -> str:

@@ -60,8 +60,8 @@ class SampleResult:
             "ious": self.ious,
             "boundary_ious": self.boundary_ious,
             "initial_iou": self.initial_iou,
-            "click_seconds": [round(seconds, 6) for seconds in self.click_seconds],
-            "seconds": round(self.seconds, 6),
+            "click_seconds": self.click_seconds,
+            "seconds": self.seconds,
         }
 
     @classmethod

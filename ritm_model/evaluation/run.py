@@ -16,7 +16,7 @@ from ritm_model.evaluation.modes import PredictorSource
 from ritm_model.evaluation.protocol import EvaluationProtocol
 from ritm_model.evaluation.results import SampleResult
 from ritm_model.evaluation.run_folder import RunFolder, read_run
-from ritm_model.evaluation.sample import Dataset
+from ritm_model.evaluation.sample import DatasetLike
 from ritm_model.evaluation.workers import Work, in_processes, in_this_process
 
 OnResult = Callable[[SampleResult, int], None]
@@ -43,7 +43,7 @@ class Evaluation:
 def evaluate(
     model: str,
     source: PredictorSource,
-    dataset: Dataset,
+    dataset: DatasetLike,
     protocol: EvaluationProtocol,
     *,
     jobs: int = 1,
@@ -105,7 +105,7 @@ def load_evaluation(folder: Path) -> Evaluation:
     )
 
 
-def settings(model: str, dataset: Dataset, protocol: EvaluationProtocol) -> dict[str, Any]:
+def settings(model: str, dataset: DatasetLike, protocol: EvaluationProtocol) -> dict[str, Any]:
     """What tells one evaluation from another, as JSON."""
     return {
         "model": model,

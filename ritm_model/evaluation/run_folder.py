@@ -80,7 +80,8 @@ def _check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any])
             for name in differing
         )
         raise RunFolderError(
-            f"{path} holds an evaluation with {differences}; choose another folder, or discard it."
+            f"{path} holds an evaluation with {differences}; "
+            "choose another folder (--output) or discard it (--fresh)."
         )
 
 

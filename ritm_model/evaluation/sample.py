@@ -8,7 +8,7 @@ from ritm_model.evaluation.metrics import Truth
 from ritm_model.inference.state import Image
 
 
-class Sample(Protocol):
+class SampleLike(Protocol):
     """One object on one image."""
 
     @property
@@ -27,7 +27,7 @@ class Sample(Protocol):
         """H x W x 3 uint8 RGB, upright."""
 
 
-class Dataset(Protocol):
+class DatasetLike(Protocol):
     """Samples in a fixed order. It is sent to other processes, so it must be possible to pickle it."""
 
     @property
@@ -36,4 +36,4 @@ class Dataset(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int, /) -> Sample: ...
+    def __getitem__(self, index: int, /) -> SampleLike: ...

@@ -26,7 +26,7 @@ from ritm_model.evaluation.modes import ClickPredictor, PredictorSource
 from ritm_model.evaluation.pictures import picture_writer
 from ritm_model.evaluation.protocol import EvaluationProtocol
 from ritm_model.evaluation.results import SampleResult
-from ritm_model.evaluation.sample import Dataset
+from ritm_model.evaluation.sample import DatasetLike
 
 # Read by OpenMP when torch is loaded. Threads that wait by spinning take the core from another process.
 QUIET = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
@@ -48,7 +48,7 @@ class Work:
     """
 
     source: PredictorSource
-    dataset: Dataset
+    dataset: DatasetLike
     protocol: EvaluationProtocol
     pictures: Path | None = None
 
@@ -111,7 +111,7 @@ def _started(work: Work) -> tuple[Connection, SpawnProcess]:
     return ours, process
 
 
-def _received(connection: Connection, dataset: Dataset, index: int) -> SampleResult:
+def _received(connection: Connection, dataset: DatasetLike, index: int) -> SampleResult:
     try:
         answer = connection.recv()
     except (EOFError, ConnectionResetError):

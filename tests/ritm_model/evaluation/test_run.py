@@ -178,7 +178,9 @@ def test_another_evaluation_in_the_same_folder_is_refused(few_shapes, source_of,
     evaluate("bundled", source_of(QUICK), one, QUICK, folder=tmp_path)
     changed = replace(QUICK, options=replace(QUICK.options, threshold=0.5))
 
-    with pytest.raises(RunFolderError, match=r"with threshold 0\.49 instead of 0\.5; choose another folder"):
+    with pytest.raises(
+        RunFolderError, match=r"with threshold 0\.49 instead of 0\.5; choose another"
+    ):
         evaluate("bundled", source_of(changed), one, changed, folder=tmp_path)
     with pytest.raises(RunFolderError, match="model"):
         evaluate("another", source_of(QUICK), one, QUICK, folder=tmp_path)
