@@ -47,6 +47,7 @@ def datasets(context: click.Context, config: Path | None, roots: tuple[str, ...]
     ritm datasets check cells --root cells=labels:data/cells
     """
     if context.invoked_subcommand is not None:
+        context.obj = config, roots
         return
     rows = _rows(_all_roots(config, roots))
     if as_json:
@@ -67,12 +68,21 @@ def datasets(context: click.Context, config: Path | None, roots: tuple[str, ...]
 @config_option
 @root_option
 @as_json
-def check(name: str, config: Path | None, roots: tuple[str, ...], as_json: bool) -> None:
+@click.pass_obj
+def check(
+    before: tuple[Path | None, tuple[str, ...]],
+    name: str,
+    config: Path | None,
+    roots: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Open every image and mask of the data set NAME (or NAME:SPLIT). Fails if any is broken."""
     from ritm_model.evaluation.datasets import open_dataset
 
+    config_before, roots_before = before  # the options may stand before `check`, too
+    places = _all_roots(config or config_before, (*roots_before, *roots))
     with _progress_bar(name, hidden=as_json) as on_progress:
-        dataset = open_dataset(name, _all_roots(config, roots), on_progress)
+        dataset = open_dataset(name, places, on_progress)
     broken = [problem for problem in dataset.problems if not problem.by_rule]
     by_rule = [problem for problem in dataset.problems if problem.by_rule]
     if as_json:

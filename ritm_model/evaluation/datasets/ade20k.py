@@ -67,7 +67,7 @@ class AdePicture:
                     key = f"{layer.mask.stem}:{number}"
                     yield Annotated(key, truth_of(blue_HW == value), layer.classes.get(number, ""))
             if left_out or not values:
-                reason = f"{left_out} objects are stuff." if values else "The layer has no object."
+                reason = f"Objects that are stuff: {left_out}." if values else "The layer has no object."
                 yield Problem(str(layer.mask), reason, by_rule=True)
 
 

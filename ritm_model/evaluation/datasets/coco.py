@@ -78,7 +78,7 @@ def coco_instances(root: Path, split: str) -> Listing:
         crowds = sum(bool(annotation.get("iscrowd")) for annotation in annotations[number])
         if crowds:
             problems.append(
-                source.problem(f"Image {name} has {crowds} crowds, not one object.", by_rule=True)
+                source.problem(f"Crowds in image {name}, which are not one object: {crowds}.", by_rule=True)
             )
         objects = tuple(
             (annotation, category_name(categories, annotation))
@@ -160,7 +160,7 @@ def coco_panoptic(root: Path, split: str) -> Listing:
                 segments.append((segment["id"], category_name(names, segment)))
         if left_out:
             problems.append(
-                source.problem(f"{mask.name} has {left_out} segments of stuff or crowds.", by_rule=True)
+                source.problem(f"Segments of stuff or crowds in {mask.name}: {left_out}.", by_rule=True)
             )
         if segments:
             pictures.append(PanopticPicture(root / split / f"{mask.stem}.jpg", mask, tuple(segments)))

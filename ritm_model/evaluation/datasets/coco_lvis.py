@@ -51,7 +51,7 @@ class CocoLvisPicture:
                 yield Annotated(str(number), truth_of(layers[layer] == value))
         stuff = len(places) - self.objects_count
         if stuff > 0:
-            yield Problem(self.truth, f"{stuff} masks are stuff, not objects.", by_rule=True)
+            yield Problem(self.truth, f"Masks of stuff, not of objects: {stuff}.", by_rule=True)
 
     def _layers_and_places(self) -> tuple[list[Pixels], list[tuple[int, int]]]:
         content: Any = read_pickle(self.masks)

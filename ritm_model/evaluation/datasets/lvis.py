@@ -50,11 +50,15 @@ class LvisPicture:
         except MaskError as error:
             raise BrokenFileError(self.truth, f"Image {self.name}: {error}") from None
         painted_HW = np.zeros((height, width), np.int32)
-        for number, (annotation, _) in enumerate(self.annotations, 1):
+        painted: dict[int, tuple[Record, str]] = {}
+        for number, (annotation, category) in enumerate(self.annotations, 1):
             try:
                 mask_HW = filled_polygons(annotation.get("segmentation"), height, width)
             except MaskError as error:
                 yield self._problem(annotation, str(error))
+                continue
+            if not mask_HW.any():
+                yield self._problem(annotation, "The mask has no object.")
                 continue
             below = np.bincount(painted_HW[mask_HW])
             areas = np.bincount(painted_HW.ravel(), minlength=below.size)[: below.size]
@@ -64,10 +68,13 @@ class LvisPicture:
                 yield self._problem(annotation, "It covers another object.", by_rule=True)
             else:
                 painted_HW[mask_HW] = number
-        for number, (annotation, category) in enumerate(self.annotations, 1):
+                painted[number] = annotation, category
+        for number, (annotation, category) in painted.items():
             object_HW = painted_HW == number
             if object_HW.any():
                 yield Annotated(shown(annotation.get("id")), truth_of(object_HW), category)
+            else:
+                yield self._problem(annotation, "Nothing of it remains visible.", by_rule=True)
 
     def _problem(self, annotation: Record, reason: str, *, by_rule: bool = False) -> Problem:
         return Problem(self.truth, f"Annotation {shown(annotation.get('id'))}: {reason}", by_rule)

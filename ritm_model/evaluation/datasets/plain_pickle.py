@@ -89,7 +89,8 @@ class _Array(np.ndarray[Any, Any]):
         _version, shape, kind, in_columns, data = state
         dtype = kind.resolved()
         _check_length(data, dtype, shape)
-        super().__setstate__((1, shape, dtype, np.bool_(in_columns), bytes(data)))
+        plain = (1, shape, dtype, bool(in_columns), bytes(data))
+        super().__setstate__(plain)  # type: ignore[arg-type]  # which wants a NumPy bool, and NumPy does not
 
 
 def _check_length(data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
@@ -122,6 +123,10 @@ def _bytes(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+def _bytearray(content: str | bytes = b"", _encoding: str = "latin-1") -> bytearray:
+    return bytearray(content.encode("latin-1") if isinstance(content, str) else memoryview(content))
+
+
 def _path(*parts: str) -> str:
     return "/".join(parts)
 
@@ -140,7 +145,8 @@ _TABLE: dict[tuple[str, str], _StandIn] = {
             ("frozenset", frozenset),
             ("list", list),
             ("dict", dict),
-            ("bytearray", bytearray),
+            ("bytes", lambda: b""),
+            ("bytearray", _bytearray),
         )
     },
     ("collections", "OrderedDict"): _StandIn(dict),
