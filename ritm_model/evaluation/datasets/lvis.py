@@ -28,8 +28,8 @@ class LvisPicture:
     """An image whose objects cover each other.
 
     They are painted in the order of the file, where training shuffles them. One that covers more than half
-    of an object below it, or lies on other ones with more than half of itself, is left out. An object is
-    what remains visible of it.
+    of what is visible of another, or lies on others with more than half of itself, is left out. An object
+    is what remains visible of it.
     """
 
     image: Path
@@ -70,11 +70,7 @@ class LvisPicture:
                 painted_HW[mask_HW] = number
                 painted[number] = annotation, category
         for number, (annotation, category) in painted.items():
-            object_HW = painted_HW == number
-            if object_HW.any():
-                yield Annotated(shown(annotation.get("id")), truth_of(object_HW), category)
-            else:
-                yield self._problem(annotation, "Nothing of it remains visible.", by_rule=True)
+            yield Annotated(shown(annotation.get("id")), truth_of(painted_HW == number), category)
 
     def _problem(self, annotation: Record, reason: str, *, by_rule: bool = False) -> Problem:
         return Problem(self.truth, f"Annotation {shown(annotation.get('id'))}: {reason}", by_rule)
