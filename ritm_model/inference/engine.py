@@ -39,10 +39,10 @@ class TorchEngine:
         self.device = torch.device(device)
         self.name = name
         self.with_prev_mask = model.with_prev_mask
-        self._model = model.eval().to(self.device).to(memory_format=torch.channels_last)
+        self.model = model.eval().to(self.device).to(memory_format=torch.channels_last)
 
     def run(self, image_BCHW: torch.Tensor, points_BP3: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
-            outputs = self._model(image_BCHW.to(self.device), points_BP3.to(self.device))
+            outputs = self.model(image_BCHW.to(self.device), points_BP3.to(self.device))
             logits_B1HW: torch.Tensor = outputs["instances"]
             return logits_B1HW

@@ -25,10 +25,14 @@ def open_predictor(
         CheckpointError: no such model, or a file that cannot be read.
         RitmError: no such device.
     """
+    return Predictor(open_engine(model, device), options)
+
+
+def open_engine(model: str = "bundled", device: str = "auto") -> TorchEngine:
+    """Load a model, by the rules of `open_predictor`."""
     path = resolve_model(model)
     chosen = chosen_device(device)
-    engine = TorchEngine(load_model(path, chosen), chosen, name=model_version(path))
-    return Predictor(engine, options)
+    return TorchEngine(load_model(path, chosen), chosen, name=model_version(path))
 
 
 def chosen_device(device: str) -> str:

@@ -1,13 +1,11 @@
 """From clicks to masks: state in, state out.
 
-Shapes: B batch (1, or 2 with the mirror image), C = 3 colours and, for most models, the previous mask,
-H x W the image, h x w the network's view, P points (all positive, then all negative), 3 = (row,
-column, order).
+Shapes: B batch (1, or 2 with the mirror image), H x W the image, h x w the network's view.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -15,15 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ritm_model.clicks import Click, points_array
+from ritm_model.clicks import Click
 from ritm_model.errors import RitmError
 from ritm_model.inference.engine import Engine
-from ritm_model.inference.geometry import Box, Roi, box_roi, mask_roi, to_crop, whole
+from ritm_model.inference.geometry import Box, Roi, box_roi, mask_roi, whole
 from ritm_model.inference.options import PredictorOptions
-from ritm_model.inference.resampling import Floats, crop_pixels
+from ritm_model.inference.resampling import Floats
 from ritm_model.inference.soft_map import SoftMap
 from ritm_model.inference.state import Image, Prediction, State
-from ritm_model.inference.zoom_in import scaled
+from ritm_model.inference.view import View, view_of
 
 
 class PromptError(RitmError):
@@ -55,7 +53,7 @@ class Predictor:
         """
         if image_HW3.dtype != np.uint8 or image_HW3.ndim != 3 or image_HW3.shape[2] != 3:
             raise ValueError(f"Expected an H x W x 3 uint8 image, got {image_HW3.dtype} {image_HW3.shape}.")
-        state = State(image_HW3)
+        state = self._first(image_HW3)
         if region is not None:
             roi = box_roi(region, state.frame)
             if roi is None:
@@ -80,6 +78,9 @@ class Predictor:
     def warm_up(self) -> None:
         """Answer two clicks on a small black image, so that the first annotator does not wait."""
         self.replay(self.start(np.zeros((64, 64, 3), np.uint8)), (Click(32, 32), Click(4, 4, False)))
+
+    def _first(self, image_HW3: Image) -> State:
+        return State(image_HW3)
 
     def _with_mask(self, state: State, mask_HW: npt.NDArray[Any]) -> State:
         if mask_HW.shape != state.frame:
@@ -115,38 +116,18 @@ class Predictor:
                 region=state.region,
             )
         roi = state.roi if seen is None and self.options.reference else seen
-        probability_hw = self._run(state, clicks, seen, previous)
-        soft = SoftMap(probability_hw, roi or whole(state.frame), state.frame)
+        view = view_of(state, clicks, seen, previous, self.options, with_prev_mask=self.engine.with_prev_mask)
+        logits_B1hw, state = self._run(state, view)
+        soft = SoftMap(self._probability(logits_B1hw), roi or whole(state.frame), state.frame)
         return replace(state, clicks=clicks, prediction=self._prediction(soft), roi=roi)
 
-    def _run(
-        self, state: State, clicks: Sequence[Click], seen: Roi | None, previous: SoftMap | None
-    ) -> Floats:
-        options = self.options
-        roi = seen or whole(state.frame)
-        size = options.zoom_in.input_size(roi) if options.zoom_in and seen else state.frame
-        if options.max_size is not None and max(size) > options.max_size:
-            size = scaled(size, options.max_size / max(size))
+    def _run(self, state: State, view: View) -> tuple[torch.Tensor, State]:
+        """Answer what is in view; the state comes back with what the next answer has to know of this one."""
+        return self.engine.run(view.image_BCHW, view.points_BP3), state
 
-        # The last axis holds the channels: the memory layout that convolutions like best.
-        view_hwC = np.empty((*size, 4 if self.engine.with_prev_mask else 3), np.float32)
-        view_hwC[..., :3] = crop_pixels(state.image, roi, size) / 255
-        if self.engine.with_prev_mask:
-            view_hwC[..., 3] = 0 if previous is None else previous.crop(roi, size)
-        image_BCHW = torch.from_numpy(view_hwC)[None].permute(0, 3, 1, 2)
-
-        shown = [to_crop(clicks, roi, size)]
-        if options.with_flip:
-            image_BCHW = torch.cat([image_BCHW, image_BCHW.flip(3)])
-            shown.append(tuple(replace(click, x=size[1] - 1 - click.x) for click in shown[0]))
-        points_BP3 = np.stack(
-            [
-                points_array(side, limit=options.net_clicks_limit, order_offset=state.order_offset)
-                for side in shown
-            ]
-        )
-        logits_B1hw = self.engine.run(image_BCHW, torch.from_numpy(points_BP3)).float().cpu()
-        if options.with_flip:
+    def _probability(self, logits_B1hw: torch.Tensor) -> Floats:
+        logits_B1hw = logits_B1hw.float().cpu()
+        if self.options.with_flip:
             logits_B1hw = 0.5 * (logits_B1hw[:1] + logits_B1hw[1:].flip(3))
         probability_hw: Floats = torch.sigmoid(logits_B1hw)[0, 0].contiguous().numpy()
         return probability_hw

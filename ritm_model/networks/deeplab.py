@@ -27,11 +27,14 @@ class DeepLabV3Plus(nn.Module):
         self.aspp = ASPP(self.backbone.out_channels, channels, dropout)
 
     def forward(self, image_B3HW: Tensor, clicks_BCHW: Tensor | None) -> Tensor:
-        skip, deep = self.backbone(image_B3HW, clicks_BCHW)
-        skip = self.skip_project(skip)
-        deep = resize(self.aspp(deep), (skip.shape[2], skip.shape[3]))
-        out: Tensor = self.head(torch.cat([deep, skip], dim=1))
+        out: Tensor = self.head(self.join(*self.backbone(image_B3HW, clicks_BCHW)))
         return out
+
+    def join(self, skip_BChw: Tensor, deep_BChw: Tensor) -> Tensor:
+        """Run the pyramid on the deep features and put the shallow ones, which are larger, beside them."""
+        skip = self.skip_project(skip_BChw)
+        deep = resize(self.aspp(deep_BChw), (skip.shape[2], skip.shape[3]))
+        return torch.cat([deep, skip], dim=1)
 
 
 class SkipProject(nn.Module):

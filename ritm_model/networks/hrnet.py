@@ -111,13 +111,7 @@ class HRNetOCR(nn.Module):
         Returns:
             [main] or, with OCR, [main, auxiliary] logits, each B x 1 x h x w.
         """
-        features = self.features(image_B3HW, clicks_BCHW)
-        if self.ocr_width == 0:
-            return [self.cls_head(features)]
-        aux_B1hw = self.aux_head(features)
-        pixels = self.conv3x3_ocr(features)
-        augmented = self.ocr_distri_head(pixels, gather_object(pixels, aux_B1hw))
-        return [self.cls_head(augmented), aux_B1hw]
+        return self.classify(self.features(image_B3HW, clicks_BCHW))
 
     def features(self, image_B3HW: Tensor, clicks_BCHW: Tensor | None) -> Tensor:
         """Run the body: B x 15 * width x h x w, the four branches at the size of the finest."""
@@ -134,6 +128,20 @@ class HRNetOCR(nn.Module):
         finest, *coarser = xs
         size = (finest.shape[2], finest.shape[3])
         return torch.cat([finest, *(resize(x, size) for x in coarser)], dim=1)
+
+    def classify(self, features: Tensor) -> list[Tensor]:
+        """Run everything after the body: [main] or [main, auxiliary] logits."""
+        if self.ocr_width == 0:
+            return [self.cls_head(features)]
+        augmented, aux_B1hw = self.augment(features)
+        return [self.cls_head(augmented), aux_B1hw]
+
+    def augment(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the OCR head up to its classifier: B x 2 * ocr_width x h x w features, auxiliary logits."""
+        aux_B1hw: Tensor = self.aux_head(features)
+        pixels = self.conv3x3_ocr(features)
+        augmented: Tensor = self.ocr_distri_head(pixels, gather_object(pixels, aux_B1hw))
+        return augmented, aux_B1hw
 
 
 def _halve(in_channels: int, out_channels: int) -> nn.Sequential:

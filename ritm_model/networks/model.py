@@ -109,14 +109,17 @@ class InteractiveModel(nn.Module, ABC):
 
     def segment(self, image_B3HW: Tensor, maps_BMHW: Tensor) -> dict[str, Tensor]:
         """Run the network proper on what `encode` gives. Free of point arithmetic, so fit for export."""
-        if self.rgb_conv is not None:
-            outputs = self.logits(self.rgb_conv(torch.cat([image_B3HW, maps_BMHW], dim=1)), None)
-        else:
-            assert self.maps_transform is not None
-            outputs = self.logits(image_B3HW, self.maps_transform(maps_BMHW))
+        outputs = self.logits(*self.fuse(image_B3HW, maps_BMHW))
         names = ("instances", "instances_aux") if self._config.with_aux_output else ("instances",)
         size = (image_B3HW.shape[2], image_B3HW.shape[3])
         return {name: resize(logits, size) for name, logits in zip(names, outputs, strict=False)}
+
+    def fuse(self, image_B3HW: Tensor, maps_BMHW: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Turn what `encode` gives into the two arguments of `logits`."""
+        if self.rgb_conv is not None:
+            return self.rgb_conv(torch.cat([image_B3HW, maps_BMHW], dim=1)), None
+        assert self.maps_transform is not None
+        return image_B3HW, self.maps_transform(maps_BMHW)
 
     @abstractmethod
     def logits(self, image_B3HW: Tensor, clicks_BCHW: Tensor | None) -> list[Tensor]:

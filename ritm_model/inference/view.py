@@ -1,0 +1,88 @@
+"""What a network is shown to answer a click.
+
+Shapes: B batch (1, or 2 with the mirror image), C = 3 colours and, for most models, the previous mask,
+H x W the view, P points (all positive, then all negative), 3 = (row, column, order).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from ritm_model.clicks import Click, points_array
+from ritm_model.inference.geometry import Roi, Size, to_crop, whole
+from ritm_model.inference.options import PredictorOptions
+from ritm_model.inference.resampling import crop_pixels
+from ritm_model.inference.soft_map import SoftMap
+from ritm_model.inference.state import State
+from ritm_model.inference.zoom_in import scaled
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """One look at an image.
+
+    Attributes:
+        roi: the part of the image; None for the whole at its own resolution.
+        image_BCHW: float32 RGB in [0, 1], then the previous mask where the network takes it. A second one
+            is the mirror image of the first.
+        points_BP3: float32, the clicks that the network gets to know.
+        clicks: all clicks, in pixels of each image of the batch.
+    """
+
+    roi: Roi | None
+    image_BCHW: torch.Tensor
+    points_BP3: torch.Tensor
+    clicks: tuple[tuple[Click, ...], ...]
+
+    @property
+    def size(self) -> Size:
+        """(height, width) in pixels of the view."""
+        return self.image_BCHW.shape[2], self.image_BCHW.shape[3]
+
+
+def view_of(
+    state: State,
+    clicks: Sequence[Click],
+    seen: Roi | None,
+    previous: SoftMap | None,
+    options: PredictorOptions,
+    *,
+    with_prev_mask: bool,
+) -> View:
+    """Show `seen`, or the whole image, with the clicks and the previous mask on it.
+
+    Args:
+        state: of the image.
+        clicks: all clicks so far, in pixels of the image.
+        seen: the crop.
+        previous: the previous mask, if any.
+        options: size and number of the looks, and how many clicks the network gets to know.
+        with_prev_mask: whether the network takes the previous mask.
+    """
+    roi = seen or whole(state.frame)
+    size = options.zoom_in.input_size(roi) if options.zoom_in and seen else state.frame
+    if options.max_size is not None and max(size) > options.max_size:
+        size = scaled(size, options.max_size / max(size))
+
+    # The last axis holds the channels: the memory layout that convolutions like best.
+    view_HWC = np.empty((*size, 4 if with_prev_mask else 3), np.float32)
+    view_HWC[..., :3] = crop_pixels(state.image, roi, size) / 255
+    if with_prev_mask:
+        view_HWC[..., 3] = 0 if previous is None else previous.crop(roi, size)
+    image_BCHW = torch.from_numpy(view_HWC)[None].permute(0, 3, 1, 2)
+
+    shown = [to_crop(clicks, roi, size)]
+    if options.with_flip:
+        image_BCHW = torch.cat([image_BCHW, image_BCHW.flip(3)])
+        shown.append(tuple(replace(click, x=size[1] - 1 - click.x) for click in shown[0]))
+    points_BP3 = np.stack(
+        [
+            points_array(side, limit=options.net_clicks_limit, order_offset=state.order_offset)
+            for side in shown
+        ]
+    )
+    return View(seen, image_BCHW, torch.from_numpy(points_BP3), tuple(shown))
