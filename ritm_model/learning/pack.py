@@ -37,9 +37,9 @@ class PackEntry(_Value):
 
     image: str
     mask: str
-    source: str
-    license_class: str
-    license: str
+    source: str = ""
+    license_class: str = ""
+    license: str = ""
     objects: tuple[PackObject, ...]
 
     def instances(self, min_share: float) -> tuple[Instance, ...]:

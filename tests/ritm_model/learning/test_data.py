@@ -1,0 +1,145 @@
+"""Packs are read, split by photograph, and turned into samples that follow from a seed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ritm_model.learning.augment import pipeline
+from ritm_model.learning.data import Samples, collate, draw_entry, paste
+from ritm_model.learning.errors import TrainingError
+from ritm_model.learning.pack import PackEntry, is_for_validation, load_scene, read_pack, with_licence
+from ritm_model.learning.sampling import ClickSampler
+from ritm_model.learning.scene import Instance, Scene
+
+CROP = (64, 80)
+
+
+def samples(pack: Path, **changes: object) -> Samples:
+    made: dict[str, object] = {
+        "folder": pack,
+        "entries": read_pack(pack),
+        "source_weights": {},
+        "transforms": pipeline("strong", CROP),
+        "sampler": ClickSampler(),
+        "seed": 3,
+        "min_area": 20,
+    }
+    return Samples(**{**made, **changes})  # type: ignore[arg-type]
+
+
+def test_a_sample_follows_from_seed_and_number(pack: Path) -> None:
+    first, again, reseeded = samples(pack), samples(pack), samples(pack, seed=4)
+    for number in (0, 1, 10**9):
+        assert torch.equal(first[number].image_B3HW, again[number].image_B3HW)
+        assert torch.equal(first[number].points_BP3, again[number].points_BP3)
+    assert not torch.equal(first[0].image_B3HW, first[1].image_B3HW)
+    assert not torch.equal(first[0].image_B3HW, reseeded[0].image_B3HW)
+
+
+def test_a_batch_has_the_shapes_and_ranges_of_the_learning_step(pack: Path) -> None:
+    source = samples(pack, paste_chance=0.5)
+    batch = collate([source[number] for number in range(4)])
+    assert batch.image_B3HW.shape == (4, 3, *CROP)
+    assert batch.truth_B1HW.shape == (4, 1, *CROP)
+    assert batch.points_BP3.shape == (4, 48, 3)
+    assert 0 <= batch.image_B3HW.min() < batch.image_B3HW.max() <= 1
+    assert set(batch.truth_B1HW.unique().tolist()) <= {-1.0, 0.0, 1.0}
+    for truth_HW, points_P3 in zip(batch.truth_B1HW[:, 0], batch.points_BP3, strict=True):
+        rows, columns, _ = points_P3[:24][points_P3[:24, 0] >= 0].long().T
+        assert (truth_HW[rows, columns] != 0).all()
+
+
+def test_the_split_is_by_photograph_and_never_changes(pack: Path) -> None:
+    entries = read_pack(pack)
+    kept_out = {Path(entry.image).stem for entry in entries if is_for_validation(entry, 0.3)}
+    assert kept_out == {"bus", "cat_bowl"}
+    twin = entries[0].model_copy(update={"mask": "masks/other.png"})
+    assert is_for_validation(twin, 0.3) == is_for_validation(entries[0], 0.3)
+    assert not any(is_for_validation(entry, 0.0) for entry in entries)
+
+
+def test_licences_and_small_objects_are_left_out(pack: Path) -> None:
+    entries = read_pack(pack)
+    assert with_licence(entries, None) == entries
+    assert with_licence(entries, ["no-such-class"]) == ()
+    entry = max(entries, key=lambda entry: len(entry.objects))
+    assert len(entry.instances(0.0)) == len(entry.objects)
+    large = entry.instances(0.02)
+    assert 0 < len(large) < len(entry.objects)
+
+
+def test_sources_are_drawn_by_weight() -> None:
+    entries = tuple(
+        PackEntry(image=f"{source}{i}", mask="", source=source, objects=())
+        for source, count in (("a", 1), ("b", 50), ("c", 50))
+        for i in range(count)
+    )
+    random = np.random.default_rng(0)
+    drawn = [draw_entry(entries, {"a": 3.0, "other": 1.0}, random).source for _ in range(2000)]
+    assert drawn.count("a") / 2000 == pytest.approx(0.75, abs=0.05)
+    assert drawn.count("b") > 0
+    assert {draw_entry(entries, {"b": 1.0}, random).source for _ in range(50)} == {"b"}
+    with pytest.raises(TrainingError, match="No photograph is of a source"):
+        draw_entry(entries, {"d": 1.0}, random)
+
+
+def test_pasting_adds_an_object_on_top() -> None:
+    ground = scene_of(np.uint8(10), slice(0, 40), slice(0, 40))
+    other = scene_of(np.uint8(200), slice(5, 25), slice(10, 40))
+    sizes = []
+    for seed in range(30):
+        pasted = paste(ground, other, np.random.default_rng(seed))
+        new = [instance for instance in pasted.instances if instance.value != 1]
+        assert len(new) == 1
+        mask_HW = pasted.mask(new[0])
+        sizes.append(mask_HW.sum())
+        assert not (mask_HW & pasted.mask(Instance(0, 1))).any()
+        interior = np.pad(mask_HW, 4)[8:, 4:-4] & np.pad(mask_HW, 4)[:-8, 4:-4] & mask_HW
+        interior &= np.pad(mask_HW, 4)[4:-4, 8:] & np.pad(mask_HW, 4)[4:-4, :-8]
+        assert (pasted.image_HW3[interior] > 190).all()
+    assert max(sizes) == 20 * 30
+    assert min(sizes) >= 20 * 30 / 4 * 0.8
+
+
+def scene_of(colour: np.uint8, rows: slice, columns: slice) -> Scene:
+    layer_HW = np.zeros((60, 70), np.uint8)
+    layer_HW[rows, columns] = 1
+    image_HW3 = np.full((60, 70, 3), colour, np.uint8)
+    return Scene(image_HW3, layer_HW[None], (Instance(0, 1),), np.zeros((60, 70), bool))
+
+
+@pytest.fixture
+def broken_pack(pack: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "pack"
+    shutil.copytree(pack, folder)
+    return folder
+
+
+def test_what_is_broken_is_named(broken_pack: Path) -> None:
+    entry = read_pack(broken_pack)[0]
+    mask, image = broken_pack / entry.mask, broken_pack / entry.image
+    mask.write_bytes(mask.read_bytes()[:40])
+    with pytest.raises(TrainingError, match=rf"{mask.name} is not an image"):
+        load_scene(broken_pack, entry, 0.0)
+    shutil.copy(broken_pack / read_pack(broken_pack)[1].mask, mask)
+    with pytest.raises(TrainingError, match=rf"{mask.name} and its image differ in size"):
+        load_scene(broken_pack, entry, 0.0)
+    image.unlink()
+    with pytest.raises(TrainingError, match=rf"{image.name} cannot be read: No such file"):
+        load_scene(broken_pack, entry, 0.0)
+
+
+def test_a_manifest_that_is_none_is_refused(broken_pack: Path) -> None:
+    manifest = broken_pack / "manifest.json"
+    manifest.write_text(json.dumps({"samples": [{"image": "a.jpg"}]}))
+    with pytest.raises(TrainingError, match=r"manifest.json is not a manifest of a pack: samples.0.mask"):
+        read_pack(broken_pack)
+    manifest.unlink()
+    with pytest.raises(TrainingError, match="manifest.json cannot be read"):
+        read_pack(broken_pack)
