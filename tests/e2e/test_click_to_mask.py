@@ -20,6 +20,9 @@ from playwright.sync_api import Page, Response, sync_playwright
 from processes import LABEL_STUDIO, ROOT, Server, chromium
 
 from ritm_backend.brush_rle import decode
+from ritm_model.clicks import Click
+from ritm_model.images import decode_image
+from ritm_model.inference import open_predictor
 
 PICTURE = SAMPLES / "coins.jpg"
 COIN = 14  # its number in the sample's mask
@@ -80,29 +83,44 @@ class Editor:
             picture["y"] + (y + 0.5) / self.height * picture["height"],
         )
 
-    def click(self, x: float, y: float, *, negative: bool = False) -> npt.NDArray[np.bool_]:
-        """Click on a pixel and wait until the editor holds the answer; returns the suggested mask."""
+    def click(self, x: float, y: float, *keys: str) -> dict[str, Any]:
+        """Click on a pixel with keys held down; returns the answer when the editor holds it."""
         with self.page.expect_response(is_click) as info:
-            if negative:
-                self.page.keyboard.down("Alt")
+            for key in keys:
+                self.page.keyboard.down(key)
             self.page.mouse.click(*self.place(x, y))
-            if negative:
-                self.page.keyboard.up("Alt")
+            for key in keys:
+                self.page.keyboard.up(key)
         answer = info.value.json()
         assert "errors" not in answer, answer
+        region: dict[str, Any]
         (region,) = answer["data"]["result"]
-        rle = region["value"]["rle"]
-        self.page.wait_for_function(f"length => ({SUGGESTED})().includes(length)", arg=len(rle))
-        return decode(rle, self.width, self.height)
+        self.page.wait_for_function(
+            f"length => ({SUGGESTED})().includes(length)", arg=len(region["value"]["rle"])
+        )
+        return region
+
+    def mask(self, region: dict[str, Any]) -> npt.NDArray[np.bool_]:
+        return decode(region["value"]["rle"], self.width, self.height)
+
+    def accept(self) -> None:
+        self.page.locator(".lsf-auto-accept__action_type_accept").click()
+        self.page.wait_for_function(f"() => ({SUGGESTED})().length === 0")
 
     def wait_painted(self, mask: npt.NDArray[np.bool_]) -> None:
         """Wait until the mask is drawn, at the place that is farthest from its edge and the clicks."""
-        free = mask.astype(np.uint8)
-        for x, y in ON_THE_COIN:
-            cv2.circle(free, (x, y), 4, 0, -1)
-        depth = cv2.distanceTransform(np.pad(free, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
-        y, x = np.unravel_index(depth.argmax(), depth.shape)
-        self.page.wait_for_function(PAINTED, arg=[*self.place(float(x), float(y)), *LABEL_COLOUR])
+        x, y = deepest(mask, ON_THE_COIN)
+        self.page.wait_for_function(PAINTED, arg=[*self.place(x, y), *LABEL_COLOUR])
+
+
+def deepest(mask: npt.NDArray[np.bool_], clicks: list[tuple[int, int]]) -> tuple[int, int]:
+    """The pixel of a mask that is farthest from its edge and the clicks."""
+    free = mask.astype(np.uint8)
+    for x, y in clicks:
+        cv2.circle(free, (x, y), 4, 0, -1)
+    depth = cv2.distanceTransform(np.pad(free, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    y, x = np.unravel_index(depth.argmax(), depth.shape)
+    return int(x), int(y)
 
 
 def is_click(response: Response) -> bool:
@@ -111,6 +129,10 @@ def is_click(response: Response) -> bool:
 
 def is_submission(response: Response) -> bool:
     return response.request.method == "POST" and "/annotations" in response.url
+
+
+def is_draft_with_a_mask(response: Response) -> bool:
+    return "/drafts" in response.url and '"rle"' in (response.request.post_data or "")
 
 
 def open_task(page: Page, studio: LabelStudio, project: int, task: dict[str, Any]) -> Editor:
@@ -122,6 +144,8 @@ def open_task(page: Page, studio: LabelStudio, project: int, task: dict[str, Any
     page.goto(f"{studio.url}/projects/{project}/data?task={task['id']}")
     page.locator(".konvajs-content canvas").first.wait_for()
     page.wait_for_load_state("networkidle")
+    page.get_by_test_id("bottombar-auto-annotation-toggle").check(force=True)
+    page.locator("button.lsf-tool_smart").first.click()
     picture = cv2.imread(str(PICTURE))
     assert picture is not None
     return Editor(page, picture.shape[1], picture.shape[0])
@@ -144,16 +168,13 @@ def test_clicks_become_a_stored_brush_mask(
     task = studio.upload(project, PICTURE)
     editor = open_task(page, studio, project, task)
 
-    page.get_by_test_id("bottombar-auto-annotation-toggle").check(force=True)
-    page.locator("button.lsf-tool_smart").first.click()
     for x, y in ON_THE_COIN:
-        mask = editor.click(x, y)
-    mask = editor.click(*BESIDE_IT, negative=True)
+        editor.click(x, y)
+    mask = editor.mask(editor.click(*BESIDE_IT, "Alt"))
     editor.wait_painted(mask)
     take_screenshot(page, tmp_path)
 
-    page.locator(".lsf-auto-accept__action_type_accept").click()
-    page.wait_for_function(f"() => ({SUGGESTED})().length === 0")
+    editor.accept()
     with page.expect_response(is_submission) as info:
         page.get_by_role("button", name="Submit current annotation").click()
     assert info.value.status == 201
@@ -167,7 +188,43 @@ def test_clicks_become_a_stored_brush_mask(
     assert np.array_equal(stored, decoded_by_label_studio(region))
     assert all(stored[y, x] for x, y in ON_THE_COIN)
     assert not stored[BESIDE_IT[1], BESIDE_IT[0]]
-    assert overlap(stored) > 0.6
+    assert overlap(stored, the_coin()) > 0.6
+
+
+def test_an_accepted_region_is_refined_by_ctrl_click(
+    studio: LabelStudio, backend: Server, page: Page
+) -> None:
+    """As the README tells annotators: Ctrl+click adds to a finished region, which keeps its identity."""
+    report = connected(
+        studio.url, LEGACY_TOKEN, "--create-project", "Refined", "--label", "Coin", "--backend", backend.url
+    )
+    task = studio.upload(report["project_id"], PICTURE)
+    editor = open_task(page, studio, report["project_id"], task)
+    first = ON_THE_COIN[0]
+    finished = editor.click(*first)
+    with page.expect_response(is_draft_with_a_mask):
+        editor.accept()
+
+    before = editor.mask(finished)
+    inside = deepest(before, [first])
+    refined = editor.click(*inside, "Control")
+    assert refined["id"] == finished["id"]
+    after = editor.mask(refined)
+    predictor = open_predictor("bundled", "cpu")
+    image = decode_image(PICTURE.read_bytes())
+    click = Click(inside[0] + 0.5, inside[1] + 0.5)
+    continued = predictor.click(predictor.start(image, before), click).mask
+    anew = predictor.click(predictor.start(image), click).mask
+    # The browser clicks a fraction of a pixel beside, and specks are gone: alike, not equal.
+    assert overlap(after, continued) > 0.8 > overlap(after, anew), "the mask was not continued"
+    editor.accept()
+    with page.expect_response(is_submission) as info:
+        page.get_by_role("button", name="Submit current annotation").click()
+    assert info.value.status == 201
+    (annotation,) = studio.call("GET", f"/api/tasks/{task['id']}/annotations/")
+    (region,) = annotation["result"]
+    assert region["id"] == finished["id"]
+    assert np.array_equal(editor.mask(region), after)
 
 
 def decoded_by_label_studio(region: dict[str, Any]) -> npt.NDArray[np.bool_]:
@@ -188,9 +245,12 @@ def decoded_by_label_studio(region: dict[str, Any]) -> npt.NDArray[np.bool_]:
     return alpha.reshape(region["original_height"], region["original_width"]) > 127
 
 
-def overlap(mask: npt.NDArray[np.bool_]) -> float:
-    """Intersection over union with the coin in the sample's own mask."""
+def the_coin() -> npt.NDArray[np.bool_]:
     objects = cv2.imread(str(SAMPLES.parent / "masks/coins.png"), cv2.IMREAD_UNCHANGED)
     assert objects is not None
-    coin = objects == COIN
-    return float((mask & coin).sum() / (mask | coin).sum())
+    return np.asarray(objects == COIN)
+
+
+def overlap(mask: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> float:
+    """Intersection over union."""
+    return float((mask & other).sum() / (mask | other).sum())
