@@ -8,7 +8,7 @@
 #   cvat_serverless/deploy.sh cpu --volume /data/models:/models \
 #       --env RITM_MODEL=/models/ours.safetensors --env RITM_CVAT_ANSWER=mask
 #
-# TORCH_INDEX   package index of the torch build (cpu: PyTorch's CPU index, gpu: PyPI)
+# TORCH_INDEX   package index with another build of torch (cpu: PyTorch's CPU index, gpu: none)
 # CVAT_NETWORK  Docker network of CVAT's containers (cvat_cvat)
 
 set -euo pipefail
@@ -26,7 +26,7 @@ case "$kind" in
         ;;
     gpu)
         definition=function-gpu.yaml
-        torch_index="${TORCH_INDEX:-https://pypi.org/simple}"
+        torch_index="${TORCH_INDEX:-}"
         ;;
     *) fail "Say which torch to deploy: deploy.sh cpu|gpu [options of 'nuctl deploy']." ;;
 esac
