@@ -7,6 +7,8 @@ clicks it needs (NoC) says how good a model is.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -54,9 +56,10 @@ def next_click(
 def _depth(region_HW: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     """Distance of each pixel of a region to the nearest pixel outside it; beyond the frame is outside."""
     padded = np.pad(region_HW.astype(np.uint8), 1)
-    depth = cv2.distanceTransform(
-        padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE, dst=_array_where_large_ones_lie(padded.shape)
-    )
+    with _more_than_one_thread():
+        depth = cv2.distanceTransform(
+            padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE, dst=_array_where_large_ones_lie(padded.shape)
+        )
     return depth[1:-1, 1:-1].astype(np.float32, copy=False)
 
 
@@ -70,3 +73,20 @@ def _array_where_large_ones_lie(shape: tuple[int, ...]) -> npt.NDArray[np.float3
     values = np.empty(n_values + 8, np.float32)
     start = (16 - values.ctypes.data) % 32 // values.itemsize
     return values[start : start + n_values].reshape(shape)
+
+
+@contextmanager
+def _more_than_one_thread() -> Iterator[None]:
+    """With a single thread OpenCV takes another routine for large arrays, whose last bits differ, too.
+
+    The click would then depend on the number of cores.
+    """
+    threads = cv2.getNumThreads()
+    if threads > 1:
+        yield
+        return
+    cv2.setNumThreads(2)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)

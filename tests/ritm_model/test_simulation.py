@@ -1,8 +1,10 @@
 """The simulated annotator clicks where the paper's does, pixel for pixel."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -87,3 +89,28 @@ def test_equal_depths_give_the_same_click_wherever_memory_lies(case: int, turn: 
         clicks.add(next_click(mask_HW, truth_HW, not_clicked_HW))
 
     assert clicks == {expected}
+
+
+@pytest.fixture
+def one_opencv_thread() -> Iterator[None]:
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    yield
+    cv2.setNumThreads(threads)
+
+
+@pytest.mark.usefixtures("one_opencv_thread")
+def test_the_click_does_not_depend_on_the_number_of_threads() -> None:
+    """From 16,384 pixels on, OpenCV has another routine for one thread, with other last bits."""
+    noise_HW = np.random.default_rng(0).standard_normal((200, 300)).astype(np.float32)
+    truth_HW = (cv2.GaussianBlur(noise_HW, (0, 0), 6) > 0).astype(np.int8)
+    nothing_HW = np.zeros(truth_HW.shape, dtype=np.bool_)
+    padded = np.pad(truth_HW.astype(np.uint8), 1)
+    depth_HW = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    squares_HW = (depth_HW**2).round()
+    equally_deep = [squares_HW == square for square in np.unique(squares_HW)[1:]]
+
+    alone = [next_click(nothing_HW, truth_HW, allowed_HW) for allowed_HW in equally_deep]
+    cv2.setNumThreads(2)
+
+    assert [next_click(nothing_HW, truth_HW, allowed_HW) for allowed_HW in equally_deep] == alone

@@ -45,6 +45,7 @@ def splits(golden: dict[str, Any], i: int, result: SampleResult) -> int | None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", GOLDEN)
 def test_curves_clicks_and_noc_equal_the_paper_s(name, shapes, source_of, record_property) -> None:
     golden = GOLDEN[name]
