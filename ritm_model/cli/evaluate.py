@@ -40,7 +40,13 @@ class Rules:
 @click.option("--datasets", required=True, metavar="NAME,...", help="See `ritm datasets` for what there is.")
 @config_option
 @root_option
-@click.option("--mode", default="NoBRS", show_default=True, help="NoBRS is the network's plain answer.")
+@click.option(
+    "--mode",
+    default="NoBRS",
+    show_default=True,
+    help="NoBRS: the network's plain answer. RGB-BRS, DistMap-BRS, f-BRS-A, -B, -C: changed until it agrees "
+    "with the clicks (the paper's earlier methods; slow).",
+)
 @click.option(
     "--eval-mode",
     default="cvpr",

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
 from ritm_model.clicks import Click
 from ritm_model.errors import RitmError
 from ritm_model.inference import Predictor, PredictorOptions, State, open_predictor
+from ritm_model.inference.brs import BRS_MODES, open_brs_predictor
 from ritm_model.inference.state import Image, Mask
 
 
@@ -35,7 +37,13 @@ def _plain(model: str, device: str, options: PredictorOptions) -> Predictor:
     return open_predictor(model, device, options)
 
 
-MODES: Mapping[str, ModeOpener] = MappingProxyType({"NoBRS": _plain})
+def _brs(model: str, device: str, options: PredictorOptions, mode: str) -> Predictor:
+    return open_brs_predictor(model, device, options, mode=mode)
+
+
+MODES: Mapping[str, ModeOpener] = MappingProxyType(
+    {"NoBRS": _plain, **{mode: partial(_brs, mode=mode) for mode in BRS_MODES}}
+)
 
 
 def mode_named(name: str) -> ModeOpener:

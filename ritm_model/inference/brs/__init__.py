@@ -1,0 +1,10 @@
+"""Backpropagating refinement (BRS): change the network from within until its answer agrees with the clicks.
+
+For evaluation, to compare with published numbers: each click costs up to twenty forward and backward passes.
+"""
+
+from ritm_model.inference.brs.errors import BRSError
+from ritm_model.inference.brs.modes import BRS_MODES, open_brs_predictor
+from ritm_model.inference.brs.predictor import BRSPredictor, BRSState
+
+__all__ = ["BRS_MODES", "BRSError", "BRSPredictor", "BRSState", "open_brs_predictor"]

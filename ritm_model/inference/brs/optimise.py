@@ -1,0 +1,90 @@
+"""The search for numbers that make the network agree with the clicks, with L-BFGS.
+
+Shapes: B batch, H x W the network's view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ritm_model.inference.brs.disagreement import Claims, disagreement
+from ritm_model.inference.brs.errors import BRSError
+
+Numbers = npt.NDArray[np.float64]
+Answer = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""From numbers to B x 1 x H x W logits and a penalty."""
+
+EVALUATIONS = 20
+SETTLED_IOU = 0.99
+"""Masks that overlap more than this from one try to the next are taken for the same."""
+
+
+class Search:
+    """The function to minimise, and the best answer met on the way.
+
+    It ends the search by an all-zero gradient: when every claim is met, or the mask has settled.
+    """
+
+    def __init__(self, answer: Answer, said: Claims, threshold: float) -> None:
+        self._answer = answer
+        self._said = said
+        self._threshold = threshold
+        self._best_loss = float("inf")
+        self._last_mask_B1HW: Tensor | None = None
+        self.best_logits_B1HW: Tensor | None = None
+
+    def __call__(self, numbers: Numbers) -> tuple[float, Numbers]:
+        """Loss and its gradient."""
+        variables = torch.from_numpy(numbers).float().to(self._said.positive_B1HW.device).requires_grad_()
+        with torch.enable_grad():
+            logits_B1HW, penalty = self._answer(variables)
+            probability_B1HW = logits_B1HW.sigmoid()
+            found = disagreement(probability_B1HW, self._said)
+            loss = found.loss + penalty
+        value = float(loss.detach())
+        if self.best_logits_B1HW is None or value < self._best_loss:
+            self._best_loss, self.best_logits_B1HW = value, logits_B1HW.detach()
+
+        if found.worst_positive < 1 - self._threshold and found.worst_negative < self._threshold:
+            return value, np.zeros_like(numbers)
+        mask_B1HW = probability_B1HW.detach() > self._threshold
+        if self._last_mask_B1HW is not None and _settled(mask_B1HW, self._last_mask_B1HW):
+            return value, np.zeros_like(numbers)
+        self._last_mask_B1HW = mask_B1HW
+        (gradient,) = torch.autograd.grad(loss, variables)
+        return value, gradient.cpu().double().numpy()
+
+
+def _settled(mask_B1HW: Tensor, last_B1HW: Tensor) -> bool:
+    """Whether two masks are the same; empty ones do not count, for there is something left to be found."""
+    either_B = (mask_B1HW | last_B1HW).float().mean(dim=(1, 2, 3))
+    both_B = (mask_B1HW & last_B1HW).float().mean(dim=(1, 2, 3))
+    iou = both_B[either_B > 0] / either_B[either_B > 0]
+    return bool(len(iou)) and float(iou.mean()) > SETTLED_IOU
+
+
+def minimise(search: Search, start: Numbers) -> Numbers:
+    """Search from `start` until the search ends or has used up its evaluations; where it stood last."""
+    found: Numbers = l_bfgs()(
+        search, start, m=20, factr=0, pgtol=1e-8, maxfun=EVALUATIONS, maxiter=2 * EVALUATIONS
+    )[0]
+    return found
+
+
+def l_bfgs() -> Callable[..., Any]:
+    """SciPy's optimiser.
+
+    Raises:
+        BRSError: SciPy is not installed.
+    """
+    try:
+        from scipy.optimize import fmin_l_bfgs_b
+    except ImportError:
+        raise BRSError('The BRS modes need SciPy; install it with: pip install "ritm[benchmarks]"') from None
+    return fmin_l_bfgs_b  # type: ignore[no-any-return]

@@ -1,0 +1,120 @@
+"""A predictor that makes the network agree with all clicks so far.
+
+Shapes: B batch, h x w the network's view.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ritm_model.inference.brs.adaptations import Adaptation
+from ritm_model.inference.brs.disagreement import Claims, claims
+from ritm_model.inference.brs.feature_points import Features
+from ritm_model.inference.brs.optimise import Numbers, Search, l_bfgs, minimise
+from ritm_model.inference.engine import Engine
+from ritm_model.inference.geometry import Roi
+from ritm_model.inference.options import PredictorOptions
+from ritm_model.inference.predictor import Predictor
+from ritm_model.inference.state import Image, State
+from ritm_model.inference.view import View
+
+FREE_CLICKS = 1
+"""The answers to so many first clicks are left as they are."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adapted:
+    """What one answer leaves to the next.
+
+    Attributes:
+        roi: where the network looked.
+        numbers: where the search ended.
+        prepared: features that the next clicks will find again, because the network will not be told of
+            them; None while it will.
+    """
+
+    roi: Roi | None
+    numbers: Numbers
+    prepared: Features | None
+
+
+@dataclass(frozen=True, eq=False)
+class BRSState(State):
+    """A state that also knows what was changed in the network.
+
+    Attributes:
+        adapted: None before the first click.
+    """
+
+    adapted: Adapted | None = None
+
+    @property
+    def nbytes(self) -> int:
+        if self.adapted is None:
+            return super().nbytes
+        return (
+            super().nbytes + self.adapted.numbers.nbytes + sum(x.nbytes for x in self.adapted.prepared or ())
+        )
+
+
+class BRSPredictor(Predictor):
+    """Answers clicks as `Predictor` does, but changes the network's answer until it agrees with them.
+
+    From the second click on, the numbers of an adaptation are searched with L-BFGS, from where the search
+    for the click before has ended. What is searched belongs to the state, so an older state still undoes
+    clicks, and threads share a predictor.
+    """
+
+    def __init__(self, engine: Engine, adaptation: Adaptation, options: PredictorOptions) -> None:
+        """Make a predictor.
+
+        Args:
+            engine: of the network that is adapted.
+            adaptation: what may change in it.
+            options: how it looks at images. Clicks beyond `net_clicks_limit` are kept from the network, but
+                its answer is still made to agree with them. With `reference`, clicks beside or at the border
+                of the view are drawn as the paper's code draws them.
+
+        Raises:
+            BRSError: SciPy is not installed.
+        """
+        l_bfgs()
+        super().__init__(engine, options)
+        self._adaptation = adaptation
+
+    def _first(self, image_HW3: Image) -> State:
+        return BRSState(image_HW3)
+
+    def _run(self, state: State, view: View) -> tuple[Tensor, State]:
+        assert isinstance(state, BRSState)
+        adaptation, last = self._adaptation, state.adapted
+        clicks = view.clicks[0]
+        moved = last is None or last.roi != view.roi
+        with torch.no_grad():
+            prepared = None if last is None or moved else last.prepared
+            if prepared is None:
+                prepared = adaptation.prepare(view.image_BCHW, view.points_BP3)
+            numbers = np.zeros(adaptation.count(prepared))
+            if last is not None and (adaptation.outlives_crop or not moved):
+                numbers = last.numbers
+
+            def answer(variables: Tensor) -> tuple[Tensor, Tensor]:
+                return adaptation.answer(prepared, variables, view.size)
+
+            if len(clicks) > FREE_CLICKS:
+                said = claims(view.clicks, view.size, wrap=self.options.reference)
+                search = Search(
+                    answer, Claims(*(map_.to(prepared[0].device) for map_ in said)), self.options.threshold
+                )
+                numbers = minimise(search, numbers)
+                assert search.best_logits_B1HW is not None
+                logits_B1hw = search.best_logits_B1HW
+            else:
+                logits_B1hw, _ = answer(torch.from_numpy(numbers).float().to(prepared[0].device))
+        limit = self.options.net_clicks_limit
+        kept = prepared if adaptation.outlives_crop and limit is not None and len(clicks) >= limit else None
+        return logits_B1hw, replace(state, adapted=Adapted(view.roi, numbers, kept))
