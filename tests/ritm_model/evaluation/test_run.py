@@ -89,12 +89,14 @@ def test_a_target_above_one_uses_all_clicks(shapes) -> None:
 
 @pytest.mark.slow
 def test_the_serial_run_and_two_processes_give_equal_results(few_shapes, source_of, tmp_path) -> None:
-    source = source_of(QUICK)
+    options = replace(QUICK.options, zoom_in=ZoomIn(target_size=160, min_crop_size=60))
+    protocol = replace(QUICK, options=options)
+    source = source_of(protocol)
     heard: list[tuple[str, int]] = []
 
-    serial = evaluate("bundled", source, few_shapes, QUICK, jobs=1, folder=tmp_path / "run")
+    serial = evaluate("bundled", source, few_shapes, protocol, jobs=1, folder=tmp_path / "run")
     parallel = evaluate(
-        "bundled", source, few_shapes, QUICK, jobs=2, on_result=lambda one, n: heard.append((one.name, n))
+        "bundled", source, few_shapes, protocol, jobs=2, on_result=lambda one, n: heard.append((one.name, n))
     )
 
     assert serial == parallel
@@ -178,9 +180,7 @@ def test_another_evaluation_in_the_same_folder_is_refused(few_shapes, source_of,
     evaluate("bundled", source_of(QUICK), one, QUICK, folder=tmp_path)
     changed = replace(QUICK, options=replace(QUICK.options, threshold=0.5))
 
-    with pytest.raises(
-        RunFolderError, match=r"with threshold 0\.49 instead of 0\.5; choose another"
-    ):
+    with pytest.raises(RunFolderError, match=r"with threshold 0\.49 instead of 0\.5; choose another"):
         evaluate("bundled", source_of(changed), one, changed, folder=tmp_path)
     with pytest.raises(RunFolderError, match="model"):
         evaluate("another", source_of(QUICK), one, QUICK, folder=tmp_path)
