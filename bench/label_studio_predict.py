@@ -3,7 +3,7 @@
 Starts `ritm serve` as its own process and a small web server that plays Label Studio's upload folder, then
 annotates fresh tasks: five clicks each, every request carrying all clicks so far, as the editor does.
 Prints one JSON line per image size and click with p50 and p95 of the round trip and of each stage that the
-server logs.
+server logs. Meanwhile another thread asks for /health as Label Studio does, which has to be answered at once.
 
     python bench/label_studio_predict.py --image tests/samples/images/bus.jpg --repeat 20
 """
@@ -140,11 +140,28 @@ def main() -> None:
             )
             try:
                 wait_until_ready(base, server)
-                measure(base, log, arguments.repeat)
+                done = threading.Event()
+                asked: list[float] = []
+                asking = threading.Thread(target=ask_health, args=(base, asked, done))
+                asking.start()
+                try:
+                    measure(base, log, arguments.repeat)
+                finally:
+                    done.set()
+                    asking.join()
+                health = {**percentiles(asked), "max": round(max(asked), 1)}
+                print(json.dumps({"route": "/health", "ms": health, "n": len(asked)}))
             finally:
                 server.terminate()
                 server.wait(30)
                 files.shutdown()
+
+
+def ask_health(base: str, milliseconds: list[float], done: threading.Event) -> None:
+    while not done.wait(0.05):
+        start = perf_counter()
+        call(f"{base}/health")
+        milliseconds.append((perf_counter() - start) * 1000)
 
 
 def measure(base: str, log: Path, repeat: int) -> None:
