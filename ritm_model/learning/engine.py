@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ from ritm_model.learning.recipes.schema import LossName
 from ritm_model.learning.run_folder import RunFolder
 from ritm_model.learning.sampling import ClickSampler
 from ritm_model.learning.step import Batch, Objective, interact, learn
-from ritm_model.learning.validation import questions, validate
+from ritm_model.learning.validation import Question, questions, validate
 from ritm_model.networks import InteractiveModel, build, initialise
 
 LOSSES: dict[LossName, Loss] = {
@@ -76,6 +76,7 @@ def train(recipe: Recipe, data: Path, out: Path) -> Path:
     asked = questions(kept_out, recipe.data.min_object_share, recipe.validation.objects)
     trainer = Trainer(recipe, folder)
     trainer.resume()
+    card = describe(recipe, learning)
 
     batches = load(recipe, samples, trainer.step)
     progress = tqdm(total=recipe.steps, initial=trainer.step, unit="step", disable=None)
@@ -88,7 +89,7 @@ def train(recipe: Recipe, data: Path, out: Path) -> Path:
                 progress.set_postfix(iou=f"{trainer.iou.running:.3f}", refresh=False)
                 if trainer.step % recipe.checkpoint_steps == 0:
                     trainer.save()
-            trainer.finish_epoch(data, asked)
+            trainer.finish_epoch(data, asked, card)
     return folder.model
 
 
@@ -153,7 +154,7 @@ class Trainer:
         if self.step % recipe.log_steps == 0:
             self._log(recipe.optimiser.learning_rate * factor)
 
-    def finish_epoch(self, data: Path, asked: tuple[Any, ...]) -> None:
+    def finish_epoch(self, data: Path, asked: tuple[Question, ...], card: TrainingCard) -> None:
         """Validate, write the model out and save everything."""
         recipe = self.recipe
         source = self.average.state if self.average else self.model.state_dict()
@@ -162,9 +163,11 @@ class Trainer:
         line: dict[str, object] = {"step": self.step, "epoch": self.epoch, "epoch_iou": self.iou.mean}
         if asked:
             ious = validate(self.mean_model, data, asked, recipe.data.crop, recipe.validation.clicks)
-            line["validation_iou"] = [round(iou, 4) for iou in ious.tolist()]
+            rounded = [round(iou, 4) for iou in ious.tolist()]
+            line["validation_iou"] = rounded
+            names = (f"validation IoU after {clicks}" for clicks in range(1, len(rounded) + 1))
+            card = card.model_copy(update={"metrics": dict(zip(names, rounded, strict=True))})
         self.iou = self.iou.new_epoch()
-        card = TrainingCard(summary=recipe.about, recipe=recipe.name)
         save_model(self.folder.model, self.mean_model, card, half=True)
         self.folder.log(line)
         self.save()
@@ -182,6 +185,7 @@ class Trainer:
                 "average": self.average.state if self.average else None,
                 "iou": dataclasses.asdict(self.iou),
                 "lines": self._lines,
+                "logged": self.folder.logged(),
             },
         )
 
@@ -198,7 +202,7 @@ class Trainer:
             self.average.state = state["average"]
         self.iou = AdaptiveIoU(**state["iou"])
         self._lines = state["lines"]
-        self.folder.forget_after(self.step)
+        self.folder.forget_after(state["logged"])
 
     def _lr_factor(self) -> float:
         part, recipe = self.recipe.optimiser, self.recipe
@@ -246,6 +250,24 @@ def split(
     if not learning:
         raise TrainingError("Nothing is left to learn from: check the licence classes of the recipe.")
     return learning, tuple(entry for entry in usable if is_for_validation(entry, part.validation_share))
+
+
+def describe(recipe: Recipe, learning: tuple[PackEntry, ...]) -> TrainingCard:
+    """What the card of the model says of its origin: recipe, sources and licences of the photographs."""
+    photographs = {entry.image: entry for entry in learning}
+    objects = sum(len(entry.instances(recipe.data.min_object_share)) for entry in learning)
+    sources = Counter(entry.source for entry in photographs.values())
+    licences = Counter(entry.license for entry in photographs.values())
+    listed = [
+        ", ".join(f"{name or 'unnamed'} ({count})" for name, count in counter.most_common())
+        for counter in (sources, licences)
+    ]
+    return TrainingCard(
+        summary=recipe.about,
+        trained_on=f"{len(photographs)} photographs, {objects} objects: {listed[0]}",
+        licence=f"learnt from photographs under {listed[1]}",
+        recipe=recipe.name,
+    )
 
 
 def make_samples(recipe: Recipe, data: Path, entries: tuple[PackEntry, ...]) -> Samples:

@@ -93,14 +93,15 @@ class RunFolder:
         except OSError as error:
             raise _not_written(self.metrics, error) from None
 
-    def forget_after(self, step: int) -> None:
-        """Drop metrics of steps that will be made again, and a line that was cut off."""
-        if not self.metrics.exists():
-            return
-        lines = self.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
-        whole = [line for line in lines if line.endswith("\n")]
-        kept = [line for line in whole if json.loads(line)["step"] <= step]
-        write_atomically(self.metrics, "".join(kept).encode())
+    def logged(self) -> int:
+        """How many bytes of metrics there are."""
+        return self.metrics.stat().st_size if self.metrics.exists() else 0
+
+    def forget_after(self, size: int) -> None:
+        """Drop metrics beyond so many bytes: they are of steps that will be made again."""
+        if self.logged() > size:
+            with self.metrics.open("r+b") as file:
+                file.truncate(size)
 
 
 def environment() -> dict[str, object]:
