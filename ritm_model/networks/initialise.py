@@ -12,9 +12,7 @@ from ritm_model.networks.model import InteractiveModel
 
 
 @torch.no_grad()
-def initialise(
-    model: InteractiveModel, generator: torch.Generator, click_scale: float | None = None
-) -> None:
+def initialise(model: InteractiveModel, generator: torch.Generator, click_scale: float | None = None) -> None:
     """Draw all weights anew, in place.
 
     Convolutions get normal weights of variance 2 / mean(fan-in, fan-out) and zero biases, normalisations
