@@ -14,9 +14,9 @@ from typing import Any
 
 from ritm_model.checkpoints import native
 from ritm_model.cli.main import ritm
-from ritm_model.learning import engine, run_folder
+from ritm_model.learning import trainer
 
-MODULES = {"engine": engine, "run_folder": run_folder, "native": native}
+MODULES = {"trainer": trainer, "native": native}
 
 
 def deadly(function: Callable[..., Any], after: int, call: int = 0) -> Callable[..., Any]:

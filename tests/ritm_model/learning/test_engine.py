@@ -15,11 +15,12 @@ from click.testing import CliRunner
 
 from ritm_model.checkpoints import load_model, read_card
 from ritm_model.cli.main import ritm
-from ritm_model.learning.engine import Trainer, load, make_samples, split, train
+from ritm_model.learning.engine import load, make_samples, split, train
 from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.pack import read_pack
 from ritm_model.learning.recipes import Recipe, load_recipe
 from ritm_model.learning.run_folder import RunFolder
+from ritm_model.learning.trainer import Trainer
 
 TINY = (
     "model.family=hrnet",
@@ -101,9 +102,9 @@ def test_weights_move(finished: Path) -> None:
 @pytest.mark.parametrize(
     "moment",
     [
-        "engine.Trainer.learn, after=1",  # no checkpoint yet
-        "engine.Trainer.learn, after=5",  # after the first epoch and its checkpoint
-        "engine.validate, after=1",  # an epoch is being finished
+        "trainer.Trainer.learn, after=1",  # no checkpoint yet
+        "trainer.Trainer.learn, after=5",  # after the first epoch and its checkpoint
+        "trainer.validate, after=1",  # an epoch is being finished
         "native.os.fsync, after=0, call=13",  # a later checkpoint is written but not in its place
     ],
 )

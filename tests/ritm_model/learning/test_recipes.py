@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ritm_model.learning.engine import make_model, make_samples, split
+from ritm_model.learning.engine import make_samples, split
 from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.pack import PackEntry, PackObject
 from ritm_model.learning.recipes import load_recipe, parse_recipe, recipe_names, recipe_yaml
+from ritm_model.learning.trainer import make_model
 
 PUBLISHABLE = {
     "permissive",
