@@ -217,6 +217,13 @@ def test_an_accepted_region_is_refined_by_ctrl_click(
     anew = predictor.click(predictor.start(image), click).mask
     # The browser clicks a fraction of a pixel beside, and specks are gone: alike, not equal.
     assert overlap(after, continued) > 0.8 > overlap(after, anew), "the mask was not continued"
+
+    with page.expect_request(lambda request: "/interactive-annotating" in request.url) as asked:
+        refined = editor.click(*deepest(after, [inside]), "Control", "Alt")
+    signs = [point["is_positive"] for point in asked.value.post_data_json["context"]["result"]]
+    assert signs == [True, False]
+    assert refined["id"] == finished["id"]
+
     editor.accept()
     with page.expect_response(is_submission) as info:
         page.get_by_role("button", name="Submit current annotation").click()
@@ -224,7 +231,7 @@ def test_an_accepted_region_is_refined_by_ctrl_click(
     (annotation,) = studio.call("GET", f"/api/tasks/{task['id']}/annotations/")
     (region,) = annotation["result"]
     assert region["id"] == finished["id"]
-    assert np.array_equal(editor.mask(region), after)
+    assert np.array_equal(editor.mask(region), editor.mask(refined))
 
 
 def decoded_by_label_studio(region: dict[str, Any]) -> npt.NDArray[np.bool_]:
