@@ -42,6 +42,7 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float) -> "Deadline":
+        """The moment so many seconds from now."""
         return cls(time.monotonic() + seconds)
 
     def remaining(self) -> float:

@@ -12,6 +12,8 @@ from ritm_backend.images.errors import FetchError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):")
+# User and password, also of an address that cannot be taken apart; not the @ of a file name.
+_USER = re.compile(r"^([^/\\?#:@]*:[/\\]*|[/\\]{2,})[^/\\?#]*@")
 _STRAY_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")
 _LONGEST_SHOWN = 120
 
@@ -57,6 +59,7 @@ class HttpUrl:
 
     @property
     def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port: who is spoken to."""
         return self.scheme, self.host, self.port
 
     @property
@@ -89,8 +92,9 @@ def scheme_of(reference: str) -> str | None:
 
 
 def brief(reference: str) -> str:
-    """Shorten a reference for a sentence: no query or fragment, one line, at most 120 characters."""
-    shown = re.sub(r"[^ -~]", "?", re.split(r"[?#]", reference, maxsplit=1)[0])
+    """Shorten a reference for a sentence: no user, query or fragment, one line, at most 120 characters."""
+    public = _USER.sub(r"\1", re.split(r"[?#]", reference, maxsplit=1)[0])
+    shown = re.sub(r"[^ -~]", "?", public)
     return shown if len(shown) <= _LONGEST_SHOWN else shown[: _LONGEST_SHOWN - 1] + "…"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ritm_backend.images import FetchError, ImageFetcher
+from ritm_backend.images.urls import brief
 
 Make = Callable[..., ImageFetcher]
 
@@ -112,6 +113,31 @@ def test_what_cannot_be_fetched_says_why(reference: str, sentence: str, make_fet
         make_fetcher(image_max_mb=1).fetch(reference)
     assert "password@" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "http://user:secret@host:99999/x.jpg",
+        "http://user:secret@[bad/x",
+        "ftp://user:secret@h/x",
+        "//user:secret@h/x",
+        "s3://user:secret@bucket/x",
+        "user:secret@h/x",
+    ],
+)
+@pytest.mark.parametrize("settings", [{}, {"label_studio_url": "http://localhost"}])
+def test_credentials_in_an_address_are_not_shown(
+    reference: str, settings: dict[str, object], make_fetcher: Make
+) -> None:
+    with pytest.raises(FetchError) as caught:
+        make_fetcher(**settings).fetch(reference)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["http://host/cat@2x.jpg", "/data/upload/1/cat@2x.jpg", "cat@2x.jpg"])
+def test_the_at_sign_of_a_file_name_is_shown(name: str) -> None:
+    assert brief(name) == name
 
 
 def test_a_missing_upload_names_the_image(label_studio: Any, make_fetcher: Make) -> None:
