@@ -6,6 +6,10 @@ Shapes: H x W the upright image.
 from __future__ import annotations
 
 import io
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +22,7 @@ Pixels = npt.NDArray[np.uint8]
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 DEFAULT_MAX_PIXELS = 120_000_000
 
-# Pillow's own limit is one number for the whole process and only warns. Ours comes with every call and is
-# checked before any pixel is decoded.
-Image.MAX_IMAGE_PIXELS = None
+_lifting = Lock()
 
 _DEEP_MODES = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
 
@@ -49,6 +51,12 @@ def decode_image(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels
     """
     try:
         with _opened(data, max_pixels) as image:
+            with _lifting:
+                limit = Image.MAX_IMAGE_PIXELS or math.inf
+            # Some kinds of files ask Pillow's limit again. Images below it do not wait for each other.
+            is_beyond = math.prod(image.size) > limit
+            with _pillow_limit_lifted() if is_beyond else nullcontext():
+                image.load()
             return upright_rgb(image)
     except ImageError:
         raise
@@ -72,9 +80,25 @@ def upright_rgb(image: Image.Image) -> Pixels:
     return np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB"))
 
 
+@contextmanager
+def _pillow_limit_lifted() -> Iterator[None]:
+    """Lift Pillow's own limit, which is one number for the whole process, for a moment.
+
+    Ours comes with every call and is checked before any pixel is decoded.
+    """
+    with _lifting:
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
 def _opened(data: bytes, max_pixels: int) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        with _pillow_limit_lifted():
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
         raise ImageError(_unknown(data)) from None
     width, height = image.size
@@ -91,7 +115,7 @@ def _unknown(data: bytes) -> str:
         return "The image file is empty."
     if b"<svg" in data[:1024].lower():
         return "The image is an SVG drawing, which has no pixels; convert it to PNG first."
-    return f"The file is not an image of a known kind ({', '.join(f for f in FORMATS if f != 'MPO')})."
+    return f"The file is not an image of a known kind ({', '.join(FORMATS)})."
 
 
 def _eight_bit(values_HW: npt.NDArray[np.generic]) -> Pixels:

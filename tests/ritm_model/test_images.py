@@ -174,6 +174,24 @@ def test_a_decompression_bomb_is_refused_by_its_header() -> None:
         decode_image(file_of(Image.fromarray(LEFT_RED_RIGHT_BLUE), "PNG"), max_pixels=95)
 
 
+def test_the_limit_of_pillow_is_lifted_for_ours_only() -> None:
+    limit = Image.MAX_IMAGE_PIXELS
+    assert limit is not None, "importing the package took Pillow's guard from the whole program"
+    with pytest.raises(ImageError, match="damaged or cut off"):
+        decode_image(bomb(10_000, 10_000))
+    with pytest.raises(ImageError, match="the limit is 120 megapixels"):
+        decode_image(bomb(30_000, 30_000))
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "GIF", "BMP", "WEBP"])
+def test_images_beyond_the_limit_of_pillow_are_decoded(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = file_of(Image.fromarray(LEFT_RED_RIGHT_BLUE), kind)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert decode_image(data).shape == LEFT_RED_RIGHT_BLUE.shape
+    assert Image.MAX_IMAGE_PIXELS == 10
+
+
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
