@@ -27,7 +27,7 @@ from ritm_backend.auth import is_allowed
 from ritm_backend.images import ImageFetcher
 from ritm_backend.label_studio.answers import to_json
 from ritm_backend.label_studio.errors import RequestError
-from ritm_backend.logs import log
+from ritm_backend.logs import log, whereabouts
 from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_backend.service import LabelStudioService, Report
 from ritm_backend.settings import Settings
@@ -132,7 +132,7 @@ def _add_boundary(app: Flask, settings: Settings, host: ModelHost) -> None:
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:
         g.error_id = uuid4().hex[:8]
-        _logger.error("request failed", exc_info=error, extra={"fields": {"error_id": g.error_id}})
+        log(_logger, logging.ERROR, "request failed", {"error_id": g.error_id, **whereabouts(error)})
         return _error(500, f"Something went wrong here (error {g.error_id} in the server's log).")
 
     @app.after_request

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from threading import Event, Thread
 from uuid import uuid4
 
-from ritm_backend.logs import log
+from ritm_backend.logs import log, whereabouts
 from ritm_model.errors import RitmError
 from ritm_model.inference import Annotator
 
@@ -58,9 +58,9 @@ class ModelHost:
         except RitmError as error:
             self._failure = f"The model {self._name} could not be loaded: {error}"
             log(_logger, logging.ERROR, self._failure, {})
-        except Exception:  # the boundary of this thread
+        except Exception as error:  # noqa: BLE001  (the boundary of this thread)
             error_id = uuid4().hex[:8]
             self._failure = f"The model {self._name} could not be loaded (error {error_id} in the log)."
-            _logger.exception("model failed", extra={"fields": {"error_id": error_id}})
+            log(_logger, logging.ERROR, "model failed", {"error_id": error_id, **whereabouts(error)})
         finally:
             self._settled.set()

@@ -3,6 +3,8 @@
 import base64
 import json
 import logging
+import re
+import sys
 import threading
 
 import pytest
@@ -110,7 +112,9 @@ def test_a_fault_while_loading_goes_to_the_log_only(serve, caplog):
     assert answer.status_code == 503
     assert "secret" not in answer.text
     assert record.fields["error_id"] in answer.json["error"]
-    assert record.exc_info
+    assert record.fields["fault"] == "ValueError"
+    assert record.fields["frames"][-1].endswith(" load")
+    assert "secret" not in JsonLines().format(record)
 
 
 class TestBasicAuthentication:
@@ -245,7 +249,7 @@ class TestTheLog:
         for secret in (*secrets, "a" * 40, "invite-token", "BrushLabels"):
             assert secret not in text
 
-    def test_a_fault_has_an_id_and_its_traceback_stays_here(self, host, settings, recorded, caplog):
+    def test_a_fault_has_an_id_and_the_log_says_where_it_happened(self, host, settings, recorded, caplog):
         class BrokenFetcher(ImageFetcher):
             def fetch(self, reference, *, task_id=None):
                 raise ZeroDivisionError("inner detail")
@@ -261,7 +265,26 @@ class TestTheLog:
         fault, request = caplog.records[-2:]
         assert fault.fields["error_id"] == request.fields["error_id"]
         assert fault.fields["error_id"] in answer.json["error"]
-        assert "ZeroDivisionError" in json.loads(JsonLines().format(fault))["traceback"]
+        line = json.loads(JsonLines().format(fault))
+        assert line["fault"] == "ZeroDivisionError"
+        assert re.fullmatch(r"test_app\.py:\d+ fetch", line["frames"][-1].split("/")[-1])
+        assert any(re.fullmatch(r"ritm_backend/service\.py:\d+ predict", f) for f in line["frames"])
+        assert any(re.fullmatch(r"flask/app\.py:\d+ \w+", frame) for frame in line["frames"])
+        assert not any(frame.startswith("/") for frame in line["frames"])
+        for kept_back in ("inner detail", "Traceback", "raise "):
+            assert kept_back not in JsonLines().format(fault)
+
+    def test_a_fault_that_a_library_logs_is_written_the_same_way(self):
+        try:
+            int("secret detail")
+        except ValueError:
+            record = logging.getLogger("library").makeRecord(
+                "library", logging.ERROR, "", 0, "It broke.", (), sys.exc_info()
+            )
+
+        text = JsonLines().format(record)
+        assert json.loads(text)["fault"] == "ValueError"
+        assert "secret" not in text
 
     def test_a_line_stays_a_line(self, client, caplog):
         caplog.set_level(logging.INFO, "ritm_backend")
