@@ -168,7 +168,7 @@ class LabelStudioService:
         if existing is None and not prompt.is_asked_for:
             return None
         wanted = existing.label if existing else prompt.label
-        brush = config.brush(frame.to_name, wanted)
+        brush = config.brush(frame.to_name, wanted, existing.from_name if existing else None)
         own_id = stable_id(task.get("id"), prompt)
         clicks = prompt.clicks(width, height)
         report.clicks += len(clicks)

@@ -90,8 +90,10 @@ class LabelingConfig:
             return True
         return not any(tool.name == from_name and not tool.is_smart for tool in tools)
 
-    def brush(self, to_name: str, label: str | None) -> Brush:
-        """The brush for masks of this label on this image: one that knows the label, else the first.
+    def brush(self, to_name: str, label: str | None, preferred: str | None = None) -> Brush:
+        """The brush for masks of this label on this image: one that knows the label, else any.
+
+        Of several it is the one with the preferred name, else the first.
 
         Raises:
             ConfigError: The image has no brush.
@@ -105,7 +107,8 @@ class LabelingConfig:
             raise ConfigError(
                 f"The labeling configuration has no BrushLabels or Brush for the image {to_name[:80]!r}."
             )
-        return next((b for b in brushes if label is not None and b.label_for(label) == label), brushes[0])
+        fitting = [b for b in brushes if label is not None and b.label_for(label) == label] or brushes
+        return next((b for b in fitting if b.control.name == preferred), fitting[0])
 
     def image_reference(self, to_name: str, item_index: int | None, data: object) -> str:
         """Where the image is, as the task's data says; `item_index` chooses one of a `valueList`.

@@ -81,6 +81,20 @@ def test_a_refinement_keeps_its_region_although_the_draft_changes(click):
     assert first["result"][0]["id"] == second["result"][0]["id"] == "kept"
 
 
+def test_a_refined_region_keeps_its_own_brush(click):
+    config = """<View><Image name="image" value="$image"/>
+      <BrushLabels name="first" toName="image"><Label value="Object"/></BrushLabels>
+      <BrushLabels name="second" toName="image"><Label value="Object"/></BrushLabels>
+      <KeyPointLabels name="kp" toName="image" smart="true"><Label value="Object"/></KeyPointLabels></View>"""
+    (made,) = click(("s1", 31, 50, True), config=config)["result"]
+    assert made["from_name"] == "first"
+    stored = {"id": 51, "annotations": [{"id": 1, "result": [made | {"id": "R", "from_name": "second"}]}]}
+
+    (refined,) = click(("s2", 31, 50, True), config=config, task=stored)["result"]
+
+    assert (refined["id"], refined["from_name"]) == ("R", "second")
+
+
 def test_a_smaller_version_of_the_image_gives_a_mask_of_the_shown_size(click, mask_of):
     (region,) = click(("a", 31, 50, True), task={"id": 50, "data": {"image": "/data/upload/1/small.jpg"}})[
         "result"
