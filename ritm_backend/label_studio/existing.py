@@ -2,9 +2,12 @@
 
 The rule. An object refines an existing region if its first click, positive or negative, lies inside a brush
 region of the same image and label (of any label, if the click has none). Regions are looked for in the
-user's drafts, then in annotations, then in predictions, the newest first; of regions with the same id only
-the first found counts, because the others are older versions of it. Its mask becomes the previous mask, and
-its id and label are kept, so the editor replaces it.
+user's newest draft alone, because it is all that the open editor shows; without a draft in annotations, then
+in predictions, the newest first. Of regions with the same id only the first found counts, because the others
+are older versions of it. Its mask becomes the previous mask, and its id, label and brush are kept, so the
+editor replaces it.
+
+Memory. Choices and decoded masks are bounded by bytes, not by time: what was not used for longest goes first.
 
 The choice must not change while the object is being clicked. But what Label Studio sends changes
 meanwhile: a draft is saved about five seconds after each change, so a region accepted just before the first
@@ -29,7 +32,7 @@ from hashlib import sha256
 from ritm_backend import brush_rle
 from ritm_backend.brush_rle import RleError
 from ritm_backend.label_studio.masks import PackedMask
-from ritm_backend.label_studio.prompts import ObjectPrompt, sources, stable_id
+from ritm_backend.label_studio.prompts import ObjectPrompt, sources_on_screen, stable_id
 from ritm_backend.label_studio.regions import BrushMask, Json, KeyPoint, read_regions
 from ritm_backend.lru import BytesLru
 
@@ -110,7 +113,7 @@ class ExistingRegions:
 
 def _candidates(task: Json) -> Iterator[BrushMask]:
     seen: set[str] = set()
-    for source in sources(task):
+    for source in sources_on_screen(task):
         for region in reversed(read_regions(source.get("result")).masks()):
             if region.id not in seen:
                 seen.add(region.id)

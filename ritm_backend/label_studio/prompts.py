@@ -129,6 +129,16 @@ def sources(task: Json) -> Iterator[Json]:
     yield from _newest_first(task.get("predictions"))
 
 
+def sources_on_screen(task: Json) -> Iterator[Json]:
+    """Where the regions can be that the annotator sees.
+
+    A draft is the full state of the open editor, so with drafts it is the newest one alone: what the
+    annotator deleted stands in older versions still. Without, all `sources`.
+    """
+    drafts = _newest_first(task.get("drafts"))
+    yield from drafts[:1] or sources(task)
+
+
 def _newest_first(entries: object) -> Sequence[Json]:
     known: Iterable[object] = entries if isinstance(entries, list) else ()
     return sorted((e for e in known if isinstance(e, dict)), key=_age, reverse=True)

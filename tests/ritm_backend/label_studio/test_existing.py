@@ -96,6 +96,36 @@ def test_the_draft_holds_the_newer_self_of_a_region(regions, prompt):
     assert regions.choose(held, prompt(), SIZE) is None
 
 
+@pytest.mark.parametrize("kind", ["annotations", "predictions"])
+def test_a_region_deleted_in_the_draft_does_not_come_back(regions, prompt, kind):
+    held = task(drafts=[], **{kind: [brush("R", square(20, 20))]})
+
+    assert regions.choose(held, prompt(), SIZE) is None
+
+
+def test_only_the_newest_draft_shows_what_is_in_the_editor(regions, prompt):
+    drafts = [
+        {"id": 1, "updated_at": "2026-01-01T00:00:00Z", "result": [brush("deleted", square(20, 20))]},
+        {"id": 2, "updated_at": "2026-01-02T00:00:00Z", "result": [brush("R", square(100, 20))]},
+    ]
+
+    assert regions.choose({"id": 1, "drafts": drafts}, prompt(), SIZE) is None
+    found = regions.choose({"id": 1, "drafts": drafts}, prompt(60, 30, "k2"), SIZE)
+    assert found is not None
+    assert found.id == "R"
+
+
+def test_without_drafts_the_newest_annotation_comes_first(regions, prompt):
+    annotations = [
+        {"id": 1, "updated_at": "2026-01-01T00:00:00Z", "result": [brush("older", square(20, 20))]},
+        {"id": 2, "updated_at": "2026-01-02T00:00:00Z", "result": [brush("newer", square(20, 20))]},
+    ]
+    found = regions.choose({"id": 1, "annotations": annotations}, prompt(), SIZE)
+
+    assert found is not None
+    assert found.id == "newer"
+
+
 @pytest.mark.parametrize(
     "other",
     [
