@@ -20,10 +20,10 @@ from cvat_sdk.models import AttributeValRequest
 
 from cvat_serverless.interactor import Interactor, Segment
 from cvat_serverless.mask_rle import encode
-from cvat_serverless.request import Prompts
+from cvat_serverless.request import Prompts, box_between
 from ritm_model.clicks import Click
 from ritm_model.images import upright_rgb
-from ritm_model.inference import Annotator, Box, open_predictor
+from ritm_model.inference import Annotator, open_predictor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,8 +73,7 @@ class RitmFunction:
 def _read(prompts: cvataa.InteractionPrompts) -> Prompts:
     boxes = []
     if prompts.bounding_box is not None:
-        (x1, y1), (x2, y2) = prompts.bounding_box
-        boxes.append(Box(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)))
+        boxes.append(box_between(*prompts.bounding_box))
     return Prompts(
         positives=tuple(Click(x, y, True) for x, y in prompts.pos_points),
         negatives=tuple(Click(x, y, False) for x, y in prompts.neg_points),

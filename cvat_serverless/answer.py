@@ -16,8 +16,7 @@ import numpy.typing as npt
 from cvat_serverless.interactor import Segmentation
 from cvat_serverless.mask_rle import encode
 from cvat_serverless.settings import AnswerForm
-
-CONFIDENCE_SPEC_ID = 0
+from cvat_serverless.wire import CONFIDENCE_SPEC_ID
 
 
 def write_answer(segmentation: Segmentation, form: AnswerForm, *, with_confidence: bool = False) -> str:

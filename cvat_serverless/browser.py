@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from cvat_serverless.mask_rle import BOX_LENGTH, MaskRleError, decode
+from cvat_serverless.wire import CONFIDENCE_SPEC_ID, is_number
 from ritm_model.errors import RitmError
 
 MIN_CONTOUR_POINTS = 3
-CONFIDENCE_SPEC_ID = 0
 
 
 class AnswerError(RitmError):
@@ -55,11 +54,24 @@ def shown_shapes(answer: object, *, width: int, height: int) -> list[ShownShape]
     if "mask" in answer:
         # It wins over 'shapes' where both are there.
         mask_HW = _whole_frame_mask(answer["mask"], width, height)
-        return [ShownShape(mask_HW, 1.0)] if mask_HW.any() else []
+        return [ShownShape(_with_outline(mask_HW), 1.0)] if mask_HW.any() else []
+    return [_shown_shape(shape, width, height) for shape in _shapes(answer)]
+
+
+def _shapes(answer: Mapping[str, object]) -> list[Mapping[str, object]]:
     shapes = answer["shapes"]
     if not isinstance(shapes, list):
         raise AnswerError("'shapes' is not a list: the browser stops with 'shapes is not iterable'.")
-    return [_shown_shape(shape, width, height) for shape in shapes]
+    if not all(isinstance(shape, Mapping) for shape in shapes):
+        raise AnswerError("A shape is not an object.")
+    return shapes
+
+
+def _points(shape: Mapping[str, object]) -> list[float]:
+    points = shape.get("points")
+    if not isinstance(points, list) or not all(is_number(point) for point in points):
+        raise AnswerError("A shape has no list of numbers as its points.")
+    return points
 
 
 def _whole_frame_mask(rows: object, width: int, height: int) -> npt.NDArray[np.bool_]:
@@ -74,32 +86,36 @@ def _whole_frame_mask(rows: object, width: int, height: int) -> npt.NDArray[np.b
             f"'mask' is not {width} x {height}, the size of the frame:"
             " the browser puts it into the wrong place."
         )
-    values_HW = np.asarray(rows)
+    try:
+        values_HW = np.asarray(rows)
+    except (ValueError, OverflowError) as error:
+        raise AnswerError("'mask' is not made of numbers alone.") from error
+    if values_HW.ndim != 2 or values_HW.dtype.kind not in "iuf":
+        raise AnswerError("'mask' is not made of numbers alone.")
     levels = set(np.unique(values_HW).tolist())
     if not (levels <= {0, 255} or levels <= {0, 1}):
         raise AnswerError("'mask' holds soft values: the browser takes each change for an edge.")
     return values_HW.astype(np.bool_)
 
 
-def _shown_shape(shape: object, width: int, height: int) -> ShownShape:
-    if not isinstance(shape, Mapping):
-        raise AnswerError("A shape is not an object.")
+def _shown_shape(shape: Mapping[str, object], width: int, height: int) -> ShownShape:
     kind = shape.get("type")
     if kind is None:
         raise AnswerError("A shape has no type: with a region of interest CVAT shifts its runs too.")
     if kind != "mask":
         raise AnswerError(f"A shape has the type '{kind}': the browser shows masks only.")
-    points = shape.get("points")
-    if not isinstance(points, list) or not all(_is_number(point) for point in points):
-        raise AnswerError("A mask has no list of numbers as its points.")
     try:
-        mask_HW = decode(cast("list[float]", points), width=width, height=height)
+        mask_HW = decode(_points(shape), width=width, height=height)
     except MaskRleError as error:
         raise AnswerError(f"{error} The browser draws garbage or nothing.") from error
+    return ShownShape(_with_outline(mask_HW), _confidence(shape.get("attributes", [])))
+
+
+def _with_outline(mask_HW: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     contours, _ = cv2.findContours(mask_HW.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     if max((len(contour) for contour in contours), default=0) < MIN_CONTOUR_POINTS:
         raise AnswerError("A mask is empty or a speck without an outline: the browser drops it.")
-    return ShownShape(mask_HW, _confidence(shape.get("attributes", [])))
+    return mask_HW
 
 
 def _confidence(attributes: object) -> float:
@@ -109,7 +125,7 @@ def _confidence(attributes: object) -> float:
     for attribute in attributes:
         spec_id = attribute.get("spec_id") if isinstance(attribute, Mapping) else None
         value = attribute.get("value") if isinstance(attribute, Mapping) else None
-        if not _is_number(spec_id) or not isinstance(value, str):
+        if not is_number(spec_id) or not isinstance(value, str):
             raise AnswerError(
                 "An attribute is not a number 'spec_id' with a text 'value':"
                 " the browser drops all attributes of the shape."
@@ -127,10 +143,6 @@ def _parse_confidence(text: str) -> float:
     if not 0 <= confidence <= 1:
         raise AnswerError(f"The confidence '{text}' is not a number between 0 and 1.")
     return confidence
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def through_region(
@@ -157,7 +169,7 @@ def through_region(
         frame_HW[top:bottom, left:right] = crop_HW * np.uint8(255)
         moved["mask"] = frame_HW.tolist()
     if "shapes" in answer:
-        moved["shapes"] = [_moved_shape(shape, left, top) for shape in answer["shapes"]]
+        moved["shapes"] = [_moved_shape(shape, left, top) for shape in _shapes(answer)]
     return moved
 
 
@@ -165,7 +177,7 @@ def _moved_shape(shape: Mapping[str, object], dx: int, dy: int) -> dict[str, obj
     kind = shape.get("type")
     if kind == "tag":
         return dict(shape)
-    points = list(cast("list[float]", shape.get("points", [])))
+    points = list(_points(shape))
     first = max(len(points) - BOX_LENGTH, 0) if kind == "mask" else 0
     for index in range(first, len(points)):
         points[index] += dy if (index - first) % 2 else dx

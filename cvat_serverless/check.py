@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -16,13 +17,20 @@ import numpy as np
 import numpy.typing as npt
 
 from cvat_serverless.browser import AnswerError, ShownShape, shown_shapes, through_region
-from cvat_serverless.dashboard import Dashboard, Definition, kind, notes_of
+from cvat_serverless.dashboard import Dashboard, DashboardError, Definition, kind, notes_of
 
 MIN_INTERACTOR_VERSION = 2
 WIDTH, HEIGHT = 320, 240
 DISK = (200, 130)
+RADIUS = 50
+BOX = ((130, 60), (270, 200))
 OUTSIDE = (40, 40)
 REGION = (100, 40, 300, 220)
+LEAST_SHOWN_CONFIDENCE = 0.5
+"""Where CVAT's slider stands until the annotator moves it."""
+
+Point = tuple[int, int]
+Image = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +46,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One request, and what has to come of it."""
+    """One request, and what has to come of it: a mask with `inside` in it and `outside` not."""
 
     name: str
     body: Mapping[str, object]
     width: int = WIDTH
     height: int = HEIGHT
     region: tuple[int, int, int, int] | None = None
-    expects_shape: bool = True
+    inside: Point | None = DISK
+    outside: Point | None = None
     refused: bool = False
 
 
@@ -89,34 +98,73 @@ def check_definition(function: Definition) -> Iterator[Finding]:
 
 
 def probes(function: Definition) -> Iterator[Probe]:
-    """The requests: what annotators do first, then what breaks functions."""
+    """The requests: what annotators do first, then what breaks functions.
+
+    Each holds the least that the function asks for: CVAT sends nothing before.
+    """
     notes = notes_of(function)
-    frame = _png(_frame())
-    yield Probe("a click", _body(frame, pos=[DISK]))
-    if str(notes.get("min_neg_points", "-1")) != "-1":
-        yield Probe("a negative click more", _body(frame, pos=[DISK], neg=[OUTSIDE]))
-    yield Probe("a click on the far corner", _body(frame, pos=[DISK, (WIDTH, HEIGHT)]))
-    if notes.get("startswith_box") or notes.get("startswith_box_optional"):
-        box = [(130, 60), (270, 200)]
-        points = [] if str(notes.get("min_pos_points", "1")) == "0" else [DISK]
-        yield Probe("a box", _body(frame, pos=points, box=box))
+    n_clicks = _whole(notes, "min_pos_points", 1)
+    clicks = _on_disk(max(n_clicks, 1))
+    background = [OUTSIDE] * max(_whole(notes, "min_neg_points", -1), 0)
+    box = BOX if notes.get("startswith_box") else ()
+
+    def body(
+        frame: Image,
+        *,
+        pos: Sequence[Point] = clicks,
+        neg: Sequence[Point] = background,
+        box: Sequence[Point] = box,
+        origin: Point = (0, 0),
+    ) -> dict[str, object]:
+        def moved(points: Sequence[Point]) -> list[Point]:
+            return [(x - origin[0], y - origin[1]) for x, y in points]
+
+        return {
+            "image": _png(frame),
+            "pos_points": moved(pos),
+            "neg_points": moved(neg),
+            "obj_bbox": moved(box),
+        }
+
+    frame = _frame()
+    yield Probe("a click", body(frame))
+    if _whole(notes, "min_neg_points", -1) >= 0:
+        yield Probe("a negative click more", body(frame, neg=[*background, OUTSIDE]), outside=OUTSIDE)
+    yield Probe("a click on the far corner", body(frame, pos=[*clicks, (WIDTH, HEIGHT)]))
+    if notes.get("startswith_box_optional"):
+        yield Probe("a box", body(frame, pos=clicks[: max(n_clicks, 0)], box=BOX))
     left, top, right, bottom = REGION
     yield Probe(
-        "a region of interest",
-        _body(_png(_frame()[top:bottom, left:right]), pos=[(DISK[0] - left, DISK[1] - top)]),
-        region=REGION,
+        "a region of interest", body(frame[top:bottom, left:right], origin=(left, top)), region=REGION
     )
-    if str(notes.get("min_pos_points", "1")) == "0":
-        yield Probe("nothing marked", _body(frame), expects_shape=False)
-    yield Probe("a 16-bit grey frame", _body(_png(_frame()[..., 0].astype(np.uint16) * 257), pos=[DISK]))
+    if n_clicks == 0 and not box:
+        yield Probe("nothing marked", body(frame, pos=[]), inside=None)
+    yield Probe("a 16-bit grey frame", body(frame[..., 0].astype(np.uint16) * 257))
     # Beyond the 4 MiB at which Nuclio refuses bodies where the function does not raise the limit.
     noise = np.random.default_rng(0).integers(0, 255, (1000, 1500, 3), dtype=np.uint8)
-    yield Probe("a large frame", _body(_png(noise), pos=[(700, 500)]), 1500, 1000, expects_shape=False)
+    noise[:HEIGHT, :WIDTH] = frame
+    yield Probe("a large frame", body(noise), 1500, 1000)
     yield Probe("a request without an image", {"pos_points": [DISK], "neg_points": []}, refused=True)
 
 
+def _whole(notes: Mapping[str, object], name: str, default: int) -> int:
+    text = str(notes.get(name, default))
+    return int(text) if text.removeprefix("-").isdecimal() else default
+
+
+def _on_disk(n_clicks: int) -> list[Point]:
+    """The disk's middle, and what else is asked for in a circle around it."""
+    turns = [2 * math.pi * index / max(n_clicks - 1, 1) for index in range(n_clicks - 1)]
+    radius = 0.7 * RADIUS
+    around = [(DISK[0] + round(radius * math.cos(t)), DISK[1] + round(radius * math.sin(t))) for t in turns]
+    return [DISK, *around]
+
+
 def _run(dashboard: Dashboard, function: str, probe: Probe) -> Finding:
-    answer = dashboard.invoke(function, probe.body)
+    try:
+        answer = dashboard.invoke(function, probe.body)
+    except DashboardError as error:
+        return Finding(probe.name, False, str(error))
     try:
         detail, ok = _judge(probe, answer.status, answer.text), True
     except AnswerError as error:
@@ -133,30 +181,35 @@ def _judge(probe: Probe, status: int, text: str) -> str:
         raise AnswerError(f"Status {status}: the annotator sees an error box. The answer was: {text[:200]}")
     try:
         answer = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise AnswerError("The answer is not JSON: CVAT turns it into an error 500.") from error
     if probe.region is not None:
         answer = through_region(answer, probe.region, width=probe.width, height=probe.height)
     shapes = shown_shapes(answer, width=probe.width, height=probe.height)
-    if probe.expects_shape and not shapes:
-        raise AnswerError("The browser says 'No shapes to display', although an object was clicked.")
+    _judge_place(probe, shapes)
     return _described(shapes)
+
+
+def _judge_place(probe: Probe, shapes: Sequence[ShownShape]) -> None:
+    if probe.inside is None:
+        return
+    if not shapes:
+        raise AnswerError("The browser says 'No shapes to display', although an object was clicked.")
+    for point, wanted in ((probe.inside, True), (probe.outside, False)):
+        if point is not None and any(shape.mask[point[::-1]] for shape in shapes) is not wanted:
+            raise AnswerError(
+                f"The mask is in the wrong place: the pixel {point} is {'not ' if wanted else ''}in it."
+            )
 
 
 def _described(shapes: list[ShownShape]) -> str:
     if not shapes:
         return "no shapes, and no error"
-    return ", ".join(f"a mask of {int(shape.mask.sum())} pixels" for shape in shapes)
-
-
-def _body(
-    image: str,
-    *,
-    pos: list[tuple[int, int]] | None = None,
-    neg: list[tuple[int, int]] | None = None,
-    box: list[tuple[int, int]] | None = None,
-) -> dict[str, object]:
-    return {"image": image, "pos_points": pos or [], "neg_points": neg or [], "obj_bbox": box or []}
+    return ", ".join(
+        f"a mask of {int(shape.mask.sum())} pixels"
+        + (" (hidden until the slider is below 0.5)" if shape.confidence < LEAST_SHOWN_CONFIDENCE else "")
+        for shape in shapes
+    )
 
 
 def _frame() -> npt.NDArray[np.uint8]:
@@ -164,10 +217,10 @@ def _frame() -> npt.NDArray[np.uint8]:
     rows_H1, columns_1W = np.mgrid[:HEIGHT, :WIDTH]
     grey_HW = (40 + rows_H1 / 12 + columns_1W / 16).astype(np.uint8)
     frame_HW3 = np.dstack([grey_HW, grey_HW, grey_HW])
-    cv2.circle(frame_HW3, DISK, 50, (225, 210, 190), -1, cv2.LINE_AA)
+    cv2.circle(frame_HW3, DISK, RADIUS, (225, 210, 190), -1, cv2.LINE_AA)
     return frame_HW3
 
 
-def _png(frame: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> str:
+def _png(frame: Image) -> str:
     encoded = cv2.imencode(".png", frame)[1]
     return base64.b64encode(encoded.tobytes()).decode()

@@ -42,7 +42,12 @@ def check(url: str, name: str | None, namespace: str, as_json: bool) -> None:
         if finding.milliseconds is not None:
             cost = f" ({finding.milliseconds:.0f} ms, {finding.answer_bytes:,} bytes)"
         mark = "ok   " if finding.ok else "WRONG"
-        click.echo(f"  {mark} {finding.name}: {finding.detail}{cost}")
+        click.echo(f"  {mark} {finding.name}: {_one_line(finding.detail)}{cost}")
     if n_wrong:
         click.echo(f"{n_wrong} of these would reach annotators.", err=True)
         raise SystemExit(1)
+
+
+def _one_line(text: str) -> str:
+    """Functions answer anything, and a terminal obeys control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -34,6 +34,9 @@ class Dashboard:
     """Calls a dashboard with the headers that CVAT sends."""
 
     def __init__(self, url: str, *, namespace: str = "nuclio", timeout_seconds: float = 120) -> None:
+        """Raises `DashboardError` for an address that is none."""
+        if not url.startswith(("http://", "https://")):
+            raise DashboardError(f"The dashboard's address must begin with http:// or https://, not '{url}'.")
         self._url = url.rstrip("/")
         self._timeout = timeout_seconds
         self._headers = {
@@ -54,8 +57,12 @@ class Dashboard:
             functions = response.json()
         except requests.JSONDecodeError as error:
             raise DashboardError(f"What answers at {self._url} is no Nuclio dashboard.") from error
-        if response.status_code != requests.codes.ok or not isinstance(functions, dict):
-            raise DashboardError(f"The dashboard at {self._url} lists no functions: {response.status_code}.")
+        if response.status_code != requests.codes.ok:
+            raise DashboardError(
+                f"The dashboard at {self._url} lists no functions, but answers {response.status_code}."
+            )
+        if not isinstance(functions, dict) or not all(isinstance(f, dict) for f in functions.values()):
+            raise DashboardError(f"What answers at {self._url} is no Nuclio dashboard.")
         return functions
 
     def interactor(self, name: str | None = None) -> Definition:
@@ -68,12 +75,12 @@ class Dashboard:
         if name is not None:
             if name not in functions:
                 raise DashboardError(
-                    f"The project '{PROJECT}' has no function '{name}', but {_names(functions)}."
+                    f"The project '{PROJECT}' has no function '{name}'; it has {_names(functions)}."
                 )
             return functions[name]
         interactors = {key: value for key, value in functions.items() if kind(value) == "interactor"}
         if not interactors:
-            raise DashboardError(f"The project '{PROJECT}' has no interactor, but {_names(functions)}.")
+            raise DashboardError(f"The project '{PROJECT}' has no interactor; it has {_names(functions)}.")
         if len(interactors) > 1:
             raise DashboardError(f"Say which with --function: the project has {_names(interactors)}.")
         return next(iter(interactors.values()))
@@ -82,7 +89,7 @@ class Dashboard:
         """Call a function with a JSON body.
 
         Raises:
-            DashboardError: the dashboard cannot be reached.
+            DashboardError: the dashboard cannot be reached, or keeps silent.
         """
         started = perf_counter()
         response = self._request(
@@ -108,6 +115,8 @@ class Dashboard:
                 data=data,
                 timeout=self._timeout,
             )
+        except requests.ReadTimeout as error:
+            raise DashboardError(f"No answer within {self._timeout:g} s: CVAT answers 504.") from error
         except requests.RequestException as error:
             raise DashboardError(
                 f"The Nuclio dashboard at {self._url} does not answer ({type(error).__name__})."
@@ -125,4 +134,4 @@ def notes_of(function: Definition) -> Mapping[str, object]:
 
 
 def _names(functions: Mapping[str, object]) -> str:
-    return ", ".join(sorted(functions)) or "none"
+    return ", ".join(sorted(functions)) or "no functions"

@@ -14,6 +14,8 @@ import numpy.typing as npt
 from ritm_model.errors import RitmError
 
 BOX_LENGTH = 4
+_LARGEST = 2.0**53
+"""Beyond it floats skip whole numbers, and no frame is as large."""
 
 
 class MaskRleError(RitmError):
@@ -59,23 +61,30 @@ def decode(points: Sequence[float], *, width: int, height: int) -> npt.NDArray[n
     Raises:
         MaskRleError: a number is not whole, the box leaves the frame or does not fit the runs.
     """
-    numbers = np.asarray(points, dtype=np.float64)
+    try:
+        numbers = np.asarray(points, dtype=np.float64)
+    except OverflowError as error:
+        raise MaskRleError("A mask holds a number that is larger than any frame.") from error
     if numbers.ndim != 1 or numbers.size <= BOX_LENGTH:
         raise MaskRleError("A mask needs at least one run and the four numbers of its box.")
     if not np.isfinite(numbers).all() or (numbers != np.floor(numbers)).any() or (numbers < 0).any():
         raise MaskRleError("A mask holds a number that is not whole or below zero.")
-    runs = numbers[:-BOX_LENGTH].astype(np.int64)
+    if (numbers > _LARGEST).any():
+        raise MaskRleError("A mask holds a number that is larger than any frame.")
+    runs = numbers[:-BOX_LENGTH]
     left, top, right, bottom = (int(number) for number in numbers[-BOX_LENGTH:])
     if not (left <= right < width and top <= bottom < height):
         raise MaskRleError(
             f"The box {left}, {top}, {right}, {bottom} of a mask does not fit a frame of {width} x {height}."
         )
     box_height, box_width = bottom - top + 1, right - left + 1
-    if int(runs.sum()) != box_height * box_width:
+    if runs.sum() != box_height * box_width:
         raise MaskRleError(
-            f"The runs of a mask cover {int(runs.sum())} pixels, its box {box_height * box_width}."
+            f"The runs of a mask cover {runs.sum():.0f} pixels, its box {box_height * box_width}."
         )
     is_set = np.arange(runs.size) % 2 == 1
     mask_HW = np.zeros((height, width), dtype=np.bool_)
-    mask_HW[top : bottom + 1, left : right + 1] = np.repeat(is_set, runs).reshape(box_height, box_width)
+    mask_HW[top : bottom + 1, left : right + 1] = np.repeat(is_set, runs.astype(np.int64)).reshape(
+        box_height, box_width
+    )
     return mask_HW

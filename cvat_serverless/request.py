@@ -11,13 +11,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cvat_serverless.wire import is_number
 from ritm_model.clicks import Click
 from ritm_model.errors import RitmError
 from ritm_model.inference import Box
 
 MAX_PROMPTS = 200
-"""Clicks and boxes in one request. Each may cost a network run, so a request must not hold any number."""
-
+"""Clicks and boxes in one request, before they are laid out; `interactor.MAX_CLICKS` bounds their cost."""
 
 MAX_COORDINATE = 1e6
 
@@ -99,14 +99,9 @@ def _read_pairs(fields: Mapping[str, object], name: str) -> list[tuple[float, fl
 def _read_pair(pair: object, name: str) -> tuple[float, float]:
     if isinstance(pair, list | tuple) and len(pair) == 2:
         x, y = pair
-        if _is_number(x) and _is_number(y):
+        if all(is_number(value) and abs(value) <= MAX_COORDINATE for value in (x, y)):
             return float(x), float(y)
     raise RequestError(f"The field '{name}' holds a point that is not a pair of numbers.")
-
-
-def _is_number(value: object) -> bool:
-    """JSON as Python reads it may hold NaN, infinities and integers beyond any float."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_COORDINATE
 
 
 def _read_boxes(fields: Mapping[str, object]) -> tuple[Box, ...]:
@@ -114,15 +109,18 @@ def _read_boxes(fields: Mapping[str, object]) -> tuple[Box, ...]:
     corners = _read_pairs(fields, "obj_bbox")
     if len(corners) % 2:
         raise RequestError("The field 'obj_bbox' holds an odd number of corners.")
-    return tuple(
-        Box(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
-        for (x1, y1), (x2, y2) in zip(corners[::2], corners[1::2], strict=True)
-    )
+    return tuple(box_between(*pair) for pair in zip(corners[::2], corners[1::2], strict=True))
+
+
+def box_between(corner: tuple[float, float], opposite: tuple[float, float]) -> Box:
+    """The box between any two opposite corners."""
+    (x1, y1), (x2, y2) = corner, opposite
+    return Box(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
 
 
 def _read_threshold(value: object) -> float | None:
     if not value:
         return None
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1:
+    if is_number(value) and 0 < value < 1:
         return float(value)
     raise RequestError("The field 'threshold' is not a number between 0 and 1.")

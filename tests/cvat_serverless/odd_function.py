@@ -15,6 +15,8 @@ def handler(context, event):
         return ["not", "a", "batch"]
     if odd == "exception":
         raise ValueError("a secret")
+    if odd == "escape":
+        return context.Response(body="one\r\n\x1b[2J two", content_type="text/plain", status_code=500)
     if odd == "echo":
         return {"type": type(event.body).__name__}
     body = (Path(os.environ["PAYLOADS"]) / f"{odd}.json").read_text()

@@ -9,7 +9,7 @@ from cvat_serverless.browser import AnswerError, shown_shapes, through_region
 from cvat_serverless.mask_rle import decode
 
 WIDTH, HEIGHT = 24, 16
-BLOCK = [0, 88, 14, 2, 21, 12]
+BLOCK = [0, 3, 0, 0, 2, 0]
 
 Payload = Callable[[str], Any]
 
@@ -74,6 +74,21 @@ def test_a_speck_without_an_outline_is_dropped(speck: list[int]) -> None:
         {"mask": [[0, 1], [1]]},
         {"mask": [0, 1]},
         {"mask": None},
+        {"mask": [[None, 0, 0]]},
+        {"mask": [[{}, 0, 0]]},
+        {"mask": [["1", 0, 0]]},
+        {"mask": [[True, False, False]]},
+        {"mask": [[10**400, 0, 0]]},
+        {"mask": [[10**400, 0.5, 0]]},
+        {"mask": [[[0], 0, 0]]},
+        {"mask": [[[255, 255, 255]] * 3]},
+        {"mask": [[255, 0, 0]]},
+        {"shapes": None},
+        {"shapes": 7},
+        {"shapes": [{"type": "mask", "points": None}]},
+        {"shapes": [{"type": "mask", "points": [10**400, 1, 0, 0, 0, 0]}]},
+        {"shapes": [{"type": "mask", "points": [1e300, 1e300, 0, 0, 2, 0]}]},
+        {"shapes": [{"type": "mask", "points": [0, 3, 0, 0, 1e300, 0]}]},
         {"shapes": {}},
         {"shapes": [[]]},
         {"shapes": [{"type": "mask"}]},
@@ -95,7 +110,11 @@ def test_a_speck_without_an_outline_is_dropped(speck: list[int]) -> None:
 )
 def test_nothing_malformed_passes(answer: object) -> None:
     with pytest.raises(AnswerError):
-        shown_shapes(answer, width=WIDTH, height=HEIGHT)
+        shown_shapes(answer, width=3, height=1)
+    with pytest.raises(AnswerError):
+        shown_shapes(
+            through_region(answer, (1, 1, 4, 2), width=WIDTH, height=HEIGHT), width=WIDTH, height=HEIGHT
+        )
 
 
 class TestRegionOfInterest:

@@ -1,6 +1,9 @@
 """`ritm cvat check` against a dashboard whose functions really run."""
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,6 +77,7 @@ def test_the_findings_come_as_json_too(our_function: str) -> None:
         ("response_bad_numeric_confidence", "drops all attributes"),
         ("response_bad_type_omitted_with_roi", "no type"),
         ("response_bad_soft_values", "wrong place"),
+        ("response_shapes", "wrong place: the pixel"),
         ("response_shapes_empty", "although an object was clicked"),
         ("list", "Status 500"),
         ("exception", "Status 500"),
@@ -86,6 +90,14 @@ def test_a_function_that_annotators_would_curse_fails(answer: str, sentence: str
     assert result.exit_code == 1
     (line,) = (line for line in result.output.splitlines() if line.startswith("  WRONG a click:"))
     assert sentence in line
+
+
+def test_an_answer_cannot_write_to_the_terminal() -> None:
+    with deployment(environment={"ODD": "escape"}) as url:
+        result = check(url)
+
+    line = next(line for line in result.output.splitlines() if line.startswith("  WRONG a click:"))
+    assert line.partition(" (")[0].endswith("The answer was: one [2J two")
 
 
 def test_a_small_body_limit_is_found() -> None:
@@ -136,13 +148,13 @@ class TestFindingTheFunction:
     def test_by_name(self) -> None:
         with deployment() as url:
             assert Dashboard(url).interactor("pth-ritm")["metadata"]["name"] == "pth-ritm"
-            with pytest.raises(DashboardError, match="no function 'other', but pth-ritm"):
+            with pytest.raises(DashboardError, match="no function 'other'; it has pth-ritm"):
                 Dashboard(url).interactor("other")
 
     def test_the_only_interactor(self) -> None:
         with (
             deployment(type="detector") as url,
-            pytest.raises(DashboardError, match="no interactor, but p"),
+            pytest.raises(DashboardError, match="no interactor; it has p"),
         ):
             Dashboard(url).interactor()
 
@@ -161,7 +173,7 @@ class TestFindingTheFunction:
         with (
             running(ODD, {"ODD": "echo"}) as worker,
             dashboard({"pth-ritm": (definition, worker)}) as url,
-            pytest.raises(DashboardError, match="no interactor, but none"),
+            pytest.raises(DashboardError, match="no interactor; it has no functions"),
         ):
             Dashboard(url).interactor()
 
@@ -169,6 +181,24 @@ class TestFindingTheFunction:
         with pytest.raises(DashboardError, match="does not answer"):
             Dashboard("http://127.0.0.1:9").interactor()
 
+    @pytest.mark.parametrize("url", ["localhost:8070", "ftp://localhost", ""])
+    def test_an_address_that_is_none(self, url: str) -> None:
+        with pytest.raises(DashboardError, match="must begin with http:// or https://"):
+            Dashboard(url)
+
+    def test_the_command_says_it_in_one_sentence(self) -> None:
+        result = subprocess.run(
+            [sys.executable, "-m", "ritm_model", "cvat", "check", "--dashboard", "http://127.0.0.1:9"],
+            capture_output=True,
+            text=True,
+        )
+
+        assert result.returncode == 1
+        assert result.stdout == ""
+        assert re.fullmatch(
+            r"Error: The Nuclio dashboard at [^\n]+ does not answer \(\w+\)\.\n", result.stderr
+        )
+
     def test_something_else_there(self) -> None:
-        with deployment() as url, pytest.raises(DashboardError, match="lists no functions: 404"):
+        with deployment() as url, pytest.raises(DashboardError, match="lists no functions, but answers 404"):
             Dashboard(f"{url}/cvat").interactor()
