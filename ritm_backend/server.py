@@ -100,6 +100,7 @@ def application(settings: Settings) -> Any:
 
 def load_annotator(settings: Settings) -> Any:
     """Open and warm the model that the settings name. Returns an `Annotator`; raises RitmError."""
+    from ritm_backend.service import EXISTING_SHARE
     from ritm_model.inference import Annotator, PredictorOptions, open_predictor
 
     options = PredictorOptions.paper() if settings.profile == "paper" else PredictorOptions.serving()
@@ -107,6 +108,6 @@ def load_annotator(settings: Settings) -> Any:
     predictor.warm_up()
     return Annotator(
         predictor,
-        cache_bytes=settings.cache_mb * 1024 * 1024,
+        cache_bytes=settings.cache_mb * 1024 * 1024 * (EXISTING_SHARE - 1) // EXISTING_SHARE,
         ttl_seconds=settings.session_ttl_seconds,
     )

@@ -22,7 +22,7 @@ from ritm_backend.label_studio.answers import MaskAnswer, regions_of
 from ritm_backend.label_studio.config import LabelingConfig, parse_config
 from ritm_backend.label_studio.errors import ConfigError, RequestError
 from ritm_backend.label_studio.existing import ExistingRegions
-from ritm_backend.label_studio.masks import check_same_picture, drop_specks, resize
+from ritm_backend.label_studio.masks import check_same_picture, resize
 from ritm_backend.label_studio.prompts import ObjectPrompt, objects_in, objects_of_task, stable_id
 from ritm_backend.label_studio.regions import Json, read_regions
 from ritm_backend.model_host import ModelHost
@@ -30,9 +30,11 @@ from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
 from ritm_model.images import decode_image
 from ritm_model.inference import Annotator, Prompt, Superseded
+from ritm_model.inference.specks import drop_specks
 from ritm_model.timing import Timings
 
 MODEL_WAIT_SECONDS = 60  # Label Studio waits 100
+EXISTING_SHARE = 4  # one part in so many of the cache is for regions to refine, the rest is the annotator's
 
 
 @dataclass(slots=True)
@@ -53,7 +55,7 @@ class LabelStudioService:
         self._host = host
         self._fetcher = fetcher
         self._settings = settings
-        self._existing = ExistingRegions()
+        self._existing = ExistingRegions(settings.cache_mb * 1024 * 1024 // EXISTING_SHARE)
 
     def predict(self, body: object, report: Report) -> list[object]:
         """The `results` for a predict request, one per task, with each `rle` as bytes.
@@ -157,33 +159,36 @@ class LabelStudioService:
         def load_image() -> npt.NDArray[np.uint8]:
             return self._load_image(reference, _task_id(task), timings)
 
-        image_HW3 = annotator.image(image_key, load_image)
-        height, width = image_HW3.shape[:2]
-        size = (frame.width or width, frame.height or height)
-        check_same_picture((width, height), size)
-
-        with timings.stage("refined region"):
-            existing = self._existing.choose(task, prompt, size) if refines else None
-            mask_HW = resize(existing.mask.unpack(), width, height) if existing else None
-        if existing is None and not prompt.is_asked_for:
-            return None
-        wanted = existing.label if existing else prompt.label
-        brush = config.brush(frame.to_name, wanted, existing.from_name if existing else None)
         own_id = stable_id(task.get("id"), prompt)
-        clicks = prompt.clicks(width, height)
-        report.clicks += len(clicks)
-        state = annotator.segment(
-            Prompt(
-                image_key=image_key,
-                clicks=clicks,
-                mask=mask_HW,
-                mask_key=existing.key if existing else "",
-                region=prompt.region(width, height),
-                queue_key=own_id,
-            ),
-            load_image,
-            timings,
-        )
+        # The ticket comes first: which request is newer must not depend on how long its image takes.
+        with annotator.arrive(own_id) as ticket:
+            image_HW3 = annotator.image(image_key, load_image)
+            height, width = image_HW3.shape[:2]
+            size = (frame.width or width, frame.height or height)
+            check_same_picture((width, height), size)
+
+            with timings.stage("existing"):
+                existing = self._existing.choose(task, prompt, size) if refines else None
+                mask_HW = resize(existing.mask.unpack(), width, height) if existing else None
+            if existing is None and not prompt.is_asked_for:
+                return None
+            wanted = existing.label if existing else prompt.label
+            brush = config.brush(frame.to_name, wanted, existing.from_name if existing else None)
+            clicks = prompt.clicks(width, height)
+            report.clicks += len(clicks)
+            state = annotator.segment(
+                Prompt(
+                    image_key=image_key,
+                    clicks=clicks,
+                    mask=mask_HW,
+                    mask_key=existing.key if existing else "",
+                    region=prompt.region(width, height),
+                    queue_key=own_id,
+                ),
+                lambda: image_HW3,
+                timings,
+                ticket,
+            )
         with timings.stage("encode"):
             tidy_HW = drop_specks(state.mask, clicks, self._settings.min_region_pixels)
             rle = brush_rle.encode_bytes(resize(tidy_HW, *size)) if tidy_HW.any() else None

@@ -36,7 +36,6 @@ from ritm_backend.label_studio.prompts import ObjectPrompt, sources_on_screen, s
 from ritm_backend.label_studio.regions import BrushMask, Json, KeyPoint, read_regions
 from ritm_backend.lru import BytesLru
 
-_MEMORY = 128 * 1024 * 1024
 _OVERHEAD = 512  # bytes of an entry without its mask
 
 
@@ -57,11 +56,15 @@ class _Choice:
 
 
 class ExistingRegions:
-    """Finds the region a first click refines, and remembers the choice and the decoded masks."""
+    """Finds the region a first click refines, and remembers the choice and the decoded masks.
 
-    def __init__(self, memory: int = _MEMORY) -> None:
-        self._choices: BytesLru[object, _Choice] = BytesLru(memory)
-        self._masks: BytesLru[str, PackedMask] = BytesLru(memory)
+    Args:
+        memory: Bytes to remember with, half of them for the choices and half for the masks. No time limit.
+    """
+
+    def __init__(self, memory: int) -> None:
+        self._choices: BytesLru[object, _Choice] = BytesLru(memory // 2)
+        self._masks: BytesLru[str, PackedMask] = BytesLru(memory // 2)
 
     def choose(self, task: Json, prompt: ObjectPrompt, size: tuple[int, int]) -> Existing | None:
         """The region that the object's clicks refine, if any, by the rule of this module.

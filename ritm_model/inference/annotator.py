@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from ritm_model.inference.geometry import Box
 from ritm_model.inference.predictor import Predictor
 from ritm_model.inference.sessions import SessionCache, Start
 from ritm_model.inference.state import Image, State
-from ritm_model.inference.turns import Turns
+from ritm_model.inference.turns import Ticket, Turns
 from ritm_model.timing import Timings
 
 LoadImage = Callable[[], Image]
@@ -108,13 +108,27 @@ class Annotator:
         """Which weights answer."""
         return self._predictor.engine.name
 
-    def segment(self, prompt: Prompt, load_image: LoadImage, timings: Timings | None = None) -> State:
+    def arrive(self, queue_key: str | None) -> AbstractContextManager[Ticket]:
+        """A ticket for one `segment`, for whoever has to look at the image before the prompt can be made.
+
+        Of prompts with the same `queue_key` the one that took its ticket last is the newest.
+        """
+        return self._turns.arrive(queue_key)
+
+    def segment(
+        self,
+        prompt: Prompt,
+        load_image: LoadImage,
+        timings: Timings | None = None,
+        ticket: Ticket | None = None,
+    ) -> State:
         """Answer a prompt.
 
         Args:
             prompt: the image and all clicks on it.
             load_image: gives the pixels, uint8 H x W x 3 RGB, upright; called when they are not held.
             timings: receives the milliseconds of the stages "queue" and "network".
+            ticket: from `arrive`, held until this returns; without, the prompt arrives now.
 
         Raises:
             Superseded: a newer prompt with the same `queue_key` arrived while this one waited.
@@ -124,7 +138,8 @@ class Annotator:
         timings = timings or Timings()
         self._count(requests=1)
         start = prompt.start
-        with self._turns.arrive(prompt.queue_key) as ticket, ExitStack() as stack:
+        with ExitStack() as stack:
+            ticket = ticket or stack.enter_context(self.arrive(prompt.queue_key))
             image = self.image(prompt.image_key, load_image)
             state = self._known(prompt, start, image)
             if state.clicks == prompt.clicks:

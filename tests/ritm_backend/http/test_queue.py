@@ -76,3 +76,41 @@ def test_the_newest_click_on_an_object_overtakes_those_that_wait(
     (line,) = [r for r in caplog.records if "notes" in getattr(r, "fields", {})]
     assert line.levelname == "INFO"
     assert "newer click" in line.fields["notes"][0]
+
+
+def test_the_newer_click_wins_even_if_the_image_of_the_older_takes_longer(host, settings, recorded):
+    loading, go_on = threading.Event(), threading.Event()
+
+    class SlowFetcher(ImageFetcher):
+        def fetch(self, reference, *, task_id=None):
+            if "slow" in reference:
+                loading.set()
+                assert go_on.wait(60)
+            return super().fetch(reference, task_id=task_id)
+
+    app = create_app(settings, host, SlowFetcher(settings))
+
+    def ask(image):
+        body = recorded("04")
+        body["tasks"][0] |= {"id": 3, "data": {"image": f"/data/upload/1/{image}.jpg"}}
+        return app.test_client().post("/predict", json=body).json["results"][0]["result"]
+
+    with ThreadPoolExecutor(1) as pool:
+        older = pool.submit(ask, "slow")
+        assert loading.wait(60)
+        assert len(ask("quick")) == 1
+        go_on.set()
+        assert older.result(60) == []
+
+
+def test_an_image_larger_than_the_cache_is_fetched_once_per_click(
+    predictor, settings, recorded, label_studio
+):
+    host = ModelHost(lambda: Annotator(predictor, cache_bytes=1), "bundled")
+    host.start()
+    app = create_app(settings, host, ImageFetcher(settings))
+    body = recorded("04")
+    body["tasks"][0] |= {"id": 4, "data": {"image": "/data/upload/1/too-large-to-keep.jpg"}}
+
+    assert len(app.test_client().post("/predict", json=body).json["results"][0]["result"]) == 1
+    assert label_studio.asked.count("/data/upload/1/too-large-to-keep.jpg") == 1

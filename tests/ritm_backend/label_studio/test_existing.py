@@ -9,6 +9,7 @@ from ritm_backend.label_studio.prompts import objects_in, stable_id
 from ritm_backend.label_studio.regions import read_regions
 
 SIZE = (200, 100)
+MEMORY = 1 << 20
 
 
 def square(left, top, side=40):
@@ -47,7 +48,7 @@ def prompt(config, keypoint):
 
 @pytest.fixture
 def regions():
-    return ExistingRegions()
+    return ExistingRegions(MEMORY)
 
 
 def test_a_click_inside_refines_and_one_outside_does_not(regions, prompt):
@@ -74,7 +75,7 @@ def test_drafts_come_before_annotations_before_predictions(prompt):
     )
 
     for expected in ("D", "A", "P"):
-        found = ExistingRegions().choose(held, prompt(), SIZE)
+        found = ExistingRegions(MEMORY).choose(held, prompt(), SIZE)
         assert found is not None
         assert found.id == expected
         held.pop({"D": "drafts", "A": "annotations", "P": "predictions"}[expected])
@@ -196,4 +197,14 @@ class TestTheChoiceStays:
         """Also after a restart: replaying the clicks gives the mask again."""
         own = brush(stable_id(1, prompt()), square(20, 20))
 
-        assert ExistingRegions().choose(task(drafts=[own]), prompt(), SIZE) is None
+        assert ExistingRegions(MEMORY).choose(task(drafts=[own]), prompt(), SIZE) is None
+
+    def test_as_long_as_there_is_memory_for_it(self, prompt, keypoint):
+        """Each choice takes some 3 kB here, and half the memory is for choices."""
+        held, now = task(drafts=[brush("R", square(20, 20))]), task(drafts=[])
+        for memory, remembers in ((20_000, True), (1_000, False)):
+            regions = ExistingRegions(memory)
+            regions.choose(held, prompt(), SIZE)
+            regions.choose(held, prompt(id="k2"), SIZE)
+
+            assert (regions.choose(now, prompt(), SIZE) is not None) is remembers

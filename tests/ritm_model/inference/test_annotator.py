@@ -337,6 +337,15 @@ def test_the_newer_request_wins_even_if_the_older_is_still_loading_its_image(ann
     assert new.clicks == (A, B)
 
 
+def test_newness_counts_from_the_ticket(annotator, images):
+    load = images.of("cat")
+    with annotator.arrive("task") as older:
+        with annotator.arrive("task") as newer:
+            assert annotator.segment(Prompt("cat", (A, B)), load, ticket=newer).clicks == (A, B)
+        with pytest.raises(Superseded):
+            annotator.segment(Prompt("cat", (A, C)), load, ticket=older)
+
+
 def test_without_queue_keys_everybody_is_answered(engine):
     gate = Gate(engine)
     annotator = Annotator(Predictor(gate, OPTIONS))
