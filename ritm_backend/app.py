@@ -1,7 +1,7 @@
 """The web application that Label Studio talks to.
 
     GET  /          what this is
-    GET  /health    is the process alive; answers at once, whatever the model does
+    GET  /health    is the process alive; answers at once, also while the model loads; 503 if it never will
     GET  /ready     is the model loaded
     POST /setup     names the model version; answers at once, keeps nothing of what it is told
     POST /predict   clicks in, masks out
@@ -57,6 +57,8 @@ def create_app(settings: Settings, host: ModelHost, fetcher: ImageFetcher) -> Fl
 
     @app.get("/health")
     def health() -> Response:
+        if host.has_failed:
+            return _error(503, "The model could not be loaded; /ready says why.")
         return _answer({"status": "UP", "model_class": "RITM"})
 
     @app.get("/ready")
@@ -79,11 +81,11 @@ def create_app(settings: Settings, host: ModelHost, fetcher: ImageFetcher) -> Fl
 
     @app.post("/predict")
     def predict() -> Response:
-        body = _json_body()
+        # Before the body is read: a slow upload must not take a thread meant for short requests.
         if not predicts.acquire(blocking=False):
             raise BusyError
         try:
-            results = service.predict(body, g.report)
+            results = service.predict(_json_body(), g.report)
         finally:
             predicts.release()
         with g.report.timings.stage("respond"):
@@ -115,7 +117,10 @@ def _add_boundary(app: Flask, settings: Settings, host: ModelHost) -> None:
 
     @app.errorhandler(BusyError)
     def busy(_: BusyError) -> Response:
-        return _error(503, f"{settings.threads} predictions are already running or waiting; try again.")
+        return _error(
+            503,
+            f"The process takes no more predictions at once (RITM_THREADS is {settings.threads}); try again.",
+        )
 
     @app.errorhandler(HTTPException)
     def not_served(error: HTTPException) -> Response:
@@ -191,4 +196,5 @@ def _answer(value: object, status: int = 200) -> Response:
 
 
 def _error(status: int, sentence: str) -> Response:
+    g.report.problems.append(sentence)
     return _answer({"error": sentence}, status)

@@ -34,11 +34,18 @@ class ModelHost:
         self._settled = Event()
 
     def start(self) -> None:
+        """Begin to load; returns at once."""
         Thread(target=self._run, name="model-loader", daemon=True).start()
 
     @property
     def version(self) -> str:
+        """Which weights answer; until they are loaded, the name that was asked for."""
         return self._annotator.version if self._annotator else self._name
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the model could not be loaded."""
+        return self._failure is not None
 
     def annotator(self, wait_seconds: float = 0) -> Annotator:
         """The annotator, waiting for it if need be.

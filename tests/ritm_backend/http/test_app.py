@@ -6,6 +6,8 @@ import logging
 import re
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 
 import pytest
 from pydantic import SecretStr
@@ -101,7 +103,11 @@ def test_a_model_that_cannot_be_loaded_says_why(serve, recorded):
     expected = {"error": "The model bundled could not be loaded: There is no such file."}
     for answer in (client.get("/ready"), client.post("/predict", json=recorded("04"))):
         assert (answer.status_code, answer.json) == (503, expected)
-    assert client.get("/health").status_code == 200
+    health = client.get("/health")
+    assert (health.status_code, health.json) == (
+        503,
+        {"error": "The model could not be loaded; /ready says why."},
+    ), "Label Studio must not show the backend as connected"
 
 
 def test_a_fault_while_loading_goes_to_the_log_only(serve, caplog):
@@ -203,21 +209,44 @@ def test_too_large_a_request_is_refused(serve, host):
     assert (answer.status_code, answer.json) == (413, {"error": "The request is larger than 1 MB."})
 
 
-def test_more_predictions_than_the_process_takes_are_refused(serve, loading, recorded):
-    host, event = loading
+class SlowUpload(BytesIO):
+    """A body that tells when it is asked for, and comes when it may."""
+
+    def __init__(self, body):
+        super().__init__(body)
+        self.length = len(body)
+        self.asked_for, self.may_come = threading.Event(), threading.Event()
+
+    def read(self, *size):
+        self.asked_for.set()
+        assert self.may_come.wait(60)
+        return super().read(*size)
+
+    def readinto(self, buffer):
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def test_more_predictions_than_the_process_takes_are_refused_before_they_are_read(serve, host, recorded):
     client = serve(host, threads=1)
-    waiting = threading.Thread(target=lambda: client.post("/predict", json=recorded("04")))
-    waiting.start()
+    first, second = (SlowUpload(json.dumps(recorded("05")).encode()) for _ in range(2))
 
-    refused = None
-    while refused is None:  # until the first one has taken the only place
-        answer = client.post("/predict", json=recorded("05"))
-        refused = answer if answer.status_code == 503 else None
+    def send(upload):
+        return client.post("/predict", input_stream=upload, content_length=upload.length)
 
-    assert "1 predictions are already running" in refused.json["error"]
-    event.set()
-    waiting.join()
-    assert client.post("/predict", json=recorded("05")).status_code == 200
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(send, first)
+        assert first.asked_for.wait(60)
+        refused = send(second)
+        first.may_come.set()
+        assert running.result(60).status_code == 200
+
+    assert refused.status_code == 503
+    assert "no more predictions at once (RITM_THREADS is 1)" in refused.json["error"]
+    assert not second.asked_for.is_set()
+    second.may_come.set()
+    assert send(second).status_code == 200
 
 
 class TestTheLog:
@@ -232,6 +261,22 @@ class TestTheLog:
         assert (line["task"], line["clicks"], line["model_version"]) == (1, 3, annotator.version)
         assert {"receive", "parse", "encode", "respond"} <= line["stages_ms"].keys()
         assert sum(line["stages_ms"].values()) <= line["ms"] + 1
+
+    @pytest.mark.parametrize("status", [400, 401, 404, 413, 503])
+    def test_says_why_a_request_was_refused(self, serve, host, loading, recorded, caplog, status):
+        guard = {"basic_auth_user": "anna", "basic_auth_pass": SecretStr("x")} if status == 401 else {}
+        client = serve(loading[0] if status == 503 else host, request_max_mb=1, **guard)
+        answer = {
+            400: lambda: client.post("/predict", data=b"{"),
+            401: lambda: client.post("/predict", json=recorded("05")),
+            404: lambda: client.get("/nowhere"),
+            413: lambda: client.post("/predict", data=b" " * (1024 * 1024 + 1)),
+            503: lambda: client.get("/ready"),
+        }[status]()
+
+        (line,) = [record.fields for record in caplog.records if record.message == "request"]
+        assert line["status"] == answer.status_code == status
+        assert line["problems"] == [answer.json["error"]]
 
     def test_holds_no_tokens_and_no_bodies(self, serve, host, recorded, caplog):
         caplog.set_level(logging.DEBUG)
