@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import click
 from ritm_model.errors import RitmError
 
 if TYPE_CHECKING:
+    from ritm_model.catalogue import Release
     from ritm_model.checkpoints import ModelCard
     from ritm_model.download import Progress
 
@@ -119,9 +120,17 @@ def convert(
 @click.argument("name_or_path")
 @as_json
 def info(name_or_path: str, as_json: bool) -> None:
-    """Show what a model is. Loads it, so that a damaged file is found out."""
+    """Show what a model is. Loads it, so that a damaged file is found out.
+
+    For a released model that is not here, what is published of it.
+    """
+    from ritm_model.catalogue import catalogue, pulled_model_path
     from ritm_model.checkpoints import architecture_name, load_model, model_version, read_card, resolve_model
 
+    release = catalogue().release(name_or_path)
+    if release and not pulled_model_path(release.name).is_file():
+        _echo_release(release, as_json)
+        return
     path = resolve_model(name_or_path)
     card = read_card(path)
     parameters = sum(parameter.numel() for parameter in load_model(path).parameters())
@@ -147,9 +156,7 @@ def info(name_or_path: str, as_json: bool) -> None:
         **metrics,
         **{f"  {name}": value for name, value in card.params.items()},
     }
-    width = max(len(name) for name in lines)
-    for name, value in lines.items():
-        click.echo(f"{name:<{width}}  {value}")
+    _echo_lines(lines)
 
 
 def _rows() -> list[dict[str, object]]:
@@ -215,6 +222,32 @@ def _echo_saved(card: ModelCard, path: Path, news: str, as_json: bool) -> None:
         _echo_json({"path": str(path), **card.model_dump(mode="json")})
     else:
         click.echo(f"{card.name} {news}: {path} (SHA-256 {card.sha256[:8]}…)")
+
+
+def _echo_release(release: Release, as_json: bool) -> None:
+    if as_json:
+        _echo_json({**release.model_dump(), "here": "no"})
+        return
+    _echo_lines(
+        {
+            "name": release.name,
+            "file": f"not on this machine; ritm models pull {release.name}",
+            "architecture": release.architecture,
+            "parameters": f"{release.parameters:,}",
+            "size": f"{release.megabytes:g} MB",
+            "source": release.url,
+            "trained_on": release.trained_on,
+            "licence": release.licence,
+            "licence_note": release.licence_note,
+            **{f"NoC {name}": f"{clicks:.2f}" for name, clicks in release.noc.items()},
+        }
+    )
+
+
+def _echo_lines(lines: Mapping[str, object]) -> None:
+    width = max(len(name) for name in lines)
+    for name, value in lines.items():
+        click.echo(f"{name:<{width}}  {value}")
 
 
 def _echo_table(rows: Sequence[tuple[str, ...]]) -> None:

@@ -116,6 +116,21 @@ def test_info_of_the_bundled_model() -> None:
     assert "not quality" in output
 
 
+def test_info_of_a_released_model_that_is_not_here(models_dir: Path) -> None:
+    text = ritm_models("info", NAME).output
+    lines = dict(line.split("  ", 1) for line in text.splitlines())
+    about = {name.strip(): value.strip() for name, value in lines.items()}
+    assert about["file"] == f"not on this machine; ritm models pull {NAME}"
+    assert about["architecture"] == "hrnet18s-itm"
+    assert about["size"] == "16.5 MB"
+    assert about["source"].endswith(f"/{NAME}.pth")
+    assert about["licence"] == "MIT"
+    assert "non-commercial" in about["licence_note"]
+    assert about["NoC DAVIS@90"] == "5.98"
+    answer = json.loads(ritm_models("info", NAME, "--json").output)
+    assert (answer["here"], answer["noc"]["DAVIS@90"]) == ("no", 5.98)
+
+
 def test_info_finds_damage(pth: Path, tmp_path: Path) -> None:
     destination = tmp_path / "ours.safetensors"
     ritm_models("convert", pth, destination)
