@@ -39,7 +39,8 @@ class Wish:
     """What to connect: the project by number or title, or the title and labels of a new one.
 
     `backend` is the backend's address as Label Studio's server reaches it. With a user and password Label
-    Studio logs in there; without, it does not. `trial` sends one click through the whole chain.
+    Studio logs in there; without, a login that was set up before is kept. `trial` sends one click through
+    the whole chain.
     """
 
     project: str = ""
@@ -64,6 +65,7 @@ class Report:
 
     @property
     def is_ready(self) -> bool:
+        """Whether annotators can click: there may be advice, but no problem."""
         return not any(finding.level == "problem" for finding in self.findings)
 
 
@@ -76,8 +78,8 @@ def connect(client: LabelStudioClient, wish: Wish) -> Report:
     """
     findings: list[Finding] = []
     if wish.create:
-        project, found = _project_made(client, wish)
-        findings.append(found)
+        project, news = _project_made(client, wish)
+        findings += news
     else:
         project = _project_found(client, wish.project)
     number, config = _int(project["id"]), str(project.get("label_config", ""))
@@ -102,25 +104,29 @@ def _project_found(client: LabelStudioClient, wanted: str) -> Record:
             if error.status != 404:
                 raise
     same = _projects_titled(client, wanted)
-    if len(same) == 1:
-        return _record(client.call("GET", f"/api/projects/{_int(same[0]['id'])}"))
     if same:
-        numbers = ", ".join(str(each["id"]) for each in same)
-        raise ConnectError(f"Several projects are called {wanted!r}: give one of the numbers {numbers}.")
+        return _record(client.call("GET", f"/api/projects/{_the_only(same, wanted)}"))
     some = _listed(client.call("GET", "/api/projects", params=_brief(PROJECTS_SHOWN)))
     names = ", ".join(f"{each['id']} {each['title']!r}" for each in some) or "none"
     raise ConnectError(f"There is no project {wanted!r} in {client.url}; there are: {names}.")
 
 
-def _project_made(client: LabelStudioClient, wish: Wish) -> tuple[Record, Finding]:
-    """A new project, or the one of that title that is there already, as it is."""
-    same = _projects_titled(client, wish.create)
-    if same:
-        project = _record(client.call("GET", f"/api/projects/{_int(same[0]['id'])}"))
-        return project, Finding(
-            "ok", f"Project {wish.create!r} is there already; it keeps its configuration."
-        )
+def _project_made(client: LabelStudioClient, wish: Wish) -> tuple[Record, list[Finding]]:
+    """A new project, or the one of exactly that title that is there already, as it is."""
     config = recommended_config(wish.labels, wish.style)
+    same = [each for each in _projects_titled(client, wish.create) if each["title"] == wish.create]
+    if same:
+        project = _record(client.call("GET", f"/api/projects/{_the_only(same, wish.create)}"))
+        news = [Finding("ok", f"Project {wish.create!r} is there already; it keeps its configuration.")]
+        if project.get("label_config") != config:
+            news.append(
+                Finding(
+                    "advice",
+                    f"The given labels were not used: {', '.join(wish.labels)}.",
+                    "Change the project's labels under Settings > Labeling Interface, or give another title.",
+                )
+            )
+        return project, news
     body: Record = {"title": wish.create, "label_config": config}
     try:
         project = _record(client.call("POST", "/api/projects", body=body))
@@ -128,7 +134,7 @@ def _project_made(client: LabelStudioClient, wish: Wish) -> tuple[Record, Findin
         if error.status != 400:
             raise
         raise ConnectError(f"Label Studio does not make a project {wish.create!r}: {error.detail}") from None
-    return project, Finding("ok", f"Project {wish.create!r} is made, with the recommended configuration.")
+    return project, [Finding("ok", f"Project {wish.create!r} is made, with the recommended configuration.")]
 
 
 def _backend_connected(client: LabelStudioClient, project: int, wish: Wish) -> tuple[int | None, Finding]:
@@ -138,10 +144,13 @@ def _backend_connected(client: LabelStudioClient, project: int, wish: Wish) -> t
         "url": wish.backend,
         "title": TITLE,
         "is_interactive": True,
-        "auth_method": "BASIC_AUTH" if wish.basic_auth_user else "NONE",
     }
     if wish.basic_auth_user:
-        body |= {"basic_auth_user": wish.basic_auth_user, "basic_auth_pass": wish.basic_auth_pass}
+        body |= {
+            "auth_method": "BASIC_AUTH",
+            "basic_auth_user": wish.basic_auth_user,
+            "basic_auth_pass": wish.basic_auth_pass,
+        }
     there = _ours(_backends(client, project), wish.backend)
     try:
         if there is None:
@@ -155,7 +164,7 @@ def _backend_connected(client: LabelStudioClient, project: int, wish: Wish) -> t
     if there is not None and there["url"] != wish.backend:
         _forget_webhook(client, project, str(there["url"]))
     verb = "is connected" if there is None else "was connected already and is up to date"
-    return _int(answer["id"]), Finding("ok", f"The backend {wish.backend} {verb}, for interactive use.")
+    return _int(answer["id"]), Finding("ok", f"The backend {wish.backend} {verb}, for smart tools.")
 
 
 def _refused(error: LabelStudioError, wish: Wish) -> Finding:
@@ -197,12 +206,12 @@ def _local_refused(backend: str) -> Finding:
 
 
 def _rivals(client: LabelStudioClient, project: int, ours: int) -> Iterator[Finding]:
-    """Annotators' clicks go to the first interactive backend only."""
+    """Annotators' clicks go to the first backend for smart tools only."""
     for each in _backends(client, project):
         if each["id"] != ours and each.get("is_interactive"):
             yield Finding(
                 "problem" if _int(each["id"]) < ours else "advice",
-                f"Another interactive backend is connected: {each.get('title')} at {each['url']}.",
+                f"Another backend for smart tools is connected: {each.get('title')} at {each['url']}.",
                 "Turn off its interactive preannotations under Settings > Model: clicks go to one only.",
             )
 
@@ -250,7 +259,10 @@ def _trial(client: LabelStudioClient, project: int, backend: int, config: str) -
     except ConfigError:
         return
     tasks = _listed(client.call("GET", "/api/tasks", params={"project": project, "page_size": 1}))
-    if point is None or not tasks:
+    if point is None:
+        return
+    if not tasks:
+        yield Finding("advice", "The project has no task yet, so no trial click was made.")
         return
     task = _int(tasks[0]["id"])
     body: Record = {"task": task, "context": {"result": [point]}}
@@ -275,6 +287,15 @@ def _trial(client: LabelStudioClient, project: int, backend: int, config: str) -
     regions = prediction.get("result")
     outcome = "a mask" if regions else "no mask, which may be right for its middle"
     yield Finding("ok", f"A trial click on task {task} came back with {outcome} after {seconds:.1f} s.")
+
+
+def _the_only(projects: Sequence[Record], title: str) -> int:
+    if len(projects) > 1:
+        numbers = ", ".join(str(each["id"]) for each in projects)
+        raise ConnectError(
+            f"Several projects are called {title!r}: choose one with --project and its number ({numbers})."
+        )
+    return _int(projects[0]["id"])
 
 
 def _projects_titled(client: LabelStudioClient, title: str) -> list[Record]:

@@ -176,14 +176,22 @@ def _check_pair(keypoint: Control, brushes: Sequence[Control]) -> Iterator[Findi
 
 def _check_numbers(xml: str) -> Iterator[Finding]:
     """The COCO export of Label Studio refuses keypoint labels without an order."""
-    for element in ET.fromstring(xml).iter("KeyPointLabels"):  # noqa: S314  (parse_config took it)
-        if any(label.get("model_index") is None for label in element.iter("Label")):
-            tag = f'<KeyPointLabels name="{element.get("name", "")}">'
+    for element in ET.fromstring(xml).iter():  # noqa: S314  (parse_config took it)
+        if str(element.tag).lower() != "keypointlabels":
+            continue
+        labels = [_attributes(label) for label in element.iter() if str(label.tag).lower() == "label"]
+        if any("model_index" not in label for label in labels):
+            tag = f'<KeyPointLabels name="{_attributes(element).get("name", "")}">'
             yield Finding(
                 "advice",
                 f"Labels of {tag} have no model_index, so Label Studio refuses the COCO export.",
                 f'Add model_index="0", model_index="1", … to the labels of {tag}.',
             )
+
+
+def _attributes(element: ET.Element) -> dict[str, str]:
+    """By lower-case names, as Label Studio's editor reads them."""
+    return {name.lower(): value for name, value in element.attrib.items()}
 
 
 def trial_point(xml: str) -> dict[str, JSON] | None:

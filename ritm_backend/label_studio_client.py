@@ -52,6 +52,7 @@ class LabelStudioClient:
             raise LabelStudioError("The token of Label Studio must be one word, as Label Studio shows it.")
         self._token = LabelStudioToken(SecretStr(token.strip()), self._exchange)
         self._session = requests.Session()
+        self._session.auth = _token_only
 
     def __enter__(self) -> LabelStudioClient:
         return self
@@ -118,6 +119,11 @@ class LabelStudioClient:
         except requests.JSONDecodeError:
             raise LabelStudioError(f"{self.url} does not answer like Label Studio.") from None
         return decoded
+
+
+def _token_only(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keep a login of ~/.netrc from replacing our token; proxies of the environment stay in use."""
+    return request
 
 
 def _refusal(url: str, answer: requests.Response) -> LabelStudioError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,33 @@ def test_a_new_project_is_made_and_connected_once(studio: LabelStudio, backend: 
     assert webhooks(studio, first["project_id"]) == [f"{backend.url}/webhook"]
     stored = studio.call("GET", f"/api/projects/{first['project_id']}")["label_config"]
     assert stored == recommended_config(["Cat", "Dog"])
+
+
+def test_only_a_project_of_exactly_that_title_is_taken_for_the_new_one(
+    studio: LabelStudio, backend: Server
+) -> None:
+    birds, lower, again = (
+        run(studio, Wish(create=title, labels=(label,), backend=backend.url))
+        for title, label in [("Birds", "Owl"), ("birds", "Owl"), ("Birds", "Tit")]
+    )
+    assert lower.project_id != birds.project_id == again.project_id
+    assert not any("not used" in finding.what for finding in (*birds.findings, *lower.findings))
+    (advice,) = [finding for finding in again.findings if "not used: Tit" in finding.what]
+    assert advice.level == "advice"
+
+
+def test_a_login_that_was_set_up_is_kept(studio: LabelStudio, backend: Server) -> None:
+    wish = Wish(project=str(make_project(studio)["id"]), backend=backend.url)
+    run(studio, replace(wish, basic_auth_user="annotation", basic_auth_pass="open sesame"))
+    run(studio, wish)
+    (there,) = backends(studio, int(wish.project))
+    assert (there["auth_method"], there["basic_auth_user"]) == ("BASIC_AUTH", "annotation")
+
+
+def test_without_a_task_there_is_no_trial_click(studio: LabelStudio, backend: Server) -> None:
+    report = run(studio, Wish(project=str(make_project(studio)["id"]), backend=backend.url))
+    assert report.is_ready
+    assert any("no task yet" in finding.what for finding in report.findings)
 
 
 def test_a_project_is_found_by_number_and_title(studio: LabelStudio, backend: Server) -> None:

@@ -75,6 +75,14 @@ def test_labels_must_be_some_and_differ(labels):
             'model_index="0"',
         ),
         (
+            view(IMAGE, BRUSH, labelled("Cat", "Dog", number=False).lower())
+            .replace("cat", "Cat")
+            .replace("dog", "Dog"),
+            "advice",
+            "model_index",
+            'model_index="0"',
+        ),
+        (
             view(IMAGE, BRUSH, labelled("Cat", "Dog", to_name="img")),
             "problem",
             "'img', which is no image",

@@ -7,10 +7,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
-from ritm_backend.connect import Wish, connect, recommended_config
+from ritm_backend.connect import ConnectError, Wish, connect, recommended_config
 from ritm_backend.label_studio_client import LabelStudioClient, LabelStudioError
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
@@ -79,6 +80,29 @@ def test_a_sub_path_is_kept_and_the_token_sent() -> None:
     ):
         assert client.call("GET", "/api/projects/1") == {"id": 1}
     assert seen == [("GET /tools/ls/api/projects/1", f"Token {TOKEN}")]
+
+
+def test_a_login_of_netrc_does_not_replace_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with (
+        answering({"GET /api/projects/1": (200, {}, {"id": 1})}) as (url, seen),
+        LabelStudioClient(url, TOKEN) as client,
+    ):
+        client.call("GET", "/api/projects/1")
+    assert seen == [("GET /api/projects/1", f"Token {TOKEN}")]
+
+
+def test_several_projects_of_the_title_to_make_are_not_chosen_from() -> None:
+    same = [{"id": number, "title": "Cats"} for number in (3, 5)]
+    with (
+        answering({"GET /api/projects": (200, {}, {"results": same})}) as (url, _),
+        LabelStudioClient(url, TOKEN) as client,
+        pytest.raises(ConnectError, match=r"Several projects are called 'Cats': .*\(3, 5\)"),
+    ):
+        connect(client, Wish(create="Cats", labels=("Cat",)))
 
 
 def test_a_user_who_may_not_change_the_project() -> None:
