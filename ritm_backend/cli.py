@@ -10,6 +10,12 @@ from ritm_backend.connect_cli import connect
 
 __all__ = ["connect", "serve"]
 
+_EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104  (only compared)
+_OPEN_TO_ALL = (
+    "Warning: anybody who reaches this port can have masks made of every image that the token's user "
+    "may see; set BASIC_AUTH_USER and BASIC_AUTH_PASS."
+)
+
 
 @click.command()
 @click.option("--host", help="Address to listen on; 0.0.0.0 for every interface.  [RITM_HOST, 127.0.0.1]")
@@ -22,7 +28,7 @@ __all__ = ["connect", "serve"]
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
-    help="Processes, each with its own model.",
+    help="Processes. Each has its own model and sessions: clicks that reach another one are replayed there.",
 )
 def serve(workers: int, **options: str | int | None) -> None:
     """Serve clicks to Label Studio.
@@ -37,12 +43,19 @@ def serve(workers: int, **options: str | int | None) -> None:
         {f"RITM_{name.upper()}": str(value) for name, value in options.items() if value is not None}
     )
     settings = Settings.from_environment()
+    server.limit_threads(workers)
+    from ritm_model.checkpoints import resolve_model  # loads torch, which reads those limits
+
+    resolve_model(settings.model)
     listener = server.listen(settings.host, settings.port)
     port = listener.getsockname()[1]
-    name = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104  (only compared)
+    name = "localhost" if settings.host in _EVERY_INTERFACE else settings.host
     url = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
     click.echo(
         f"RITM serves the model {settings.model!r} at {url} (Ctrl+C stops it). To use it in Label Studio: "
-        f"ritm connect --backend {url} --url LABEL_STUDIO --token TOKEN --project ID"
+        f"ritm connect --backend {url} --url LABEL_STUDIO --project ID, "
+        "with the token in the variable LABEL_STUDIO_API_KEY"
     )
+    if settings.host in _EVERY_INTERFACE and settings.basic_auth_user is None:
+        click.echo(_OPEN_TO_ALL, err=True)
     server.run(settings, listener, workers)

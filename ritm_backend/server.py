@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger as GunicornLog
 
 from ritm_backend.cpus import usable_cpus
+from ritm_backend.logs import JsonLines
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
 
@@ -26,6 +28,15 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (gunicorn's heartbeat; a disk c
 
 class ServeError(RitmError):
     """The server cannot be started."""
+
+
+class _Log(GunicornLog):  # type: ignore[misc]  # gunicorn has no types
+    """Gunicorn's own messages, without tracebacks either."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(JsonLines())
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -69,8 +80,10 @@ def limit_threads(workers: int) -> None:
 
 
 def run(settings: Settings, listener: socket.socket, workers: int) -> None:
-    """Serve on a listening socket until told to stop (SIGTERM lets running requests finish)."""
-    limit_threads(workers)
+    """Serve on a listening socket until told to stop (SIGTERM lets running requests finish).
+
+    `limit_threads` is to be called before anything loads torch.
+    """
     options: dict[str, object] = {
         "bind": f"fd://{listener.detach()}",
         "worker_class": "gthread",
@@ -79,6 +92,7 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> None:
         "timeout": 120,  # of the heartbeat, not of a request
         "graceful_timeout": 30,
         "loglevel": "warning",
+        "logger_class": _Log,
         "control_socket_disable": True,
         "worker_tmp_dir": str(_SHARED_MEMORY) if os.access(_SHARED_MEMORY, os.W_OK) else None,
     }

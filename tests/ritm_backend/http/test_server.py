@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from gunicorn.config import Config
 
 from ritm_backend import server
 from ritm_backend.cli import serve
@@ -133,6 +134,63 @@ def test_wrong_settings_are_said_in_one_sentence(monkeypatch):
 
     assert result.exit_code == 1
     assert "RITM_DEVICE" in str(result.exception)
+
+
+def test_a_model_that_is_not_there_is_said_before_anything_is_served():
+    done = subprocess.run(
+        [sys.executable, "-m", "ritm_model", "serve", "--port", "0", "--model", "nonsense"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"Error: There is no model 'nonsense'; known ones are bundled, .*\.\n", done.stderr)
+
+
+@pytest.fixture
+def start(monkeypatch):
+    """Run `ritm serve` up to where it would serve."""
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(server, "run", lambda settings, listener, workers: listener.close())
+
+    def invoke(*options, **environment):
+        os.environ.update(environment)
+        return CliRunner().invoke(serve, ["--port", "0", *options], catch_exceptions=False)
+
+    return invoke
+
+
+def test_it_says_how_to_connect_without_a_token_on_the_command_line(start):
+    said = start("--host", "127.0.0.1")
+
+    assert "ritm connect --backend http://127.0.0.1:" in said.stdout
+    assert "LABEL_STUDIO_API_KEY" in said.stdout
+    assert "--token" not in said.output
+    assert said.stderr == ""
+
+
+def test_it_warns_of_an_open_port_without_a_password(start):
+    (warning,) = start("--host", "0.0.0.0").stderr.splitlines()
+    assert warning.startswith("Warning: anybody who reaches this port")
+    assert "BASIC_AUTH_USER and BASIC_AUTH_PASS" in warning
+
+    assert start("--host", "0.0.0.0", BASIC_AUTH_USER="anna", BASIC_AUTH_PASS="x").stderr == ""
+
+
+def test_the_log_of_the_server_below_holds_no_tracebacks_either(capsys):
+    log = server._Log(Config())
+    try:
+        int("secret detail")
+    except ValueError:
+        log.exception("Error handling request")
+
+    log.error_log.handlers.clear()  # they write to what pytest is about to close
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["fault"] == "ValueError"
+    assert "secret" not in line
 
 
 @pytest.mark.parametrize(
