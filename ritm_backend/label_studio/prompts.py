@@ -29,16 +29,19 @@ class ObjectPrompt:
 
     @property
     def newest(self) -> KeyPoint | Rectangle:
+        """What was added last; the box if there are no points."""
         newest = self.points[-1] if self.points else self.box
         assert newest is not None, "an object has at least one point or a box"
         return newest
 
     @property
     def first(self) -> KeyPoint | Rectangle:
+        """What the object began with; it names the object."""
         return self.box or self.points[0]
 
     @property
     def frame(self) -> Frame:
+        """The picture the object is on, as the newest region says."""
         return self.newest.frame
 
     @property
