@@ -49,7 +49,8 @@ class ClickHistory:
             objects.remove(found)
             ordered = continue_order(found, positives, negatives)
 
-        objects.insert(0, ordered)
+        if ordered:
+            objects.insert(0, ordered)
         del objects[self._max_objects :]
         while len(self._objects_by_image) > self._max_images:
             self._objects_by_image.popitem(last=False)

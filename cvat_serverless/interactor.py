@@ -9,10 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from cvat_serverless.history import ClickHistory, Clicks, lead_with_positive
-from cvat_serverless.request import Prompts
+from cvat_serverless.request import Prompts, RequestError
 from ritm_model.clicks import Click
 from ritm_model.inference import Annotator, Box, Prompt
+from ritm_model.inference.specks import MIN_REGION_PIXELS, drop_specks
 from ritm_model.timing import Timings
+
+MAX_CLICKS = 60
+"""Of all objects of one request together, the clicks in the middle of boxes included. Each may cost a run
+of the network, 0.3 s on two cores, and all of them must fit in the function's `eventTimeout` of 30 s."""
 
 LoadImage = Callable[[], npt.NDArray[np.uint8]]
 
@@ -48,9 +53,10 @@ class Interactor:
     Sessions live in the annotator and the history; both are keyed by `image_key`, a hash of the frame.
     """
 
-    def __init__(self, annotator: Annotator, history: ClickHistory | None = None) -> None:
+    def __init__(self, annotator: Annotator, *, min_region_pixels: int = MIN_REGION_PIXELS) -> None:
         self.annotator = annotator
-        self._history = history or ClickHistory()
+        self._min_region_pixels = min_region_pixels
+        self._history = ClickHistory()
 
     def segment(
         self,
@@ -68,6 +74,7 @@ class Interactor:
             timings: takes the milliseconds of each stage.
 
         Raises:
+            RequestError: more than `MAX_CLICKS` clicks over all objects.
             RitmError: the image cannot be read.
         """
         timings = timings or Timings()
@@ -78,12 +85,20 @@ class Interactor:
         boxes = [box for box in (_clip(box, width, height) for box in prompts.boxes) if box is not None]
         clicks = self._history.order(image_key, positives, negatives)
 
+        objects = split_objects(clicks, boxes)
+        n_clicks = sum(len(asked.clicks) for asked in objects)
+        if n_clicks > MAX_CLICKS:
+            raise RequestError(
+                f"The request makes {n_clicks} clicks over all boxes; at most {MAX_CLICKS} are answered."
+            )
+
         segments = []
-        for asked in split_objects(clicks, boxes):
+        for asked in objects:
             prompt = Prompt(image_key=image_key, clicks=asked.clicks, region=asked.region)
             state = self.annotator.segment(prompt, load_image, timings)
             threshold = prompts.threshold
-            mask_HW = state.mask if threshold is None else state.probability > threshold
+            whole_HW = state.mask if threshold is None else state.probability > threshold
+            mask_HW = drop_specks(whole_HW, asked.clicks, self._min_region_pixels)
             if mask_HW.any():
                 segments.append(Segment(mask_HW, float(state.score)))
         return Segmentation(width, height, tuple(segments))

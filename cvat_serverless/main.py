@@ -1,7 +1,7 @@
 """The Nuclio function: one click in CVAT's *AI tools* becomes a mask.
 
 Life of the process: Nuclio imports this file and calls `init_context` once, which loads the model and runs
-it once, so that the function is only ready when a click is fast. An exception there ends the process and
+it once, so that the first click need not wait for that. An exception there ends the process and
 leaves the container unhealthy. Then `handler` gets one event at a time. Nuclio sends the traceback of an
 exception in the handler to the caller, so nothing may escape it: requests that cannot be answered get
 status 400 and one sentence, faults get 500 and an id that stands beside the traceback in the log.
@@ -16,6 +16,7 @@ import json
 import traceback
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,13 +25,16 @@ import numpy.typing as npt
 from cvat_serverless.answer import write_answer
 from cvat_serverless.interactor import Interactor
 from cvat_serverless.request import RequestError, read_request
-from cvat_serverless.settings import CvatSettings, read_settings
+from cvat_serverless.settings import CvatSettings, SettingsError, read_settings
+from ritm_model.checkpoints import CheckpointError
 from ritm_model.errors import RitmError
 from ritm_model.images import decode_image
-from ritm_model.inference import Annotator, open_predictor
+from ritm_model.inference import Annotator, Predictor, open_predictor
 from ritm_model.timing import Timings
 
 JSON = "application/json"
+HASH_SLICE = 128 * 1024
+"""Characters encoded at once: they stay in the processor's cache, and no second copy of the text is made."""
 
 
 class Logger(Protocol):
@@ -73,14 +77,15 @@ class Function:
         Raises:
             RitmError: the model or the device is not there.
         """
-        predictor = open_predictor(settings.ritm_model, device=settings.ritm_device)
+        predictor = _open(settings)
         predictor.warm_up()
         annotator = Annotator(
             predictor,
             cache_bytes=settings.ritm_cvat_cache_mb * 2**20,
             ttl_seconds=settings.ritm_cvat_ttl_seconds,
         )
-        return cls(settings, Interactor(annotator))
+        interactor = Interactor(annotator, min_region_pixels=settings.ritm_min_region_pixels)
+        return cls(settings, interactor)
 
     def answer(self, body: object, timings: Timings) -> str:
         """Answer one request with JSON text.
@@ -92,7 +97,7 @@ class Function:
             request = read_request(body)
         with timings.stage("hash"):
             # The text is hashed, not the bytes in it: a frame seen before need not be decoded at all.
-            image_key = hashlib.sha256(request.image.encode()).hexdigest()
+            image_key = _hash(request.image)
         segmentation = self.interactor.segment(
             image_key, lambda: _decode(request.image), request.prompts, timings
         )
@@ -127,6 +132,29 @@ def handler(context: Context, event: Event) -> Any:
     stages = {name: round(milliseconds, 1) for name, milliseconds in timings.stages.items()}
     context.logger.info_with("answered", status=status, bytes=len(body), **stages)
     return context.Response(headers={}, body=body, content_type=JSON, status_code=status)
+
+
+def _open(settings: CvatSettings) -> Predictor:
+    """Name the variable instead of what helps at a command line, which a container does not have."""
+    try:
+        return open_predictor(settings.ritm_model, device=settings.ritm_device)
+    except CheckpointError as error:
+        reason = str(error)
+        if not Path(settings.ritm_model).is_file():
+            reason = f"'{settings.ritm_model}' is neither 'bundled' nor a file in the container."
+        raise SettingsError(f"RITM_MODEL cannot be used: {reason}") from error
+    except RitmError as error:
+        raise SettingsError(
+            f"RITM_DEVICE cannot be used: '{settings.ritm_device}' is no device that reaches the container."
+        ) from error
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256()
+    for start in range(0, len(text), HASH_SLICE):
+        # JSON may hold halves of characters, which are no base64 either; decoding will say so.
+        digest.update(text[start : start + HASH_SLICE].encode(errors="surrogatepass"))
+    return digest.hexdigest()
 
 
 def _decode(image: str) -> npt.NDArray[np.uint8]:

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ritm_model.errors import RitmError
+from ritm_model.inference.specks import MIN_REGION_PIXELS
 
 AnswerForm = Literal["shapes", "mask"]
 
@@ -19,10 +20,10 @@ class SettingsError(RitmError):
 class CvatSettings(BaseSettings):
     """The function's environment; `docs/cvat.md` has the table."""
 
-    model_config = SettingsConfigDict(frozen=True)
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
 
     ritm_model: str = "bundled"
-    """Name of a model that `ritm models` knows, or the path of a checkpoint."""
+    """`bundled`, or the path of a checkpoint that is mounted into the container."""
 
     ritm_device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
@@ -38,6 +39,9 @@ class CvatSettings(BaseSettings):
 
     ritm_cvat_ttl_seconds: float = Field(default=1800, gt=0)
     """How long an image that nobody clicks on is kept."""
+
+    ritm_min_region_pixels: int = Field(default=MIN_REGION_PIXELS, ge=0)
+    """Specks of a mask smaller than this are removed, as in Label Studio."""
 
 
 def read_settings() -> CvatSettings:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -18,6 +19,8 @@ from ritm_model.clicks import Click
 
 OBJECT = 1
 IGNORED = -1
+
+_OPENCV_THREADS = Lock()
 
 
 def next_click(
@@ -56,10 +59,10 @@ def next_click(
 def _depth(region_HW: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     """Distance of each pixel of a region to the nearest pixel outside it; beyond the frame is outside."""
     padded = np.pad(region_HW.astype(np.uint8), 1)
+    aligned = _array_where_large_ones_lie(padded.shape)
     with _more_than_one_thread():
-        depth = cv2.distanceTransform(
-            padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE, dst=_array_where_large_ones_lie(padded.shape)
-        )
+        depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE, dst=aligned)
+    assert np.shares_memory(depth, aligned), "OpenCV has made an array of its own, which may lie anywhere"
     return depth[1:-1, 1:-1].astype(np.float32, copy=False)
 
 
@@ -79,14 +82,13 @@ def _array_where_large_ones_lie(shape: tuple[int, ...]) -> npt.NDArray[np.float3
 def _more_than_one_thread() -> Iterator[None]:
     """With a single thread OpenCV takes another routine for large arrays, whose last bits differ, too.
 
-    The click would then depend on the number of cores.
+    The click would then depend on the number of cores. The number belongs to the whole process, hence the
+    lock: another thread must not set it back meanwhile.
     """
-    threads = cv2.getNumThreads()
-    if threads > 1:
-        yield
-        return
-    cv2.setNumThreads(2)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
+    with _OPENCV_THREADS:
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(max(threads, 2))
+        try:
+            yield
+        finally:
+            cv2.setNumThreads(threads)

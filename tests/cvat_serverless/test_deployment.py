@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from cvat_serverless.interactor import MAX_CLICKS
+from cvat_serverless.settings import CvatSettings
+
 FOLDER = Path(__file__).parents[2] / "cvat_serverless"
 DEFINITIONS = ("function.yaml", "function-gpu.yaml")
 ANNOTATIONS_OF_CVAT = {
@@ -84,12 +87,29 @@ class TestDefinition:
 def test_the_two_definitions_differ_in_the_device_only() -> None:
     cpu, gpu = (read(name) for name in DEFINITIONS)
 
-    assert gpu["spec"]["resources"] == {"limits": {"nvidia.com/gpu": 1}}
+    assert gpu["spec"]["resources"] == {"limits": {"nvidia.com/gpu": 1, "memory": "8G"}}
     assert {"name": "RITM_DEVICE", "value": "cuda"} in gpu["spec"]["env"]
     for definition in (cpu, gpu):
         for key in ("resources", "env", "build"):
             del definition["spec"][key]
     assert cpu == gpu
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_annotators_are_told_of_the_switch_for_boxes(name: str) -> None:
+    """It is on by default, so that a first click would draw a box."""
+    help_message = read(name)["metadata"]["annotations"]["help_message"]
+    docs = (FOLDER.parent / "docs" / "cvat.md").read_text()
+
+    assert "Switch 'Start with a bounding box' off to begin with a click" in help_message
+    assert "| My first click draws a box |" in docs
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_memory_is_limited_above_what_the_cache_takes(name: str) -> None:
+    limit = read(name)["spec"]["resources"]["limits"]["memory"]
+
+    assert int(limit.removesuffix("G")) * 10**9 > 4 * CvatSettings().ritm_cvat_cache_mb * 2**20
 
 
 def test_the_documentation_has_these_numbers() -> None:
@@ -107,6 +127,7 @@ def test_the_documentation_has_these_numbers() -> None:
         f"`readinessTimeoutSeconds` | {spec['readinessTimeoutSeconds']} ",
     ):
         assert f"| {row}|" in docs
+    assert f"more than {MAX_CLICKS} clicks over all of its objects" in docs
 
 
 def test_threads_equal_the_cpu_limit() -> None:

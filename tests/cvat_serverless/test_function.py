@@ -144,7 +144,9 @@ def test_bad_requests_get_400_and_one_sentence(
     assert worker.lines[-2]["with"]["reason"] == error, "the log has what the annotator cannot see"
 
 
-@pytest.mark.parametrize("body", [b"", b"not json", None, [], 7, {"image": "****"}, {"image": "AAA"}])
+@pytest.mark.parametrize(
+    "body", [b"", b"not json", None, [], 7, {"image": "****"}, {"image": "AAA"}, {"image": "\ud800"}]
+)
 def test_no_body_breaks_the_function(worker: Worker, body: object) -> None:
     response = worker.call(body)
 

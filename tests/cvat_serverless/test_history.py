@@ -99,6 +99,17 @@ def test_memory_is_bounded() -> None:
     assert ask(history, P1, P2, N1, N2, image="c") == (P1, N1, P2, N2), "an object of long ago"
 
 
+def test_calls_without_clicks_push_no_object_out() -> None:
+    """A box alone is such a call."""
+    history = ClickHistory(max_objects=2)
+    for n in range(1, 4):
+        ask(history, *(P1, P2, N1)[:n])
+    for _ in range(3):
+        assert ask(history) == ()
+
+    assert ask(history, P1, P2, N1, N2) == (P1, P2, N1, N2)
+
+
 def test_a_sequence_never_starts_with_a_negative_click_where_a_positive_one_stands() -> None:
     assert lead_with_positive((N1, P1, N2, P2)) == (P1, N1, N2, P2)
     assert lead_with_positive((P1, N1)) == (P1, N1)

@@ -78,9 +78,13 @@ def test_a_second_click_on_a_photograph_runs_the_network_once(function: Processo
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
-        ({"RITM_MODEL": "no-such-model"}, "no-such-model"),
+        (
+            {"RITM_MODEL": "no-such-model"},
+            "RITM_MODEL cannot be used: 'no-such-model' is neither 'bundled' nor",
+        ),
+        ({"RITM_MODEL": __file__}, "RITM_MODEL cannot be used: [^']*test_nuclio.py"),
         ({"RITM_CVAT_ANSWER": "polygons"}, "RITM_CVAT_ANSWER cannot be used"),
-        ({"RITM_DEVICE": "tpu"}, "tpu"),
+        ({"RITM_DEVICE": "tpu"}, "RITM_DEVICE cannot be used: 'tpu'"),
     ],
 )
 def test_a_function_that_cannot_work_does_not_start(environment: dict[str, str], sentence: str) -> None:

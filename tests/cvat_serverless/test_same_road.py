@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from ritm_backend.images import ImageFetcher
 from ritm_backend.model_host import ModelHost
 from ritm_backend.settings import Settings
 from ritm_model.cli.predict import predict
+from ritm_model.clicks import Click
+from ritm_model.images import decode_image
 from ritm_model.inference import Annotator, Predictor
 from ritm_model.timing import Timings
 
@@ -45,11 +48,19 @@ def in_pixels(n: int) -> list[tuple[float, float, bool]]:
 
 @pytest.fixture
 def cvat(predictor: Predictor) -> Function:
-    return Function(CvatSettings(), Interactor(Annotator(predictor)))
+    return function_of(predictor)
 
 
 @pytest.fixture
 def label_studio(predictor: Predictor) -> FlaskClient:
+    return client_of(predictor)
+
+
+def function_of(predictor: Predictor) -> Function:
+    return Function(CvatSettings(), Interactor(Annotator(predictor)))
+
+
+def client_of(predictor: Predictor) -> FlaskClient:
     settings = Settings()
     host = ModelHost(lambda: Annotator(predictor), "bundled")
     host.start()
@@ -101,6 +112,18 @@ def mask_in_label_studio(client: FlaskClient, n: int) -> Mask:
 def test_label_studio_shows_the_same_masks_click_by_click(cvat: Function, label_studio: FlaskClient) -> None:
     for n in range(1, len(CLICKS) + 1):
         assert (mask_in_cvat(cvat, n) == mask_in_label_studio(label_studio, n)).all()
+
+
+def test_specks_go_on_both_roads(predictor: Predictor) -> None:
+    """A low threshold makes a mask with specks, which a stronger model has of its own."""
+    speckled = Predictor(predictor.engine, replace(predictor.options, threshold=0.2))
+    x, y, _ = in_pixels(1)[0]
+    raw = speckled.click(speckled.start(decode_image(BUS.read_bytes())), Click(x, y)).mask
+
+    in_cvat = mask_in_cvat(function_of(speckled), 1)
+
+    assert 0 < (raw & ~in_cvat).sum() < 100
+    assert (in_cvat == mask_in_label_studio(client_of(speckled), 1)).all()
 
 
 def test_the_command_line_writes_the_same_mask(cvat: Function, tmp_path: Path) -> None:

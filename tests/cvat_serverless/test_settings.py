@@ -34,13 +34,25 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("RITM_CVAT_ANSWER", "polygons"), ("RITM_CVAT_CACHE_MB", "0"), ("RITM_CVAT_CONFIDENCE", "perhaps")],
+    [
+        ("RITM_CVAT_ANSWER", "polygons"),
+        ("RITM_CVAT_CACHE_MB", "0"),
+        ("RITM_MIN_REGION_PIXELS", "-1"),
+        ("RITM_CVAT_CONFIDENCE", "perhaps"),
+    ],
 )
 def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
 
     with pytest.raises(SettingsError, match=f"^{name} cannot be used"):
         read_settings()
+
+
+def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in CvatSettings.model_fields:
+        monkeypatch.setenv(name.upper(), "")
+
+    assert read_settings() == CvatSettings.model_construct()
 
 
 @pytest.mark.parametrize("name", CvatSettings.model_fields)

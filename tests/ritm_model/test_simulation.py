@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -114,3 +115,27 @@ def test_the_click_does_not_depend_on_the_number_of_threads() -> None:
     cv2.setNumThreads(2)
 
     assert [next_click(nothing_HW, truth_HW, allowed_HW) for allowed_HW in equally_deep] == alone
+
+
+def test_annotators_in_several_threads_leave_opencv_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of threads belongs to the process: no distance may be taken after another set it back."""
+    real, seen = cv2.distanceTransform, []
+
+    def watched(*arguments: object, **options: object) -> object:
+        seen.append(cv2.getNumThreads())
+        depth = real(*arguments, **options)  # type: ignore[call-overload]
+        seen.append(cv2.getNumThreads())
+        return depth
+
+    before = cv2.getNumThreads()
+    monkeypatch.setattr(cv2, "distanceTransform", watched)
+    cv2.setNumThreads(1)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: next_click(square() != 1, square()), range(200)))
+        after = cv2.getNumThreads()
+    finally:
+        cv2.setNumThreads(before)
+
+    assert after == 1
+    assert min(seen) == 2
