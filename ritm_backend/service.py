@@ -31,7 +31,6 @@ from ritm_model.errors import RitmError
 from ritm_model.images import decode_image
 from ritm_model.inference import Annotator, Prompt, Superseded
 from ritm_model.inference.specks import drop_specks
-from ritm_model.inference.specks import drop_specks
 from ritm_model.timing import Timings
 
 MODEL_WAIT_SECONDS = 60  # Label Studio waits 100

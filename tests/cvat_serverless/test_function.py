@@ -11,11 +11,12 @@ from typing import Any
 import nuclio_sdk
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from cvat_serverless.browser import shown_shapes, through_region
 from cvat_serverless.main import Function, handler, init_context
 from cvat_serverless.settings import CvatSettings
+from ritm_model.images import decode_image
 
 Payload = Callable[[str], Any]
 
@@ -78,7 +79,18 @@ def test_every_request_gets_an_answer_that_the_browser_shows(
 
     assert response.status_code == 200
     assert response.content_type == "application/json"
-    shown_shapes(json.loads(response.body), width=WIDTH, height=HEIGHT)
+    assert shown_shapes(json.loads(response.body), width=WIDTH, height=HEIGHT)
+
+
+def test_clicks_beyond_the_edge_count_for_the_nearest_pixel(payload: Payload, worker: Worker) -> None:
+    body = payload("request_points_edge")
+    on_frame = [[min(x, WIDTH - 1), min(y, HEIGHT - 1)] for x, y in body["pos_points"]]
+    assert on_frame != body["pos_points"]
+
+    answer = worker.call(body).body
+
+    assert answer == worker.call(body | {"pos_points": on_frame}).body
+    assert shown_shapes(json.loads(answer), width=WIDTH, height=HEIGHT)
 
 
 @pytest.mark.parametrize("form", ["shapes", "mask"])
@@ -96,10 +108,14 @@ def test_a_rotated_photograph_is_answered_upright(payload: Payload, workers: dic
     body = payload("request_exif_rotated")
     stored = Image.open(io.BytesIO(base64.b64decode(body["image"])))
     assert stored.size == (WIDTH, HEIGHT)
+    upright = ImageOps.exif_transpose(stored)
+    assert upright.size == (HEIGHT, WIDTH)
 
-    answer = json.loads(workers["mask"].call(body).body)
+    for worker in workers.values():
+        answer = worker.call(body).body
 
-    shown_shapes(answer, width=HEIGHT, height=WIDTH)
+        assert answer == worker.call(body | {"image": png(upright)}).body
+        assert shown_shapes(json.loads(answer), width=HEIGHT, height=WIDTH)
 
 
 def test_a_region_of_interest_is_mapped_back(payload: Payload, workers: dict[str, Worker]) -> None:
@@ -109,11 +125,11 @@ def test_a_region_of_interest_is_mapped_back(payload: Payload, workers: dict[str
 
         moved = through_region(answer, (left, top, right, bottom), width=WIDTH, height=HEIGHT)
 
-        for shape in shown_shapes(moved, width=WIDTH, height=HEIGHT):
-            assert not shape.mask[:top].any()
-            assert not shape.mask[bottom:].any()
-            assert not shape.mask[:, :left].any()
-            assert not shape.mask[:, right:].any()
+        (shape,) = shown_shapes(moved, width=WIDTH, height=HEIGHT)
+        assert not shape.mask[:top].any()
+        assert not shape.mask[bottom:].any()
+        assert not shape.mask[:, :left].any()
+        assert not shape.mask[:, right:].any()
 
 
 def test_a_dict_and_bytes_give_the_same_answer(payload: Payload, worker: Worker) -> None:
@@ -222,12 +238,15 @@ FRAMES = dict(frames())
 
 @pytest.mark.parametrize("kind", FRAMES)
 def test_every_kind_of_file_is_read(worker: Worker, kind: str) -> None:
-    response = worker.call(
-        {"image": FRAMES[kind], "pos_points": [[7.4, 8.1]], "neg_points": [], "obj_bbox": []}
-    )
+    """It gives the mask that the same picture gives as an RGB file."""
+    body = {"pos_points": [[7.4, 8.1]], "neg_points": [], "obj_bbox": []}
+    as_rgb = png(Image.fromarray(decode_image(base64.b64decode(FRAMES[kind]))))
+
+    response = worker.call(body | {"image": FRAMES[kind]})
 
     assert response.status_code == 200, response.body
-    shown_shapes(json.loads(response.body), width=WIDTH, height=HEIGHT)
+    assert response.body == worker.call(body | {"image": as_rgb}).body
+    assert shown_shapes(json.loads(response.body), width=WIDTH, height=HEIGHT)
 
 
 def test_a_frame_seen_before_is_not_decoded_again(bus_text: str) -> None:
