@@ -90,7 +90,8 @@ class Settings(BaseSettings):
     cache_mb: int = Field(
         default=1024,
         ge=1,
-        description="Memory in MB for decoded images and masks of recent clicks (a quarter of it for regions that are refined).",
+        description="Memory in MB for decoded images and masks of recent clicks "
+        "(a quarter of it for regions that are refined).",
     )
     session_ttl_seconds: float = Field(
         default=1800,
