@@ -3,25 +3,24 @@
     label-studio-ml init ritm --script model.py     with, in model.py:
     from ritm_backend.label_studio_ml import RITMBackend
 
-The same class serves both generations of that server: 1.0.9, which makes the object at every setup, and
-2.x, which makes one for each request. So objects hold nothing; the model belongs to the process and loads in
-the background, once, when the first object is made. Settings come from the environment as for `ritm serve`.
+The same class is written for both generations of that server, and tested with 1.0.9: that makes the object
+at every setup, 2.x one for each request. So objects hold nothing; the model belongs to the process and loads
+in the background, once, when the first object is made. Settings come from the environment as for
+`ritm serve`.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ritm_backend.images import ImageFetcher
-from ritm_backend.label_studio.answers import to_json
-from ritm_backend.model_host import ModelHost
-from ritm_backend.server import load_annotator
-from ritm_backend.service import LabelStudioService, Report
+from ritm_backend.cpus import usable_cpus
+from ritm_backend.server import limit_threads, load_annotator
 from ritm_backend.settings import Settings
 
 try:
@@ -32,12 +31,31 @@ except ImportError as error:
         "repository, or label-studio-ml==1.0.9 with redis and rq. `ritm serve` needs none of them."
     ) from error
 
+if TYPE_CHECKING:
+    from ritm_backend.model_host import ModelHost
+    from ritm_backend.service import LabelStudioService
+
 _logger = logging.getLogger(__name__)
 _making = Lock()
 
 
+def _limit_threads() -> None:
+    """As `ritm serve` does; of a torch that the server itself has loaded (1.0.9 does), only the number."""
+    is_chosen = "OMP_NUM_THREADS" in os.environ
+    limit_threads(workers=1)
+    import torch
+
+    if not is_chosen:
+        torch.set_num_threads(usable_cpus())
+
+
 @cache
 def _make_service() -> tuple[ModelHost, LabelStudioService]:
+    _limit_threads()  # before the imports below, which load torch
+    from ritm_backend.images import ImageFetcher
+    from ritm_backend.model_host import ModelHost
+    from ritm_backend.service import LabelStudioService
+
     settings = Settings.from_environment()
     host = ModelHost(lambda: load_annotator(settings), settings.model)
     host.start()
@@ -68,8 +86,11 @@ class RITMBackend(LabelStudioMLBase):  # type: ignore[misc]  # the server has no
 
         Raises RitmError when the model is not there.
         """
-        report = Report()
         service = _service()[1]
+        from ritm_backend.label_studio.answers import to_json
+        from ritm_backend.service import Report
+
+        report = Report()
         body = {"tasks": list(tasks), "label_config": self.label_config or "", "params": {"context": context}}
         results: list[Any] = json.loads(to_json(service.predict(body, report)))
         for problem in report.problems:

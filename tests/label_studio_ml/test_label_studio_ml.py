@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import importlib
 import json
+import os
+import subprocess
+import sysconfig
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from label_studio_ml_server import label_studio_ml
+from label_studio_ml_server import PYTHON, label_studio_ml
 from processes import ROOT, Server
 
 from ritm_backend.brush_rle import decode
@@ -83,6 +87,29 @@ def test_an_image_out_of_reach_gives_an_empty_answer(server: Server) -> None:
     (prediction,) = predict(server, body)
     assert prediction["result"] == []
     assert prediction["message"]
+
+
+def test_threads_are_limited_although_the_server_has_loaded_torch(tmp_path: Path) -> None:
+    script = """
+import os, sys
+sys.path.extend(sys.argv[1:])
+import label_studio_ml.model
+import torch
+torch.set_num_threads(63)  # a server that sees more processors than it may use
+import ritm_backend.label_studio_ml as ours
+from ritm_backend.cpus import usable_cpus
+host, _ = ours._service()
+host.annotator(wait_seconds=120)  # a thread must not be loading it at the end
+print(torch.get_num_threads() == usable_cpus(), os.environ["OMP_WAIT_POLICY"])
+"""
+    done = subprocess.run(
+        [PYTHON, "-c", script, ROOT, sysconfig.get_path("purelib")],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["True", "passive"]
 
 
 def test_without_the_server_the_import_says_what_is_missing() -> None:
