@@ -2,30 +2,31 @@
 
 `latency`: five clicks on frames never seen before, each request carrying the frame and all clicks so far,
 parsed from JSON and answered as the Nuclio function does. One JSON line per frame size, answer form and
-click with the bytes of the answer and p50 and p95 of the milliseconds, whole and by stage.
+click with the bytes of the answer and p50 and p95 of the milliseconds, whole and by stage; `lookup` is what
+reading, hashing and finding the frame take together, and its decoding at the first click.
 
-`noc`: the simulated annotator clicks on every object of a folder of samples until the mask is good, once
-through the function's sessions and once as CVAT's former HRNet function answered: all clicks in one run,
-whole frame, mirror image, no previous mask. One JSON line per way with the mean number of clicks.
+`noc`: the simulated annotator clicks on objects of a folder with `images` and `masks` that number them,
+until the mask is good, once through the function's sessions and once as CVAT's former HRNet function
+answered: all clicks in one run, whole frame, mirror image, no previous mask. One JSON line per way with the
+mean number of clicks.
 
     python bench/cvat.py latency --image tests/samples/images/bus.jpg --repeat 10
-    python bench/cvat.py noc --samples tests/samples
+    python bench/cvat.py noc --samples tests/samples --objects 8
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import hashlib
 import io
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-import numpy.typing as npt
 import PIL.Image
 
 from cvat_serverless.interactor import Interactor
@@ -33,9 +34,21 @@ from cvat_serverless.main import Function
 from cvat_serverless.request import Prompts
 from cvat_serverless.settings import AnswerForm, CvatSettings
 from ritm_model.clicks import Click
-from ritm_model.images import decode_image
-from ritm_model.inference import Annotator, Predictor, PredictorOptions, open_predictor
-from ritm_model.simulation import next_click
+from ritm_model.evaluation import EvaluationProtocol, annotate
+from ritm_model.evaluation.datasets import open_dataset
+from ritm_model.evaluation.modes import ClickPredictor
+from ritm_model.evaluation.noc import mean_iou_after
+from ritm_model.evaluation.noc import noc as mean_noc
+from ritm_model.inference import (
+    Annotator,
+    Predictor,
+    PredictorOptions,
+    Roi,
+    State,
+    open_predictor,
+)
+from ritm_model.inference.soft_map import SoftMap
+from ritm_model.inference.state import Image, Mask, Prediction
 from ritm_model.timing import Timings
 
 SIZES = {"640x480": (640, 480), "1920x1080": (1920, 1080), "4000x3000": (4000, 3000)}
@@ -49,14 +62,13 @@ CLICKS = [
     (0.75, 0.80, False),
 ]
 
-Image = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_]
-Segment = Callable[[tuple[Click, ...]], Mask]
 
-
-def latency(image: Path, model: str, device: str, repeat: int) -> Iterator[dict[str, object]]:
+def latency(
+    image: Path, sizes: Sequence[str], model: str, device: str, repeat: int
+) -> Iterator[dict[str, object]]:
     picture = PIL.Image.open(image).convert("RGB")
-    for name, (width, height) in SIZES.items():
+    for name in sizes:
+        width, height = SIZES[name]
         frame = picture.resize((width, height))
         for form in FORMS:
             settings = CvatSettings(ritm_model=model, ritm_device=device, ritm_cvat_answer=form)
@@ -104,81 +116,75 @@ def _request(function: Function, image_text: str, width: int, height: int, n_cli
         fields = json.loads(body)
     answer = function.answer(fields, timings)
     whole = (perf_counter() - started) * 1000
-    return {"whole": whole, **timings.stages, "bytes": len(answer)}
+    lookup = sum(timings.stages[stage] for stage in ("read", "hash", "image"))
+    return {"whole": whole, "lookup": lookup, **timings.stages, "bytes": len(answer)}
 
 
 def _percentiles(values: list[float]) -> dict[str, float]:
     return {f"p{q}": round(float(np.percentile(values, q)), 1) for q in (50, 95)}
 
 
-def noc(samples: Path, model: str, device: str, max_clicks: int) -> Iterator[dict[str, object]]:
-    ours = open_predictor(model, device=device)
-    former = Predictor(ours.engine, PredictorOptions(zoom_in=None, with_flip=True))
-    ious: dict[str, list[list[float]]] = {"sessions": [], "one run of all clicks": []}
-    for key, image_HW3, truth_HW in _objects(samples):
-        interactor = Interactor(Annotator(ours))
-        ways: dict[str, Segment] = {
-            "sessions": lambda clicks: _with_sessions(interactor, key, image_HW3, clicks),  # noqa: B023
-            "one run of all clicks": lambda clicks: _in_one_run(former, image_HW3, clicks),  # noqa: B023
-        }
-        for way, segment in ways.items():
-            ious[way].append(_annotate(segment, truth_HW, max_clicks))
-    for way, curves in ious.items():
+class Sessions:
+    """Clicks through the function's interactor, which gets all clicks so far each time, as from CVAT."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._interactor = Interactor(Annotator(predictor))
+
+    def start(self, image_HW3: Image, mask: Mask | None = None) -> State:  # noqa: ARG002  (CVAT has none)
+        return State(image_HW3)
+
+    def click(self, state: State, click: Click) -> State:
+        clicks = (*state.clicks, click)
+        prompts = Prompts(
+            tuple(c for c in clicks if c.is_positive), tuple(c for c in clicks if not c.is_positive)
+        )
+        key = hashlib.sha256(state.image.tobytes()).hexdigest()
+        found = self._interactor.segment(key, lambda: state.image, prompts)
+        mask_HW = np.zeros(state.frame, np.bool_)
+        for segment in found.segments:
+            mask_HW |= segment.mask
+        soft = SoftMap(mask_HW, Roi(0, found.height, 0, found.width), state.frame)
+        prediction = Prediction.of(soft, threshold=0.5, object_threshold=0.5)
+        return State(state.image, clicks, prediction)
+
+
+class OneRun:
+    """All clicks in one run on the whole frame, and no mask from before: CVAT's former HRNet function."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        options = PredictorOptions(zoom_in=None, with_flip=True, threshold=0.5)
+        self._predictor = Predictor(predictor.engine, options)
+
+    def start(self, image_HW3: Image, mask: Mask | None = None) -> State:  # noqa: ARG002  (CVAT has none)
+        return self._predictor.start(image_HW3)
+
+    def click(self, state: State, click: Click) -> State:
+        return self._predictor.click(State(state.image, state.clicks), click)
+
+
+def noc(
+    samples: Path, model: str, device: str, max_clicks: int, n_objects: int | None
+) -> Iterator[dict[str, object]]:
+    dataset = open_dataset("samples", {"samples": f"labels:{samples}"})
+    n_chosen = min(n_objects or len(dataset), len(dataset))
+    chosen = np.linspace(0, len(dataset) - 1, n_chosen).round().astype(int).tolist()
+    predictor = open_predictor(model, device=device)
+    protocol = EvaluationProtocol(max_clicks=max_clicks, target_iou=0.9)
+    ways: dict[str, ClickPredictor] = {
+        "sessions": Sessions(predictor),
+        "one run of all clicks": OneRun(predictor),
+    }
+    for name, way in ways.items():
+        curves = [annotate(way, dataset[index], protocol, index).curve for index in chosen]
         yield {
             "bench": "noc",
-            "way": way,
-            "model": ours.engine.name,
+            "way": name,
+            "model": predictor.engine.name,
             "objects": len(curves),
-            **{
-                f"noc{t}": round(float(np.mean([_noc(c, t / 100, max_clicks) for c in curves])), 2)
-                for t in (80, 85, 90)
-            },
-            **{
-                f"iou{n}": round(float(np.mean([c[min(n, len(c)) - 1] for c in curves])), 3)
-                for n in (1, 3, 5, 10)
-            },
             "max_clicks": max_clicks,
+            **{f"noc{t}": round(mean_noc(curves, t / 100, max_clicks), 2) for t in (80, 85, 90)},
+            **{f"iou{n}": round(mean_iou_after(curves, n), 3) for n in (1, 3, 5, 10) if n <= max_clicks},
         }
-
-
-def _objects(samples: Path) -> Iterator[tuple[str, Image, npt.NDArray[np.int8]]]:
-    for sample in json.loads((samples / "manifest.json").read_text())["samples"]:
-        image_HW3 = decode_image((samples / sample["image"]).read_bytes())
-        ids_HW = np.asarray(PIL.Image.open(samples / sample["mask"]))
-        for known in sample["objects"]:
-            yield sample["image"], image_HW3, (ids_HW == known["id"]).astype(np.int8)
-
-
-def _annotate(segment: Segment, truth_HW: npt.NDArray[np.int8], max_clicks: int) -> list[float]:
-    """IoU after each click, until it reaches 0.9."""
-    mask_HW = np.zeros(truth_HW.shape, np.bool_)
-    not_clicked_HW = np.ones(truth_HW.shape, np.bool_)
-    clicks: tuple[Click, ...] = ()
-    ious: list[float] = []
-    while len(ious) < max_clicks and (not ious or ious[-1] < 0.9):
-        click = next_click(mask_HW, truth_HW, not_clicked_HW)
-        not_clicked_HW[int(click.y), int(click.x)] = False
-        clicks = (*clicks, click)
-        mask_HW = segment(clicks)
-        ious.append(float((mask_HW & (truth_HW == 1)).sum() / (mask_HW | (truth_HW == 1)).sum()))
-    return ious
-
-
-def _with_sessions(interactor: Interactor, key: str, image_HW3: Image, clicks: tuple[Click, ...]) -> Mask:
-    prompts = Prompts(
-        tuple(c for c in clicks if c.is_positive), tuple(c for c in clicks if not c.is_positive)
-    )
-    found = interactor.segment(key, lambda: image_HW3, prompts)
-    return found.segments[0].mask if found.segments else np.zeros(image_HW3.shape[:2], np.bool_)
-
-
-def _in_one_run(predictor: Predictor, image_HW3: Image, clicks: tuple[Click, ...]) -> Mask:
-    before_the_last = replace(predictor.start(image_HW3), clicks=clicks[:-1])
-    return predictor.click(before_the_last, clicks[-1]).mask
-
-
-def _noc(ious: list[float], target: float, max_clicks: int) -> int:
-    return next((n for n, iou in enumerate(ious, start=1) if iou >= target), max_clicks)
 
 
 def main() -> None:
@@ -187,14 +193,22 @@ def main() -> None:
     parser.add_argument("--model", default="bundled")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--image", type=Path, help="latency: a photograph, scaled to each size")
+    parser.add_argument("--size", action="append", choices=SIZES, help="latency: of all sizes only this")
     parser.add_argument("--repeat", type=int, default=10, help="latency: frames per size and form")
-    parser.add_argument("--samples", type=Path, help="noc: a folder with manifest.json, images and masks")
-    parser.add_argument("--max-clicks", type=int, default=20, help="noc: give up after so many")
+    parser.add_argument("--samples", type=Path, help="noc: a folder with images and masks")
+    parser.add_argument("--objects", type=int, help="noc: so many, evenly chosen; all if left out")
+    parser.add_argument("--max-clicks", type=int, default=10, help="noc: give up after so many")
     options = parser.parse_args()
     if options.what == "latency":
-        lines = latency(options.image, options.model, options.device, options.repeat)
+        if options.image is None:
+            parser.error("latency needs --image.")
+        lines = latency(
+            options.image, options.size or list(SIZES), options.model, options.device, options.repeat
+        )
     else:
-        lines = noc(options.samples, options.model, options.device, options.max_clicks)
+        if options.samples is None:
+            parser.error("noc needs --samples.")
+        lines = noc(options.samples, options.model, options.device, options.max_clicks, options.objects)
     for line in lines:
         print(json.dumps(line), flush=True)
 
