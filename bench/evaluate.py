@@ -1,10 +1,12 @@
 """Clicks per second of two ways to evaluate the same model on the same photographs with the same rules.
 
-"ours" is `ritm_model.evaluation` with one process per core, the start of the processes included.
+"ours" is `ritm_model.evaluation` with one process per core, the start of the processes included; what the
+start takes is measured, too, because it weighs on a short benchmark and not on a long evaluation.
 "one by one" goes through the samples in one process that uses all cores for each network run, the way the
 paper's tool works: the whole image and mask as float tensors for every click, cropped and resized by
 PyTorch, the answer enlarged to the whole image. Both take turns, and both must find the same IoUs.
-Prints one JSON line with the median of each and their ratio.
+Prints one JSON line with the median of each and their ratio. Seconds of processor time per click are told
+beside it: unlike the ratio, they hardly depend on what else the machine is doing.
 
     python bench/evaluate.py --rounds 3 --objects 12 --clicks 6
 """
@@ -161,10 +163,11 @@ def _resized(values: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     return functional.interpolate(values, size=size, mode="bilinear", align_corners=True)
 
 
-def timed(work: Callable[[], Curves]) -> tuple[float, Curves]:
-    start = perf_counter()
+def timed(work: Callable[[], Curves]) -> tuple[float, float, Curves]:
+    """Seconds, seconds of processor time in this process and its children, and what was found."""
+    start, processor_start = perf_counter(), sum(os.times()[:4])
     curves = work()
-    return perf_counter() - start, curves
+    return perf_counter() - start, sum(os.times()[:4]) - processor_start, curves
 
 
 def main() -> None:
@@ -191,20 +194,28 @@ def main() -> None:
     torch.set_num_threads(available_jobs("cpu"))
     one_by_one(model, Photos.first(1), EvaluationProtocol(options=protocol.options, max_clicks=2))
 
-    def ours() -> Curves:
-        source = PredictorSource(str(path), "cpu", protocol.mode, protocol.options)
-        found = evaluate("ours", source, dataset, protocol, jobs=asked.jobs)
+    def ours(photos: Photos, rules: EvaluationProtocol) -> Curves:
+        source = PredictorSource(str(path), "cpu", rules.mode, rules.options)
+        found = evaluate("ours", source, photos, rules, jobs=asked.jobs)
         return [sample.ious for sample in found.samples]
 
-    times: dict[str, list[float]] = {"ours": [], "one_by_one": []}
+    one_click = EvaluationProtocol(options=protocol.options, max_clicks=1)
+    times: dict[str, list[float]] = {"start": [], "ours": [], "one_by_one": []}
+    processor: dict[str, list[float]] = {"ours": [], "one_by_one": []}
     for _ in range(asked.rounds):
-        seconds, our_curves = timed(ours)
+        start, start_processor, _ = timed(lambda: ours(Photos.first(asked.jobs), one_click))
+        seconds, processor_seconds, our_curves = timed(lambda: ours(dataset, protocol))
+        times["start"].append(start)
         times["ours"].append(seconds)
-        seconds, their_curves = timed(lambda: one_by_one(model, dataset, protocol))
+        processor["ours"].append(processor_seconds - start_processor)
+        seconds, processor_seconds, their_curves = timed(lambda: one_by_one(model, dataset, protocol))
         times["one_by_one"].append(seconds)
+        processor["one_by_one"].append(processor_seconds)
 
     clicks = asked.clicks * len(dataset)
-    ratios = [slow / fast for slow, fast in zip(times["one_by_one"], times["ours"], strict=True)]
+    rounds = list(zip(times["one_by_one"], times["ours"], times["start"], strict=True))
+    ratios = [slow / fast for slow, fast, _ in rounds]
+    longer = [slow / (fast - start) for slow, fast, start in rounds]
     difference = np.abs(np.array(our_curves) - np.array(their_curves))
     row = {
         "model": model_version(path),
@@ -221,6 +232,10 @@ def main() -> None:
         "one_by_one_clicks_per_s": round(clicks / statistics.median(times["one_by_one"]), 2),
         "ratio": round(statistics.median(ratios), 2),
         "ratios": [round(ratio, 2) for ratio in ratios],
+        "start_s": round(statistics.median(times["start"]), 1),
+        "ratio_after_the_start": round(statistics.median(longer), 2),
+        "ours_processor_s_per_click": round(statistics.median(processor["ours"]) / clicks, 3),
+        "one_by_one_processor_s_per_click": round(statistics.median(processor["one_by_one"]) / clicks, 3),
         "samples_with_equal_curves": int((difference.max(axis=1) < 1e-4).sum()),
         "largest_iou_difference": round(float(difference.max()), 5),
     }
