@@ -43,10 +43,10 @@ from ritm_model.inference import (
     Annotator,
     Predictor,
     PredictorOptions,
-    Roi,
     State,
     open_predictor,
 )
+from ritm_model.inference.geometry import whole
 from ritm_model.inference.soft_map import SoftMap
 from ritm_model.inference.state import Image, Mask, Prediction
 from ritm_model.timing import Timings
@@ -143,7 +143,7 @@ class Sessions:
         mask_HW = np.zeros(state.frame, np.bool_)
         for segment in found.segments:
             mask_HW |= segment.mask
-        soft = SoftMap(mask_HW, Roi(0, found.height, 0, found.width), state.frame)
+        soft = SoftMap(mask_HW, whole(state.frame), state.frame)
         prediction = Prediction.of(soft, threshold=0.5, object_threshold=0.5)
         return State(state.image, clicks, prediction)
 
