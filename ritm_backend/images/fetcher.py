@@ -69,6 +69,10 @@ class ImageFetcher:
             FetchError: one sentence for the administrator, without secrets.
         """
         reference = reference.strip()
+        try:
+            reference.encode()
+        except UnicodeEncodeError:  # JSON can spell halves of characters
+            raise FetchError(f"The image address {brief(reference)} is not valid text.") from None
         scheme = scheme_of(reference)
         if scheme == "data":
             return decode_data_url(reference, self._max_bytes)

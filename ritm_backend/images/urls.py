@@ -15,6 +15,7 @@ _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):")
 # User and password, also of an address that cannot be taken apart; not the @ of a file name.
 _USER = re.compile(r"^([^/\\?#:@]*:[/\\]*|[/\\]{2,})[^/\\?#]*@")
 _STRAY_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")
+_HOST = re.compile(r"[a-zA-Z0-9._-]{1,253}|[0-9a-f:.]{2,45}(%[a-zA-Z0-9._%-]{1,32})?")  # name or IPv6
 _LONGEST_SHOWN = 120
 
 
@@ -104,9 +105,11 @@ def percent_encoded(text: str) -> str:
 
 
 def _ascii_host(name: str) -> str:
-    if name.isascii():
-        return name
     try:
-        return name.encode("idna").decode("ascii")
+        host = name if name.isascii() else name.encode("idna").decode("ascii")
     except UnicodeError:
-        raise FetchError(f"The host name {brief(name)} cannot be understood.") from None
+        host = ""
+    # The host stands in sentences and logs, so it may hold nothing that a terminal would obey.
+    if not _HOST.fullmatch(host):
+        raise FetchError(f"The host name {brief(name)} cannot be understood.")
+    return host

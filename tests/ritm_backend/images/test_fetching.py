@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ritm_backend.images import FetchError, ImageFetcher
 from ritm_backend.images.urls import brief
@@ -105,6 +108,9 @@ def test_images_in_the_task_itself(reference: str, expected: bytes, make_fetcher
         ("http://user:password@host/cat.jpg", "user name or password"),
         ("http://", "cannot be understood"),
         ("http://[::1/cat.jpg", "cannot be understood"),
+        ("http://images\x1b.example/cat.jpg", "host name .* cannot be understood"),
+        ("s3://bucket/\ud800.jpg", "not valid text"),
+        ("data:,\ud800", "not valid text"),
         ("", "set LABEL_STUDIO_URL"),
     ],
 )
@@ -133,6 +139,39 @@ def test_credentials_in_an_address_are_not_shown(
     with pytest.raises(FetchError) as caught:
         make_fetcher(**settings).fetch(reference)
     assert "secret" not in str(caught.value)
+
+
+BEGINNINGS = [
+    "",
+    "/",
+    "//",
+    "http://",
+    "http://[",
+    "https://labels:",
+    "s3://",
+    "data:",
+    "data:;base64,",
+    "x:",
+]
+TEXTS = st.text(st.characters(), max_size=30) | st.text("/\\:@?#[]%.a1\ud800é\0 \n\x1b", max_size=30)
+
+
+def test_any_text_is_fetched_or_refused_in_one_plain_sentence(make_fetcher: Make) -> None:
+    def nobody(*_: object) -> Any:
+        raise ConnectionRefusedError
+
+    private = ipaddress.ip_address("10.0.0.1")
+    fetcher = make_fetcher(lambda *_: [private], nobody, label_studio_url="https://labels")
+
+    @given(beginning=st.sampled_from(BEGINNINGS), text=TEXTS)
+    def check(beginning: str, text: str) -> None:
+        try:
+            fetcher.fetch(beginning + text, task_id=7)
+        except FetchError as error:
+            assert str(error).isprintable()
+            assert len(str(error)) < 400
+
+    check()
 
 
 @pytest.mark.parametrize("name", ["http://host/cat@2x.jpg", "/data/upload/1/cat@2x.jpg", "cat@2x.jpg"])

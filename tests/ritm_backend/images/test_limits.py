@@ -70,6 +70,20 @@ def test_a_server_that_drips_is_ended_by_the_total_time(
         fetcher.fetch(f"{web.url}/drip")
 
 
+def test_headers_that_drip_are_ended_by_the_total_time(serve: Callable[..., Any], make_fetcher: Make) -> None:
+    web = serve()
+
+    def drip(handler: Any) -> None:
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\nX-Slow: ")
+        while not web.released.wait(0.01):
+            handler.wfile.write(b"x")
+
+    web.routes["/drip"] = drip
+    fetcher = make_fetcher(allowed_hosts="127.0.0.1", fetch_read_seconds=5, fetch_total_seconds=0.3)
+    with pytest.raises(FetchError, match="RITM_FETCH_TOTAL_SECONDS"):
+        fetcher.fetch(f"{web.url}/drip")
+
+
 def test_redirects_share_one_total_time(serve: Callable[..., Any], make_fetcher: Make) -> None:
     web = serve()
 
@@ -121,6 +135,26 @@ def test_a_private_authority_made_known_is_trusted(
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
     fetcher = make_fetcher(allowed_hosts="127.0.0.1")
     assert fetcher.fetch(f"https://127.0.0.1:{web.port}/a.jpg") == b"private"
+
+
+def test_a_certificate_counts_for_the_name_and_not_for_the_address(
+    serve: Callable[..., Any],
+    make_fetcher: Make,
+    internet: Any,
+    certificate: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    web = serve()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    web.socket = context.wrap_socket(web.socket, server_side=True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    internet.names["images.example"] = [["127.0.0.1"]]
+    internet.places["127.0.0.1"] = web.port
+    fetcher = make_fetcher(internet.resolve, internet.dial, allowed_hosts="127.0.0.1")
+    with pytest.raises(FetchError, match="certificate of images.example is not trusted"):
+        fetcher.fetch("https://images.example/a.jpg")
+    assert web.seen == []
 
 
 @pytest.fixture

@@ -8,8 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from ritm_backend.images import FetchError, ImageFetcher
+from ritm_backend.images.tokens import LabelStudioToken
+from ritm_backend.images.transport import Deadline
 
 Make = Callable[..., ImageFetcher]
 CAT = "/data/upload/1/cat.png"
@@ -38,6 +41,21 @@ def test_an_expired_access_token_is_replaced(label_studio: Any, fetcher: ImageFe
     label_studio.expire()
     assert fetcher.fetch(CAT) == b"cat"
     assert label_studio.issued["access"] == 2
+
+
+def test_an_access_token_is_replaced_before_its_five_minutes_are_over(make_jwt: Callable[..., str]) -> None:
+    now = [0.0]
+    asked: list[float] = []
+
+    def exchange(personal_token: str, deadline: Deadline) -> str:
+        asked.append(now[0])
+        return f"access{len(asked)}"
+
+    token = LabelStudioToken(SecretStr(make_jwt(token_type="refresh")), exchange, clock=lambda: now[0])
+    for now[0] in (0.0, 200.0, 299.0, 300.0, 600.0):
+        header = token.header(Deadline.after(10))
+    assert asked == [0.0, 299.0, 600.0]
+    assert header == "Bearer access3"
 
 
 def test_a_second_refusal_is_an_error(label_studio: Any, fetcher: ImageFetcher) -> None:
