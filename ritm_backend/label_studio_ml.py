@@ -17,11 +17,19 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ritm_backend.cpus import usable_cpus
 from ritm_backend.server import limit_threads, load_annotator
 from ritm_backend.settings import Settings
+
+_THREADS_CHOSEN = "OMP_NUM_THREADS" in os.environ
+limit_threads(workers=1)  # before torch is loaded by the imports below
+
+# Loaded with this module and not at the first setup, for which Label Studio waits three seconds only.
+from ritm_backend.images import ImageFetcher  # noqa: E402
+from ritm_backend.model_host import ModelHost  # noqa: E402
+from ritm_backend.service import LabelStudioService  # noqa: E402
 
 try:
     from label_studio_ml.model import LabelStudioMLBase
@@ -31,31 +39,21 @@ except ImportError as error:
         "repository, or label-studio-ml==1.0.9 with redis and rq. `ritm serve` needs none of them."
     ) from error
 
-if TYPE_CHECKING:
-    from ritm_backend.model_host import ModelHost
-    from ritm_backend.service import LabelStudioService
-
 _logger = logging.getLogger(__name__)
 _making = Lock()
 
 
 def _limit_threads() -> None:
-    """As `ritm serve` does; of a torch that the server itself has loaded (1.0.9 does), only the number."""
-    is_chosen = "OMP_NUM_THREADS" in os.environ
-    limit_threads(workers=1)
+    """Of a torch that the server itself has loaded before (1.0.9 does), at least the number."""
     import torch
 
-    if not is_chosen:
+    if not _THREADS_CHOSEN:
         torch.set_num_threads(usable_cpus())
 
 
 @cache
 def _make_service() -> tuple[ModelHost, LabelStudioService]:
-    _limit_threads()  # before the imports below, which load torch
-    from ritm_backend.images import ImageFetcher
-    from ritm_backend.model_host import ModelHost
-    from ritm_backend.service import LabelStudioService
-
+    _limit_threads()
     settings = Settings.from_environment()
     host = ModelHost(lambda: load_annotator(settings), settings.model)
     host.start()
