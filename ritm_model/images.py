@@ -21,6 +21,7 @@ Pixels = npt.NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 DEFAULT_MAX_PIXELS = 120_000_000
+_MOST_JPEG_SCANS = 100  # ordinary progressive files have about ten; each costs a pass over all pixels
 
 _lifting = Lock()
 
@@ -107,6 +108,9 @@ def _opened(data: bytes, max_pixels: int) -> Image.Image:
         raise ImageError(
             f"The image has {width} x {height} pixels; the limit is {max_pixels / 1e6:g} megapixels."
         )
+    if image.format == "JPEG" and data.count(b"\xff\xda") > _MOST_JPEG_SCANS:
+        image.close()
+        raise ImageError(f"The JPEG file has more than {_MOST_JPEG_SCANS} scans, which would take too long.")
     return image
 
 

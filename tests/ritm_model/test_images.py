@@ -240,3 +240,8 @@ def test_damaged_files_never_raise_anything_else(data: st.DataObject) -> None:
         original[data.draw(st.integers(0, len(original) - 1))] = data.draw(st.integers(0, 255))
     with suppress(ImageError):
         decode_image(bytes(original), max_pixels=1_000_000)
+
+
+def test_a_jpeg_of_endless_scans_is_refused() -> None:
+    with pytest.raises(ImageError, match="more than 100 scans"):
+        decode_image(SAMPLES[0].read_bytes() + b"\xff\xda" * 200)
