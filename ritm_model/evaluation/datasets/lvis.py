@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ritm_model.checkpoints.errors import shown
+from ritm_model.coco_masks import MaskError, filled_polygons, image_size_of
 from ritm_model.evaluation.datasets.coco import category_name
 from ritm_model.evaluation.datasets.coco_json import Record, read_coco
-from ritm_model.evaluation.datasets.coco_masks import MaskError, filled_polygons, image_size_of
 from ritm_model.evaluation.datasets.files import inside, read_image
 from ritm_model.evaluation.datasets.problems import BrokenFileError, Problem
 from ritm_model.evaluation.datasets.samples import Annotated, Listing, truth_of
