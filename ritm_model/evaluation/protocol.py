@@ -9,11 +9,12 @@ from typing import Any
 
 from ritm_model.errors import RitmError
 from ritm_model.evaluation.noc import LEAST_TARGET, targets
-from ritm_model.inference import PredictorOptions, ZoomIn
+from ritm_model.inference import Cascade, CloseLook, PredictorOptions, ProgressiveMerge, ZoomIn
 
 EVAL_MODES = "cvpr, fixed<N> such as fixed448, serving"
 ALWAYS_ALL_CLICKS = 1.01
 """A target IoU that no mask reaches."""
+REFINEMENTS = {"cascade": Cascade, "merge": ProgressiveMerge, "close_look": CloseLook}
 
 
 class ProtocolError(RitmError):
@@ -55,12 +56,15 @@ class EvaluationProtocol:
         return tuple(target for target in targets(self.target_iou) if target >= lowest)
 
     def settings(self) -> dict[str, Any]:
-        """All rules as JSON, flat: options come first."""
+        """All rules as JSON, flat: options come first. Refinements that are off are left out."""
         rules = asdict(self)
         options = rules.pop("options")
         zoom_in = options.pop("zoom_in")
         if zoom_in and isinstance(zoom_in["target_size"], tuple):
             zoom_in["target_size"] = list(zoom_in["target_size"])
+        for name in REFINEMENTS:
+            if options[name] is None:
+                del options[name]
         return {**options, "zoom_in": zoom_in, **rules}
 
     @classmethod
@@ -71,8 +75,13 @@ class EvaluationProtocol:
         if zoom_in and isinstance(zoom_in["target_size"], list):
             zoom_in = {**zoom_in, "target_size": tuple(zoom_in["target_size"])}
         names = ("with_flip", "max_size", "net_clicks_limit", "threshold", "reference")
+        refinements: dict[str, Any] = {
+            name: kind(**rules.pop(name)) for name, kind in REFINEMENTS.items() if name in rules
+        }
         options = PredictorOptions(
-            zoom_in=ZoomIn(**zoom_in) if zoom_in else None, **{name: rules.pop(name) for name in names}
+            zoom_in=ZoomIn(**zoom_in) if zoom_in else None,
+            **{name: rules.pop(name) for name in names},
+            **refinements,
         )
         return cls(options=options, **rules)
 

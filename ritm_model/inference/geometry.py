@@ -54,6 +54,11 @@ class Roi(NamedTuple):
     def slices(self) -> tuple[slice, slice]:
         return slice(self.top, self.bottom + 1), slice(self.left, self.right + 1)
 
+    def within(self, outer: Roi) -> tuple[slice, slice]:
+        """The slices of these pixels in an array that shows `outer`, which holds them all."""
+        top, left = self.top - outer.top, self.left - outer.left
+        return slice(top, top + self.size[0]), slice(left, left + self.size[1])
+
     def holds(self, click: Click) -> bool:
         """Whether the click lies inside; the last row and column do not count, as in the paper."""
         return self.top <= click.y < self.bottom and self.left <= click.x < self.right
@@ -122,6 +127,13 @@ def clamp(roi: Roi, limits: Roi) -> Roi:
         max(roi.left, limits.left),
         min(roi.right, limits.right),
     )
+
+
+def hull(a: Roi | None, b: Roi | None) -> Roi | None:
+    """The smallest Roi that holds both; None stands for no pixels."""
+    if a is None or b is None:
+        return a or b
+    return Roi(min(a.top, b.top), max(a.bottom, b.bottom), min(a.left, b.left), max(a.right, b.right))
 
 
 def roi_iou(a: Roi, b: Roi) -> float:

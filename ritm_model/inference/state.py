@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ritm_model.clicks import Click
-from ritm_model.inference.geometry import Roi, Size, mask_roi
+from ritm_model.inference.geometry import Roi, Size, clamp, mask_roi
 from ritm_model.inference.resampling import Floats
 from ritm_model.inference.soft_map import SoftMap
 
@@ -48,6 +48,23 @@ class Prediction:
         score = float(probability[mask].mean(dtype=np.float64)) if mask_box else 0.0
         return cls(soft, _moved(object_box, soft.roi), _moved(mask_box, soft.roi), inside, min(score, 1.0))
 
+    @classmethod
+    def marked(cls, soft: SoftMap, mask: Mask, box: Roi, score: float) -> Prediction:
+        """An answer whose mask, given inside `box`, does not follow from the probabilities alone."""
+        within = mask_roi(mask)
+        inside = mask[within.slices].copy() if within else np.zeros((0, 0), np.bool_)
+        object_box = _moved(within, box)
+        return cls(soft, object_box, object_box, inside, min(score, 1.0))
+
+    def mask_in(self, box: Roi) -> Mask:
+        """The mask inside a box. A new array each time."""
+        mask = np.zeros(box.size, np.bool_)
+        if self.mask_roi:
+            shared = clamp(self.mask_roi, box)
+            if min(shared.size) > 0:
+                mask[shared.within(box)] = self.mask_inside[shared.within(self.mask_roi)]
+        return mask
+
 
 def _moved(box: Roi | None, origin: Roi) -> Roi | None:
     if box is None:
@@ -70,6 +87,7 @@ class State:
         region: bounding box of the object as drawn by the annotator.
         external: the mask given at the start, when the predictor copies the paper's demo.
         order_offset: index of the first click.
+        from_mask: whether a mask with something in it was given at the start.
     """
 
     image: Image
@@ -79,6 +97,7 @@ class State:
     region: Roi | None = None
     external: SoftMap | None = None
     order_offset: int = 0
+    from_mask: bool = False
 
     @property
     def frame(self) -> Size:

@@ -6,7 +6,7 @@ import pytest
 
 from ritm_model.evaluation import EvaluationProtocol, ModeError, ProtocolError, options_for
 from ritm_model.evaluation.modes import mode_named
-from ritm_model.inference import PredictorOptions, ZoomIn
+from ritm_model.inference import Cascade, CloseLook, PredictorOptions, ProgressiveMerge, ZoomIn
 
 
 def test_cvpr_looks_closer_on_davis() -> None:
@@ -57,6 +57,15 @@ def test_rules_survive_a_file(eval_mode: str) -> None:
 def test_no_zoom_in_survives_a_file_too() -> None:
     protocol = EvaluationProtocol(options=PredictorOptions(zoom_in=None))
     assert EvaluationProtocol.from_settings(json.loads(json.dumps(protocol.settings()))) == protocol
+
+
+def test_refinements_survive_a_file_and_leave_no_trace_when_they_are_off() -> None:
+    options = PredictorOptions(
+        cascade=Cascade(2), merge=ProgressiveMerge(from_click=None), close_look=CloseLook()
+    )
+    protocol = EvaluationProtocol(options=options)
+    assert EvaluationProtocol.from_settings(json.loads(json.dumps(protocol.settings()))) == protocol
+    assert not {"cascade", "merge", "close_look"} & set(EvaluationProtocol().settings())
 
 
 @pytest.mark.parametrize(
