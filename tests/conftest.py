@@ -9,6 +9,8 @@ import pytest
 # Before any test loads torch: OpenMP threads that wait without spinning.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
+if "PYTEST_XDIST_WORKER" in os.environ:  # each process has a core of its own
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.hookimpl(trylast=True)  # after folders have marked their tests
