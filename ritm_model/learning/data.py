@@ -6,9 +6,8 @@ goes on exactly as it would have. Shapes: H and W the crop, P points, 3 = (row, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,50 +15,59 @@ import torch
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
-from ritm_model.learning.augment import augment
+from ritm_model.errors import RitmError
+from ritm_model.learning.augment import augment, pipeline
 from ritm_model.learning.errors import TrainingError
-from ritm_model.learning.pack import PackEntry, load_scene
+from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.sampling import ClickSampler
 from ritm_model.learning.scene import Instance, Scene
+from ritm_model.learning.sources import Source, draw
 from ritm_model.learning.step import Batch
 
-OTHER_SOURCES = "other"
 TRIES = 20
 EDGE_BLUR = 0.8  # of the edges of pasted objects, in pixels
 
 
+@dataclass(frozen=True, slots=True)
+class BrokenSample:
+    """Stands for a sample that could not be made.
+
+    Errors raised in a worker would come back with the worker's traceback in place of their sentence.
+    """
+
+    reason: str
+
+
 @dataclass(frozen=True)
-class Samples(Dataset[Batch]):
-    """Samples without end, number n drawn anew from the entries.
+class Samples(Dataset["Batch | BrokenSample"]):
+    """Samples without end, number n drawn anew from the sources.
 
     Attributes:
-        folder: of the pack.
-        entries: to draw from.
-        source_weights: chances of the sources; "other" is for all that are not named, together. Empty to
-            draw photographs evenly.
+        sources: to draw photographs from.
         transforms: of `augment.pipeline`.
         sampler: draws object and clicks.
         seed: of everything.
-        min_share: objects below this part of the photograph are background.
-        min_area: as are those with fewer pixels after augmentation.
+        min_area: objects with fewer pixels after augmentation are background.
         keep_background: chance of keeping a sample in which no object is left.
         paste_chance: of pasting an object of another sample on top.
     """
 
-    folder: Path
-    entries: tuple[PackEntry, ...]
-    source_weights: Mapping[str, float]
+    sources: tuple[Source, ...]
     transforms: v2.Transform
     sampler: ClickSampler
     seed: int
-    min_share: float = 0.0
     min_area: int = 1
     keep_background: float = 0.0
     paste_chance: float = 0.0
 
-    def __getitem__(self, index: int) -> Batch:
+    def __getitem__(self, index: int) -> Batch | BrokenSample:
         """Make sample number `index`, a batch of one without the batch axis."""
-        random = np.random.default_rng((self.seed, index))
+        try:
+            return self._made(np.random.default_rng((self.seed, index)))
+        except RitmError as error:
+            return BrokenSample(str(error))
+
+    def _made(self, random: np.random.Generator) -> Batch:
         scene = self._augmented(random)
         if random.random() < self.paste_chance:
             scene = paste(scene, self._augmented(random), random)
@@ -71,8 +79,7 @@ class Samples(Dataset[Batch]):
         )
 
     def _augmented(self, random: np.random.Generator) -> Scene:
-        entry = draw_entry(self.entries, self.source_weights, random)
-        whole = load_scene(self.folder, entry, self.min_share)
+        whole = self._drawn(random)
         for _ in range(TRIES):
             scene = augment(whole, self.transforms, int(random.integers(2**62)))
             scene = scene.with_objects_of(1)
@@ -80,34 +87,52 @@ class Samples(Dataset[Batch]):
                 break
         return scene
 
+    def _drawn(self, random: np.random.Generator) -> Scene:
+        """A scene with an object, if there are any such scenes."""
+        for _ in range(TRIES):
+            scene = draw(self.sources, random).scene(random)
+            if scene.instances:
+                break
+        return scene
 
-def collate(samples: list[Batch]) -> Batch:
-    """Put samples into one batch of floats, images in [0, 1]."""
-    return Batch(
-        torch.stack([sample.image_B3HW for sample in samples]).float() / 255,
-        torch.stack([sample.truth_B1HW for sample in samples]).float(),
-        torch.stack([sample.points_BP3 for sample in samples]),
+
+def make_samples(recipe: Recipe, sources: tuple[Source, ...]) -> Samples:
+    """The samples of a recipe."""
+    part = recipe.data
+    return Samples(
+        sources=sources,
+        transforms=pipeline(part.augmentation, part.crop),
+        sampler=recipe.clicks.sampler(),
+        seed=recipe.seed,
+        min_area=part.min_area,
+        keep_background=part.keep_background,
+        paste_chance=part.paste_chance,
     )
 
 
-def draw_entry(
-    entries: tuple[PackEntry, ...], source_weights: Mapping[str, float], random: np.random.Generator
-) -> PackEntry:
-    """Draw a source, then one of its photographs, then one of the masks of that."""
-    candidates = entries
-    if source_weights:
-        groups: dict[str, list[PackEntry]] = {}
-        for entry in entries:
-            name = entry.source if entry.source in source_weights else OTHER_SOURCES
-            groups.setdefault(name, []).append(entry)
-        names = [name for name in groups if source_weights.get(name, 0) > 0]
-        if not names:
-            raise TrainingError("No photograph is of a source that has a weight.")
-        weights = np.array([source_weights[name] for name in names])
-        candidates = tuple(groups[names[random.choice(len(names), p=weights / weights.sum())]])
-    image = candidates[random.integers(len(candidates))].image
-    masks = [entry for entry in candidates if entry.image == image]
-    return masks[random.integers(len(masks))]
+def collate(samples: Sequence[Batch | BrokenSample]) -> Batch | BrokenSample:
+    """Put samples into one batch of floats, images in [0, 1]; a broken one breaks the batch."""
+    whole = [sample for sample in samples if isinstance(sample, Batch)]
+    broken = next((sample for sample in samples if isinstance(sample, BrokenSample)), None)
+    if broken is not None:
+        return broken
+    return Batch(
+        torch.stack([sample.image_B3HW for sample in whole]).float() / 255,
+        torch.stack([sample.truth_B1HW for sample in whole]).float(),
+        torch.stack([sample.points_BP3 for sample in whole]),
+    )
+
+
+def unbroken(batches: Iterable[Batch | BrokenSample]) -> Iterator[Batch]:
+    """Give the batches on.
+
+    Raises:
+        TrainingError: one of them could not be made; the sentence names the file.
+    """
+    for batch in batches:
+        if isinstance(batch, BrokenSample):
+            raise TrainingError(batch.reason)
+        yield batch
 
 
 def paste(scene: Scene, other: Scene, random: np.random.Generator) -> Scene:

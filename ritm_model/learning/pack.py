@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -68,16 +68,56 @@ def read_pack(folder: Path) -> tuple[PackEntry, ...]:
         raise TrainingError(f"{path} is not a manifest of a pack: {where}: {problem['msg']}.") from None
 
 
-def is_for_validation(entry: PackEntry, share: float) -> bool:
-    """Whether a photograph is kept out of training. Follows from its name alone, so it never changes."""
-    digest = hashlib.sha256(Path(entry.image).name.encode()).digest()
-    return int.from_bytes(digest[:8], "big") < share * 2**64
-
-
 def with_licence(entries: Iterable[PackEntry], classes: Iterable[str] | None) -> tuple[PackEntry, ...]:
     """Keep the entries of these licence classes, all if None."""
     allowed = None if classes is None else frozenset(classes)
     return tuple(entry for entry in entries if allowed is None or entry.license_class in allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class PackPhotograph:
+    """A photograph of a pack with all its masks, of which each scene has one.
+
+    Attributes:
+        folder: of the pack.
+        entries: of the photograph.
+        min_share: objects below this part of the photograph are background.
+    """
+
+    folder: Path
+    entries: tuple[PackEntry, ...] = field(repr=False)
+    min_share: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return Path(self.entries[0].image).name
+
+    @property
+    def source(self) -> str:
+        return self.entries[0].source
+
+    @property
+    def licence(self) -> str:
+        return self.entries[0].license
+
+    @property
+    def objects(self) -> int:
+        return sum(len(entry.instances(self.min_share)) for entry in self.entries)
+
+    def scene(self, random: np.random.Generator) -> Scene:
+        entry = self.entries[random.integers(len(self.entries))]
+        return load_scene(self.folder, entry, self.min_share)
+
+
+def pack_photographs(
+    folder: Path, licence_classes: Iterable[str] | None, min_share: float
+) -> tuple[PackPhotograph, ...]:
+    """The photographs of a pack that have a licence of these classes (None: any) and an object."""
+    groups: dict[str, list[PackEntry]] = {}
+    for entry in with_licence(read_pack(folder), licence_classes):
+        if entry.instances(min_share):
+            groups.setdefault(entry.image, []).append(entry)
+    return tuple(PackPhotograph(folder, tuple(entries), min_share) for entries in groups.values())
 
 
 def load_scene(folder: Path, entry: PackEntry, min_share: float) -> Scene:

@@ -6,6 +6,7 @@ Shapes: H and W the image, P = 2N points (N positive, then N negative), 3 = (row
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -16,9 +17,15 @@ from ritm_model.learning.losses import IGNORED
 from ritm_model.learning.scene import Instance, Mask, Scene
 
 Pixels = npt.NDArray[np.intp]  # K indices into the flattened image
+Areas = list[tuple[Pixels, float]]  # each with the chance that a click is drawn from it
 SAMPLED_ORDER = 100
 FIRST_ORDER = 0
 SQUARE = np.ones((3, 3), np.uint8)
+
+# How parts are asked for.
+STAY_CHANCE = 0.5  # of asking for an object and not for one of its parts
+SMALL_PART = 0.1  # of an object: no positive clicks on smaller parts, which they would mean, too
+MOST_REMOVED = 3  # parts that are taken out of an object
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,21 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """A chosen object.
+
+    Attributes:
+        object_HW: what is asked for.
+        inside_HW: where positive clicks may fall.
+        beside: what a user must click away, because it belongs to the same whole: each gets a negative click.
+    """
+
+    object_HW: Mask
+    inside_HW: Mask
+    beside: tuple[Mask, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ClickSampler:
     """Draws an object, or several as one, and clicks inside and outside it.
 
@@ -52,6 +74,7 @@ class ClickSampler:
             or in the band.
         centre_first: put the first positive click into the middle of the object.
         centre_share: the middle is deeper than the greatest depth over this number.
+        hierarchy: ask for parts of objects, too, and for objects without some of their parts.
     """
 
     max_points: int = 24
@@ -66,13 +89,17 @@ class ClickSampler:
     border: float = 0.5
     centre_first: bool = False
     centre_share: float = 1.7
+    hierarchy: bool = False
 
     def sample(self, scene: Scene, random: np.random.Generator) -> Target:
         """Draw a target. Without objects in the scene it is empty and has negative clicks only."""
         chosen = self._choose(scene, random)
-        object_HW = scene.union(chosen)
-        positive = self._positive(scene, chosen, random)
-        negative = self._negative(scene, chosen, object_HW, random)
+        choices = [self._choice(scene, instance, random) for instance in chosen]
+        object_HW = np.zeros(scene.size, bool)
+        for choice in choices:
+            object_HW |= choice.object_HW
+        positive = self._positive(choices, random)
+        negative = self._negative(scene, choices, object_HW, random)
         points_P3 = np.full((2 * self.max_points, 3), -1, np.float32)
         width = scene.size[1]
         for start, clicks in ((0, positive), (self.max_points, negative)):
@@ -83,59 +110,99 @@ class ClickSampler:
         return Target(truth_HW, points_P3, chosen)
 
     def _choose(self, scene: Scene, random: np.random.Generator) -> tuple[Instance, ...]:
-        count = len(scene.instances)
-        if count == 0:
+        wholes = scene.wholes
+        if not wholes:
             return ()
         together = 1
-        if count > 1 and random.random() < self.merge_chance:
-            together = int(random.integers(2, min(count, self.max_merged) + 1))
-        return tuple(scene.instances[i] for i in random.choice(count, together, replace=False))
+        if len(wholes) > 1 and random.random() < self.merge_chance:
+            together = int(random.integers(2, min(len(wholes), self.max_merged) + 1))
+        chosen = tuple(wholes[i] for i in random.choice(len(wholes), together, replace=False))
+        return tuple(self._descend(scene, each, random) for each in chosen) if self.hierarchy else chosen
 
-    def _positive(
-        self, scene: Scene, chosen: tuple[Instance, ...], random: np.random.Generator
-    ) -> list[tuple[int, int]]:
-        if not chosen:
-            return []
-        areas = [self._inside(scene.mask(instance), random) for instance in chosen]
-        parts = [self._clicks_in(area_HW, random) for area_HW in areas]
-        if len(parts) == 1:
-            return parts[0]
-        # Each object gets one click for certain, the rest fall on any of them.
-        pixels = [np.flatnonzero(area_HW) for area_HW in areas]
-        more = self._count(self.max_points + 1, random)
-        rest = [
-            (_draw(pixels[which], random), SAMPLED_ORDER)
-            for which in random.integers(len(pixels), size=more).tolist()
-        ]
-        return ([part[0] for part in parts] + rest)[: self.max_points]
+    def _descend(self, scene: Scene, instance: Instance, random: np.random.Generator) -> Instance:
+        """Stay at each object with half a chance, else go on to one of its parts."""
+        parts = scene.parts(instance)
+        while parts and random.random() >= STAY_CHANCE:
+            instance = parts[random.integers(len(parts))]
+            parts = scene.parts(instance)
+        return instance
 
-    def _clicks_in(self, area_HW: Mask, random: np.random.Generator) -> list[tuple[int, int]]:
-        pixels = np.flatnonzero(area_HW)
-        orders = [SAMPLED_ORDER] * (1 + self._count(self.max_points, random))
-        clicks = [(_draw(pixels, random), order) for order in orders]
+    def _choice(self, scene: Scene, instance: Instance, random: np.random.Generator) -> Choice:
+        mask_HW = scene.mask(instance)
+        if not self.hierarchy:
+            return Choice(mask_HW, mask_HW)
+        object_HW, inside_HW, beside = mask_HW, mask_HW, []
+        if instance in scene.parents:
+            beside.append(scene.mask(scene.parents[instance]) & ~mask_HW)
+        parts = [scene.mask(part) for part in scene.parts(instance)]
+        for part_HW in parts:
+            if part_HW.sum() < SMALL_PART * mask_HW.sum():
+                inside_HW = inside_HW & ~part_HW
+        count = random.integers(min(len(parts), MOST_REMOVED) + 1)
+        for i in random.choice(len(parts), count, replace=False) if count else ():
+            if (inside_HW & ~parts[i]).any():  # something must be left to click on
+                object_HW, inside_HW = object_HW & ~parts[i], inside_HW & ~parts[i]
+                beside.append(parts[i])
+        return Choice(object_HW, inside_HW, tuple(beside))
+
+    def _positive(self, choices: list[Choice], random: np.random.Generator) -> list[tuple[int, int]]:
+        areas = [self._inside(choice.inside_HW, random) for choice in choices]
+        groups = [[(np.flatnonzero(area_HW), 1.0)] for area_HW in areas]
+        firsts = None
         if self.centre_first:
-            clicks[0] = (_draw(np.flatnonzero(middle(area_HW, self.centre_share)), random), FIRST_ORDER)
-        return clicks
+            firsts = [np.flatnonzero(middle(area_HW, self.centre_share)) for area_HW in areas]
+        return self._spread(groups, [1] * len(groups), random, firsts)
 
     def _negative(
-        self, scene: Scene, chosen: tuple[Instance, ...], object_HW: Mask, random: np.random.Generator
+        self, scene: Scene, choices: list[Choice], object_HW: Mask, random: np.random.Generator
     ) -> list[tuple[int, int]]:
-        count = self._count(self.max_points + 1, random)
         outside_HW = ~object_HW
-        areas: dict[int, Pixels] = {}
-        clicks = []
-        kinds = random.choice(3, size=count, p=(self.anywhere, self.others, self.border))
-        for kind in kinds.tolist():
-            if kind not in areas:
-                area_HW = outside_HW
-                if kind == 1 and len(scene.instances) > len(chosen):
-                    area_HW = scene.union(scene.instances) & outside_HW
-                elif kind == 2 and chosen:
-                    area_HW = surroundings(object_HW, self.border_share)
-                areas[kind] = np.flatnonzero(area_HW)
-            if areas[kind].size:
-                clicks.append((_draw(areas[kind], random), SAMPLED_ORDER))
-        return clicks
+        others_HW = border_HW = outside_HW
+        if len(scene.instances) > len(choices):
+            others_HW = scene.union(scene.instances) & outside_HW
+        if choices:
+            border_HW = surroundings(object_HW, self.border_share)
+        groups: list[Areas] = [
+            [(np.flatnonzero(part_HW & outside_HW), 1.0)] for choice in choices for part_HW in choice.beside
+        ]
+        least = [1] * len(groups)
+        anyhow = [
+            (np.flatnonzero(outside_HW), self.anywhere),
+            (np.flatnonzero(others_HW), self.others),
+            (np.flatnonzero(border_HW), self.border),
+        ]
+        return self._spread([*groups, anyhow], [*least, 0], random)
+
+    def _spread(
+        self,
+        groups: Sequence[Areas],
+        least: Sequence[int],
+        random: np.random.Generator,
+        firsts: Sequence[Pixels] | None = None,
+    ) -> list[tuple[int, int]]:
+        """Click into groups of areas: into each once for certain, the rest anywhere in them.
+
+        Args:
+            groups: what a click is drawn from.
+            least: clicks in each group.
+            random: the source of randomness.
+            firsts: for each group, where its first click must be.
+
+        Returns:
+            Pixels and orders, `max_points` at most.
+        """
+        parts = []
+        for number, (areas, fewest) in enumerate(zip(groups, least, strict=True)):
+            clicks = _draw_clicks(areas, fewest + self._count(self.max_points + 1 - fewest, random), random)
+            if clicks and firsts is not None:
+                clicks[0] = (_draw(firsts[number], random), FIRST_ORDER)
+            if clicks:
+                parts.append(clicks)
+        if len(parts) < 2:
+            return [click for clicks in parts for click in clicks]
+        union = [(pixels, weight / len(groups)) for areas in groups for pixels, weight in areas]
+        rest = _draw_clicks(union, self._count(self.max_points + 1, random), random)
+        return ([clicks[0] for clicks in parts] + rest)[: self.max_points]
 
     def _inside(self, mask_HW: Mask, random: np.random.Generator) -> Mask:
         if random.random() < self.erode_chance:
@@ -168,6 +235,13 @@ def middle(area_HW: Mask, share: float) -> Mask:
     depth_HW = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     deep_HW: Mask = depth_HW > depth_HW.max() / share
     return deep_HW
+
+
+def _draw_clicks(areas: Areas, count: int, random: np.random.Generator) -> list[tuple[int, int]]:
+    """Draw so many clicks; one that falls into an area without pixels is dropped."""
+    chances = np.array([weight for _, weight in areas])
+    drawn = random.choice(len(areas), size=count, p=chances / chances.sum()).tolist()
+    return [(_draw(areas[number][0], random), SAMPLED_ORDER) for number in drawn if areas[number][0].size]
 
 
 def _draw(pixels: Pixels, random: np.random.Generator) -> int:

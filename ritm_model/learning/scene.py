@@ -5,7 +5,8 @@ Shapes: H and W the image, L layers of masks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,7 @@ class Scene:
         instances: the objects that may be asked for.
         ignored_HW: True where nobody knows.
         name: of the mask file, for messages.
+        parents: of each object that is part of another, the smallest one that it is part of.
     """
 
     image_HW3: Image
@@ -40,10 +42,20 @@ class Scene:
     instances: tuple[Instance, ...]
     ignored_HW: Mask
     name: str = ""
+    parents: Mapping[Instance, Instance] = field(default_factory=dict)
 
     @property
     def size(self) -> tuple[int, int]:
         return self.image_HW3.shape[0], self.image_HW3.shape[1]
+
+    @property
+    def wholes(self) -> tuple[Instance, ...]:
+        """The objects that are not part of another."""
+        return tuple(instance for instance in self.instances if instance not in self.parents)
+
+    def parts(self, instance: Instance) -> tuple[Instance, ...]:
+        """The parts of an object; parts of parts are not among them."""
+        return tuple(part for part in self.instances if self.parents.get(part) == instance)
 
     def mask(self, instance: Instance) -> Mask:
         """H x W bool, True on the object."""
@@ -58,7 +70,17 @@ class Scene:
         return covered_HW
 
     def with_objects_of(self, min_area: int) -> Scene:
-        """Drop the objects of fewer pixels; they become background."""
+        """Drop the objects of fewer pixels; they become background, and their parts go to their parents."""
         counts = [np.bincount(layer.ravel(), minlength=256) for layer in self.layers_LHW]
         kept = tuple(i for i in self.instances if counts[i.layer][i.value] >= max(min_area, 1))
-        return replace(self, instances=kept)
+        if not self.parents:
+            return replace(self, instances=kept)
+        among = frozenset(kept)
+        parents = {i: parent for i in kept if (parent := self._nearest(i, among)) is not None}
+        return replace(self, instances=kept, parents=parents)
+
+    def _nearest(self, instance: Instance, among: frozenset[Instance]) -> Instance | None:
+        parent = self.parents.get(instance)
+        while parent is not None and parent not in among:
+            parent = self.parents.get(parent)
+        return parent

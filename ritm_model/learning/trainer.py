@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from ritm_model.checkpoints import TrainingCard, load_model, resolve_model, save_model
+from ritm_model.checkpoints import TrainingCard, save_model
 from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.losses import (
     BinaryCrossEntropy,
@@ -33,9 +32,9 @@ from ritm_model.learning.optimiser import (
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.recipes.schema import LossName
 from ritm_model.learning.run_folder import RunFolder
+from ritm_model.learning.starting import make_model
 from ritm_model.learning.step import Batch, Objective, interact, learn
 from ritm_model.learning.validation import Question, validate
-from ritm_model.networks import InteractiveModel, build, initialise
 
 LOSSES: dict[LossName, Loss] = {
     "normalized_focal": NormalizedFocalLoss(alpha=0.5, gamma=2),
@@ -106,7 +105,7 @@ class Trainer:
         if self.step % recipe.log_steps == 0:
             self._log(recipe.optimiser.learning_rate * factor)
 
-    def finish_epoch(self, data: Path, asked: tuple[Question, ...], card: TrainingCard) -> None:
+    def finish_epoch(self, asked: tuple[Question, ...], card: TrainingCard) -> None:
         """Validate, write the model out and save everything."""
         recipe = self.recipe
         source = self.average.state if self.average else self.model.state_dict()
@@ -114,7 +113,7 @@ class Trainer:
         self.epoch += 1
         line: dict[str, object] = {"step": self.step, "epoch": self.epoch, "epoch_iou": self.iou.mean}
         if asked:
-            ious = validate(self.mean_model, data, asked, recipe.data.crop, recipe.validation.clicks)
+            ious = validate(self.mean_model, asked, recipe.data.crop, recipe.validation.clicks)
             rounded = [round(iou, 4) for iou in ious.tolist()]
             line["validation_iou"] = rounded
             names = (f"validation IoU after {clicks}" for clicks in range(1, len(rounded) + 1))
@@ -186,21 +185,3 @@ class Trainer:
             f"The loss or its gradient is not finite at step {self.step}; the batch is in {path}. "
             "A lower learning_rate or a clip_norm may help."
         )
-
-
-def make_model(recipe: Recipe) -> InteractiveModel:
-    """The network of a recipe with the weights that it starts from."""
-    part = recipe.model
-    if part.weights:
-        model = load_model(resolve_model(part.weights)).requires_grad_(True)
-        asked = {"family": part.family, **part.params}
-        found = {"family": model.family, **model.params}
-        if unlike := [name for name in asked if asked[name] != found.get(name)]:
-            raise TrainingError(f"{part.weights} is another model than the recipe's: see {unlike[0]}.")
-    else:
-        try:
-            model = build(part.family, part.params)
-        except ValueError as error:
-            raise TrainingError(str(error)) from None
-        initialise(model, torch.Generator().manual_seed(recipe.seed), part.click_scale)
-    return model.to(memory_format=torch.channels_last) if recipe.channels_last else model

@@ -7,8 +7,8 @@ The whole photograph is fitted into the crop of training and the clicks are thos
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,8 @@ import torch
 
 from ritm_model.clicks import Click, points_array
 from ritm_model.learning.augment import augment, pipeline
-from ritm_model.learning.pack import PackEntry, load_scene
-from ritm_model.learning.scene import Instance
+from ritm_model.learning.scene import Instance, Scene
+from ritm_model.learning.sources import Photograph
 from ritm_model.learning.step import Interaction, predict
 from ritm_model.networks import InteractiveModel
 from ritm_model.simulation import next_click
@@ -29,32 +29,39 @@ THRESHOLD = 0.49
 class Question:
     """One object of one photograph."""
 
-    entry: PackEntry
+    photograph: Photograph
     instance: Instance
 
+    def scene(self) -> Scene:
+        """The photograph; of one that has several masks, always the same."""
+        return self.photograph.scene(_random_of(self.photograph))
 
-def questions(entries: tuple[PackEntry, ...], min_share: float, count: int) -> tuple[Question, ...]:
-    """Choose up to `count` objects, always the same ones, spread over the photographs by their hashes."""
-    every = [Question(entry, instance) for entry in entries for instance in entry.instances(min_share)]
-    return tuple(sorted(every, key=_digest)[:count])
+
+def questions(photographs: Sequence[Photograph], count: int) -> tuple[Question, ...]:
+    """Choose up to `count` objects, always the same ones: of each photograph one, then of each another."""
+    ordered = sorted(photographs, key=lambda photograph: _digest(photograph.name))[:count]
+    ranked = [
+        (rank, place, Question(photograph, instance))
+        for place, photograph in enumerate(ordered)
+        for rank, instance in enumerate(_shuffled(photograph))
+    ]
+    return tuple(question for _, _, question in sorted(ranked, key=lambda item: item[:2])[:count])
 
 
 def validate(
-    model: InteractiveModel, folder: Path, asked: tuple[Question, ...], size: tuple[int, int], clicks: int
+    model: InteractiveModel, asked: Sequence[Question], size: tuple[int, int], clicks: int
 ) -> npt.NDArray[np.float64]:
     """Mean IoU after 1 … `clicks` clicks; the model is in eval mode afterwards."""
     model.eval()
     transforms = pipeline("validation", size)
-    ious = [_ious(model, folder, question, transforms, clicks) for question in asked]
+    ious = [_ious(model, question, transforms, clicks) for question in asked]
     mean: npt.NDArray[np.float64] = np.mean(ious, axis=0)
     return mean
 
 
 @torch.no_grad()
-def _ious(
-    model: InteractiveModel, folder: Path, question: Question, transforms: object, clicks: int
-) -> list[float]:
-    scene = augment(load_scene(folder, question.entry, 0.0), transforms, seed=0)
+def _ious(model: InteractiveModel, question: Question, transforms: object, clicks: int) -> list[float]:
+    scene = augment(question.scene(), transforms, seed=0)
     object_HW = scene.mask(question.instance)
     truth_HW = np.where(scene.ignored_HW, -1, object_HW).astype(np.int8)
     device = next(model.parameters()).device
@@ -75,5 +82,14 @@ def _ious(
     return ious
 
 
-def _digest(question: Question) -> str:
-    return hashlib.sha256(f"{question.entry.mask}/{question.instance.value}".encode()).hexdigest()
+def _shuffled(photograph: Photograph) -> list[Instance]:
+    wholes = photograph.scene(_random_of(photograph)).wholes
+    return sorted(wholes, key=lambda each: _digest(f"{photograph.name}/{each.layer}/{each.value}"))
+
+
+def _random_of(photograph: Photograph) -> np.random.Generator:
+    return np.random.default_rng(int(_digest(photograph.name), 16))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from ritm_model.learning.augment import Augmentation
 from ritm_model.learning.optimiser import OptimiserName
+from ritm_model.learning.sampling import ClickSampler
 
 Chance = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -24,14 +25,24 @@ class Part(BaseModel):
 class ModelPart(Part):
     """Which network is learnt.
 
-    `weights` is a model to start from ("bundled", a name or a path); without it, weights are drawn anew and
-    `click_scale` is what click features are multiplied with at first (None: small, for pretrained backbones).
+    `weights` is a model to start from ("bundled", a name or a path), whose network it then is. Without it,
+    weights are drawn anew, and `pretrained` is a file of ImageNet weights for the backbone. `click_scale` is
+    what click features are multiplied with at first (None: small for pretrained backbones, else 1).
     """
 
-    family: str
+    family: str = ""
     params: dict[str, JsonValue] = {}
     weights: str | None = None
+    pretrained: str | None = None
     click_scale: Positive | None = None
+
+    @model_validator(mode="after")
+    def _has_one_beginning(self) -> ModelPart:
+        if not (self.family or self.weights):
+            raise ValueError("model.family or model.weights must say which network is learnt")
+        if self.pretrained and self.weights:
+            raise ValueError("model.pretrained is for new networks, and model.weights is a model already")
+        return self
 
 
 class DataPart(Part):
@@ -55,13 +66,29 @@ class DataPart(Part):
 
 
 class ClicksPart(Part):
-    """The simulated user: clicks sampled beforehand, and up to `corrective` ones after looking."""
+    """The simulated user: clicks sampled beforehand, and up to `corrective` ones after looking.
+
+    All but `corrective` are the attributes of `ClickSampler`, which says what they mean.
+    """
 
     corrective: Annotated[int, Field(ge=0, le=24)] = 3
     max_points: Count = 24
     gamma: Chance = 0.8
     merge_chance: Chance = 0.15
+    max_merged: Annotated[int, Field(ge=2)] = 2
+    erode_chance: Chance = 0.9
+    erode_steps: Count = 3
+    border_share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    anywhere: Chance = 0.1
+    others: Chance = 0.4
+    border: Chance = 0.5
     centre_first: bool = False
+    centre_share: Annotated[float, Field(gt=1)] = 1.7
+    hierarchy: bool = False
+
+    def sampler(self) -> ClickSampler:
+        """What draws the clicks that are sampled beforehand."""
+        return ClickSampler(**self.model_dump(exclude={"corrective"}))
 
 
 class LossPart(Part):

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from ritm_model.learning.augment import pipeline
-from ritm_model.learning.data import Samples, collate, draw_entry, paste
+from ritm_model.learning.data import BrokenSample, Samples, collate, paste, unbroken
 from ritm_model.learning.errors import TrainingError
-from ritm_model.learning.pack import PackEntry, is_for_validation, load_scene, read_pack, with_licence
+from ritm_model.learning.pack import (
+    PackEntry,
+    PackPhotograph,
+    load_scene,
+    pack_photographs,
+    read_pack,
+    with_licence,
+)
 from ritm_model.learning.sampling import ClickSampler
 from ritm_model.learning.scene import Instance, Scene
+from ritm_model.learning.sources import by_collection, divide, draw, is_kept_out
+from ritm_model.learning.step import Batch
+from ritm_model.learning.validation import questions
 
 CROP = (64, 80)
 
 
 def samples(pack: Path, **changes: object) -> Samples:
     made: dict[str, object] = {
-        "folder": pack,
-        "entries": read_pack(pack),
-        "source_weights": {},
+        "sources": by_collection(pack_photographs(pack, None, 0.0), {}),
         "transforms": pipeline("strong", CROP),
         "sampler": ClickSampler(),
         "seed": 3,
@@ -33,18 +43,23 @@ def samples(pack: Path, **changes: object) -> Samples:
     return Samples(**{**made, **changes})  # type: ignore[arg-type]
 
 
+def batch_of(source: Samples, *numbers: int) -> Batch:
+    batch = collate([source[number] for number in numbers])
+    assert isinstance(batch, Batch)
+    return batch
+
+
 def test_a_sample_follows_from_seed_and_number(pack: Path) -> None:
     first, again, reseeded = samples(pack), samples(pack), samples(pack, seed=4)
     for number in (0, 1, 10**9):
-        assert torch.equal(first[number].image_B3HW, again[number].image_B3HW)
-        assert torch.equal(first[number].points_BP3, again[number].points_BP3)
-    assert not torch.equal(first[0].image_B3HW, first[1].image_B3HW)
-    assert not torch.equal(first[0].image_B3HW, reseeded[0].image_B3HW)
+        assert torch.equal(batch_of(first, number).image_B3HW, batch_of(again, number).image_B3HW)
+        assert torch.equal(batch_of(first, number).points_BP3, batch_of(again, number).points_BP3)
+    assert not torch.equal(batch_of(first, 0).image_B3HW, batch_of(first, 1).image_B3HW)
+    assert not torch.equal(batch_of(first, 0).image_B3HW, batch_of(reseeded, 0).image_B3HW)
 
 
 def test_a_batch_has_the_shapes_and_ranges_of_the_learning_step(pack: Path) -> None:
-    source = samples(pack, paste_chance=0.5)
-    batch = collate([source[number] for number in range(4)])
+    batch = batch_of(samples(pack, paste_chance=0.5), *range(4))
     assert batch.image_B3HW.shape == (4, 3, *CROP)
     assert batch.truth_B1HW.shape == (4, 1, *CROP)
     assert batch.points_BP3.shape == (4, 48, 3)
@@ -56,12 +71,21 @@ def test_a_batch_has_the_shapes_and_ranges_of_the_learning_step(pack: Path) -> N
 
 
 def test_the_split_is_by_photograph_and_never_changes(pack: Path) -> None:
-    entries = read_pack(pack)
-    kept_out = {Path(entry.image).stem for entry in entries if is_for_validation(entry, 0.3)}
-    assert kept_out == {"bus", "cat_bowl"}
-    twin = entries[0].model_copy(update={"mask": "masks/other.png"})
-    assert is_for_validation(twin, 0.3) == is_for_validation(entries[0], 0.3)
-    assert not any(is_for_validation(entry, 0.0) for entry in entries)
+    photographs = pack_photographs(pack, None, 0.0)
+    learning, kept_out = divide(photographs, 0.3)
+    assert {Path(photograph.name).stem for photograph in kept_out} == {"bus", "cat_bowl"}
+    assert {*learning, *kept_out} == {*photographs}
+    assert not any(is_kept_out(photograph.name, 0.0) for photograph in photographs)
+
+
+def test_masks_of_one_photograph_stay_together(pack: Path) -> None:
+    entry = read_pack(pack)[0]
+    twin = PackPhotograph(pack, (entry, entry.model_copy(update={"mask": "masks/missing.png"})))
+    first, second = np.random.default_rng(1), np.random.default_rng(0)
+    assert twin.scene(first).name == entry.mask
+    with pytest.raises(TrainingError, match="missing.png"):
+        twin.scene(second)
+    assert twin.objects == 2 * len(entry.objects)
 
 
 def test_licences_and_small_objects_are_left_out(pack: Path) -> None:
@@ -75,18 +99,32 @@ def test_licences_and_small_objects_are_left_out(pack: Path) -> None:
 
 
 def test_sources_are_drawn_by_weight() -> None:
-    entries = tuple(
-        PackEntry(image=f"{source}{i}", mask="", source=source, objects=())
+    photographs = [
+        PackPhotograph(Path(), (PackEntry(image=f"{source}{i}", mask="", source=source, objects=()),))
         for source, count in (("a", 1), ("b", 50), ("c", 50))
         for i in range(count)
-    )
+    ]
     random = np.random.default_rng(0)
-    drawn = [draw_entry(entries, {"a": 3.0, "other": 1.0}, random).source for _ in range(2000)]
+    sources = by_collection(photographs, {"a": 3.0, "other": 1.0})
+    drawn = [draw(sources, random).source for _ in range(2000)]
     assert drawn.count("a") / 2000 == pytest.approx(0.75, abs=0.05)
     assert drawn.count("b") > 0
-    assert {draw_entry(entries, {"b": 1.0}, random).source for _ in range(50)} == {"b"}
+    only = by_collection(photographs, {"b": 1.0})
+    assert {draw(only, random).source for _ in range(50)} == {"b"}
     with pytest.raises(TrainingError, match="No photograph is of a source"):
-        draw_entry(entries, {"d": 1.0}, random)
+        by_collection(photographs, {"d": 1.0})
+
+
+def test_questions_are_spread_over_the_photographs_and_never_change(pack: Path) -> None:
+    photographs = pack_photographs(pack, None, 0.0)
+    asked = questions(photographs, 12)
+    assert questions(photographs[::-1], 12) == asked
+    assert len({question.photograph.name for question in asked[:10]}) == 10
+    assert len({(question.photograph.name, question.instance) for question in asked}) == 12
+    assert questions(photographs, 4) == asked[:4]
+    for question in asked:
+        assert question.scene().mask(question.instance).any()
+    assert len(questions(photographs, 1000)) == 54
 
 
 def test_pasting_adds_an_object_on_top() -> None:
@@ -133,6 +171,21 @@ def test_what_is_broken_is_named(broken_pack: Path) -> None:
     image.unlink()
     with pytest.raises(TrainingError, match=rf"{image.name} cannot be read: No such file"):
         load_scene(broken_pack, entry, 0.0)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_broken_file_is_named_whoever_reads_it(broken_pack: Path, workers: int) -> None:
+    """Not with a worker's traceback, and not before the batch that has it."""
+    for entry in read_pack(broken_pack)[1:]:
+        (broken_pack / entry.image).unlink()
+    source = samples(broken_pack)
+    first_broken = next(n for n in range(100) if isinstance(source[n], BrokenSample))
+    loader = DataLoader(source, sampler=range(100), num_workers=workers, collate_fn=collate)
+    batches = unbroken(loader)
+    assert len([next(batches) for _ in range(first_broken)]) == first_broken
+    with pytest.raises(TrainingError) as refusal:
+        next(batches)
+    assert re.fullmatch(r"\S+\.jpg cannot be read: No such file or directory\.", str(refusal.value))
 
 
 def test_a_manifest_that_is_none_is_refused(broken_pack: Path) -> None:

@@ -15,11 +15,12 @@ from click.testing import CliRunner
 
 from ritm_model.checkpoints import load_model, read_card
 from ritm_model.cli.main import ritm
-from ritm_model.learning.engine import load, make_samples, split, train
+from ritm_model.learning.data import make_samples
+from ritm_model.learning.engine import load, train
 from ritm_model.learning.errors import TrainingError
-from ritm_model.learning.pack import read_pack
 from ritm_model.learning.recipes import Recipe, load_recipe
 from ritm_model.learning.run_folder import RunFolder
+from ritm_model.learning.sources import open_data
 from ritm_model.learning.trainer import Trainer
 
 TINY = (
@@ -125,8 +126,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
 def test_a_run_in_pieces_is_the_same_run(finished: Path, pack: Path, tmp_path: Path) -> None:
     """Stop before the first checkpoint, then after it, then not again."""
     recipe = tiny()
-    learning, _ = split(recipe, read_pack(pack))
-    samples = make_samples(recipe, pack, learning)
+    samples = make_samples(recipe, open_data(recipe, pack).sources)
     for last in (1, 3):
         trainer = Trainer(recipe, RunFolder(tmp_path))
         trainer.resume()

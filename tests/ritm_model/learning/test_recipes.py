@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from ritm_model.learning.engine import make_samples, split
+from ritm_model.learning.data import make_samples
 from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.pack import PackEntry, PackObject
 from ritm_model.learning.recipes import load_recipe, parse_recipe, recipe_names, recipe_yaml
-from ritm_model.learning.trainer import make_model
+from ritm_model.learning.sources import open_data
+from ritm_model.learning.starting import make_model
 
 PUBLISHABLE = {
     "permissive",
@@ -29,22 +31,32 @@ def test_every_recipe_builds_its_model_and_survives_being_written_out(name: str)
     assert recipe.about
     assert parse_recipe(recipe_yaml(recipe), "written out") == recipe
     make_model(recipe)
-    make_samples(recipe, Path(), ())
+    make_samples(recipe, ())
 
 
-def test_the_starter_learns_from_nothing_that_may_not_be_published() -> None:
+def test_the_starter_learns_from_nothing_that_may_not_be_published(tmp_path: Path) -> None:
     recipe = load_recipe("starter")
-    everything = tuple(
+    everything = [
         PackEntry(image=f"{kind}{i}.jpg", mask="", license_class=kind, objects=(PackObject(id=1, area=0.5),))
         for kind in (*PUBLISHABLE, "research-only", "unclear", "")
         for i in range(30)
-    )
-    learning, kept_out = split(recipe, everything)
-    assert {entry.license_class for entry in (*learning, *kept_out)} == PUBLISHABLE
+    ]
+    write_manifest(tmp_path, everything)
+    found = open_data(recipe, tmp_path)
+    learning = {photograph.name for source in found.sources for photograph in source.photographs}
+    kept_out = {photograph.name for photograph in found.kept_out}
+    allowed = {entry.image for entry in everything if entry.license_class in PUBLISHABLE}
+    assert learning | kept_out == allowed
     assert kept_out
-    assert not {entry.image for entry in learning} & {entry.image for entry in kept_out}
+    assert not learning & kept_out
+    write_manifest(tmp_path, everything[-30:])
     with pytest.raises(TrainingError, match="Nothing is left to learn from"):
-        split(recipe, everything[-30:])
+        open_data(recipe, tmp_path)
+
+
+def write_manifest(folder: Path, entries: list[PackEntry]) -> None:
+    content = {"samples": [entry.model_dump() for entry in entries]}
+    (folder / "manifest.json").write_text(json.dumps(content))
 
 
 def test_overrides_change_the_recipe() -> None:

@@ -128,6 +128,84 @@ def test_the_first_click_may_be_asked_into_the_middle(scene: Scene) -> None:
         assert middle(target.truth_HW == 1, 1.7)[row, column]
 
 
+@pytest.fixture
+def animal() -> Scene:
+    """A whole with a large part, which has a part itself, and a tiny part; beside it another object."""
+    layers_LHW = np.zeros((3, 60, 90), np.uint8)
+    layers_LHW[0, 10:50, 10:50] = 1  # the whole
+    layers_LHW[1, 10:50, 10:25] = 1  # its large part
+    layers_LHW[1, 40:44, 40:44] = 2  # its tiny part
+    layers_LHW[2, 10:25, 10:20] = 1  # the part of the large part
+    layers_LHW[0, 20:40, 60:80] = 2  # the other object
+    whole, large, tiny, part, other = (Instance(*place) for place in ((0, 1), (1, 1), (1, 2), (2, 1), (0, 2)))
+    image_HW3 = np.zeros((60, 90, 3), np.uint8)
+    return Scene(
+        image_HW3,
+        layers_LHW,
+        (whole, large, tiny, part, other),
+        np.zeros((60, 90), bool),
+        parents={large: whole, tiny: whole, part: large},
+    )
+
+
+def test_only_whole_objects_are_asked_for(animal: Scene) -> None:
+    targets = [ClickSampler().sample(animal, np.random.default_rng(seed)) for seed in range(100)]
+    assert {each for target in targets for each in target.instances} == {Instance(0, 1), Instance(0, 2)}
+    assert all((target.truth_HW == 1).sum() in (1600, 400, 2000) for target in targets)
+
+
+def test_with_the_hierarchy_parts_are_asked_for_as_often_as_said(animal: Scene) -> None:
+    sampler = ClickSampler(hierarchy=True, merge_chance=0)
+    asked = [sampler.sample(animal, np.random.default_rng(seed)).instances[0] for seed in range(2000)]
+    for place, chance in (
+        ((0, 2), 1 / 2),
+        ((0, 1), 1 / 4),
+        ((1, 2), 1 / 8),
+        ((1, 1), 1 / 16),
+        ((2, 1), 1 / 16),
+    ):
+        # Four standard deviations.
+        margin = 4 * (chance * (1 - chance) / 2000) ** 0.5
+        assert asked.count(Instance(*place)) / 2000 == pytest.approx(chance, abs=margin), place
+
+
+def test_a_part_gets_a_negative_click_on_the_rest_of_its_whole(animal: Scene) -> None:
+    sampler = ClickSampler(hierarchy=True, merge_chance=0)
+    whole_HW, large_HW = animal.mask(Instance(0, 1)), animal.mask(Instance(1, 1))
+    removed = seen = 0
+    for seed in range(400):
+        target = sampler.sample(animal, np.random.default_rng(seed))
+        used = target.points_P3[:, 0] >= 0
+        positive = target.points_P3[:24][used[:24], :2].astype(int)
+        negative = target.points_P3[24:][used[24:], :2].astype(int)
+        assert (target.truth_HW[tuple(positive.T)] == 1).all()
+        assert (target.truth_HW[tuple(negative.T)] == 0).all()
+        if target.instances == (Instance(1, 1),):
+            seen += 1
+            assert (whole_HW & ~large_HW)[tuple(negative.T)].any()
+        elif target.instances == (Instance(0, 1),):
+            assert len(positive)
+            assert not animal.mask(Instance(1, 2))[tuple(positive.T)].any()  # would mean the tiny part
+            if not target.truth_HW[30, 15]:
+                removed += 1
+                assert large_HW[tuple(negative.T)].any()
+    assert seen > 5
+    assert removed > 5
+
+
+def test_parts_of_what_is_dropped_belong_to_the_next_larger_object(animal: Scene) -> None:
+    whole, large, part = Instance(0, 1), Instance(1, 1), Instance(2, 1)
+    layers_LHW = animal.layers_LHW.copy()
+    layers_LHW[1, layers_LHW[1] == 1] = 0
+    kept = Scene(
+        animal.image_HW3, layers_LHW, animal.instances, animal.ignored_HW, parents=animal.parents
+    ).with_objects_of(20)
+    assert kept.parents == {part: whole}
+    assert kept.wholes == (whole, Instance(0, 2))
+    assert kept.parts(whole) == (part,)
+    assert animal.parts(whole) == (large, Instance(1, 2))
+
+
 def pair(ours: int, theirs: int, total: int) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.int_]]:
     return np.array([ours, total - ours]), np.array([theirs, total - theirs])
 

@@ -1,0 +1,166 @@
+"""What is learnt from: photographs of one or several sources, mixed in proportions.
+
+A source may be a pack, a folder of the COCO-RLE layout, or any data set that `ritm datasets` lists. What a
+photograph holds is only read when it is drawn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ritm_model.checkpoints import TrainingCard
+from ritm_model.learning.errors import TrainingError
+from ritm_model.learning.pack import pack_photographs
+from ritm_model.learning.recipes import Recipe
+from ritm_model.learning.scene import Scene
+
+OTHER_SOURCES = "other"
+
+
+class Photograph(Protocol):
+    """An image whose objects can be learnt from. Small, and can be sent to other processes."""
+
+    @property
+    def name(self) -> str:
+        """Of its file. Whether it is kept out of training follows from it alone."""
+
+    @property
+    def source(self) -> str:
+        """The collection it comes from, or nothing."""
+
+    @property
+    def licence(self) -> str:
+        """Name of its licence, or nothing."""
+
+    @property
+    def objects(self) -> int | None:
+        """How many there are, None where only the masks tell."""
+
+    def scene(self, random: np.random.Generator) -> Scene:
+        """Read it.
+
+        Raises:
+            RitmError: a file is missing or broken; it is named.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Photographs that are drawn alike.
+
+    Attributes:
+        name: for messages and the card of the model.
+        photographs: at least one.
+        weight: chance of the source, over the sum of all.
+        chances: of its photographs, which sum up to 1; None for even ones.
+    """
+
+    name: str
+    photographs: tuple[Photograph, ...] = field(repr=False)
+    weight: float
+    chances: npt.NDArray[np.float64] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LearningData:
+    """Photographs to learn from, and those that only tell how good the model is."""
+
+    sources: tuple[Source, ...]
+    kept_out: tuple[Photograph, ...] = field(repr=False)
+
+
+def draw(sources: Sequence[Source], random: np.random.Generator) -> Photograph:
+    """Draw a source by its weight, then one of its photographs."""
+    weights = np.array([source.weight for source in sources])
+    source = sources[random.choice(len(sources), p=weights / weights.sum())]
+    if source.chances is None:
+        return source.photographs[random.integers(len(source.photographs))]
+    return source.photographs[random.choice(len(source.photographs), p=source.chances)]
+
+
+def open_data(recipe: Recipe, folder: Path) -> LearningData:
+    """Find the photographs of a recipe.
+
+    Raises:
+        TrainingError: something is not there, not what it should be, or nothing is left to learn from.
+    """
+    part = recipe.data
+    found = pack_photographs(folder, part.licence_classes, part.min_object_share)
+    learning, kept_out = divide(found, part.validation_share)
+    if not learning:
+        raise TrainingError("Nothing is left to learn from: check the licence classes of the recipe.")
+    return LearningData(by_collection(learning, part.source_weights), kept_out)
+
+
+def divide(
+    photographs: Iterable[Photograph], share: float
+) -> tuple[tuple[Photograph, ...], tuple[Photograph, ...]]:
+    """Keep a share of the photographs out of training."""
+    learning: list[Photograph] = []
+    kept_out: list[Photograph] = []
+    for photograph in photographs:
+        (kept_out if is_kept_out(photograph.name, share) else learning).append(photograph)
+    return tuple(learning), tuple(kept_out)
+
+
+def is_kept_out(name: str, share: float) -> bool:
+    """Whether the photograph of this name is kept out of training. Of the same name, it always is."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64
+
+
+def by_collection(photographs: Sequence[Photograph], weights: dict[str, float]) -> tuple[Source, ...]:
+    """Group photographs by the collection they come from.
+
+    Args:
+        photographs: of one data set.
+        weights: of the collections; "other" is for all that are not named, together. Empty to draw all
+            photographs evenly.
+
+    Raises:
+        TrainingError: none of the photographs is of a collection that has a weight.
+    """
+    if not weights:
+        return (Source("", tuple(photographs), 1.0),)
+    groups: dict[str, list[Photograph]] = {}
+    for photograph in photographs:
+        name = photograph.source if photograph.source in weights else OTHER_SOURCES
+        groups.setdefault(name, []).append(photograph)
+    sources = [
+        Source(name, tuple(group), weights[name])
+        for name, group in groups.items()
+        if weights.get(name, 0) > 0
+    ]
+    if not sources:
+        raise TrainingError("No photograph is of a source that has a weight.")
+    return tuple(sources)
+
+
+def describe(recipe: Recipe, sources: Sequence[Source]) -> TrainingCard:
+    """What the card of the model says of its origin: recipe, sources and licences of the photographs."""
+    photographs = [photograph for source in sources for photograph in source.photographs]
+    counts = [photograph.objects for photograph in photographs]
+    total = f"{len(photographs)} photographs"
+    if None not in counts:
+        total += f", {sum(count or 0 for count in counts)} objects"
+    listed = [
+        ", ".join(f"{name or 'unnamed'} ({count})" for name, count in Counter(names).most_common())
+        for names in (
+            [photograph.source for photograph in photographs],
+            [photograph.licence for photograph in photographs],
+        )
+    ]
+    return TrainingCard(
+        summary=recipe.about,
+        trained_on=f"{total}: {listed[0]}",
+        licence=f"learnt from photographs under {listed[1]}",
+        recipe=recipe.name,
+    )

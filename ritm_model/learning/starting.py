@@ -1,0 +1,74 @@
+"""The network of a recipe with the weights that it starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from ritm_model.checkpoints import load_model, resolve_model
+from ritm_model.checkpoints.card import read_bytes
+from ritm_model.checkpoints.native import SUFFIX, parse_safetensors
+from ritm_model.checkpoints.paper import read_torch_file
+from ritm_model.learning.errors import TrainingError
+from ritm_model.learning.recipes import Recipe
+from ritm_model.networks import InteractiveModel, build, initialise
+from ritm_model.networks.pretrained import Taken, take_pretrained
+
+FROM_SCRATCH = 1.0  # scale of the clicks: where all is random, a small one would mute them for long
+
+
+def make_model(recipe: Recipe) -> InteractiveModel:
+    """Make the network of a recipe.
+
+    It has the weights of another model, or random ones, on which pretrained ones of the backbone may go.
+
+    Raises:
+        TrainingError: no such network, or the file of weights is not one for it.
+    """
+    part = recipe.model
+    if part.weights:
+        model = load_model(resolve_model(part.weights)).requires_grad_(True)
+        asked = {"family": part.family, **part.params} if part.family else {}
+        found = {"family": model.family, **model.params}
+        if unlike := [name for name in asked if asked[name] != found.get(name)]:
+            raise TrainingError(f"{part.weights} is another model than the recipe's: see {unlike[0]}.")
+    else:
+        try:
+            model = build(part.family, part.params)
+        except ValueError as error:
+            raise TrainingError(str(error)) from None
+        scale = part.click_scale or (None if part.pretrained else FROM_SCRATCH)
+        initialise(model, torch.Generator().manual_seed(recipe.seed), scale)
+        if part.pretrained:
+            start_pretrained(model, Path(part.pretrained))
+    return model.to(memory_format=torch.channels_last) if recipe.channels_last else model
+
+
+def start_pretrained(model: InteractiveModel, path: Path) -> Taken:
+    """Give a model's backbone the weights of a file; see `ritm_model.networks.pretrained`.
+
+    Raises:
+        CheckpointError: missing, damaged or hostile file.
+        TrainingError: it is not of this backbone.
+    """
+    data = read_bytes(path)
+    if path.suffix == SUFFIX:
+        state = parse_safetensors(data, str(path))
+    else:
+        state = read_torch_file(data, str(path))[1]
+    try:
+        return take_pretrained(model, state)
+    except ValueError as error:
+        raise TrainingError(f"{path} cannot start this model: {error}.") from None
+
+
+def describe_start(recipe: Recipe) -> str:
+    """Say in a sentence which weights a run starts from."""
+    part = recipe.model
+    if part.weights:
+        return f"The weights start from {part.weights}."
+    if part.pretrained:
+        taken = start_pretrained(build(part.family, part.params), Path(part.pretrained))
+        return f"The weights start from {part.pretrained}: {taken}"
+    return "All weights start from random numbers."
