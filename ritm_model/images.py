@@ -7,25 +7,29 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from ritm_model.bit_depth import deep_colours, eight_bit_grey, has_deep_planes, is_deep_grey
 from ritm_model.errors import RitmError
+from ritm_model.orientation import shown_orientation, turned
 
 Pixels = npt.NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 DEFAULT_MAX_PIXELS = 120_000_000
+_JPEG_FORMATS = ("JPEG", "MPO")  # what Pillow calls a JPEG with further pictures behind it
 _MOST_JPEG_SCANS = 100  # ordinary progressive files have about ten; each costs a pass over all pixels
+_START_OF_SCAN = b"\xff\xda"
+_BAND_PIXELS = 1_000_000
 
-_lifting = Lock()
-
-_DEEP_MODES = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
+_ease = Lock()
 
 
 class ImageError(RitmError):
@@ -35,10 +39,10 @@ class ImageError(RitmError):
 def decode_image(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
     """Decode an image file.
 
-    The first page or frame counts. EXIF orientation is applied. Transparent pixels show white, as on the
-    page of a browser. Values of more than 8 bits are scaled from the bits they use: full 16-bit images by
+    The first page or frame counts. It is turned as a browser turns it. Transparent pixels show white, as on
+    the page of a browser. Values of more than 8 bits are scaled from the bits they use: full 16-bit images by
     1/257, the 12-bit ones of microscopes by 1/16; floating-point ones from [0, 1], or from their range if
-    they leave it.
+    they leave it. (Of 16-bit printing colours, only the high byte is used.)
 
     Args:
         data: the whole file: JPEG, PNG, WebP, TIFF, BMP or GIF.
@@ -52,13 +56,9 @@ def decode_image(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels
     """
     try:
         with _opened(data, max_pixels) as image:
-            with _lifting:
-                limit = Image.MAX_IMAGE_PIXELS or math.inf
-            # Some kinds of files ask Pillow's limit again. Images below it do not wait for each other.
-            is_beyond = math.prod(image.size) > limit
-            with _pillow_limit_lifted() if is_beyond else nullcontext():
-                image.load()
-            return upright_rgb(image)
+            orientation = shown_orientation(image)
+            _load(image)
+            return turned(_rgb(deep_colours(image, data) or image), orientation)
     except ImageError:
         raise
     except Exception as error:  # a damaged or hostile file can fail in any way
@@ -66,28 +66,55 @@ def decode_image(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels
 
 
 def upright_rgb(image: Image.Image) -> Pixels:
-    """Turn an open Pillow image into H x W x 3 uint8 RGB, by the rules of `decode_image`."""
-    image.load()  # turns TIFFs already
-    # Asked first, because the function copies images that need no turning.
-    turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
-    upright = ImageOps.exif_transpose(image) if turned else image
-    if upright.mode in _DEEP_MODES:
-        grey_HW = _eight_bit(np.asarray(upright))
-        return np.repeat(grey_HW[:, :, None], 3, axis=2)
-    if upright.has_transparency_data:
-        shown = upright.convert("RGBA")
-        page = Image.new("RGBA", shown.size, "white")
-        upright = Image.alpha_composite(page, shown)
-    return np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB"))
+    """Turn an open Pillow image into H x W x 3 uint8 RGB, by the rules of `decode_image`.
+
+    Of 16-bit colours Pillow has kept no more than the high byte.
+    """
+    orientation = shown_orientation(image)
+    _load(image)
+    return turned(_rgb(image), orientation)
+
+
+def _rgb(image: Image.Image) -> Pixels:
+    """The pixels of a loaded image as they are stored."""
+    if is_deep_grey(image):
+        return np.repeat(eight_bit_grey(image)[:, :, None], 3, axis=2)
+    width, height = image.size
+    pixels_HW3 = np.empty((height, width, 3), np.uint8)
+    # In bands, because Pillow keeps other threads from running while it converts.
+    band = max(1, _BAND_PIXELS // width)
+    for top in range(0, height, band):
+        part = image.crop((0, top, width, min(top + band, height)))
+        pixels_HW3[top : top + band] = np.asarray(_on_white(part).convert("RGB"))
+    return pixels_HW3
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image
+    shown = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)
+
+
+def _load(image: Image.Image) -> None:
+    """Decode the pixels; TIFFs are turned, too."""
+    with _ease:
+        limit = Image.MAX_IMAGE_PIXELS or math.inf
+    # Some kinds of files ask Pillow's limit again, and TIFFs have more to warn of. Others need not wait.
+    is_special = math.prod(image.size) > limit or image.format == "TIFF"
+    with _pillow_at_ease() if is_special else nullcontext():
+        image.load()
 
 
 @contextmanager
-def _pillow_limit_lifted() -> Iterator[None]:
-    """Lift Pillow's own limit, which is one number for the whole process, for a moment.
+def _pillow_at_ease() -> Iterator[None]:
+    """Lift Pillow's own limit and silence its warnings, both one for the whole process, for a moment.
 
-    Ours comes with every call and is checked before any pixel is decoded.
+    Our limit comes with every call and is checked before any pixel is decoded. The warnings are of
+    damaged notes beside the picture, of which annotators need not hear.
     """
-    with _lifting:
+    with _ease, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
         limit = Image.MAX_IMAGE_PIXELS
         Image.MAX_IMAGE_PIXELS = None
         try:
@@ -98,7 +125,7 @@ def _pillow_limit_lifted() -> Iterator[None]:
 
 def _opened(data: bytes, max_pixels: int) -> Image.Image:
     try:
-        with _pillow_limit_lifted():
+        with _pillow_at_ease():
             image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
         raise ImageError(_unknown(data)) from None
@@ -108,9 +135,12 @@ def _opened(data: bytes, max_pixels: int) -> Image.Image:
         raise ImageError(
             f"The image has {width} x {height} pixels; the limit is {max_pixels / 1e6:g} megapixels."
         )
-    if image.format == "JPEG" and data.count(b"\xff\xda") > _MOST_JPEG_SCANS:
+    if image.format in _JPEG_FORMATS and data.count(_START_OF_SCAN) > _MOST_JPEG_SCANS:
         image.close()
         raise ImageError(f"The JPEG file has more than {_MOST_JPEG_SCANS} scans, which would take too long.")
+    if has_deep_planes(image):
+        image.close()
+        raise ImageError("The TIFF file keeps its 16-bit colours in separate planes; save it interleaved.")
     return image
 
 
@@ -120,18 +150,3 @@ def _unknown(data: bytes) -> str:
     if b"<svg" in data[:1024].lower():
         return "The image is an SVG drawing, which has no pixels; convert it to PNG first."
     return f"The file is not an image of a known kind ({', '.join(FORMATS)})."
-
-
-def _eight_bit(values_HW: npt.NDArray[np.generic]) -> Pixels:
-    values = values_HW.astype(np.float32)
-    if np.issubdtype(values_HW.dtype, np.floating):
-        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-        low, high = float(values.min()), float(values.max())
-        if low < 0 or high > 1:
-            values -= low
-            values /= (high - low) or 1
-        return np.rint(values * 255).astype(np.uint8)
-    used_bits = max(int(values.max()).bit_length(), 8)
-    scaled = np.rint(np.maximum(values, 0) * (255 / (2**used_bits - 1)))
-    grey_HW: Pixels = scaled.astype(np.uint8)
-    return grey_HW

@@ -38,6 +38,27 @@ def test_photographs_have_the_pixels_that_opencv_gives(photo: Path) -> None:
     np.testing.assert_array_equal(decode_image(data), bgr[:, :, ::-1])
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (101, 67)])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpeg_files_of_all_kinds_have_the_pixels_that_pillow_gives(
+    mode: str, size: tuple[int, int], subsampling: int, progressive: bool
+) -> None:
+    photo = Image.open(SAMPLES[0]).resize(size).convert(mode)
+    for options in ({"quality": 60}, {"quality": 95, "restart_marker_blocks": 2}):
+        data = file_of(photo, "JPEG", subsampling=subsampling, progressive=progressive, **options)
+        expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        np.testing.assert_array_equal(decode_image(data), expected)
+
+
+def test_the_first_of_several_pictures_in_a_jpeg_counts() -> None:
+    photo = Image.open(SAMPLES[0])
+    data = file_of(photo, "MPO", save_all=True, append_images=[photo.resize((40, 30))])
+    assert Image.open(io.BytesIO(data)).format == "MPO"
+    np.testing.assert_array_equal(decode_image(data), decode_image(file_of(photo, "JPEG")))
+
+
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "GIF"])
 def test_lossless_kinds_keep_every_pixel(kind: str) -> None:
     data = file_of(Image.fromarray(LEFT_RED_RIGHT_BLUE), kind)
@@ -214,6 +235,25 @@ def test_a_photograph_cut_off_is_refused(kept: float) -> None:
         decode_image(data[: int(len(data) * kept)])
 
 
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
+def test_a_whole_thumbnail_does_not_hide_that_a_photograph_is_cut_off(kept: float) -> None:
+    exif = Image.Exif()
+    exif[0x9286] = file_of(Image.open(SAMPLES[0]).resize((40, 30)), "JPEG")
+    data = file_of(Image.open(SAMPLES[0]), "JPEG", exif=exif)
+    with pytest.raises(ImageError):
+        decode_image(data[: int(len(data) * kept)])
+
+
+def test_broken_notes_in_a_tiff_neither_warn_nor_refuse_the_picture() -> None:
+    data = file_of(Image.fromarray(LEFT_RED_RIGHT_BLUE), "TIFF", tiffinfo={274: 1})
+    entry = struct.pack("<HHI", 274, 3, 1)
+    assert entry in data
+    broken = data.replace(entry, struct.pack("<HHI", 274, 3, 2))
+    with pytest.warns(UserWarning, match="too many entries"):
+        Image.open(io.BytesIO(broken)).load()
+    np.testing.assert_array_equal(decode_image(broken), LEFT_RED_RIGHT_BLUE)
+
+
 HEADERS = [
     b"",
     b"\xff\xd8\xff\xe0",
@@ -245,3 +285,7 @@ def test_damaged_files_never_raise_anything_else(data: st.DataObject) -> None:
 def test_a_jpeg_of_endless_scans_is_refused() -> None:
     with pytest.raises(ImageError, match="more than 100 scans"):
         decode_image(SAMPLES[0].read_bytes() + b"\xff\xda" * 200)
+    photo = Image.open(SAMPLES[0])
+    several = file_of(photo, "MPO", save_all=True, append_images=[photo])
+    with pytest.raises(ImageError, match="more than 100 scans"):
+        decode_image(several + b"\xff\xda" * 200)
