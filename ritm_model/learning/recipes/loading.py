@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
+from typing import TypeAlias, get_args
 
 import yaml
 from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
@@ -14,7 +15,8 @@ from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.recipes.schema import Recipe
 
 SUFFIX = ".yaml"
-TREE = TypeAdapter(dict[str, JsonValue])
+Tree: TypeAlias = dict[str, JsonValue]
+TREE: TypeAdapter[Tree] = TypeAdapter(Tree)
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -33,30 +35,15 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
     Raises:
         TrainingError: no such recipe, or it says what no recipe may say.
     """
-    if name_or_path.endswith((SUFFIX, ".yml")):
-        try:
-            text = Path(name_or_path).read_text(encoding="utf-8")
-        except OSError as error:
-            raise TrainingError(f"{name_or_path} cannot be read: {error.strerror}.") from None
-        except UnicodeDecodeError:
-            raise TrainingError(f"{name_or_path} is not text.") from None
-    elif name_or_path in recipe_names():
-        text = (resources.files(__package__) / f"{name_or_path}{SUFFIX}").read_text(encoding="utf-8")
-    else:
-        known = ", ".join(recipe_names())
-        raise TrainingError(
-            f"There is no recipe '{name_or_path}'{_suggestion(name_or_path, recipe_names())}; "
-            f"known ones are {known}, or give the path of a .yaml file."
-        )
-    return parse_recipe(text, name_or_path, overrides)
+    return parse_recipe(_text(name_or_path), name_or_path, overrides)
 
 
 def parse_recipe(text: str, source: str, overrides: Iterable[str] = ()) -> Recipe:
-    """Check the YAML text of a recipe; `source` is what errors call it."""
-    try:
-        tree = TREE.validate_python(yaml.safe_load(text))
-    except (yaml.YAMLError, ValidationError):
-        raise TrainingError(f"{source} is not a recipe in YAML.") from None
+    """Check the YAML text of a recipe; `source` is what errors call it.
+
+    With `extends: NAME` it says only what is different from another recipe, name or path as above.
+    """
+    tree = _extended(_tree(text, source), source, (source,))
     for override in overrides:
         _override(tree, override)
     try:
@@ -65,13 +52,58 @@ def parse_recipe(text: str, source: str, overrides: Iterable[str] = ()) -> Recip
         raise TrainingError(f"{source}: {_problem(error)}.") from None
 
 
+def _text(name_or_path: str) -> str:
+    if name_or_path.endswith((SUFFIX, ".yml")):
+        try:
+            return Path(name_or_path).read_text(encoding="utf-8")
+        except OSError as error:
+            raise TrainingError(f"{name_or_path} cannot be read: {error.strerror}.") from None
+        except UnicodeDecodeError:
+            raise TrainingError(f"{name_or_path} is not text.") from None
+    if name_or_path in recipe_names():
+        return (resources.files(__package__) / f"{name_or_path}{SUFFIX}").read_text(encoding="utf-8")
+    known = ", ".join(recipe_names())
+    raise TrainingError(
+        f"There is no recipe '{name_or_path}'{_suggestion(name_or_path, recipe_names())}; "
+        f"known ones are {known}, or give the path of a .yaml file."
+    )
+
+
+def _tree(text: str, source: str) -> Tree:
+    try:
+        return TREE.validate_python(yaml.safe_load(text))
+    except (yaml.YAMLError, ValidationError):
+        raise TrainingError(f"{source} is not a recipe in YAML.") from None
+
+
+def _extended(tree: Tree, source: str, seen: tuple[str, ...]) -> Tree:
+    """Put what a recipe says on top of what the one it extends says."""
+    base = tree.pop("extends", None)
+    if base is None:
+        return tree
+    if not isinstance(base, str):
+        raise TrainingError(f"{source}: extends must be the name of a recipe.")
+    if base in seen:
+        raise TrainingError(f"{source} extends itself.")
+    return _merged(_extended(_tree(_text(base), base), base, (*seen, base)), tree)
+
+
+def _merged(below: Tree, above: Tree) -> Tree:
+    """Parts are merged; lists and values are replaced."""
+    merged = dict(below)
+    for name, value in above.items():
+        old = merged.get(name)
+        merged[name] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
 def recipe_yaml(recipe: Recipe) -> str:
     """Write a recipe out in full, defaults included; `parse_recipe` takes it back."""
     text: str = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
     return text
 
 
-def _override(tree: dict[str, JsonValue], override: str) -> None:
+def _override(tree: Tree, override: str) -> None:
     path, equals, value = override.partition("=")
     *parts, last = path.strip().split(".")
     if not equals or not last:
@@ -101,10 +133,10 @@ def _problem(error: ValidationError) -> str:
 def _names_at(location: tuple[int | str, ...]) -> tuple[str, ...]:
     part: type[BaseModel] = Recipe
     for name in location:
-        annotation = part.model_fields[str(name)].annotation
-        assert isinstance(annotation, type)
-        assert issubclass(annotation, BaseModel)
-        part = annotation
+        if isinstance(name, str):
+            annotation = part.model_fields[name].annotation
+            inner = (annotation, *get_args(annotation))  # a part, or a list of parts
+            part = next(kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel))
     return tuple(part.model_fields)
 
 

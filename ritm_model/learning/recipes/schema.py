@@ -1,4 +1,7 @@
-"""What a recipe may say. Unknown names are errors; defaults are the paper's."""
+"""What a recipe may say. Unknown names are errors; defaults are the paper's.
+
+The text below each value is what `ritm recipes NAME` explains it with.
+"""
 
 from __future__ import annotations
 
@@ -8,33 +11,39 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from ritm_model.learning.augment import Augmentation
 from ritm_model.learning.optimiser import OptimiserName
+from ritm_model.learning.precision import PrecisionName
 from ritm_model.learning.sampling import ClickSampler
 
 Chance = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Side = Annotated[int, Field(ge=16)]
 LossName = Literal["normalized_focal", "focal", "cross_entropy", "soft_iou"]
+
+OWN = "own"
 
 
 class Part(BaseModel):
     """A part of a recipe."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class ModelPart(Part):
-    """Which network is learnt.
-
-    `weights` is a model to start from ("bundled", a name or a path), whose network it then is. Without it,
-    weights are drawn anew, and `pretrained` is a file of ImageNet weights for the backbone. `click_scale` is
-    what click features are multiplied with at first (None: small for pretrained backbones, else 1).
-    """
+    """Which network is learnt, and from which weights on."""
 
     family: str = ""
+    """Kind of network: hrnet, deeplab or mobile. Nothing for that of `weights`."""
     params: dict[str, JsonValue] = {}
+    """What the network is built with."""
     weights: str | None = None
+    """A model to go on with: "bundled", a name that `ritm models` lists, or a path. Its network is taken."""
     pretrained: str | None = None
+    """For a new network: a file of ImageNet weights for the backbone."""
     click_scale: Positive | None = None
+    """What the features of the clicks are multiplied with at first. Left out, it is 0.05 with `pretrained`,
+    so that the backbone is hardly disturbed, and else 1, so that clicks are heard at once."""
 
     @model_validator(mode="after")
     def _has_one_beginning(self) -> ModelPart:
@@ -45,96 +54,175 @@ class ModelPart(Part):
         return self
 
 
-class DataPart(Part):
-    """What is learnt from: a pack (see `ritm_model.learning.pack`).
+class SourcePart(Part):
+    """One of the data sets to learn from."""
 
-    `licence_classes` None takes all; `source_weights` are chances of the sources, "other" for all that are
-    not named; `min_object_share` is of the photograph, `min_area` in pixels after augmentation.
-    """
+    data: str = OWN
+    """Which: "own" is the folder given with --data, other names are those of `ritm datasets`, with a split
+    as NAME:SPLIT."""
+    share: Positive | None = None
+    """How often it is drawn from, over the sum of all shares. Left out of all, every photograph of every
+    source is drawn equally often."""
+    stuff_chance: Chance = 0.0
+    """How often sky, road and the like of a photograph count as objects."""
+    scores: str = ""
+    """A file (.json, or the paper's pickle) of [number, photograph, score], for drawing badly segmented ones
+    more often. Without it all are drawn equally often."""
+    scores_gamma: Weight = 1.0
+    """A photograph is drawn in proportion to (1 - score) to this power."""
+
+
+class ReplayPart(Part):
+    """Older data that is mixed in while a model is fine-tuned, so that it does not forget."""
 
     folder: str = ""
+    """Where it lies; a pack or a folder of the COCO-RLE layout. Nothing for no replay."""
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """How much of what is learnt comes from there."""
+
+
+class DataPart(Part):
+    """What is learnt from."""
+
+    folder: str = ""
+    """Where "own" lies, if --data does not say it."""
+    sources: tuple[SourcePart, ...] = ()
+    """Data sets to learn from; none means "own"."""
+    validation: tuple[SourcePart, ...] = ()
+    """Data sets to validate on; with none, a share of the photographs is kept out of training."""
+    replay: ReplayPart = ReplayPart()
     licence_classes: tuple[str, ...] | None = None
-    source_weights: dict[str, Annotated[float, Field(ge=0)]] = {}
+    """Of packs: classes of licences to learn from; null for all."""
+    source_weights: dict[str, Weight] = {}
+    """Of packs: how often each collection is drawn from, "other" for all that are not named; {} to draw
+    every photograph equally often."""
     validation_share: Chance = 0.1
+    """Part of the photographs that is kept out, chosen by their names."""
     min_object_share: Chance = 0.0
+    """Smaller objects, as a part of the photograph's area, are background."""
     min_area: Count = 1000
+    """Smaller objects, in pixels after augmentation, are background."""
     keep_background: Chance = 0.05
-    crop: tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]] = (320, 480)
+    """How often a cut in which no object is left is learnt from all the same."""
+    crop: tuple[Side, Side] = (320, 480)
+    """Height and width of what the network sees."""
     augmentation: Augmentation = "coco"
+    """How photographs are varied. coco: scaled by 0.75 to 1.4, mirrored, cut, colours changed. sbd: scaled by
+    0.75 to 1.25, mirrored both ways, turned by quarters and by up to 3 degrees, cut, colours changed. strong:
+    framed around an object or not, stretched, mirrored, turned by up to 20 degrees, colours, blur.
+    validation: as they are."""
     paste_chance: Chance = 0.0
+    """How often an object of another photograph is pasted on top."""
+    broken_objects: Literal["stop", "skip"] = "stop"
+    """What is done about a mask that cannot be used: stop and name it, or learn from the others. Broken
+    photographs always stop the run."""
     workers: Annotated[int, Field(ge=0)] = 0
+    """Processes that make samples; 0 makes them in between. The samples are the same."""
+
+    @model_validator(mode="after")
+    def _has_all_shares_or_none(self) -> DataPart:
+        if len({source.share is None for source in self.sources}) > 1:
+            raise ValueError("either all of data.sources must have a share, or none")
+        return self
 
 
 class ClicksPart(Part):
-    """The simulated user: clicks sampled beforehand, and up to `corrective` ones after looking.
-
-    All but `corrective` are the attributes of `ClickSampler`, which says what they mean.
-    """
+    """The simulated user."""
 
     corrective: Annotated[int, Field(ge=0, le=24)] = 3
+    """Each batch gets 0 to so many clicks that correct the network's own mask, one after the other, before it
+    learns. 0 trains without a user's corrections."""
     max_points: Count = 24
+    """Places for clicks of one sign, those sampled beforehand and the corrective ones."""
     gamma: Chance = 0.8
+    """Each click more beforehand is so many times as likely as one less."""
     merge_chance: Chance = 0.15
+    """How often several objects are asked for as one."""
     max_merged: Annotated[int, Field(ge=2)] = 2
+    """How many at most."""
     erode_chance: Chance = 0.9
+    """How often positive clicks keep off the edge of the object."""
     erode_steps: Count = 3
+    """By so many pixels, if more than ten pixels are left."""
     border_share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Width of the band around the object that gets negative clicks, over the root of its area."""
     anywhere: Chance = 0.1
+    """Share of the negative clicks anywhere off the object."""
     others: Chance = 0.4
+    """Share of the negative clicks on other objects."""
     border: Chance = 0.5
+    """Share of the negative clicks in the band."""
     centre_first: bool = False
+    """Whether the first positive click is in the middle of the object."""
     centre_share: Annotated[float, Field(gt=1)] = 1.7
+    """The middle is deeper than the greatest depth over this number."""
     hierarchy: bool = False
+    """Whether parts of objects are asked for, too, and objects without some of their parts."""
 
     def sampler(self) -> ClickSampler:
         """What draws the clicks that are sampled beforehand."""
         return ClickSampler(**self.model_dump(exclude={"corrective"}))
 
+    @model_validator(mode="after")
+    def _has_negative_clicks(self) -> ClicksPart:
+        if self.anywhere + self.others + self.border <= 0:
+            raise ValueError("one of anywhere, others and border must be above 0")
+        return self
+
 
 class LossPart(Part):
-    """Losses and weights; the auxiliary one is cross entropy."""
+    """What is made small."""
 
     instance: LossName = "normalized_focal"
+    """Loss of the mask. normalized_focal: looks at hard pixels and does not fade (alpha 0.5, gamma 2). focal:
+    the same, fading. cross_entropy: all pixels alike. soft_iou: one minus the IoU of soft masks."""
     instance_weight: Positive = 1.0
-    auxiliary_weight: Annotated[float, Field(ge=0)] = 0.4
+    """Its weight."""
+    auxiliary_weight: Weight = 0.4
+    """Weight of the cross entropy of the coarse mask that HRNet's OCR head gives besides."""
 
 
 class OptimiserPart(Part):
-    """How weights follow gradients.
-
-    `milestones` are the epochs after which "milestones" multiplies the rate with `gamma`; "cosine" rises over
-    `warmup` steps and falls to `floor` times the rate. `clip_norm` bounds the norm of the gradient, `average`
-    is the inertia of a moving mean of the weights, which then is what is validated and saved.
-    """
+    """How weights follow gradients."""
 
     name: OptimiserName = "adam"
+    """Rule of the steps: adam, adamw (decays weights apart from the gradient) or sgd."""
     learning_rate: Positive = 5e-4
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Size of the steps. Backbones may have a part of it: see backbone_lr_mult."""
+    weight_decay: Weight = 0.0
+    """How strongly weights are pulled towards 0."""
     schedule: Literal["milestones", "cosine"] = "milestones"
+    """How the learning rate changes: at milestones, or up over the warm-up and down along a cosine."""
     milestones: tuple[Count, ...] = ()
+    """Epochs after which the learning rate is multiplied with `gamma`."""
     gamma: Chance = 0.1
+    """Factor at each milestone."""
     warmup: Annotated[int, Field(ge=0)] = 0
+    """Steps over which the cosine schedule rises."""
     floor: Chance = 0.01
+    """What is left of the learning rate at the end of the cosine."""
     clip_norm: Positive | None = None
+    """Bound of the norm of the gradient; null for none."""
     average: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Inertia of a moving mean of the weights, which then is what is validated and saved; null for none."""
 
 
 class ValidationPart(Part):
-    """After every epoch: IoU after 1 to `clicks` simulated clicks on `objects` objects not trained on."""
+    """How good the model is after each epoch."""
 
     objects: Count = 100
+    """Objects that have not been trained on, always the same ones."""
     clicks: Count = 5
+    """IoU is measured after 1 to so many simulated clicks."""
 
 
 class Recipe(Part):
-    """A training run.
-
-    An epoch is `epoch_samples` samples, the last incomplete batch dropped. `checkpoint_steps` is how many
-    steps may be lost when the machine dies, `log_steps` how many one line of the log covers.
-    """
+    """A training run."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_\-]+$")]
+    """What it is called."""
     about: str = ""
+    """What it is for."""
     model: ModelPart
     data: DataPart = DataPart()
     clicks: ClicksPart = ClicksPart()
@@ -142,12 +230,27 @@ class Recipe(Part):
     optimiser: OptimiserPart = OptimiserPart()
     validation: ValidationPart = ValidationPart()
     batch_size: Count = 28
+    """Samples per step."""
     epochs: Count = 230
+    """How often `epoch_samples` are learnt from; after each, the model is validated and saved."""
     epoch_samples: Count = 30000
+    """Samples of an epoch; the last incomplete batch is dropped."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Decides every random choice: the same recipe, data and seed give the same model."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """What computes; auto: a GPU, if PyTorch sees one."""
+    precision: PrecisionName = "fp32"
+    """Numbers that the network computes in; weights, losses and the optimiser stay in fp32."""
+    compile: Literal["inductor", "aot_eager", "eager"] | None = None
+    """Backend of torch.compile: inductor is the fast one, the others help to find mistakes."""
     channels_last: bool = False
+    """Order of numbers in memory; true is faster on most CPUs and GPUs."""
+    sync_batchnorm: bool = True
+    """Several processes normalise by the statistics of the whole batch, not each by those of its part."""
     checkpoint_steps: Count = 200
+    """Steps that may be lost when the machine dies."""
     log_steps: Count = 20
+    """Steps that one line of the log covers."""
 
     @model_validator(mode="after")
     def _has_steps(self) -> Recipe:
