@@ -1,6 +1,6 @@
 """The web application that Label Studio talks to.
 
-    GET  /          what this is
+    GET  /          the browser demo; its other routes stand in `ritm_backend/demo/routes.py`
     GET  /health    is the process alive; answers at once, also while the model loads; 503 if it never will
     GET  /ready     is the model loaded
     POST /setup     names the model version; answers at once, keeps nothing of what it is told
@@ -24,6 +24,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from ritm_backend.auth import is_allowed
+from ritm_backend.demo import demo_routes
 from ritm_backend.images import ImageFetcher
 from ritm_backend.label_studio.answers import to_json
 from ritm_backend.label_studio.errors import RequestError
@@ -31,6 +32,7 @@ from ritm_backend.logs import log, whereabouts
 from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_backend.service import LabelStudioService, Report
 from ritm_backend.settings import Settings
+from ritm_model.errors import RitmError
 
 _OPEN_PATHS = ("/health", "/webhook")
 _LARGEST_EVENT_READ = 256 * 1024
@@ -50,10 +52,7 @@ def create_app(settings: Settings, host: ModelHost, fetcher: ImageFetcher) -> Fl
     app.config["MAX_CONTENT_LENGTH"] = settings.request_max_mb * _MB
     service = LabelStudioService(host, fetcher, settings)
     predicts = BoundedSemaphore(settings.threads)  # the server has more threads, for /health
-
-    @app.get("/")
-    def index() -> Response:
-        return _answer({"service": "RITM interactive segmentation", "model_version": host.version})
+    app.register_blueprint(demo_routes(host, settings, predicts))
 
     @app.get("/health")
     def health() -> Response:
@@ -107,8 +106,8 @@ def _add_boundary(app: Flask, settings: Settings, host: ModelHost) -> None:
         refusal.headers["WWW-Authenticate"] = 'Basic realm="RITM"'
         return refusal
 
-    @app.errorhandler(RequestError)
-    def refused(error: RequestError) -> Response:
+    @app.errorhandler(RitmError)
+    def refused(error: RitmError) -> Response:
         return _error(400, str(error))
 
     @app.errorhandler(ModelUnavailableError)

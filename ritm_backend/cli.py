@@ -1,14 +1,16 @@
-"""`ritm serve` and `ritm connect`."""
+"""`ritm serve`, `ritm demo` and `ritm connect`."""
 
 from __future__ import annotations
 
 import os
+import webbrowser
+from pathlib import Path
 
 import click
 
 from ritm_backend.connect_cli import connect
 
-__all__ = ["connect", "serve"]
+__all__ = ["connect", "demo", "serve"]
 
 _EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104  (only compared)
 _OPEN_TO_ALL = (
@@ -59,3 +61,37 @@ def serve(workers: int, **options: str | int | None) -> None:
     if settings.host in _EVERY_INTERFACE and settings.basic_auth_user is None:
         click.echo(_OPEN_TO_ALL, err=True)
     server.run(settings, listener, workers)
+
+
+@click.command()
+@click.argument("image", type=click.Path(path_type=Path), required=False)
+@click.option("--checkpoint", help="Name of a pulled model, or path of a checkpoint.  [RITM_MODEL, bundled]")
+@click.option("--cpu", is_flag=True, help="Do not use a GPU.")
+@click.option("--port", type=int, default=0, show_default="a free one", help="Port of the page.")
+@click.option("--browser/--no-browser", default=True, help="Open the page in a browser.  [yes]")
+def demo(image: Path | None, checkpoint: str | None, cpu: bool, port: int, browser: bool) -> None:
+    """Try clicks in a browser, on IMAGE or on sample pictures.
+
+    The page is the one that `ritm serve` shows at its address, here for this machine only.
+    """
+    from ritm_backend import server
+    from ritm_backend.settings import Settings
+
+    chosen = {"RITM_MODEL": checkpoint, "RITM_DEVICE": "cpu" if cpu else None, "RITM_HOST": "127.0.0.1"}
+    if image is not None:
+        if not image.is_file():
+            raise server.ServeError(f"There is no picture {image}.")
+        chosen["RITM_DEMO_IMAGE"] = str(image.resolve())
+    os.environ.update({name: value for name, value in chosen.items() if value is not None})
+    os.environ.setdefault("RITM_LOG_LEVEL", "WARNING")
+    settings = Settings.from_environment()
+    server.limit_threads(1)
+    from ritm_model.checkpoints import resolve_model  # loads torch, which reads those limits
+
+    resolve_model(settings.model)
+    listener = server.listen(settings.host, port)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    click.echo(f"The demo is at {url} (Ctrl+C stops it).")
+    if browser:
+        webbrowser.open(url)  # the port is open already: the page waits until it is served
+    server.run(settings, listener, workers=1)

@@ -100,6 +100,11 @@ class Settings(BaseSettings):
         description="Seconds after which an image or mask that nobody used is forgotten.",
     )
 
+    # The demo
+    demo_image: Path | None = Field(
+        default=None, description="Picture that the browser demo opens with; `ritm demo` sets it."
+    )
+
     # Label Studio
     label_studio_url: str | None = Field(
         default=None,
@@ -194,6 +199,13 @@ class Settings(BaseSettings):
         if not re.fullmatch(r"[!-~]+", token):
             raise ValueError("must be one word of plain ASCII characters, as Label Studio shows it")
         return SecretStr(token)
+
+    @field_validator("demo_image")
+    @classmethod
+    def _existing_file(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("must be a file that exists")
+        return value
 
     @field_validator("local_files_root")
     @classmethod

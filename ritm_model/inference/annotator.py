@@ -104,6 +104,11 @@ class Annotator:
         self._counts: Counter[str] = Counter()
 
     @property
+    def predictor(self) -> Predictor:
+        """What answers the clicks; holds no state, so whoever needs its network or options may share it."""
+        return self._predictor
+
+    @property
     def version(self) -> str:
         """Which weights answer."""
         return self._predictor.engine.name

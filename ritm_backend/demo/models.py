@@ -1,0 +1,139 @@
+"""Models and options that the page may choose, beside the one that the process serves anyway."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+
+from ritm_backend.demo.prompts import BrsWanted, ModelWanted, ZoomInWanted
+from ritm_backend.label_studio.errors import RequestError
+from ritm_backend.model_host import ModelHost
+from ritm_backend.settings import Settings
+from ritm_model.catalogue import models_folder
+from ritm_model.inference import Annotator, Engine, Predictor, PredictorOptions, TorchEngine, ZoomIn
+from ritm_model.inference.opening import open_engine
+
+MODEL_WAIT_SECONDS = 60
+_OTHER_MODELS = 2
+_OTHER_OPTIONS = 4
+_OTHER_CACHE_BYTES = 64 << 20
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+class DemoModels:
+    """Gives the annotator for a choice of model and options. Thread-safe, and bounded in memory.
+
+    The served model with its own options is the annotator that Label Studio uses. Others are made when
+    they are asked for, and the ones used longest ago are dropped.
+    """
+
+    def __init__(self, host: ModelHost, settings: Settings) -> None:
+        self._host = host
+        self._settings = settings
+        self._served = Path(settings.model).stem  # where a checkpoint lies is nobody's business
+        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._annotators: OrderedDict[ModelWanted, Annotator] = OrderedDict()
+        self._lock = Lock()
+
+    def names(self) -> list[str]:
+        """The served model first, then the others on this machine."""
+        pulled = sorted(path.stem for path in models_folder().glob("*.safetensors"))
+        return list(dict.fromkeys([self._served, "bundled", *pulled]))
+
+    def default(self) -> ModelWanted:
+        """What the process serves, as the page would ask for it."""
+        options = self._served_options()
+        return ModelWanted(model=self._served, zoom_in=_zoom_in_wanted(options.zoom_in))
+
+    @property
+    def threshold(self) -> float:
+        """Pixels above this probability form the mask unless the page says otherwise."""
+        return self._served_options().threshold
+
+    def annotator(self, wanted: ModelWanted) -> Annotator:
+        """The annotator for this choice.
+
+        Raises:
+            RequestError: A model that is not on this machine.
+            ModelUnavailableError: The served model is still being loaded, or cannot be.
+            RitmError: The model cannot be loaded, or the options do not suit it.
+        """
+        if wanted.model not in self.names():
+            raise RequestError("There is no such model on this server.")
+        served = self._host.annotator(MODEL_WAIT_SECONDS)
+        if wanted == self.default():
+            return served
+        with self._lock:
+            return _kept(self._annotators, wanted, _OTHER_OPTIONS, lambda: self._make(wanted, served))
+
+    def _make(self, wanted: ModelWanted, served: Annotator) -> Annotator:
+        engine = served.predictor.engine
+        if wanted.model != self._served:
+            engine = _kept(
+                self._engines,
+                wanted.model,
+                _OTHER_MODELS,
+                lambda: open_engine(wanted.model, self._settings.device),
+            )
+        options = replace(served.predictor.options, zoom_in=_zoom_in(wanted.zoom_in))
+        return Annotator(
+            _predictor(engine, options, wanted.brs),
+            cache_bytes=_OTHER_CACHE_BYTES,
+            ttl_seconds=self._settings.session_ttl_seconds,
+        )
+
+    def _served_options(self) -> PredictorOptions:
+        paper = self._settings.profile == "paper"
+        return PredictorOptions.paper() if paper else PredictorOptions.serving()
+
+
+def _predictor(engine: Engine, options: PredictorOptions, brs: BrsWanted | None) -> Predictor:
+    if brs is None:
+        return Predictor(engine, options)
+    from ritm_model.inference.brs import BRS_MODES, BRSPredictor
+
+    mode = BRS_MODES[brs.mode]
+    if not isinstance(engine, TorchEngine):
+        raise RequestError("This model runs on an engine that cannot be refined by backpropagation.")
+    limit = mode.net_clicks_limit if brs.network_clicks is None else brs.network_clicks
+    options = replace(options, net_clicks_limit=limit)
+    return BRSPredictor(engine, mode.adaptation(engine.model), options)
+
+
+def _zoom_in(wanted: ZoomInWanted | None) -> ZoomIn | None:
+    if wanted is None:
+        return None
+    side = wanted.target_size
+    return ZoomIn(
+        target_size=(side, side) if wanted.fixed else side,
+        skip_clicks=wanted.skip_clicks,
+        expansion_ratio=wanted.expand_ratio,
+    )
+
+
+def _zoom_in_wanted(zoom_in: ZoomIn | None) -> ZoomInWanted | None:
+    if zoom_in is None:
+        return None
+    is_fixed = isinstance(zoom_in.target_size, tuple)
+    return ZoomInWanted(
+        fixed=is_fixed,
+        skip_clicks=zoom_in.skip_clicks,
+        target_size=zoom_in.target_size if isinstance(zoom_in.target_size, int) else zoom_in.target_size[0],
+        expand_ratio=zoom_in.expansion_ratio,
+    )
+
+
+def _kept(cache: OrderedDict[K, T], key: K, most: int, make: Callable[[], T]) -> T:
+    """The value of a key, made if need be; of more than `most`, the one used longest ago goes."""
+    if key not in cache:
+        cache[key] = make()
+    cache.move_to_end(key)
+    while len(cache) > most:
+        cache.popitem(last=False)
+    return cache[key]

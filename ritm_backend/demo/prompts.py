@@ -1,0 +1,74 @@
+"""What the page asks for: every request says everything, so any process can answer it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ritm_backend.label_studio.errors import RequestError
+from ritm_model.clicks import Click
+
+MOST_CLICKS = 500
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Coordinate = Annotated[float, Field(ge=0, le=1e6)]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ZoomInWanted(_Value):
+    """The options of ZoomIn by the names of the paper's demo."""
+
+    fixed: bool = False
+    skip_clicks: int = Field(default=-1, ge=-1, le=100)
+    target_size: int = Field(default=400, ge=64, le=1024)
+    expand_ratio: float = Field(default=1.4, ge=1, le=4)
+
+
+class BrsWanted(_Value):
+    """Refinement by backpropagation; `network_clicks` of None stands for the mode's own number."""
+
+    mode: Literal["RGB-BRS", "DistMap-BRS", "f-BRS-A", "f-BRS-B", "f-BRS-C"]
+    network_clicks: int | None = Field(default=None, ge=0, le=100)
+
+
+class ModelWanted(_Value):
+    """Which model answers, and how it looks at images. `zoom_in` of None switches ZoomIn off."""
+
+    model: str = Field(max_length=200)
+    zoom_in: ZoomInWanted | None
+    brs: BrsWanted | None = None
+
+
+class MaskFile(_Value):
+    """A mask to start from: the pixels of an uploaded file that have this value; None for all but black."""
+
+    file: Digest
+    value: int | None = Field(default=None, ge=1, le=255)
+
+
+class DemoPrompt(_Value):
+    """One object, or one part of it."""
+
+    image: Digest
+    clicks: Annotated[tuple[tuple[Coordinate, Coordinate, bool], ...], Field(max_length=MOST_CLICKS)]
+    start: MaskFile | None = None
+    threshold: float = Field(gt=0, lt=1)
+    options: ModelWanted
+
+    @property
+    def all_clicks(self) -> tuple[Click, ...]:
+        return tuple(Click(x, y, is_positive=is_positive) for x, y, is_positive in self.clicks)
+
+
+def read_prompt(text: str) -> DemoPrompt:
+    """Read the JSON of a prompt. Raises RequestError."""
+    try:
+        return DemoPrompt.model_validate_json(text)
+    except ValidationError as error:
+        detail = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in detail["loc"]) or "the prompt"
+        raise RequestError(f"The request cannot be understood: {where}: {detail['msg']}.") from None

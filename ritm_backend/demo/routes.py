@@ -1,0 +1,156 @@
+"""The routes of the demo.
+
+    GET  /              the page; its modules and style sheets lie under `/web/`
+    GET  /demo/config   models, options, sample pictures
+    GET  /demo/opening  the picture that the page opens with, if the command line named one
+    POST /demo/images   a picture in, its id and size out
+    POST /demo/masks    a file of masks in, its id, size and objects out
+    GET  /demo/images/ID  the picture as PNG, for kinds of files that browsers cannot show
+    POST /demo/click    a prompt in, a mask out; files that the server lacks may come along
+
+They need the same user and password as all others. The page loads nothing from elsewhere and runs no code
+but its own modules; a page of another site cannot use the routes in an annotator's name.
+"""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+from io import BytesIO
+from pathlib import Path
+from threading import BoundedSemaphore
+from typing import Any
+
+from flask import Blueprint, Response, g, request
+from PIL import Image
+from werkzeug.exceptions import NotFound
+
+from ritm_backend.demo.prompts import MOST_CLICKS, read_prompt
+from ritm_backend.demo.service import DemoService, FileMissingError
+from ritm_backend.model_host import ModelHost
+from ritm_backend.settings import Settings
+
+WEB = Path(__file__).parents[1] / "web"
+
+_CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob: data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS = {
+    "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def demo_routes(host: ModelHost, settings: Settings, places: BoundedSemaphore) -> Blueprint:
+    """Make the routes. `places` bounds the predictions taken at the same time."""
+    from ritm_backend.app import BusyError
+
+    demo = Blueprint("demo", __name__)
+    service = DemoService(host, settings)
+
+    files = {path.relative_to(WEB).as_posix(): path for path in WEB.rglob("*.*")}
+
+    @demo.get("/")
+    def page() -> Response:
+        return _file(files["index.html"])
+
+    @demo.get("/web/<path:name>")
+    def web(name: str) -> Response:
+        if name not in files:  # so no name can lead anywhere else
+            raise NotFound
+        return _file(files[name])
+
+    @demo.get("/demo/config")
+    def config() -> Response:
+        samples = json.loads((WEB / "samples/samples.json").read_text())
+        return _json(
+            {
+                "model_version": host.version,
+                "models": service.models.names(),
+                "options": service.models.default().model_dump(),
+                "threshold": service.models.threshold,
+                "most_clicks": MOST_CLICKS,
+                "opening": settings.demo_image.name if settings.demo_image else None,
+                "samples": samples,
+            }
+        )
+
+    @demo.get("/demo/opening")
+    def opening() -> Response:
+        if settings.demo_image is None:
+            raise NotFound
+        return _file(settings.demo_image)
+
+    @demo.post("/demo/images")
+    def images() -> Response:
+        return _json(service.open_image(request.get_data(cache=False)))
+
+    @demo.post("/demo/masks")
+    def masks() -> Response:
+        return _json(service.open_mask(request.get_data(cache=False)))
+
+    @demo.get("/demo/images/<digest>")
+    def picture(digest: str) -> Response:
+        shown = BytesIO()
+        Image.fromarray(service.image(digest)).save(shown, "PNG", compress_level=1)
+        return Response(shown.getvalue(), mimetype="image/png")
+
+    @demo.post("/demo/click")
+    def click() -> Response:
+        if not places.acquire(blocking=False):
+            raise BusyError
+        try:
+            timings = g.report.timings
+            with timings.stage("receive"):
+                prompt = read_prompt(request.form.get("prompt", ""))
+                for file in request.files.getlist("file"):
+                    service.keep(file.read())
+            answer = service.segment(prompt, timings)
+        finally:
+            places.release()
+        g.report.clicks = len(prompt.clicks)
+        stages = {name: round(ms, 1) for name, ms in timings.stages.items()}
+        return _json({**answer, "stages_ms": stages})
+
+    @demo.before_request
+    def same_site() -> Response | None:
+        if request.method == "POST" and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+            return _json({"error": "Pages of other sites may not ask here."}, 403)
+        return None
+
+    @demo.errorhandler(FileMissingError)
+    def missing(error: FileMissingError) -> Response:
+        return _json({"error": str(error), "missing": error.digest}, 409)
+
+    @demo.after_request
+    def protect(response: Response) -> Response:
+        response.headers.update(_HEADERS)
+        return response
+
+    return demo
+
+
+def _file(path: Path) -> Response:
+    """A file that the browser asks after each time, and gets again only if it has changed."""
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    response = Response(path.read_bytes(), mimetype=kind)
+    response.cache_control.no_cache = True
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(json.dumps(value), status, mimetype="application/json")

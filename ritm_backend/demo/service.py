@@ -1,0 +1,140 @@
+"""From a prompt of the page to a mask.
+
+The server keeps nothing of the demo but files that were sent, by their digest and bounded in bytes, and
+what the annotator remembers anyway. Whatever it has lost, by a restart or because another process got the
+request, it asks the page for again.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from hashlib import sha256
+
+import numpy as np
+import numpy.typing as npt
+
+from ritm_backend.demo.masks import mask_of, objects_in, read_values, run_lengths
+from ritm_backend.demo.models import DemoModels
+from ritm_backend.demo.prompts import DemoPrompt, MaskFile
+from ritm_backend.label_studio.errors import RequestError
+from ritm_backend.lru import BytesLru
+from ritm_backend.model_host import ModelHost
+from ritm_backend.settings import Settings
+from ritm_model.errors import RitmError
+from ritm_model.images import decode_image
+from ritm_model.inference import Prompt
+from ritm_model.inference.state import Prediction, State
+from ritm_model.timing import Timings
+
+_UPLOADS_SHARE = 8  # one part in so many of what `RITM_CACHE_MB` allows, beside it
+
+
+class FileMissingError(RitmError):
+    """A file that the prompt names is not held here; the page sends it along with the same prompt again."""
+
+    def __init__(self, digest: str) -> None:
+        super().__init__("The server no longer holds this file; send it again.")
+        self.digest = digest
+
+
+class DemoService:
+    """Answers the page. Thread-safe."""
+
+    def __init__(self, host: ModelHost, settings: Settings) -> None:
+        self.models = DemoModels(host, settings)
+        self._settings = settings
+        self._files: BytesLru[str, bytes] = BytesLru(settings.cache_mb * 1024 * 1024 // _UPLOADS_SHARE)
+
+    def keep(self, data: bytes) -> str:
+        """Keep a file for some time; its digest.
+
+        Raises:
+            RequestError: It is larger than images may be.
+        """
+        if len(data) > self._settings.image_max_bytes:
+            raise RequestError(f"The file is larger than {self._settings.image_max_mb:g} MB.")
+        digest = sha256(data).hexdigest()
+        self._files.setdefault(digest, data, len(data))
+        return digest
+
+    def image(self, digest: str) -> npt.NDArray[np.uint8]:
+        """The pixels of a file: H x W x 3 uint8 RGB, upright. Raises ImageError and FileMissingError."""
+        return decode_image(self._file(digest), max_pixels=self._settings.image_max_pixels)
+
+    def mask_values(self, digest: str) -> npt.NDArray[np.uint8]:
+        """The numbered objects of a file: H x W uint8. Raises ImageError and FileMissingError."""
+        return read_values(self._file(digest), max_pixels=self._settings.image_max_pixels)
+
+    def open_image(self, data: bytes) -> dict[str, object]:
+        """What the page has to know about an image."""
+        digest = self.keep(data)
+        height, width = self.image(digest).shape[:2]
+        return {"id": digest, "width": width, "height": height}
+
+    def open_mask(self, data: bytes) -> dict[str, object]:
+        """What the page has to know about a file of masks: its size and the values of its objects."""
+        digest = self.keep(data)
+        values_HW = self.mask_values(digest)
+        height, width = values_HW.shape
+        return {"id": digest, "width": width, "height": height, "values": objects_in(values_HW)}
+
+    def segment(self, prompt: DemoPrompt, timings: Timings) -> Mapping[str, object]:
+        """Answer a prompt with a mask: the rectangle it fills, and the runs inside it.
+
+        Raises:
+            FileMissingError: The image or the mask to start from is not held here.
+            RequestError: Clicks beside the image, or a model that is not there.
+            RitmError: A mask of another size, a damaged file, a model that cannot be loaded.
+        """
+        annotator = self.models.annotator(prompt.options)
+        image_key = f"demo:{prompt.image}"
+
+        def load_image() -> npt.NDArray[np.uint8]:
+            with timings.stage("decode"):
+                return self.image(prompt.image)
+
+        height, width = annotator.image(image_key, load_image).shape[:2]
+        clicks = prompt.all_clicks
+        if any(click.x >= width or click.y >= height for click in clicks):
+            raise RequestError(f"A click lies outside the {width} x {height} image.")
+        with timings.stage("mask"):
+            start_HW = None if prompt.start is None else self._start(prompt.start)
+        state = annotator.segment(
+            Prompt(image_key, clicks, start_HW, _start_key(prompt.start)), load_image, timings
+        )
+        with timings.stage("encode"):
+            answer = _answer(state, prompt.threshold)
+        return answer | {"model_version": annotator.version}
+
+    def _start(self, start: MaskFile) -> npt.NDArray[np.bool_]:
+        return mask_of(self.mask_values(start.file), start.value)
+
+    def _file(self, digest: str) -> bytes:
+        data = self._files.get(digest)
+        if data is None:
+            raise FileMissingError(digest)
+        return data
+
+
+def _start_key(start: MaskFile | None) -> str:
+    return "" if start is None else f"{start.file}:{start.value}"
+
+
+def _answer(state: State, threshold: float) -> dict[str, object]:
+    """The mask at a threshold, which costs no run of the network."""
+    prediction = state.prediction
+    if prediction is not None:
+        prediction = Prediction.of(prediction.soft, threshold=threshold, object_threshold=threshold)
+    if prediction is None or prediction.mask_roi is None:
+        return {"left": 0, "top": 0, "width": 0, "height": 0, "runs": "", "score": 0.0}
+    roi = prediction.mask_roi
+    height, width = roi.size
+    return {
+        "left": roi.left,
+        "top": roi.top,
+        "width": width,
+        "height": height,
+        "runs": base64.b64encode(run_lengths(prediction.mask_inside)).decode(),
+        "score": round(prediction.score, 4),
+    }

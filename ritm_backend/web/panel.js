@@ -1,0 +1,81 @@
+/** The list of objects: names, colours, visibility, deletion. */
+
+import { remove, select } from "./document.js";
+import { area } from "./masks.js";
+
+const numbers = new Intl.NumberFormat("en");
+
+/**
+ * @typedef {import("./session.js").Session} Session
+ * @typedef {import("./document.js").Thing} Thing
+ */
+
+/** @param {HTMLElement} list @param {HTMLTemplateElement} template @param {Session} session */
+export function showObjects(list, template, session) {
+  /** @type {Map<number, HTMLElement>} rows by object; they are kept so that typing a name is not disturbed */
+  const rows = new Map();
+
+  const update = () => {
+    const { things, active } = session.doc;
+    for (const [id, row] of rows) {
+      if (things.some((thing) => thing.id === id)) continue;
+      row.remove();
+      rows.delete(id);
+    }
+    for (const thing of things) {
+      let row = rows.get(thing.id);
+      if (!row) {
+        row = newRow(template, session, thing.id);
+        rows.set(thing.id, row);
+        list.append(row);
+      }
+      fill(row, thing, area(session.maskOf(thing)), thing.id === active);
+    }
+    list.classList.toggle("empty", things.length === 0);
+  };
+  session.addEventListener("change", update);
+  update();
+}
+
+/** @param {HTMLTemplateElement} template @param {Session} session @param {number} id */
+function newRow(template, session, id) {
+  const row = /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));
+  const name = input(row, ".name");
+  const colour = input(row, ".colour");
+  name.addEventListener("input", () => session.restyle(id, { name: name.value }));
+  colour.addEventListener("input", () => session.restyle(id, { colour: colour.value }));
+  button(row, ".eye").addEventListener("click", () => {
+    const thing = session.doc.things.find((other) => other.id === id);
+    session.restyle(id, { visible: !thing?.visible });
+  });
+  button(row, ".edit").addEventListener("click", () => session.act((doc) => select(doc, id)));
+  button(row, ".delete").addEventListener("click", () => session.act((doc) => remove(doc, id)));
+  return row;
+}
+
+/** @param {HTMLElement} row @param {Thing} thing @param {number} pixels @param {boolean} isActive */
+function fill(row, thing, pixels, isActive) {
+  const name = input(row, ".name");
+  if (name !== document.activeElement) name.value = thing.name;
+  name.setAttribute("aria-label", `Name of ${thing.name}`);
+  const colour = input(row, ".colour");
+  colour.value = thing.colour;
+  colour.setAttribute("aria-label", `Colour of ${thing.name}`);
+  const clicks = thing.parts.reduce((sum, part) => sum + part.clicks.length, 0);
+  const facts = `${numbers.format(pixels)} px · ${clicks} ${clicks === 1 ? "click" : "clicks"}`;
+  /** @type {HTMLElement} */ (row.querySelector(".facts")).textContent = facts;
+  const eye = button(row, ".eye");
+  eye.setAttribute("aria-pressed", String(thing.visible));
+  eye.setAttribute("aria-label", `Show ${thing.name}`);
+  button(row, ".edit").setAttribute("aria-label", `Click on with ${thing.name}`);
+  button(row, ".edit").setAttribute("aria-pressed", String(isActive));
+  button(row, ".delete").setAttribute("aria-label", `Delete ${thing.name}`);
+  row.classList.toggle("active", isActive);
+  row.classList.toggle("hidden-object", !thing.visible);
+}
+
+/** @param {HTMLElement} row @param {string} selector */
+const input = (row, selector) => /** @type {HTMLInputElement} */ (row.querySelector(selector));
+
+/** @param {HTMLElement} row @param {string} selector */
+const button = (row, selector) => /** @type {HTMLButtonElement} */ (row.querySelector(selector));

@@ -1,0 +1,124 @@
+/**
+ * The routes of the server.
+ *
+ * @typedef {object} ZoomIn
+ * @property {boolean} fixed
+ * @property {number} skip_clicks
+ * @property {number} target_size
+ * @property {number} expand_ratio
+ *
+ * @typedef {object} Brs
+ * @property {string} mode
+ * @property {number | null} network_clicks
+ *
+ * @typedef {object} Options
+ * @property {string} model
+ * @property {ZoomIn | null} zoom_in
+ * @property {Brs | null} brs
+ *
+ * @typedef {object} Sample
+ * @property {string} file
+ * @property {string} title
+ * @property {string} licence
+ * @property {string} attribution
+ *
+ * @typedef {object} Config
+ * @property {string} model_version
+ * @property {string[]} models
+ * @property {Options} options
+ * @property {number} threshold
+ * @property {number} most_clicks
+ * @property {string | null} opening
+ * @property {Sample[]} samples
+ *
+ * @typedef {object} Prompt
+ * @property {string} image
+ * @property {readonly import("./document.js").Click[]} clicks
+ * @property {import("./document.js").Start | null} start
+ * @property {number} threshold
+ * @property {Options} options
+ */
+
+/** A refusal of the server, with its sentence. */
+export class Refusal extends Error {
+  /** @param {string} sentence @param {number} status @param {string | undefined} missing */
+  constructor(sentence, status, missing) {
+    super(sentence);
+    this.status = status;
+    this.missing = missing;
+  }
+}
+
+/** Files that were uploaded, by digest, to send them again should the server have lost them. */
+const sent = new Map();
+
+/**
+ * @param {string} path
+ * @param {RequestInit} [request]
+ * @returns {Promise<Response>}
+ */
+async function ask(path, request) {
+  let response;
+  try {
+    response = await fetch(path, request);
+  } catch {
+    throw new Refusal("The server cannot be reached.", 0, undefined);
+  }
+  if (response.ok) return response;
+  const answer = await response.json().catch(() => ({}));
+  throw new Refusal(answer.error ?? `The server answered ${response.status}.`, response.status, answer.missing);
+}
+
+/** @returns {Promise<Config>} */
+export const config = async () => (await ask("/demo/config")).json();
+
+/** @returns {Promise<string | null>} the version of the model, null while it is being loaded */
+export async function readyVersion() {
+  try {
+    return (await (await ask("/ready")).json()).model_version;
+  } catch (error) {
+    if (error instanceof Refusal && /still being loaded/.test(error.message)) return null;
+    throw error;
+  }
+}
+
+/** @param {string} path @returns {Promise<Blob>} */
+export const file = async (path) => (await ask(path)).blob();
+
+/** @param {string} id @returns {Promise<Blob>} the image as PNG */
+export const picture = (id) => file(`/demo/images/${id}`);
+
+/** @param {Blob} data @returns {Promise<{id: string, width: number, height: number}>} */
+export async function uploadImage(data) {
+  const answer = await (await ask("/demo/images", { method: "POST", body: data })).json();
+  sent.clear(); // masks belong to an image, and one image is open
+  sent.set(answer.id, data);
+  return answer;
+}
+
+/** @param {Blob} data @returns {Promise<{id: string, width: number, height: number, values: number[]}>} */
+export async function uploadMask(data) {
+  const answer = await (await ask("/demo/masks", { method: "POST", body: data })).json();
+  sent.set(answer.id, data);
+  return answer;
+}
+
+/**
+ * Ask for a mask. Files that the server no longer holds are sent along with the same prompt.
+ * @param {Prompt} prompt
+ * @returns {Promise<import("./masks.js").Answer>}
+ */
+export async function segment(prompt) {
+  const form = new FormData();
+  form.set("prompt", JSON.stringify(prompt));
+  for (;;) {
+    try {
+      return await (await ask("/demo/click", { method: "POST", body: form })).json();
+    } catch (error) {
+      if (!(error instanceof Refusal) || !error.missing || form.has("file")) throw error;
+      const digests = [prompt.image, prompt.start?.file].filter((id) => id !== undefined);
+      for (const id of digests) if (sent.has(id)) form.append("file", sent.get(id));
+      if (!form.has("file")) throw error;
+    }
+  }
+}
