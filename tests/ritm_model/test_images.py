@@ -52,6 +52,16 @@ def test_jpeg_files_of_all_kinds_have_the_pixels_that_pillow_gives(
         np.testing.assert_array_equal(decode_image(data), expected)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (101, 67)])
+@pytest.mark.parametrize("options", [{"quality": 60}, {"quality": 95}, {"lossless": True}])
+def test_webp_files_have_the_pixels_that_pillow_gives(
+    size: tuple[int, int], options: dict[str, object]
+) -> None:
+    data = file_of(Image.open(SAMPLES[0]).resize(size), "WEBP", **options)
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    np.testing.assert_array_equal(decode_image(data), expected)
+
+
 def test_the_first_of_several_pictures_in_a_jpeg_counts() -> None:
     photo = Image.open(SAMPLES[0])
     data = file_of(photo, "MPO", save_all=True, append_images=[photo.resize((40, 30))])
@@ -171,9 +181,9 @@ def test_other_modes(mode: str) -> None:
 
 
 def test_the_first_page_counts() -> None:
-    first, second = Image.new("RGB", (3, 2), "red"), Image.new("RGB", (7, 5), "blue")
-    for kind in ("TIFF", "GIF"):
-        data = file_of(first, kind, save_all=True, append_images=[second])
+    first, second = Image.new("RGB", (3, 2), "red"), Image.new("RGB", (3, 2), "blue")
+    for kind in ("TIFF", "GIF", "WEBP"):
+        data = file_of(first, kind, save_all=True, append_images=[second], lossless=True)
         assert decode_image(data)[0, 0].tolist() == [255, 0, 0]
 
 
@@ -230,9 +240,9 @@ def test_what_is_no_image_gets_one_sentence(data: bytes, sentence: str) -> None:
 
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
 def test_a_photograph_cut_off_is_refused(kept: float) -> None:
-    data = SAMPLES[0].read_bytes()
-    with pytest.raises(ImageError):
-        decode_image(data[: int(len(data) * kept)])
+    for data in (SAMPLES[0].read_bytes(), file_of(Image.open(SAMPLES[0]), "WEBP")):
+        with pytest.raises(ImageError):
+            decode_image(data[: int(len(data) * kept)])
 
 
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
