@@ -14,8 +14,8 @@ import click
 from ritm_model.errors import RitmError
 
 if TYPE_CHECKING:
-    from ritm_model.evaluation.datasets import Problem, Roots
-    from ritm_model.evaluation.datasets.samples import OnProgress
+    from ritm_model.datasets import Problem, Roots
+    from ritm_model.datasets.samples import OnProgress
 
 config_option = click.option(
     "--config",
@@ -77,7 +77,7 @@ def check(
     as_json: bool,
 ) -> None:
     """Open every image and mask of the data set NAME (or NAME:SPLIT). Fails if any is broken."""
-    from ritm_model.evaluation.datasets import open_dataset
+    from ritm_model.datasets import open_dataset
 
     config_before, roots_before = before  # the options may stand before `check`, too
     places = _all_roots(config or config_before, (*roots_before, *roots))
@@ -109,19 +109,19 @@ _TITLES = {"layout": "needs", "root": "lies in", "missing": "missing", "source":
 
 
 def _all_roots(config: Path | None, options: tuple[str, ...]) -> Roots:
-    from ritm_model.evaluation.datasets import parse_roots, read_roots
+    from ritm_model.datasets import parse_roots, read_roots
 
     return {**(read_roots(config) if config else {}), **parse_roots(options)}
 
 
 def _rows(roots: Roots) -> list[dict[str, Any]]:
-    from ritm_model.evaluation.datasets import DATASETS
+    from ritm_model.datasets import DATASETS
 
     return [_row(name, roots) for name in dict.fromkeys((*DATASETS, *roots))]
 
 
 def _row(name: str, roots: Roots) -> dict[str, Any]:
-    from ritm_model.evaluation.datasets import DATASETS, DatasetError, find_dataset
+    from ritm_model.datasets import DATASETS, DatasetError, find_dataset
 
     row: dict[str, Any] = {"name": name, "about": "", "layout": [], "root": None, "missing": [], "source": ""}
     layout = DATASETS.get(name)

@@ -15,7 +15,7 @@ from ritm_model.cli.datasets import as_json, config_option, root_option
 
 if TYPE_CHECKING:
     from ritm_model.evaluation import Comparison, Evaluation, EvaluationProtocol, SampleResult, Summary
-    from ritm_model.evaluation.datasets import Dataset
+    from ritm_model.datasets import Dataset
     from ritm_model.evaluation.run import OnResult
 
 
@@ -167,7 +167,7 @@ def evaluate(
 def _opened(names: str, roots: Sequence[str], config: Path | None, *, hidden: bool) -> list[Dataset]:
     from tqdm import tqdm
 
-    from ritm_model.evaluation.datasets import find_dataset, open_dataset, parse_roots, read_roots
+    from ritm_model.datasets import find_dataset, open_dataset, parse_roots, read_roots
 
     known = {**(read_roots(config) if config else {}), **parse_roots(roots)}
     wanted = [name.strip() for name in names.split(",") if name.strip()]

@@ -1,4 +1,4 @@
-"""What evaluation needs of a data set; `ritm_model.evaluation.datasets` reads many kinds."""
+"""What evaluation needs of a data set; `ritm_model.datasets` reads many kinds."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Data sets with objects to click on: the paper's benchmarks, and your own images and masks."""
 
-from ritm_model.evaluation.datasets.layouts import DATASETS, Layout
-from ritm_model.evaluation.datasets.opening import (
+from ritm_model.datasets.layouts import DATASETS, Layout
+from ritm_model.datasets.opening import (
     Place,
     Roots,
     find_dataset,
@@ -9,8 +9,8 @@ from ritm_model.evaluation.datasets.opening import (
     parse_roots,
     read_roots,
 )
-from ritm_model.evaluation.datasets.problems import BrokenFileError, DatasetError, Problem
-from ritm_model.evaluation.datasets.samples import Dataset, Sample
+from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
+from ritm_model.datasets.samples import Dataset, Sample
 
 __all__ = [
     "DATASETS",

@@ -14,10 +14,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ritm_model.evaluation.datasets.files import inside, read_image, read_mask, read_names
-from ritm_model.evaluation.datasets.plain_pickle import read_pickle
-from ritm_model.evaluation.datasets.problems import BrokenFileError, Problem
-from ritm_model.evaluation.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.datasets.files import inside, read_image, read_mask, read_names
+from ritm_model.datasets.plain_pickle import read_pickle
+from ritm_model.datasets.problems import BrokenFileError, Problem
+from ritm_model.datasets.samples import Annotated, Listing, truth_of
 from ritm_model.images import Pixels
 
 IGNORED_GREY = 220  # the pale outlines of the palette

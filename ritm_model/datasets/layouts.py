@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from ritm_model.evaluation.datasets.ade20k import ade20k
-from ritm_model.evaluation.datasets.coco import coco_instances, coco_panoptic
-from ritm_model.evaluation.datasets.coco_lvis import coco_lvis
-from ritm_model.evaluation.datasets.folders import (
+from ritm_model.datasets.ade20k import ade20k
+from ritm_model.datasets.coco import coco_instances, coco_panoptic
+from ritm_model.datasets.coco_lvis import coco_lvis
+from ritm_model.datasets.folders import (
     anything_painted,
     label_maps,
     numbered_masks,
     one_mask_each,
     three_grey_levels,
 )
-from ritm_model.evaluation.datasets.lvis import lvis
-from ritm_model.evaluation.datasets.open_images import open_images
-from ritm_model.evaluation.datasets.pascal_voc import pascal_voc
-from ritm_model.evaluation.datasets.samples import Listing
-from ritm_model.evaluation.datasets.sbd import sbd, sbd_training
+from ritm_model.datasets.lvis import lvis
+from ritm_model.datasets.open_images import open_images
+from ritm_model.datasets.pascal_voc import pascal_voc
+from ritm_model.datasets.samples import Listing
+from ritm_model.datasets.sbd import sbd, sbd_training
 
 CLICK_RELEASES = "the releases page of SamsungLabs/fbrs_interactive_segmentation on GitHub"
 RITM_RELEASES = "the releases page of SamsungLabs/ritm_interactive_segmentation on GitHub"

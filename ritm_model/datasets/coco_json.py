@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ritm_model.checkpoints.errors import shown
-from ritm_model.evaluation.datasets.files import read_json
-from ritm_model.evaluation.datasets.problems import BrokenFileError, Problem
+from ritm_model.datasets.files import read_json
+from ritm_model.datasets.problems import BrokenFileError, Problem
 
 Record = Mapping[str, Any]
 

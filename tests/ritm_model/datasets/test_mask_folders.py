@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ritm_model.evaluation.datasets import DatasetError, open_dataset
+from ritm_model.datasets import DatasetError, open_dataset
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 GOLDEN = Path(__file__).parents[3] / "golden"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ritm_model.evaluation.datasets import (
+from ritm_model.datasets import (
     DATASETS,
     BrokenFileError,
     DatasetError,

@@ -13,11 +13,11 @@ import numpy as np
 
 from ritm_model.checkpoints.errors import shown
 from ritm_model.coco_masks import MaskError, filled_polygons, image_size_of
-from ritm_model.evaluation.datasets.coco import category_name
-from ritm_model.evaluation.datasets.coco_json import Record, read_coco
-from ritm_model.evaluation.datasets.files import inside, read_image
-from ritm_model.evaluation.datasets.problems import BrokenFileError, Problem
-from ritm_model.evaluation.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.datasets.coco import category_name
+from ritm_model.datasets.coco_json import Record, read_coco
+from ritm_model.datasets.files import inside, read_image
+from ritm_model.datasets.problems import BrokenFileError, Problem
+from ritm_model.datasets.samples import Annotated, Listing, truth_of
 from ritm_model.images import Pixels
 
 MAX_OVERLAP = 0.5

@@ -13,10 +13,10 @@ import numpy as np
 
 from ritm_model.checkpoints.errors import shown
 from ritm_model.coco_masks import MaskError, coco_mask, image_size_of
-from ritm_model.evaluation.datasets.coco_json import CocoJson, Record, read_coco
-from ritm_model.evaluation.datasets.files import inside, read_image, read_mask
-from ritm_model.evaluation.datasets.problems import BrokenFileError, DatasetError, Problem
-from ritm_model.evaluation.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.datasets.coco_json import CocoJson, Record, read_coco
+from ritm_model.datasets.files import inside, read_image, read_mask
+from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
+from ritm_model.datasets.samples import Annotated, Listing, truth_of
 from ritm_model.images import Pixels
 
 

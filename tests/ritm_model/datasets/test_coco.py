@@ -8,7 +8,7 @@ import pytest
 from pycocotools import mask as coco
 
 from ritm_model.coco_masks import MaskError, coco_mask, decode_runs
-from ritm_model.evaluation.datasets import BrokenFileError, DatasetError, open_dataset
+from ritm_model.datasets import BrokenFileError, DatasetError, open_dataset
 
 SQUARE = [[10, 5, 20, 5, 20, 15, 10, 15]]
 

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.evaluation.datasets.files import inside, read_bytes, read_image, read_names
-from ritm_model.evaluation.datasets.problems import BrokenFileError, DatasetError, Problem
-from ritm_model.evaluation.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.datasets.files import inside, read_bytes, read_image, read_names
+from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
+from ritm_model.datasets.samples import Annotated, Listing, truth_of
 from ritm_model.images import Pixels
 
 MAX_BYTES = 4_000_000  # the real ones have some ten thousand

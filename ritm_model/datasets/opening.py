@@ -8,10 +8,10 @@ from pathlib import Path
 
 import yaml
 
-from ritm_model.evaluation.datasets.files import read_bytes
-from ritm_model.evaluation.datasets.layouts import DATASETS, Layout
-from ritm_model.evaluation.datasets.problems import BrokenFileError, DatasetError, Problem
-from ritm_model.evaluation.datasets.samples import Dataset, OnProgress, survey
+from ritm_model.datasets.files import read_bytes
+from ritm_model.datasets.layouts import DATASETS, Layout
+from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
+from ritm_model.datasets.samples import Dataset, OnProgress, survey
 
 Roots = Mapping[str, Path | str]
 """Where data sets lie, by name: a path, or LAYOUT:PATH for those with a name of your own."""

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ritm_model.evaluation.datasets import BrokenFileError, DatasetError, open_dataset
+from ritm_model.datasets import BrokenFileError, DatasetError, open_dataset
 
 
 def reasons(dataset, *, by_rule=False):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ritm_model.checkpoints.errors import shown
-from ritm_model.evaluation.datasets.files import (
+from ritm_model.datasets.files import (
     IMAGE_SUFFIXES,
     files_in,
     read_image,
@@ -20,8 +20,8 @@ from ritm_model.evaluation.datasets.files import (
     read_mask,
     read_names,
 )
-from ritm_model.evaluation.datasets.problems import BrokenFileError, Problem
-from ritm_model.evaluation.datasets.samples import Annotated, Listing, Truth, truth_of
+from ritm_model.datasets.problems import BrokenFileError, Problem
+from ritm_model.datasets.samples import Annotated, Listing, Truth, truth_of
 from ritm_model.images import Pixels
 
 IGNORED_GREY = 128

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from ritm_model.evaluation.datasets import BrokenFileError, DatasetError, open_dataset
+from ritm_model.datasets import BrokenFileError, DatasetError, open_dataset
 
 # The grey values that OpenCV gives to the palette of Pascal VOC: (128, 0, 0) is 38 and so on.
 PALETTE = [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0)]

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ritm_model.checkpoints.errors import shown
-from ritm_model.evaluation.datasets.problems import BrokenFileError, Problem
+from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.images import Pixels
 from ritm_model.simulation import IGNORED, OBJECT
 

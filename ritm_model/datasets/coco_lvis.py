@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from ritm_model.checkpoints.errors import shown
-from ritm_model.evaluation.datasets.files import decode_mask, inside, read_image
-from ritm_model.evaluation.datasets.plain_pickle import read_pickle
-from ritm_model.evaluation.datasets.problems import BrokenFileError, Problem
-from ritm_model.evaluation.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.datasets.files import decode_mask, inside, read_image
+from ritm_model.datasets.plain_pickle import read_pickle
+from ritm_model.datasets.problems import BrokenFileError, Problem
+from ritm_model.datasets.samples import Annotated, Listing, truth_of
 from ritm_model.images import Pixels
 
 
