@@ -14,8 +14,8 @@ import click
 from ritm_model.cli.datasets import as_json, config_option, root_option
 
 if TYPE_CHECKING:
+    from ritm_model.datasets import Dataset, Roots
     from ritm_model.evaluation import Comparison, Evaluation, EvaluationProtocol, SampleResult, Summary
-    from ritm_model.datasets import Dataset
     from ritm_model.evaluation.run import OnResult
 
 
@@ -114,9 +114,11 @@ def evaluate(
     ritm evaluate bundled mine.safetensors --datasets cells --root cells=labels:data/cells
     """
     from ritm_model.checkpoints import model_version, resolve_model
+    from ritm_model.datasets import parse_roots, read_roots
     from ritm_model.evaluation import PredictorSource, available_jobs
     from ritm_model.evaluation import evaluate as annotate_all
     from ritm_model.evaluation.modes import mode_named
+    from ritm_model.evaluation.origin import ORIGIN, origin_of, write_origin
     from ritm_model.inference.opening import chosen_device
 
     # Whatever can be wrong with the command is found out before hours are spent.
@@ -135,7 +137,8 @@ def evaluate(
         from_mask=from_mask,
         all_clicks=(iou_analysis or print_ious) and min_n_clicks == 1,
     )
-    opened = _opened(datasets, roots, config, hidden=as_json)
+    known = {**(read_roots(config) if config else {}), **parse_roots(roots)}
+    opened = _opened(datasets, known, hidden=as_json)
     protocols = [_protocol(rules, dataset.name) for dataset in opened]
     jobs = jobs or available_jobs(device)
 
@@ -145,6 +148,8 @@ def evaluate(
         for path in paths:
             version = model_version(path)
             folder = output / version / _run_name(dataset.name, rules)
+            if fresh:
+                (folder / ORIGIN).unlink(missing_ok=True)
             with _progress_bar(f"{version} {dataset.name}", protocol, hidden=as_json) as on_result:
                 evaluation = annotate_all(
                     version,
@@ -157,6 +162,8 @@ def evaluate(
                     pictures=folder / "predictions_vis" if vis_preds else None,
                     on_result=on_result,
                 )
+            if not (folder / ORIGIN).exists():
+                write_origin(folder, origin_of(path, device, jobs, dataset, known))
             if save_ious or iou_analysis:
                 _save_curves(folder / "ious.json", evaluation)
             of_dataset.append(evaluation)
@@ -164,12 +171,11 @@ def evaluate(
     _show(opened, evaluations, as_json=as_json)
 
 
-def _opened(names: str, roots: Sequence[str], config: Path | None, *, hidden: bool) -> list[Dataset]:
+def _opened(names: str, known: Roots, *, hidden: bool) -> list[Dataset]:
     from tqdm import tqdm
 
-    from ritm_model.datasets import find_dataset, open_dataset, parse_roots, read_roots
+    from ritm_model.datasets import find_dataset, open_dataset
 
-    known = {**(read_roots(config) if config else {}), **parse_roots(roots)}
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted:
         raise click.BadParameter("Name at least one.", param_hint="--datasets")

@@ -13,9 +13,9 @@ import torch
 
 from ritm_model.errors import RitmError
 from ritm_model.evaluation.modes import PredictorSource
-from ritm_model.evaluation.protocol import EvaluationProtocol
+from ritm_model.evaluation.protocol import EvaluationProtocol, ProtocolError
 from ritm_model.evaluation.results import SampleResult
-from ritm_model.evaluation.run_folder import RunFolder, read_run
+from ritm_model.evaluation.run_folder import SETTINGS, RunFolder, RunFolderError, read_run
 from ritm_model.evaluation.sample import DatasetLike
 from ritm_model.evaluation.workers import Work, in_processes, in_this_process
 
@@ -100,9 +100,11 @@ def load_evaluation(folder: Path) -> Evaluation:
         RunFolderError: there is no evaluation, or it is damaged.
     """
     about, samples = read_run(folder)
-    return Evaluation(
-        about["model"], about["dataset"], EvaluationProtocol.from_settings(about["protocol"]), samples
-    )
+    try:
+        protocol = EvaluationProtocol.from_settings(about["protocol"])
+        return Evaluation(str(about["model"]), str(about["dataset"]), protocol, samples)
+    except (KeyError, TypeError, ValueError, ProtocolError):
+        raise RunFolderError(f"{folder / SETTINGS} is damaged.") from None
 
 
 def settings(model: str, dataset: DatasetLike, protocol: EvaluationProtocol) -> dict[str, Any]:

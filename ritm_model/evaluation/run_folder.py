@@ -71,6 +71,14 @@ def read_run(path: Path) -> tuple[dict[str, Any], tuple[SampleResult, ...]]:
     return _read_settings(path), tuple(done[index] for index in sorted(done))
 
 
+def expected_samples(path: Path) -> int:
+    """How many samples a folder holds when its evaluation is finished. Raises RunFolderError."""
+    samples = _read_settings(path).get("samples")
+    if not isinstance(samples, int):
+        raise RunFolderError(f"{path / SETTINGS} is damaged.")
+    return samples
+
+
 def _check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     found, wanted = _flat(found), _flat(wanted)
     differing = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
@@ -95,7 +103,7 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _read_settings(path: Path) -> dict[str, Any]:
     try:
         settings = json.loads((path / SETTINGS).read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise RunFolderError(f"{path} holds no evaluation.") from None
     except ValueError:
         raise RunFolderError(f"{path / SETTINGS} is damaged.") from None

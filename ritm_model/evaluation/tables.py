@@ -20,7 +20,7 @@ def noc_table(results: Sequence[tuple[Evaluation, Summary]]) -> str:
         found = {row.target: row for row in summary.targets}
         cells = [_with_interval(found[target]) if target in found else "?" for target in targets]
         rows.append((evaluation.model, evaluation.dataset, str(summary.samples), *cells))
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def trouble_table(results: Sequence[tuple[Evaluation, Summary]]) -> str:
@@ -54,7 +54,7 @@ def trouble_table(results: Sequence[tuple[Evaluation, Summary]]) -> str:
                 *(f"{time:.3f}" for time in (seconds.click_p50, seconds.click_p95, seconds.per_click)),
             )
         )
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def iou_table(results: Sequence[tuple[Evaluation, Summary]]) -> str:
@@ -75,7 +75,7 @@ def iou_table(results: Sequence[tuple[Evaluation, Summary]]) -> str:
                 ),
             )
         )
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def group_table(protocol: EvaluationProtocol, groups: Sequence[GroupSummary], title: str) -> str:
@@ -97,7 +97,7 @@ def group_table(protocol: EvaluationProtocol, groups: Sequence[GroupSummary], ti
         )
         for group in groups
     ]
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def comparison_table(comparisons: Mapping[float, Comparison]) -> str:
@@ -119,7 +119,7 @@ def comparison_table(comparisons: Mapping[float, Comparison]) -> str:
         )
         for target, found in comparisons.items()
     ]
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _targets(results: Sequence[tuple[Evaluation, Summary]]) -> list[float]:
@@ -140,7 +140,8 @@ def _percent(target: float) -> str:
     return f"{round(100 * target, 3):g}"
 
 
-def _aligned(rows: Sequence[Row]) -> str:
+def aligned(rows: Sequence[Row]) -> str:
+    """Cells in columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
