@@ -12,6 +12,8 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ritm_model.learning.data import Samples, collate, make_samples, unbroken
+from ritm_model.learning.distributed import World, joined
+from ritm_model.learning.memory import keep_freed_memory
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.run_folder import RunFolder
 from ritm_model.learning.sources import describe, open_data
@@ -23,10 +25,12 @@ from ritm_model.learning.validation import questions
 def train(recipe: Recipe, data: Path, out: Path) -> Path:
     """Train until the recipe's last epoch is done, going on where `out` has a checkpoint.
 
+    Under `torchrun`, this process is one of several that do so together.
+
     Args:
         recipe: what to do.
         data: folder of the pack to learn from.
-        out: folder of the run.
+        out: folder of the run, the same for all processes.
 
     Returns:
         The file of the model.
@@ -34,42 +38,53 @@ def train(recipe: Recipe, data: Path, out: Path) -> Path:
     Raises:
         TrainingError: something cannot be read or written, or the loss is no longer finite.
     """
-    folder = RunFolder(out)
+    keep_freed_memory()
+    with joined(recipe.device) as world:
+        return _train(recipe, data, RunFolder(out), world)
+
+
+def _train(recipe: Recipe, data: Path, folder: RunFolder, world: World) -> Path:
     found = open_data(recipe, data)
-    folder.prepare(recipe)
+    if world.is_first:
+        folder.prepare(recipe, world)
+    world.wait()
     samples = make_samples(recipe, found.sources)
     asked = questions(found.kept_out, recipe.validation.objects)
-    trainer = Trainer(recipe, folder)
+    trainer = Trainer(recipe, folder, world)
     trainer.resume()
     card = describe(recipe, found.sources)
 
-    batches = load(recipe, samples, trainer.step)
-    progress = tqdm(total=recipe.steps, initial=trainer.step, unit="step", disable=None)
-    with progress:
+    batches = load(recipe, samples, trainer.step, world)
+    hidden = None if world.is_first else True  # None: shown where somebody looks
+    with tqdm(total=recipe.steps, initial=trainer.step, unit="step", disable=hidden) as progress:
         while trainer.epoch < recipe.epochs:
             left = (trainer.epoch + 1) * recipe.epoch_steps - trainer.step
             for batch in islice(batches, left):
                 trainer.learn(batch)
                 progress.update()
-                progress.set_postfix(iou=f"{trainer.iou.running:.3f}", refresh=False)
+                progress.set_postfix(trainer.news(), refresh=False)
                 if trainer.step % recipe.checkpoint_steps == 0:
                     trainer.save()
             trainer.finish_epoch(asked, card)
     return folder.model
 
 
-def load(recipe: Recipe, samples: Samples, step: int) -> Iterator[Batch]:
-    """Batches from a step on, to the end of the recipe."""
-    numbers = range(step * recipe.batch_size, recipe.steps * recipe.batch_size)
+def load(recipe: Recipe, samples: Samples, step: int, world: World | None = None) -> Iterator[Batch]:
+    """Batches from a step on, to the end of the recipe; of each, the part that is this process's."""
+    world = world or World()
+    share = world.share(recipe.batch_size)
+    firsts = range(step * recipe.batch_size, recipe.steps * recipe.batch_size, recipe.batch_size)
+    numbers = [first + world.rank * share + i for first in firsts for i in range(share)]
     workers = recipe.data.workers
     return unbroken(
         DataLoader(
             samples,
-            batch_size=recipe.batch_size,
+            batch_size=share,
             sampler=numbers,
             num_workers=workers,
             collate_fn=collate,
             worker_init_fn=partial(_one_thread) if workers else None,
+            pin_memory=world.device.type == "cuda",
         )
     )
 

@@ -33,15 +33,29 @@ class AdaptiveIoU:
     total: float = 0.0
     batches: int = 0
 
-    @torch.no_grad()
     def updated(self, logits_B1HW: Tensor, label_B1HW: Tensor) -> AdaptiveIoU:
         """Take a batch in. One without any object changes nothing."""
-        if not (label_B1HW > 0.5).any():
-            return self
+        return self.with_ious(self.sample_ious(logits_B1HW, label_B1HW))
+
+    @torch.no_grad()
+    def sample_ious(self, logits_B1HW: Tensor, label_B1HW: Tensor) -> Tensor:
+        """Compute the IoU of every sample at the threshold, below and above it.
+
+        Returns:
+            4 x B; NaN where there is neither object nor mask. The last row is 1 where there is an object.
+        """
         probability = logits_B1HW.sigmoid()
-        best_threshold, best = self.threshold, mean_iou(probability, label_B1HW, self.threshold)
-        for threshold in (self.threshold - STEP, self.threshold + STEP):
-            iou = mean_iou(probability, label_B1HW, threshold)
+        thresholds = (self.threshold, self.threshold - STEP, self.threshold + STEP)
+        ious = [_ious(probability, label_B1HW, threshold) for threshold in thresholds]
+        return torch.stack([*ious, (label_B1HW > 0.5).flatten(1).any(1).to(ious[0].dtype)])
+
+    def with_ious(self, ious_4B: Tensor) -> AdaptiveIoU:
+        """Take in what `sample_ious` gave, of several parts of a batch put together as the case may be."""
+        if not ious_4B[3].any():
+            return self
+        best_threshold, best = self.threshold, _mean(ious_4B[0])
+        for threshold, ious_B in ((self.threshold - STEP, ious_4B[1]), (self.threshold + STEP, ious_4B[2])):
+            iou = _mean(ious_B)
             if iou > best:
                 best_threshold, best = threshold, iou
         return AdaptiveIoU(
@@ -63,9 +77,14 @@ class AdaptiveIoU:
 
 def mean_iou(probability_B1HW: Tensor, label_B1HW: Tensor, threshold: float) -> float:
     """Mean over the samples that have an object or a mask; ignored pixels belong to neither."""
+    return _mean(_ious(probability_B1HW, label_B1HW, threshold))
+
+
+def _ious(probability_B1HW: Tensor, label_B1HW: Tensor, threshold: float) -> Tensor:
     truth = (label_B1HW > 0.5).flatten(1)
     mask = ((probability_B1HW > threshold) & (label_B1HW != IGNORED)).flatten(1)
-    common = (truth & mask).sum(1)
-    either = (truth | mask).sum(1)
-    seen = either > 0
-    return float((common[seen] / either[seen]).mean())
+    return (truth & mask).sum(1) / (truth | mask).sum(1)
+
+
+def _mean(ious_B: Tensor) -> float:
+    return float(ious_B[~ious_B.isnan()].mean())

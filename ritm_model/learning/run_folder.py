@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from ritm_model.checkpoints.native import write_atomically
+from ritm_model.learning.distributed import World
 from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.recipes import Recipe, parse_recipe, recipe_yaml
 
@@ -44,7 +45,7 @@ class RunFolder:
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
 
-    def prepare(self, recipe: Recipe) -> None:
+    def prepare(self, recipe: Recipe, world: World) -> None:
         """Make the folder, or check that the one that is there belongs to this recipe.
 
         Raises:
@@ -62,7 +63,9 @@ class RunFolder:
                     )
             else:
                 write_atomically(written, recipe_yaml(recipe).encode())
-            write_atomically(self.path / "environment.json", json.dumps(environment(), indent=1).encode())
+            write_atomically(
+                self.path / "environment.json", json.dumps(environment(world), indent=1).encode()
+            )
         except OSError as error:
             raise _not_written(self.path, error) from None
 
@@ -104,13 +107,15 @@ class RunFolder:
                 file.truncate(size)
 
 
-def environment() -> dict[str, object]:
+def environment(world: World) -> dict[str, object]:
     """Versions and machine, as far as they may matter for the numbers."""
     return {
         "ritm": version("ritm"),
         "git": _git_revision(),
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "device": world.device.type,
+        "processes": world.size,
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         **{name: version(name) for name in PACKAGES},

@@ -5,6 +5,7 @@ Shapes: B batch, H and W the image, P = 2N points (N positive, then N negative),
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor
 from ritm_model.learning.losses import BinaryCrossEntropy, Loss, NormalizedFocalLoss
 from ritm_model.learning.next_clicks import Chooser, next_points
 from ritm_model.networks import InteractiveModel
+
+Network = Callable[[Tensor, Tensor], dict[str, Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,11 @@ class Batch:
     image_B3HW: Tensor
     truth_B1HW: Tensor
     points_BP3: Tensor
+
+    def on(self, device: torch.device, memory_format: torch.memory_format) -> Batch:
+        """The same batch on a device, the image laid out in memory in this way."""
+        image = self.image_B3HW.to(device, memory_format=memory_format)
+        return Batch(image, self.truth_B1HW.to(device), self.points_BP3.to(device))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +66,53 @@ class Outcome:
 
 
 @torch.no_grad()
-def interact(model: InteractiveModel, batch: Batch, clicks: int, random: Chooser) -> Interaction:
+def interact(model: InteractiveModel, batch: Batch, clicks: int, randoms: Sequence[Chooser]) -> Interaction:
     """Let the simulated user correct the model's masks with so many clicks.
 
     The model runs in eval mode, as it will with real users, and comes back in the mode it was in. With
     0 clicks it does not run, and the previous mask is empty.
+
+    Args:
+        model: to correct.
+        batch: to segment.
+        clicks: corrections of every sample.
+        randoms: one for each sample, so that a sample's clicks do not depend on what else is in the batch.
     """
     interaction = Interaction(batch.points_BP3, torch.zeros_like(batch.truth_B1HW))
     was_training = model.training
+    truth = batch.truth_B1HW.cpu() if clicks else batch.truth_B1HW
     model.eval()
     try:
         for order in range(1, clicks + 1):
             prev_mask = predict(model, batch.image_B3HW, interaction)["instances"].sigmoid()
-            points = next_points(prev_mask, batch.truth_B1HW, interaction.points_BP3, order, random)
-            interaction = Interaction(points, prev_mask)
+            masks, points = prev_mask.cpu(), interaction.points_BP3.cpu()
+            added = [
+                next_points(masks[i : i + 1], truth[i : i + 1], points[i : i + 1], order, random)
+                for i, random in enumerate(randoms)
+            ]
+            interaction = Interaction(torch.cat(added).to(prev_mask.device), prev_mask)
     finally:
         model.train(was_training)
     return interaction
 
 
-def learn(model: InteractiveModel, batch: Batch, interaction: Interaction, objective: Objective) -> Outcome:
-    """Run the model once, in the mode it is in and with gradients, and compare its answer to the truth."""
-    outputs = predict(model, batch.image_B3HW, interaction)
+def learn(
+    model: InteractiveModel,
+    batch: Batch,
+    interaction: Interaction,
+    objective: Objective,
+    network: Network | None = None,
+) -> Outcome:
+    """Run the model once, in the mode it is in and with gradients, and compare its answer to the truth.
+
+    Args:
+        model: to learn.
+        batch: with the truth.
+        interaction: what came before.
+        objective: what to compare by.
+        network: runs in place of the model, whose weights it shares.
+    """
+    outputs = predict(model, batch.image_B3HW, interaction, network)
     parts = {"instance_loss": objective.instance(outputs["instances"], batch.truth_B1HW).mean()}
     total = objective.instance_weight * parts["instance_loss"]
     if "instances_aux" in outputs:
@@ -88,10 +121,16 @@ def learn(model: InteractiveModel, batch: Batch, interaction: Interaction, objec
     return Outcome(total, parts, outputs["instances"])
 
 
-def predict(model: InteractiveModel, image_B3HW: Tensor, interaction: Interaction) -> dict[str, Tensor]:
-    """Run the model on the image and, if it takes one, the previous mask."""
+def predict(
+    model: InteractiveModel, image_B3HW: Tensor, interaction: Interaction, network: Network | None = None
+) -> dict[str, Tensor]:
+    """Run the model, or a network in its place, on the image and, if it takes one, the previous mask.
+
+    Returns:
+        Logits in full precision, whatever the network computed in.
+    """
     image = image_B3HW
     if model.with_prev_mask:
         image = torch.cat([image_B3HW, interaction.prev_mask_B1HW], dim=1)
-    outputs: dict[str, Tensor] = model(image, interaction.points_BP3)
-    return outputs
+    outputs = (network or model)(image, interaction.points_BP3)
+    return {name: logits.float() for name, logits in outputs.items()}

@@ -11,8 +11,10 @@ import time
 
 import numpy as np
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from ritm_model.checkpoints import TrainingCard, save_model
+from ritm_model.learning.distributed import World
 from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.losses import (
     BinaryCrossEntropy,
@@ -22,6 +24,7 @@ from ritm_model.learning.losses import (
     SoftIoU,
 )
 from ritm_model.learning.metrics import AdaptiveIoU
+from ritm_model.learning.normalisation import average_statistics, synchronise
 from ritm_model.learning.optimiser import (
     Average,
     cosine_factor,
@@ -29,12 +32,14 @@ from ritm_model.learning.optimiser import (
     milestone_factor,
     set_learning_rate,
 )
+from ritm_model.learning.precision import precision_named
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.recipes.schema import LossName
 from ritm_model.learning.run_folder import RunFolder
 from ritm_model.learning.starting import make_model
-from ritm_model.learning.step import Batch, Objective, interact, learn
+from ritm_model.learning.step import Batch, Network, Objective, interact, learn
 from ritm_model.learning.validation import Question, validate
+from ritm_model.networks import InteractiveModel
 
 LOSSES: dict[LossName, Loss] = {
     "normalized_focal": NormalizedFocalLoss(alpha=0.5, gamma=2),
@@ -47,11 +52,15 @@ LOSSES: dict[LossName, Loss] = {
 class Trainer:
     """What changes while a recipe is followed: the weights, and what is kept beside them."""
 
-    def __init__(self, recipe: Recipe, folder: RunFolder) -> None:
+    def __init__(self, recipe: Recipe, folder: RunFolder, world: World | None = None) -> None:
         self.recipe = recipe
         self.folder = folder
-        self.model = make_model(recipe)
-        self.mean_model = make_model(recipe).requires_grad_(False)
+        self.world = world or World()
+        self.share = self.world.share(recipe.batch_size)  # samples of a batch that this process gets
+        self.precision = precision_named(recipe.precision, self.world.device)
+        self.model = make_model(recipe).to(self.world.device)
+        self.mean_model = make_model(recipe).to(self.world.device).requires_grad_(False)
+        self.network = self._spread(self.model)
         part = recipe.optimiser
         self.optimiser = make_optimiser(self.model, part.name, part.learning_rate, part.weight_decay)
         self.base_lrs = [float(group["lr"]) for group in self.optimiser.param_groups]
@@ -64,6 +73,8 @@ class Trainer:
         self.iou = AdaptiveIoU()
         self.step = 0  # steps that are done
         self.epoch = 0  # epochs that are finished, validation included
+        self.samples_per_second = 0.0  # lately
+        self.validation: list[float] = []  # IoU after 1, 2, … clicks at the end of the last epoch
         self._lines: list[dict[str, float]] = []
         self._logged_at = time.monotonic()
 
@@ -73,35 +84,41 @@ class Trainer:
         Raises:
             TrainingError: the loss is not finite; the batch is saved and the weights are left as they were.
         """
-        recipe, step = self.recipe, self.step
+        recipe, step, world = self.recipe, self.step, self.world
+        layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
+        batch = batch.on(world.device, layout)
         random = np.random.default_rng((recipe.seed, 1, step))
-        torch.manual_seed(int(random.integers(2**62)))
+        torch.manual_seed(int(random.integers(2**62)) + world.rank)
+        clicks = int(random.integers(recipe.clicks.corrective + 1))
         factor = self._lr_factor()
         set_learning_rate(self.optimiser, self.base_lrs, factor)
 
         self.model.train()
-        if recipe.channels_last:
-            image = batch.image_B3HW.contiguous(memory_format=torch.channels_last)
-            batch = dataclasses.replace(batch, image_B3HW=image)
-        clicks = int(random.integers(recipe.clicks.corrective + 1))
-        interaction = interact(self.model, batch, clicks, random)
-        outcome = learn(self.model, batch, interaction, self.objective)
+        with self.precision.autocast():
+            interaction = interact(self.model, batch, clicks, self._randoms())
+            outcome = learn(self.model, batch, interaction, self.objective, self.network)
+        scaler = self.precision.scaler
         self.optimiser.zero_grad(set_to_none=True)
-        outcome.total.backward()  # type: ignore[no-untyped-call]
+        scaler.scale(outcome.total).backward()  # type: ignore[no-untyped-call]
+        scaler.unscale_(self.optimiser)
         limit = recipe.optimiser.clip_norm or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
-        if not (outcome.total.isfinite() and norm.isfinite()):
+        names = [*outcome.parts, "loss"]
+        losses = world.mean(torch.stack([*outcome.parts.values(), outcome.total]).detach())
+        if not (losses.isfinite().all() and (norm.isfinite() or self.precision.may_overflow())):
             self._stop(batch, clicks)
-        self.optimiser.step()
-        if self.average:
+        scaler.step(self.optimiser)  # where the gradients are too large for fp16, nothing is learnt
+        scaler.update()
+        if not recipe.sync_batchnorm:
+            average_statistics(self.model, world)
+        if self.average and norm.isfinite():
             self.average.update(self.model, step)
 
         self.step += 1
-        self.iou = self.iou.updated(outcome.logits_B1HW.detach(), batch.truth_B1HW)
-        values = {name: float(value.detach()) for name, value in outcome.parts.items()}
-        values["loss"] = float(outcome.total.detach())
-        values["gradient_norm"] = float(norm)
-        self._lines.append(values)
+        ious = self.iou.sample_ious(outcome.logits_B1HW.detach(), batch.truth_B1HW)
+        self.iou = self.iou.with_ious(world.gather(ious, dim=1))
+        values = dict(zip(names, losses.tolist(), strict=True))
+        self._lines.append({**values, "gradient_norm": float(norm)})
         if self.step % recipe.log_steps == 0:
             self._log(recipe.optimiser.learning_rate * factor)
 
@@ -113,19 +130,33 @@ class Trainer:
         self.epoch += 1
         line: dict[str, object] = {"step": self.step, "epoch": self.epoch, "epoch_iou": self.iou.mean}
         if asked:
-            ious = validate(self.mean_model, asked, recipe.data.crop, recipe.validation.clicks)
+            size, clicks = recipe.data.crop, recipe.validation.clicks
+            with self.precision.autocast():
+                ious = validate(self.mean_model, asked, size, clicks, self.world)
             rounded = [round(iou, 4) for iou in ious.tolist()]
-            line["validation_iou"] = rounded
-            names = (f"validation IoU after {clicks}" for clicks in range(1, len(rounded) + 1))
+            line["validation_iou"] = self.validation = rounded
+            names = (f"validation IoU after {click}" for click in range(1, len(rounded) + 1))
             card = card.model_copy(update={"metrics": dict(zip(names, rounded, strict=True))})
         self.iou = self.iou.new_epoch()
-        save_model(self.folder.model, self.mean_model, card, half=True)
-        self.folder.log(line)
+        if self.world.is_first:
+            save_model(self.folder.model, self.mean_model, card, half=True)
+            self.folder.log(line)
         self.save()
         self._logged_at = time.monotonic()
 
+    def news(self) -> dict[str, str]:
+        """What somebody who waits may want to know."""
+        news = {"iou": f"{self.iou.running:.3f}"}
+        if self.samples_per_second:
+            news["samples/s"] = f"{self.samples_per_second:.1f}"
+        if self.validation:
+            news["validation"] = " ".join(f"{iou:.3f}" for iou in self.validation)
+        return news
+
     def save(self) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint, if this is the process that writes."""
+        if not self.world.is_first:
+            return
         self.folder.save(
             self.folder.checkpoint,
             {
@@ -133,6 +164,7 @@ class Trainer:
                 "epoch": self.epoch,
                 "model": self.model.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
+                "scaler": self.precision.scaler.state_dict(),
                 "average": self.average.state if self.average else None,
                 "iou": dataclasses.asdict(self.iou),
                 "lines": self._lines,
@@ -143,17 +175,38 @@ class Trainer:
     def resume(self) -> None:
         """Go back to the checkpoint, if there is one."""
         state = self.folder.load_checkpoint()
+        self.world.wait()  # nobody goes on, and writes, before all have read the same
+        if self.world.is_first:
+            self.folder.forget_after(state["logged"] if state else 0)
         if state is None:
-            self.folder.forget_after(0)
             return
         self.step, self.epoch = state["step"], state["epoch"]
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
+        if self.precision.scaler.is_enabled():
+            self.precision.scaler.load_state_dict(state["scaler"])
         if self.average:
-            self.average.state = state["average"]
+            device = self.world.device
+            self.average.state = {key: value.to(device) for key, value in state["average"].items()}
         self.iou = AdaptiveIoU(**state["iou"])
         self._lines = state["lines"]
-        self.folder.forget_after(state["logged"])
+
+    def _spread(self, model: InteractiveModel) -> Network:
+        """Give what runs in place of the model while it learns: compiled, and one with other processes."""
+        recipe, world = self.recipe, self.world
+        if recipe.sync_batchnorm:
+            synchronise(model, world)
+        if recipe.compile:
+            model.compile(backend=recipe.compile)
+        if world.size == 1:
+            return model
+        devices = [world.device] if world.device.type == "cuda" else None
+        return DistributedDataParallel(model, devices, broadcast_buffers=False)
+
+    def _randoms(self) -> list[np.random.Generator]:
+        """For each sample its own, by its number in the run, whichever process has it."""
+        first = self.step * self.recipe.batch_size + self.world.rank * self.share
+        return [np.random.default_rng((self.recipe.seed, 2, first + i)) for i in range(self.share)]
 
     def _lr_factor(self) -> float:
         part, recipe = self.recipe.optimiser, self.recipe
@@ -166,7 +219,10 @@ class Trainer:
         lines, self._lines = self._lines, []
         now = time.monotonic()
         seconds, self._logged_at = now - self._logged_at, now
+        self.samples_per_second = len(lines) * self.recipe.batch_size / seconds
         means = {name: float(np.mean([line[name] for line in lines])) for name in lines[0]}
+        if not self.world.is_first:
+            return
         self.folder.log(
             {
                 "step": self.step,
@@ -174,13 +230,15 @@ class Trainer:
                 **means,
                 "iou": self.iou.running,
                 "iou_threshold": self.iou.threshold,
-                "samples_per_second": round(len(lines) * self.recipe.batch_size / seconds, 2),
+                "samples_per_second": round(self.samples_per_second, 2),
             }
         )
 
     def _stop(self, batch: Batch, clicks: int) -> None:
         path = self.folder.path / f"not_finite_{self.step}.pt"
-        self.folder.save(path, {**dataclasses.asdict(batch), "clicks": clicks})
+        whole = {name: self.world.gather(part).cpu() for name, part in dataclasses.asdict(batch).items()}
+        if self.world.is_first:
+            self.folder.save(path, {**whole, "clicks": clicks})
         raise TrainingError(
             f"The loss or its gradient is not finite at step {self.step}; the batch is in {path}. "
             "A lower learning_rate or a clip_norm may help."

@@ -16,6 +16,7 @@ import torch
 
 from ritm_model.clicks import Click, points_array
 from ritm_model.learning.augment import augment, pipeline
+from ritm_model.learning.distributed import World
 from ritm_model.learning.scene import Instance, Scene
 from ritm_model.learning.sources import Photograph
 from ritm_model.learning.step import Interaction, predict
@@ -49,13 +50,19 @@ def questions(photographs: Sequence[Photograph], count: int) -> tuple[Question, 
 
 
 def validate(
-    model: InteractiveModel, asked: Sequence[Question], size: tuple[int, int], clicks: int
+    model: InteractiveModel, asked: Sequence[Question], size: tuple[int, int], clicks: int, world: World
 ) -> npt.NDArray[np.float64]:
-    """Mean IoU after 1 … `clicks` clicks; the model is in eval mode afterwards."""
+    """Mean IoU after 1 … `clicks` clicks; the model is in eval mode afterwards.
+
+    Every process asks its share of the questions, and all learn the mean.
+    """
     model.eval()
     transforms = pipeline("validation", size)
-    ious = [_ious(model, question, transforms, clicks) for question in asked]
-    mean: npt.NDArray[np.float64] = np.mean(ious, axis=0)
+    ious = torch.zeros(len(asked), clicks, dtype=torch.float64)
+    for number in range(world.rank, len(asked), world.size):
+        ious[number] = torch.tensor(_ious(model, asked[number], transforms, clicks), dtype=torch.float64)
+    all_ious = world.mean(ious).numpy() * world.size
+    mean: npt.NDArray[np.float64] = all_ious.mean(axis=0)
     return mean
 
 

@@ -44,7 +44,7 @@ def test_three_steps_equal_the_golden_ones(
 
     for clicks, facts in enumerate(expected):
         close = {"rel": 1e-4 if clicks == 0 else 1e-3}
-        interaction = interact(model, batch, clicks, chooser)
+        interaction = interact(model, batch, clicks, [chooser] * len(batch.image_B3HW))
         assert model.training
         assert torch.equal(interaction.points_BP3, recorded[f"points_{clicks}"]), clicks
 
