@@ -34,8 +34,8 @@ from cvat_serverless.main import Function
 from cvat_serverless.request import Prompts
 from cvat_serverless.settings import AnswerForm, CvatSettings
 from ritm_model.clicks import Click
-from ritm_model.evaluation import EvaluationProtocol, annotate
 from ritm_model.datasets import open_dataset
+from ritm_model.evaluation import EvaluationProtocol, annotate
 from ritm_model.evaluation.modes import ClickPredictor
 from ritm_model.evaluation.noc import mean_iou_after
 from ritm_model.evaluation.noc import noc as mean_noc

@@ -9,8 +9,8 @@ from PIL import Image
 
 from ritm_model.datasets import DatasetError, open_dataset
 
-SAMPLES = Path(__file__).parents[3] / "samples"
-GOLDEN = Path(__file__).parents[3] / "golden"
+SAMPLES = Path(__file__).parents[2] / "samples"
+GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 def opened(name, painter):
