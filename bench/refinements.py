@@ -63,10 +63,17 @@ MIN_SHARE = 0.005
 
 @dataclass(frozen=True)
 class Variant:
-    """Options of the predictor, and the radius of the clicks if not that of training."""
+    """Options of the predictor.
+
+    Attributes:
+        options: of the predictor.
+        radius: of the clicks, if not that of training.
+        starts: whether annotation starts from a mask; both, unless one of them would repeat another variant.
+    """
 
     options: PredictorOptions
     radius: float | None = None
+    starts: tuple[bool, ...] = (False, True)
 
 
 PLAIN = PredictorOptions(zoom_in=ZoomIn(skip_clicks=-1), with_flip=False)
@@ -78,37 +85,30 @@ def zoomed(**fields: Any) -> Variant:
     return Variant(replace(PLAIN, zoom_in=replace(PLAIN.zoom_in, **fields)))
 
 
-def refined(**fields: Any) -> Variant:
-    return Variant(replace(PLAIN, **fields))
+def refined(starts: tuple[bool, ...] = (False, True), **fields: Any) -> Variant:
+    return Variant(replace(PLAIN, **fields), starts=starts)
 
 
+NOTHING = (False,)
 VARIANTS: dict[str, Variant] = {
     BASELINE: Variant(PLAIN),
-    "mirror image": refined(with_flip=True),
+    "merge from click 4": refined(merge=ProgressiveMerge(from_click=4)),
+    "merge from click 2": refined(NOTHING, merge=ProgressiveMerge(from_click=2)),
+    "merge from click 8": refined(NOTHING, merge=ProgressiveMerge(from_click=8)),
     "cascade, click 1": refined(cascade=Cascade()),
     "cascade, clicks 1-3": refined(cascade=Cascade(first_clicks=3)),
-    "cascade, all clicks, 1 step": refined(cascade=Cascade(first_clicks=99, max_steps=1)),
-    "merge, from a mask, else from click 10": refined(merge=ProgressiveMerge()),
-    "merge, from a mask, else from click 4": refined(merge=ProgressiveMerge(from_click=4)),
-    "merge, always": refined(merge=ProgressiveMerge(from_click=2)),
-    "close look 0.5, from a mask, else from click 4": refined(close_look=CloseLook()),
-    "close look 0.7, from a mask, else from click 4": refined(close_look=CloseLook(share=0.7)),
-    "close look 0.5 and merge, else from click 4": refined(
-        close_look=CloseLook(), merge=ProgressiveMerge(from_click=4)
-    ),
-    "no zoom-in": refined(zoom_in=None, max_size=400),
-    "zoom-in, click 1 looked at twice": zoomed(skip_clicks=0),
-    "zoom-in, click 1 at full size": zoomed(skip_clicks=1),
-    "zoom-in, new crop at each click": zoomed(recompute_thresh_iou=1.1),
-    "crop 1.2": zoomed(expansion_ratio=1.2),
-    "crop 1.7": zoomed(expansion_ratio=1.7),
-    "crop 2": zoomed(expansion_ratio=2.0),
-    "crop at least 100 pixels": zoomed(min_crop_size=100),
-    "256 pixels": zoomed(target_size=256),
+    "close look": refined(close_look=CloseLook()),
+    "close look, merge from click 4": refined(close_look=CloseLook(), merge=ProgressiveMerge(from_click=4)),
     "320 pixels": zoomed(target_size=320),
-    "480 pixels": zoomed(target_size=480),
+    "256 pixels": zoomed(target_size=256),
+    "crop 1.2": zoomed(expansion_ratio=1.2),
+    "crop 1.8": zoomed(expansion_ratio=1.8),
+    "new crop at each click": zoomed(recompute_thresh_iou=1.1),
+    "mirror image": refined(with_flip=True),
+    "first click looked at twice": zoomed(skip_clicks=0),
     "radius 3": Variant(PLAIN, radius=3),
     "radius 7": Variant(PLAIN, radius=7),
+    "no zoom-in": refined(zoom_in=None, max_size=400),
 }
 
 
@@ -239,17 +239,22 @@ def run(asked: argparse.Namespace, variants: dict[str, Variant]) -> None:
         tasks: list[Task] = [
             (name, variant, from_mask)
             for name, variant in variants.items()
-            for from_mask in (False, True)
+            for from_mask in variant.starts
             if (one.name, from_mask, key_of(variant)) not in done
         ]
         if tasks:
             work.append((one, tasks))
     pool = ProcessPoolExecutor(asked.jobs, mp_context=get_context("spawn"), initializer=_one_thread)
-    with pool, asked.output.open("a") as file:
-        waiting = [pool.submit(annotated, str(path), one, tasks, asked.clicks) for one, tasks in work]
-        for finished in tqdm(as_completed(waiting), total=len(waiting), unit="object", disable=None):
-            file.writelines(json.dumps(row) + "\n" for row in finished.result())
-            file.flush()
+    try:
+        with asked.output.open("a") as file:
+            waiting = [pool.submit(annotated, str(path), one, tasks, asked.clicks) for one, tasks in work]
+            for finished in tqdm(as_completed(waiting), total=len(waiting), unit="object", disable=None):
+                file.writelines(json.dumps(row) + "\n" for row in finished.result())
+                file.flush()
+    except KeyboardInterrupt:
+        print("Interrupted; the same command goes on. So far:")
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -31,6 +31,7 @@ class Rules:
     thresh: float
     clicks_limit: int | None
     flip: bool | None
+    refine: tuple[str, ...] | None
     from_mask: bool
     all_clicks: bool
 
@@ -67,6 +68,11 @@ class Rules:
 )
 @click.option("--clicks-limit", type=int, help="Only so many clicks reach the network; -1 for --n-clicks.")
 @click.option("--flip/--no-flip", default=None, help="Average with the mirror image; the mode's choice.")
+@click.option(
+    "--refine",
+    metavar="NAME,...",
+    help="cascade, merge, close_look, or none: how answers are refined; the mode's choice.",
+)
 @click.option("--from-mask", is_flag=True, help="Start from masks with mistakes (IoU 0.75 to 0.85).")
 @click.option("--iou-analysis", is_flag=True, help="Always use all clicks, and save the curves.")
 @click.option("--print-ious", is_flag=True, help="Always use all clicks, and print the IoU after some.")
@@ -96,6 +102,7 @@ def evaluate(
     thresh: float,
     clicks_limit: int | None,
     flip: bool | None,
+    refine: str | None,
     from_mask: bool,
     iou_analysis: bool,
     print_ious: bool,
@@ -134,6 +141,7 @@ def evaluate(
         thresh=thresh,
         clicks_limit=clicks_limit,
         flip=flip,
+        refine=None if refine is None else _names(refine),
         from_mask=from_mask,
         all_clicks=(iou_analysis or print_ious) and min_n_clicks == 1,
     )
@@ -207,6 +215,7 @@ def _protocol(rules: Rules, dataset: str) -> EvaluationProtocol:
             threshold=rules.thresh,
             net_clicks_limit=rules.n_clicks if rules.clicks_limit == -1 else rules.clicks_limit,
             from_mask=rules.from_mask,
+            refine=rules.refine,
         ),
         mode=rules.mode,
         max_clicks=rules.n_clicks,
@@ -216,10 +225,16 @@ def _protocol(rules: Rules, dataset: str) -> EvaluationProtocol:
     )
 
 
+def _names(listed: str) -> tuple[str, ...]:
+    """The names in a list with commas; "none" stands for an empty one."""
+    return tuple(sorted({name.strip() for name in listed.split(",")} - {"", "none"}))
+
+
 def _run_name(dataset: str, rules: Rules) -> str:
     parts = [dataset.replace(":", "-"), rules.eval_mode, rules.mode, str(rules.n_clicks)]
     parts += ["from-mask"] if rules.from_mask else []
     parts += ["all-clicks"] if rules.all_clicks else []
+    parts += [] if rules.refine is None else ["-".join(rules.refine) or "plain"]
     parts += [] if rules.flip is None else ["flip" if rules.flip else "no-flip"]
     return "_".join(parts)
 

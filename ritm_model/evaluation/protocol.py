@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from ritm_model.inference import Cascade, CloseLook, PredictorOptions, Progressi
 EVAL_MODES = "cvpr, fixed<N> such as fixed448, serving"
 ALWAYS_ALL_CLICKS = 1.01
 """A target IoU that no mask reaches."""
+# By the names of the fields of `PredictorOptions`.
 REFINEMENTS = {"cascade": Cascade, "merge": ProgressiveMerge, "close_look": CloseLook}
 
 
@@ -94,6 +95,7 @@ def options_for(
     threshold: float = 0.49,
     net_clicks_limit: int | None = None,
     from_mask: bool = False,
+    refine: Sequence[str] | None = None,
 ) -> PredictorOptions:
     """How the predictor looks at the images of a data set.
 
@@ -109,9 +111,10 @@ def options_for(
         threshold: pixels above this probability form the mask.
         net_clicks_limit: only that many first clicks reach the network.
         from_mask: whether annotation starts from a mask.
+        refine: names in `REFINEMENTS` that are on, with their defaults; None for what the mode does.
 
     Raises:
-        ProtocolError: unknown mode.
+        ProtocolError: unknown mode or refinement.
     """
     fixed = re.fullmatch(r"fixed([1-9]\d{0,3})", eval_mode)
     if eval_mode == "cvpr":
@@ -126,6 +129,16 @@ def options_for(
         options = PredictorOptions.serving()
     else:
         raise ProtocolError(f"There is no evaluation mode '{eval_mode}'; known ones are {EVAL_MODES}.")
+    if refine is not None:
+        unknown = sorted(set(refine) - set(REFINEMENTS))
+        if unknown:
+            raise ProtocolError(
+                f"There is no refinement '{unknown[0]}'; known ones are {', '.join(REFINEMENTS)}."
+            )
+        chosen: dict[str, Any] = {
+            name: kind() if name in refine else None for name, kind in REFINEMENTS.items()
+        }
+        options = replace(options, **chosen)
     return replace(
         options,
         with_flip=options.with_flip if with_flip is None else with_flip,

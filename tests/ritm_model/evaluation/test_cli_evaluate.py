@@ -129,6 +129,12 @@ def test_from_a_mask_has_a_folder_of_its_own(ritm, tmp_path) -> None:
     assert all(sample.initial_iou for sample in load_evaluation(run_folder(tmp_path)).samples)
 
 
+def test_refinements_have_a_folder_of_their_own(ritm, tmp_path) -> None:
+    assert ritm(*QUICK, "--refine", "merge").exit_code == 0
+    assert "merge" in run_folder(tmp_path).name
+    assert load_evaluation(run_folder(tmp_path)).protocol.options.merge is not None
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -148,6 +154,7 @@ def test_unknown_names_list_the_known_ones(arguments, sentence, ritm) -> None:
     [
         (("--mode", "BRS"), "no mode 'BRS'; known ones are NoBRS"),
         (("--eval-mode", "fast"), "no evaluation mode 'fast'"),
+        (("--refine", "merge,magic"), "no refinement 'magic'; known ones are"),
         (("--n-clicks", "3", "--min-n-clicks", "4"), "between 1 and 3, not 4"),
     ],
 )

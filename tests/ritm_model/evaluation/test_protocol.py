@@ -1,6 +1,7 @@
 """Rules: where they come from, that they survive a file, and which contradict each other."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -41,6 +42,15 @@ def test_the_paper_s_defects_are_left_out_where_it_has_no_numbers() -> None:
 def test_an_unknown_eval_mode_lists_the_known_ones(name: str) -> None:
     with pytest.raises(ProtocolError, match="cvpr, fixed<N> such as fixed448, serving"):
         options_for(name, "DAVIS")
+
+
+def test_refinements_are_the_mode_s_choice_or_yours() -> None:
+    assert options_for("cvpr", "DAVIS").merge is None
+    chosen = options_for("serving", "DAVIS", refine=["cascade"])
+    assert chosen == replace(PredictorOptions.serving(), cascade=Cascade(), merge=None, close_look=None)
+    assert options_for("serving", "DAVIS", refine=[]).merge is None
+    with pytest.raises(ProtocolError, match="no refinement 'magic'; known ones are cascade, "):
+        options_for("serving", "DAVIS", refine=["merge", "magic"])
 
 
 def test_an_unknown_mode_lists_the_known_ones() -> None:
