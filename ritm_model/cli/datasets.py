@@ -81,7 +81,7 @@ def check(
 
     config_before, roots_before = before  # the options may stand before `check`, too
     places = _all_roots(config or config_before, (*roots_before, *roots))
-    with _progress_bar(name, hidden=as_json) as on_progress:
+    with progress_bar(name, hidden=as_json) as on_progress:
         dataset = open_dataset(name, places, on_progress)
     broken = [problem for problem in dataset.problems if not problem.by_rule]
     by_rule = [problem for problem in dataset.problems if problem.by_rule]
@@ -147,7 +147,7 @@ def _without_rule(problem: Problem) -> dict[str, str]:
 
 
 @contextmanager
-def _progress_bar(name: str, *, hidden: bool) -> Iterator[OnProgress]:
+def progress_bar(name: str, *, hidden: bool) -> Iterator[OnProgress]:
     from tqdm import tqdm
 
     # disable=None: no bar where nobody watches, such as in a log file.

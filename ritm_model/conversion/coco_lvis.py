@@ -1,0 +1,232 @@
+"""COCO and LVIS combined, by the rules of the paper: the objects of both, their parts, and stuff.
+
+Objects of LVIS are drawn more carefully, so they replace those of COCO that are the same. Shapes: H x W the
+photograph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ritm_model.checkpoints.errors import shown
+from ritm_model.coco_masks import MaskError, filled_polygons
+from ritm_model.conversion.errors import ConversionError
+from ritm_model.conversion.hierarchy import Mask, Shape, are_the_same, hierarchy, shape_of
+from ritm_model.conversion.regions import About, Collection, Photograph, Region
+from ritm_model.datasets.coco import category_name
+from ritm_model.datasets.coco_json import CocoJson, Record, read_coco
+from ritm_model.datasets.files import inside, read_mask
+from ritm_model.datasets.problems import BrokenFileError, Problem
+
+LEAST_AREA = 80
+MOST_STUFF_LEFT_OUT = 500
+SAME_IN_BOTH = 0.7
+SAME_IN_LVIS = 0.85
+SOURCE = "coco_lvis"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment of a panoptic image."""
+
+    number: int
+    category: str
+    is_thing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An object that may be taken."""
+
+    key: str
+    category: str
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class CocoLvisPhotograph:
+    """A photograph that both data sets have."""
+
+    name: str
+    image: Path
+    about: About
+    panoptic: Path
+    segments: tuple[Segment, ...] = field(repr=False)
+    polygons: tuple[tuple[Record, str], ...] = field(repr=False)
+    lvis_file: str = ""
+
+    def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
+        """Objects of COCO that LVIS does not have, objects of LVIS, then stuff."""
+        numbers_HW = _segment_numbers(self.panoptic)
+        if numbers_HW.shape != (height, width):
+            raise BrokenFileError(self.panoptic, "The mask is of another size than its photograph.")
+        problems: list[Problem] = []
+        lvis = self._lvis(height, width, problems)
+        coco = [
+            candidate
+            for candidate in self._coco(numbers_HW)
+            if not any(are_the_same(candidate.shape, other.shape, SAME_IN_BOTH) for other in lvis)
+        ]
+        objects = [*coco, *_without_doubles(lvis)]
+        yield from problems
+        nodes = hierarchy([candidate.shape for candidate in objects])
+        for candidate, node in zip(objects, nodes, strict=True):
+            parent = None if node.parent is None else objects[node.parent].key
+            yield Region(candidate.shape.mask_HW, candidate.key, candidate.category, parent=parent)
+        yield from self._stuff(numbers_HW, objects)
+        things = sum(segment.is_thing for segment in self.segments)
+        left_out = things + len(self.polygons) - len(problems) - len(objects)
+        if left_out:
+            reason = f"Objects of fewer than {LEAST_AREA} pixels, or there twice: {left_out}."
+            yield Problem(self.lvis_file, f"Image {self.name}: {reason}", by_rule=True)
+
+    def _lvis(self, height: int, width: int, problems: list[Problem]) -> list[Candidate]:
+        candidates: list[Candidate] = []
+        for annotation, category in self.polygons:
+            key = shown(annotation.get("id"))
+            try:
+                mask_HW = filled_polygons(annotation.get("segmentation"), height, width)
+            except MaskError as error:
+                problems.append(Problem(self.lvis_file, f"Annotation {key}: {error}"))
+            else:
+                candidates += _large_enough(f"lvis:{key}", category, mask_HW)
+        return candidates
+
+    def _coco(self, numbers_HW: npt.NDArray[np.int32]) -> Iterator[Candidate]:
+        for segment in self.segments:
+            if segment.is_thing:
+                yield from _large_enough(
+                    f"coco:{segment.number}", segment.category, numbers_HW == segment.number
+                )
+
+    def _stuff(self, numbers_HW: npt.NDArray[np.int32], objects: Sequence[Candidate]) -> Iterator[Region]:
+        free_HW = np.ones(numbers_HW.shape, np.bool_)
+        for candidate in objects:
+            free_HW &= ~candidate.shape.mask_HW
+        for segment in self.segments:
+            if not segment.is_thing:
+                stuff_HW = (numbers_HW == segment.number) & free_HW
+                if np.count_nonzero(stuff_HW) > MOST_STUFF_LEFT_OUT:
+                    yield Region(stuff_HW, f"coco:{segment.number}", segment.category, "stuff")
+
+
+def coco_lvis(coco: Path, lvis: Path, splits: Sequence[str]) -> Collection:
+    """Find the photographs that both data sets have in a split of the same name.
+
+    Args:
+        coco: folder of COCO 2017: annotations/panoptic_<split>2017.json and .../panoptic_<split>2017/*.png,
+            photographs in <split>2017/.
+        lvis: folder of LVIS: <split>/lvis_<split>.json or <split>/lvis_v1_<split>.json; photographs that
+            COCO's folder lacks in <split>/images/.
+        splits: such as "train" and "val".
+
+    Raises:
+        DatasetError: a file is missing or not what it should be.
+        ConversionError: LVIS lacks the split.
+    """
+    photographs: list[Photograph] = []
+    problems: list[Problem] = []
+    for split in splits:
+        photographs += _photographs(coco, lvis, split, problems)
+    return Collection(photographs, problems)
+
+
+def _photographs(coco: Path, lvis: Path, split: str, problems: list[Problem]) -> Iterator[Photograph]:
+    polygons, lvis_file = _polygons(lvis, split, problems)
+    folder = coco / "annotations" / f"panoptic_{split}2017"
+    source = read_coco(folder.with_suffix(".json"))
+    names = source.categories(problems)
+    things = {number for number, record in source.by_id("categories", []).items() if record.get("isthing")}
+    not_in_lvis = 0
+    for record in source.records("annotations", problems):
+        number = record.get("image_id")
+        if not isinstance(number, int) or number not in polygons:
+            not_in_lvis += 1
+            continue
+        try:
+            panoptic = inside(folder, record.get("file_name"))
+        except BrokenFileError as error:
+            problems.append(error.problem)
+            continue
+        name = f"{panoptic.stem}.jpg"
+        image = next(
+            (
+                path
+                for path in (coco / f"{split}2017" / name, lvis / split / "images" / name)
+                if path.is_file()
+            ),
+            coco / f"{split}2017" / name,
+        )
+        yield CocoLvisPhotograph(
+            name,
+            image,
+            About(split, SOURCE, number=number),
+            panoptic,
+            tuple(_segments(source, record, things, names, problems)),
+            polygons.pop(number),
+            lvis_file,
+        )
+    for count, path in ((not_in_lvis, str(source.path)), (len(polygons), lvis_file)):
+        if count:
+            reason = f"Images that only one of COCO and LVIS has: {count}."
+            problems.append(Problem(path, reason, by_rule=True))
+
+
+def _polygons(
+    lvis: Path, split: str, problems: list[Problem]
+) -> tuple[dict[int | str, tuple[tuple[Record, str], ...]], str]:
+    paths = [lvis / split / f"{name}_{split}.json" for name in ("lvis", "lvis_v1")]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        raise ConversionError(f"LVIS has no split '{split}': {paths[0]} is missing.")
+    source = read_coco(path)
+    categories = source.categories(problems)
+    annotations = source.annotations_of(source.by_id("images", problems), problems)
+    return {
+        number: tuple((record, category_name(categories, record)) for record in of_image)
+        for number, of_image in annotations.items()
+    }, str(path)
+
+
+def _segments(
+    source: CocoJson,
+    record: Record,
+    things: set[int | str],
+    names: dict[int | str, str],
+    problems: list[Problem],
+) -> Iterator[Segment]:
+    """Crowds are things, too."""
+    for segment in record.get("segments_info") or []:
+        number = segment.get("id") if isinstance(segment, dict) else None
+        if type(number) is not int:
+            problems.append(source.problem(f"A segment of {shown(record.get('file_name'))} has no id."))
+        else:
+            yield Segment(number, category_name(names, segment), segment.get("category_id") in things)
+
+
+def _segment_numbers(path: Path) -> npt.NDArray[np.int32]:
+    blue_HW, green_HW, red_HW = np.moveaxis(read_mask(path).astype(np.int32), -1, 0)
+    numbers_HW: npt.NDArray[np.int32] = red_HW + 256 * green_HW + 65536 * blue_HW
+    return numbers_HW
+
+
+def _large_enough(key: str, category: str, mask_HW: Mask) -> Iterator[Candidate]:
+    shape = shape_of(mask_HW)
+    if shape is not None and shape.area >= LEAST_AREA:
+        yield Candidate(key, category, shape)
+
+
+def _without_doubles(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Of masks that are the same, the last one counts."""
+    return [
+        candidate
+        for place, candidate in enumerate(candidates)
+        if not any(
+            are_the_same(candidate.shape, later.shape, SAME_IN_LVIS) for later in candidates[place + 1 :]
+        )
+    ]
