@@ -9,7 +9,7 @@ from typing import Protocol
 
 import torch
 
-from ritm_model.networks import InteractiveModel
+from ritm_model.networks import InteractiveModel, prepared
 
 
 class Engine(Protocol):
@@ -33,16 +33,22 @@ class Engine(Protocol):
 
 
 class TorchEngine:
-    """Runs the network with PyTorch, on a CPU or GPU."""
+    """Runs a prepared copy of the network with PyTorch, on a CPU or GPU.
+
+    Attributes:
+        model: the network itself, for whoever needs its parts or gradients. Changing it afterwards does not
+            change the answers.
+    """
 
     def __init__(self, model: InteractiveModel, device: str = "cpu", name: str = "unnamed") -> None:
         self.device = torch.device(device)
         self.name = name
         self.with_prev_mask = model.with_prev_mask
         self.model = model.eval().to(self.device).to(memory_format=torch.channels_last)
+        self._prepared = prepared(self.model)
 
     def run(self, image_BCHW: torch.Tensor, points_BP3: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
-            outputs = self.model(image_BCHW.to(self.device), points_BP3.to(self.device))
+            outputs = self._prepared(image_BCHW.to(self.device), points_BP3.to(self.device))
             logits_B1HW: torch.Tensor = outputs["instances"]
             return logits_B1HW

@@ -3,6 +3,7 @@
 from ritm_model.networks.config import JSON, DeeplabConfig, HRNetConfig, MobileConfig
 from ritm_model.networks.initialise import initialise
 from ritm_model.networks.model import DeeplabModel, HRNetModel, InteractiveModel, MobileModel, build
+from ritm_model.networks.prepared import prepared
 
 __all__ = [
     "JSON",
@@ -15,4 +16,5 @@ __all__ = [
     "MobileModel",
     "build",
     "initialise",
+    "prepared",
 ]
