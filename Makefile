@@ -12,7 +12,7 @@ LABEL_STUDIO_ML := .venvs/label-studio-ml
 export OMP_WAIT_POLICY := passive
 export GOMP_SPINCOUNT := 0
 
-.PHONY: help serve test check format clean
+.PHONY: help serve test check check-web format clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -30,6 +30,10 @@ check: $(VENV)/.develop ## ruff, mypy --strict, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check-web: ## types and style of the demo's modules; needs node
+	npm --prefix scripts/web-check ci --no-audit --no-fund
+	npm --prefix scripts/web-check run check
 
 format: $(VENV)/.develop ## put the code into the house style
 	$(BIN)/ruff check --fix .

@@ -19,7 +19,7 @@ import { outline, painted } from "./masks.js";
 
 const LARGEST_SCALE = 32;
 const STEP = 1.2;
-const MARGIN = 12;
+const MARGINS = { side: 12, top: 46, bottom: 68 }; // room for the line above and the tools below
 const LEVEL_SIDE = 1600; // pictures with a longer side also get smaller copies, so that panning stays smooth
 const POSITIVE = "#22bb55";
 const NEGATIVE = "#e63946";
@@ -65,10 +65,10 @@ export class View {
   fit() {
     const image = this.#levels[0];
     if (!image) return;
-    const { width, height } = this.#size();
-    this.scale = Math.min((width - 2 * MARGIN) / image.width, (height - 2 * MARGIN) / image.height);
-    this.x = (width - image.width * this.scale) / 2;
-    this.y = (height - image.height * this.scale) / 2;
+    this.scale = this.#fittingScale(image);
+    this.x = (this.canvas.clientWidth - image.width * this.scale) / 2;
+    const room = this.canvas.clientHeight - MARGINS.top - MARGINS.bottom;
+    this.y = MARGINS.top + (room - image.height * this.scale) / 2;
     this.#isFitted = true;
     this.draw();
   }
@@ -77,8 +77,7 @@ export class View {
   zoomAt(x, y, factor) {
     const image = this.#levels[0];
     if (!image) return;
-    const { width, height } = this.#size();
-    const fitting = Math.min((width - 2 * MARGIN) / image.width, (height - 2 * MARGIN) / image.height);
+    const fitting = this.#fittingScale(image);
     const scale = Math.max(fitting, Math.min(LARGEST_SCALE, this.scale * factor));
     if (scale === fitting) return this.fit();
     this.x = x - ((x - this.x) * scale) / this.scale;
@@ -136,6 +135,13 @@ export class View {
     });
   }
 
+  /** @param {ImageBitmap} image */
+  #fittingScale(image) {
+    const { width, height } = this.#size();
+    const room = { width: width - 2 * MARGINS.side, height: height - MARGINS.top - MARGINS.bottom };
+    return Math.max(Math.min(room.width / image.width, room.height / image.height), 1e-3);
+  }
+
   #size() {
     return { width: this.canvas.clientWidth, height: this.canvas.clientHeight };
   }
@@ -166,6 +172,7 @@ export class View {
     context.drawImage(level, 0, 0, image.width, image.height);
     for (const layer of scene.layers) this.#paintMask(layer, scene.alpha);
     context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+    this.canvas.dataset.view = `${this.scale} ${this.x} ${this.y}`; // for whoever scripts the page
     for (const click of scene.clicks) this.#paintClick(click, scene.radius);
     if (scene.crosshair) this.#paintCrosshair(scene.crosshair);
   }

@@ -1,0 +1,260 @@
+"""The routes of the demo, asked as the page asks them."""
+
+import base64
+import json
+import re
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ritm_backend.demo.routes import WEB
+from ritm_model.clicks import Click
+from ritm_model.inference import Predictor, PredictorOptions, ZoomIn
+
+ON_A_COIN = (101.5, 195.25, True)
+ALSO_ON_IT = (106.0, 179.0, True)
+BESIDE_IT = (69.0, 194.0, False)
+
+
+def clicked(predictor, pixels, *clicks, mask=None):
+    return predictor.replay(predictor.start(pixels, mask), [Click(*click) for click in clicks])
+
+
+class TestMasks:
+    def test_clicks_give_the_mask_of_the_predictor(self, ask, unpack, predictor, pixels):
+        clicks = [ON_A_COIN, ALSO_ON_IT, BESIDE_IT]
+        for count in (1, 2, 3):
+            state = clicked(predictor, pixels, *clicks[:count])
+            answer = ask(*clicks[:count]).json
+            assert np.array_equal(unpack(answer, pixels.shape[:2]), state.mask)
+            assert answer["score"] == pytest.approx(state.score, abs=1e-4)
+        assert {"network", "encode"} <= answer["stages_ms"].keys()
+
+    def test_a_threshold_costs_no_run(self, ask, unpack, predictor, pixels):
+        ask(ON_A_COIN)
+        answer = ask(ON_A_COIN, threshold=0.2).json
+        state = clicked(predictor, pixels, ON_A_COIN)
+        assert np.array_equal(unpack(answer, pixels.shape[:2]), state.probability > 0.2)
+        assert "network" not in answer["stages_ms"]
+
+    def test_no_pixel_above_the_threshold_is_an_empty_mask(self, ask):
+        answer = ask(ON_A_COIN, threshold=0.999999).json
+        assert (answer["width"], answer["height"], answer["runs"], answer["score"]) == (0, 0, "", 0)
+
+    @pytest.mark.parametrize(
+        ("zoom_in", "expected"),
+        [
+            (None, None),
+            (
+                {"fixed": True, "skip_clicks": 0, "target_size": 200, "expand_ratio": 2},
+                ZoomIn((200, 200), 0, 2),
+            ),
+        ],
+    )
+    def test_zoom_in_as_chosen(self, ask, unpack, predictor, pixels, zoom_in, expected):
+        other = Predictor(predictor.engine, PredictorOptions(zoom_in=expected, with_flip=False))
+        answer = ask(ON_A_COIN, ALSO_ON_IT, options={"model": "bundled", "zoom_in": zoom_in}).json
+        state = clicked(other, pixels, ON_A_COIN, ALSO_ON_IT)
+        assert np.array_equal(unpack(answer, pixels.shape[:2]), state.mask)
+
+    def test_refinement_by_backpropagation(self, ask, unpack, predictor, pixels):
+        from ritm_model.inference.brs import BRS_MODES, BRSPredictor
+
+        adaptation = BRS_MODES["f-BRS-B"].adaptation(predictor.engine.model)
+        options = PredictorOptions(zoom_in=None, with_flip=False, net_clicks_limit=3)
+        state = clicked(BRSPredictor(predictor.engine, adaptation, options), pixels, ON_A_COIN, ALSO_ON_IT)
+        brs = {"mode": "f-BRS-B", "network_clicks": 3}
+        answer = ask(ON_A_COIN, ALSO_ON_IT, options={"model": "bundled", "zoom_in": None, "brs": brs}).json
+        assert np.array_equal(unpack(answer, pixels.shape[:2]), state.mask)
+
+    def test_a_mask_is_shown_as_it_is_and_corrected(self, ask, client, unpack, predictor, pixels):
+        numbered_HW = np.zeros(pixels.shape[:2], np.uint8)
+        numbered_HW[180:215, 85:120] = 1
+        numbered_HW[20:60, 20:60] = 2
+        picture = BytesIO()
+        Image.fromarray(numbered_HW).save(picture, "PNG")
+
+        file = client.post("/demo/masks", data=picture.getvalue()).json
+        assert (file["width"], file["height"], file["values"]) == (*pixels.shape[1::-1], [1, 2])
+        first = numbered_HW == 1
+        shown = ask(start={"file": file["id"], "value": 1}).json
+        assert np.array_equal(unpack(shown, first.shape), first)
+        corrected = ask(BESIDE_IT, start={"file": file["id"], "value": 1}).json
+        expected = clicked(predictor, pixels, BESIDE_IT, mask=first).mask
+        assert np.array_equal(unpack(corrected, first.shape), expected)
+        other = ask(start={"file": file["id"], "value": 2}).json
+        assert np.array_equal(unpack(other, first.shape), numbered_HW == 2)
+
+
+class TestFiles:
+    def test_a_lost_file_is_asked_for_and_sent_along(self, serve, photo):
+        digest = serve().post("/demo/images", data=photo).json["id"]
+        prompt = json.dumps(self.prompt(digest))
+        restarted = serve()
+        answer = restarted.post("/demo/click", data={"prompt": prompt})
+        assert (answer.status_code, answer.json["missing"]) == (409, digest)
+        sent = {"prompt": prompt, "file": (BytesIO(photo), "photo")}
+        assert restarted.post("/demo/click", data=sent).status_code == 200
+        assert restarted.post("/demo/click", data={"prompt": prompt}).status_code == 200
+
+    def test_an_unknown_picture_is_missing(self, client):
+        answer = client.post("/demo/click", data={"prompt": json.dumps(self.prompt("1" * 64))})
+        assert (answer.status_code, answer.json["missing"]) == (409, "1" * 64)
+
+    def test_the_picture_comes_back_for_browsers_that_cannot_read_it(self, client):
+        drawn = Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8))
+        tiff = BytesIO()
+        drawn.save(tiff, "TIFF")
+        opened = client.post("/demo/images", data=tiff.getvalue()).json
+        assert (opened["width"], opened["height"]) == (30, 20)
+        png = client.get(f"/demo/images/{opened['id']}")
+        assert png.mimetype == "image/png"
+        assert np.array_equal(np.asarray(Image.open(BytesIO(png.data))), np.asarray(drawn))
+
+    def test_too_large_files_are_refused(self, serve, photo):
+        for path in ("/demo/images", "/demo/masks"):
+            answer = serve(image_max_mb=0.01).post(path, data=photo)
+            assert (answer.status_code, answer.json) == (400, {"error": "The file is larger than 0.01 MB."})
+        answer = serve(image_max_megapixels=0.1).post("/demo/images", data=photo)
+        assert answer.status_code == 400
+        assert "megapixels" in answer.json["error"]
+
+    def test_what_is_no_picture_is_refused_by_a_sentence(self, client):
+        answer = client.post("/demo/images", data=b"<svg onload=alert(1)>")
+        assert answer.status_code == 400
+        assert answer.json["error"].endswith(".")
+
+    def test_the_opening_picture(self, serve, photo, tmp_path):
+        path = tmp_path / "my photo.jpg"
+        path.write_bytes(photo)
+        client = serve(demo_image=path)
+        assert client.get("/demo/config").json["opening"] == "my photo.jpg"
+        assert client.get("/demo/opening").data == photo
+
+    def test_no_opening_picture(self, client):
+        assert client.get("/demo/opening").status_code == 404
+
+    def prompt(self, image):
+        options = {"model": "bundled", "zoom_in": None}
+        return {"image": image, "clicks": [ON_A_COIN], "threshold": 0.5, "options": options}
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"image": "../../etc/passwd"},
+            {"clicks": [[1, 2]]},
+            {"clicks": [[-1, 2, True]]},
+            {"clicks": [[1, 2, True]] * 501},
+            {"clicks": None},
+            {"threshold": 0},
+            {"threshold": "NaN"},
+            {"options": {"model": "bundled"}},
+            {"options": {"model": "bundled", "zoom_in": {"target_size": 100_000}}},
+            {"options": {"model": "bundled", "zoom_in": None, "brs": {"mode": "none"}}},
+            {"start": {"file": "x"}},
+            {"more": 1},
+        ],
+    )
+    def test_a_prompt_that_is_none(self, ask, changed):
+        answer = ask(ON_A_COIN, **changed)
+        assert answer.status_code == 400
+        assert answer.json["error"].startswith("The request cannot be understood: ")
+
+    @pytest.mark.parametrize("data", [{}, {"prompt": "{"}, {"prompt": "[]"}, {"prompt": "9" * 5000}])
+    def test_a_body_that_holds_none(self, client, data):
+        assert client.post("/demo/click", data=data).status_code == 400
+
+    @pytest.mark.parametrize("click", [(384, 10, True), (10, 303, True), (1e6, 1e6, False)])
+    def test_clicks_beside_the_picture(self, ask, click):
+        answer = ask(click)
+        assert (answer.status_code, answer.json) == (
+            400,
+            {"error": "A click lies outside the 384 x 303 image."},
+        )
+
+    @pytest.mark.parametrize("model", ["other", "/etc/passwd", "../weights/h18s-synthetic.safetensors", ""])
+    def test_only_models_of_the_list(self, ask, model):
+        answer = ask(ON_A_COIN, options={"model": model, "zoom_in": None})
+        assert (answer.status_code, answer.json) == (
+            400,
+            {"error": "There is no such model on this server."},
+        )
+
+    def test_a_mask_of_another_size(self, ask, client):
+        picture = BytesIO()
+        Image.fromarray(np.eye(9, dtype=bool)).save(picture, "PNG")
+        file = client.post("/demo/masks", data=picture.getvalue()).json
+        answer = ask(start={"file": file["id"], "value": 255})
+        assert answer.status_code == 400
+        assert answer.json["error"] == "The mask is 9 x 9, the image 384 x 303 pixels large."
+
+    def test_pages_of_other_sites(self, client, photo):
+        for site in ("cross-site", "same-site"):
+            answer = client.post("/demo/images", data=photo, headers={"Sec-Fetch-Site": site})
+            assert answer.status_code == 403
+        own = client.post("/demo/images", data=photo, headers={"Sec-Fetch-Site": "same-origin"})
+        assert own.status_code == 200
+
+
+class TestPage:
+    def test_everything_needs_the_password(self, serve):
+        client = serve(basic_auth_user="user", basic_auth_pass="pass")
+        for path in (
+            "/",
+            "/web/main.js",
+            "/web/samples/coins.jpg",
+            "/demo/config",
+            "/demo/images/" + "0" * 64,
+        ):
+            assert client.get(path).status_code == 401
+        for path in ("/demo/images", "/demo/masks", "/demo/click"):
+            assert client.post(path).status_code == 401
+        credentials = base64.b64encode(b"user:pass").decode()
+        assert client.get("/", headers={"Authorization": f"Basic {credentials}"}).status_code == 200
+
+    def test_it_may_run_nothing_but_its_own_modules(self, client):
+        page = client.get("/")
+        policy = page.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src 'self';" in policy
+        assert "unsafe" not in policy
+        assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=|javascript:", page.text)
+
+    @pytest.mark.parametrize("path", sorted(WEB.glob("*.*")), ids=lambda path: path.name)
+    def test_nothing_comes_from_other_hosts(self, path):
+        addresses = set(re.findall(r"(?:https?:)?//[a-z][\w.-]*\.[a-z]+", path.read_text()))
+        assert addresses <= {"http://www.w3.org"}
+
+    def test_every_file_that_is_named_is_served(self, client):
+        names = set(re.findall(r'"(/web/[^"]+)"', client.get("/").text))
+        modules = [f"/web/{path.name}" for path in WEB.glob("*.js")]
+        for module in modules:
+            for imported in re.findall(r'from "\./([^"]+)"', client.get(module).text):
+                names.add(f"/web/{imported}")
+        for sample in client.get("/demo/config").json["samples"]:
+            assert sample["attribution"]
+            assert sample["licence"]
+            names |= {f"/web/samples/{sample['file']}", f"/web/samples/small/{sample['file']}"}
+        assert len(names) > 30
+        for name in names:
+            assert client.get(name).status_code == 200, name
+        assert client.get("/web/main.js").mimetype in ("text/javascript", "application/javascript")
+
+    def test_it_is_sent_again_only_if_it_changed(self, client):
+        first = client.get("/web/main.js")
+        again = client.get("/web/main.js", headers={"If-None-Match": first.headers["ETag"]})
+        assert (again.status_code, again.data) == (304, b"")
+
+    @pytest.mark.parametrize("name", ["../app.py", "%2e%2e/app.py", "..%2fapp.py", "samples", "nothing.js"])
+    def test_no_other_file_is_served(self, client, name):
+        assert client.get(f"/web/{name}").status_code == 404
+
+    def test_a_checkpoint_is_known_by_its_name_only(self, serve):
+        config = serve(model=str(Path("secret") / "place" / "mine.safetensors")).get("/demo/config")
+        assert config.json["models"][0] == "mine"
+        assert "secret" not in config.text
