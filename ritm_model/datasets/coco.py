@@ -5,24 +5,28 @@ Shapes: H x W the image.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from ritm_model.checkpoints.errors import shown
 from ritm_model.coco_masks import MaskError, coco_mask, image_size_of
 from ritm_model.datasets.coco_json import CocoJson, Record, read_coco
 from ritm_model.datasets.files import inside, read_image, read_mask
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
 from ritm_model.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.errors import shown
 from ritm_model.images import Pixels
 
 
 @dataclass(frozen=True, slots=True)
 class CocoPicture:
-    """An image with its annotations out of the JSON file, each with the name of its category."""
+    """An image with its annotations out of the JSON file, each with the name of its category.
+
+    Pixels of annotations with `"ignore": 1` count for no object.
+    """
 
     name: str
     image: Path
@@ -38,14 +42,22 @@ class CocoPicture:
             height, width = image_size_of(self.record)
         except MaskError as error:
             raise BrokenFileError(self.truth, f"Image {shown(self.name)}: {error}") from None
-        for annotation, category in self.annotations:
+        ignored_HW = np.zeros((height, width), np.bool_)
+        for annotation, category in sorted(self.annotations, key=_counts):  # what is ignored comes first
             key = shown(annotation.get("id"))
             try:
                 mask_HW = coco_mask(annotation.get("segmentation"), height, width)
             except MaskError as error:
                 yield Problem(self.truth, f"Annotation {key}: {error}")
+                continue
+            if _counts((annotation, category)):
+                yield Annotated(key, truth_of(mask_HW, ignored_HW), category)
             else:
-                yield Annotated(key, truth_of(mask_HW), category)
+                ignored_HW |= mask_HW
+
+
+def _counts(named: tuple[Record, str]) -> bool:
+    return not named[0].get("ignore")
 
 
 def coco_instances(root: Path, split: str) -> Listing:
@@ -62,6 +74,23 @@ def coco_instances(root: Path, split: str) -> Listing:
     else:
         source = read_coco(root / "annotations" / f"instances_{split}.json")
         folders = [root / split, root / "images"]
+    return _listing(source, folders)
+
+
+def coco_rle(root: Path, split: str) -> Listing:
+    """A folder that `ritm dataset` has written, or the part of it whose images name the split.
+
+    Raises:
+        DatasetError: no image names it.
+    """
+    source = read_coco(root / "annotations.json")
+    listing = _listing(source, [root / "images"], split)
+    if not listing.pictures and split:
+        raise DatasetError(f"No image of {source.path} with an object is of the split '{split}'.")
+    return listing
+
+
+def _listing(source: CocoJson, folders: list[Path], split: str = "") -> Listing:
     problems: list[Problem] = []
     images = source.by_id("images", problems)
     annotations = source.annotations_of(images, problems)
@@ -69,27 +98,36 @@ def coco_instances(root: Path, split: str) -> Listing:
     folder = _image_folder(source, images.values(), folders)
     pictures: list[CocoPicture] = []
     for number, record in images.items():
+        if split and record.get("split") != split:
+            continue
         try:
             path = inside(folder, record.get("file_name"))
         except BrokenFileError as error:
             problems.append(error.problem)
             continue
         name = path.relative_to(folder).as_posix()
-        crowds = sum(bool(annotation.get("iscrowd")) for annotation in annotations[number])
-        if crowds:
-            problems.append(
-                source.problem(f"Crowds in image {name}, which are not one object: {crowds}.", by_rule=True)
-            )
-        objects = tuple(
+        left_out = Counter(filter(None, map(_not_one_object, annotations[number])))
+        for reason, count in left_out.items():
+            problems.append(source.problem(f"{reason.format(name)}: {count}.", by_rule=True))
+        named = tuple(
             (annotation, category_name(categories, annotation))
             for annotation in annotations[number]
-            if not annotation.get("iscrowd")
+            if not _not_one_object(annotation)
         )
-        if objects:
-            pictures.append(CocoPicture(name, path, str(source.path), record, objects))
+        if any(map(_counts, named)):
+            pictures.append(CocoPicture(name, path, str(source.path), record, named))
         else:
             problems.append(source.problem(f"Image {name} has no object.", by_rule=True))
     return Listing(pictures, problems)
+
+
+def _not_one_object(annotation: Record) -> str:
+    """Why an annotation is neither an object nor a region to ignore, or nothing."""
+    if annotation.get("ignore"):
+        return ""
+    if annotation.get("iscrowd"):
+        return "Crowds in image {}, which are not one object"
+    return "Stuff in image {}, which is no object" if annotation.get("stuff") else ""
 
 
 def category_name(categories: dict[int | str, str], annotation: Record) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ritm_model.datasets.ade20k import ade20k
-from ritm_model.datasets.coco import coco_instances, coco_panoptic
+from ritm_model.datasets.coco import coco_instances, coco_panoptic, coco_rle
 from ritm_model.datasets.coco_lvis import coco_lvis
 from ritm_model.datasets.folders import (
     anything_painted,
@@ -186,6 +186,13 @@ DATASETS: Mapping[str, Layout] = MappingProxyType(
             read=open_images,
             split="val",
             config_keys=("OPENIMAGES_PATH",),
+        ),
+        "coco_rle": Layout(
+            about="what `ritm dataset` writes: every object, and its parts; stuff is left out; of a split "
+            "(own:val), the images that name it",
+            layout=("annotations.json", "images"),
+            source="",
+            read=coco_rle,
         ),
         "images_dir": Layout(
             about="your images with masks <stem>.* or <stem>_<number>.*, one white object each; 128 is "
