@@ -1,0 +1,73 @@
+"""The folder that `ritm dataset` writes, as evaluation reads it: regions to ignore, parts, stuff, splits."""
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco
+
+from ritm_model.datasets import DatasetError, open_dataset
+
+
+def annotation(number, image, rows, **more):
+    mask = np.zeros((30, 40), np.uint8)
+    mask[slice(*rows)] = 1
+    runs = {"size": [30, 40], "counts": coco.encode(np.asfortranarray(mask))["counts"].decode()}
+    return {"id": number, "image_id": image, "category_id": 1, "segmentation": runs, "iscrowd": 0, **more}
+
+
+@pytest.fixture
+def folder(painter):
+    """A whole with a part, something unknown on top of it, a crowd of the old kind, stuff; another split."""
+    for name in ("a", "b", "c"):
+        painter.image(f"images/{name}.jpg")
+    size = {"height": 30, "width": 40}
+    images = [
+        {"id": 1, "file_name": "a.jpg", "split": "train", **size},
+        {"id": 2, "file_name": "b.jpg", "split": "val", **size},
+        {"id": 3, "file_name": "c.jpg", "split": "test", **size},
+    ]
+    annotations = [
+        annotation(1, 1, (0, 10), children=[2], parent=None, level=0),
+        annotation(2, 1, (2, 4), children=[], parent=1, level=1),
+        annotation(3, 1, (8, 15), iscrowd=1, ignore=1),
+        annotation(4, 1, (20, 22), iscrowd=1),
+        annotation(5, 1, (25, 30), stuff=1),
+        annotation(6, 2, (5, 6)),
+        annotation(7, 3, (5, 6), iscrowd=1, ignore=1),
+    ]
+    categories = [{"id": 1, "name": "cat"}]
+    painter.json("annotations.json", {"images": images, "annotations": annotations, "categories": categories})
+    return painter.root
+
+
+@pytest.mark.parametrize("place", ["coco_rle:{}", "COCO:{}/annotations.json"])
+def test_objects_and_parts_are_samples_and_what_is_ignored_does_not_count(folder, place):
+    dataset = open_dataset("own", {"own": place.format(folder)})
+    assert [sample.name for sample in dataset] == ["a.jpg#1", "a.jpg#2", "b.jpg#6"]
+    whole, part, other = dataset
+    assert whole.mask[:, 0].tolist() == [1] * 10 + [-1] * 5 + [0] * 15  # the object wins
+    assert part.mask[:, 0].tolist() == [0, 0, 1, 1, 0, 0, 0, 0] + [-1] * 7 + [0] * 15
+    assert other.mask.min() == 0
+    assert {problem.by_rule for problem in dataset.problems} == {True}
+    assert [problem.reason for problem in dataset.problems] == [
+        "Crowds in image a.jpg, which are not one object: 1.",
+        "Stuff in image a.jpg, which is no object: 1.",
+        "Image c.jpg has no object.",
+    ]
+
+
+def test_a_split_is_the_images_that_name_it(folder):
+    dataset = open_dataset("own:val", {"own": f"coco_rle:{folder}"})
+    assert [sample.name for sample in dataset] == ["b.jpg#6"]
+    with pytest.raises(DatasetError, match="with an object is of the split 'vla'"):
+        open_dataset("own:vla", {"own": f"coco_rle:{folder}"})
+
+
+def test_a_broken_region_to_ignore_is_named(folder, painter):
+    text = (folder / "annotations.json").read_text()
+    (folder / "annotations.json").write_text(text.replace('"iscrowd": 1, "ignore": 1', '"ignore": 2', 1))
+    assert open_dataset("own", {"own": f"coco_rle:{folder}"})[0].mask.min() == -1
+    broken = text.replace('"segmentation": {"size": [30, 40]', '"segmentation": {"size": [3, 40]', 3)
+    (folder / "annotations.json").write_text(broken)
+    dataset = open_dataset("own", {"own": f"coco_rle:{folder}"})
+    reasons = [problem.reason for problem in dataset.problems if not problem.by_rule]
+    assert [reason.split(":")[0] for reason in reasons] == ["Annotation 3", "Annotation 1", "Annotation 2"]
