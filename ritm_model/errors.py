@@ -1,4 +1,4 @@
-"""Errors that are meant to be read by the person who caused them."""
+"""Errors that are meant to be read by who caused them, and how names from files are shown in them."""
 
 
 class RitmError(Exception):
@@ -7,3 +7,8 @@ class RitmError(Exception):
     The message is one plain sentence that says what is wrong and where. It holds no secrets and no
     paths the reader does not know already, so entry points show it as it is, without a traceback.
     """
+
+
+def shown(text: object, limit: int = 100) -> str:
+    """Text out of an untrusted file: on one line, short, harmless on a terminal and in a log."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(text)[:limit])

@@ -6,17 +6,17 @@ Shapes: H x W the image.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ritm_model.checkpoints.errors import shown
 from ritm_model.datasets.files import inside, read_image, read_mask
 from ritm_model.datasets.plain_pickle import read_pickle
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.errors import shown
 from ritm_model.images import Pixels
 
 
@@ -31,7 +31,7 @@ class AdeLayer:
 
 @dataclass(frozen=True, slots=True)
 class AdePicture:
-    """An image with all its layers, of which training draws one.
+    """An image with all its layers, of which learning draws one.
 
     The blue channel tells objects apart; the k-th of its values, counted from 1 without background, is
     object k of the annotation, as the data set's own reader has it.
@@ -58,9 +58,9 @@ class AdePicture:
             except BrokenFileError as error:
                 yield error.problem
                 continue
-            values = [value for value in np.unique(blue_HW) if value]
+            values = _values(blue_HW)
             left_out = 0
-            for number, value in enumerate(values, 1):
+            for number, value in values:
                 if number in layer.stuff:
                     left_out += 1
                 else:
@@ -69,6 +69,21 @@ class AdePicture:
             if left_out or not values:
                 reason = f"Objects that are stuff: {left_out}." if values else "The layer has no object."
                 yield Problem(str(layer.mask), reason, by_rule=True)
+
+    def stuff(self) -> Iterator[Annotated]:
+        for layer in self.layers:
+            blue_HW = read_mask(layer.mask)[..., 0]
+            for number, value in _values(blue_HW):
+                if number in layer.stuff:
+                    yield Annotated(f"{layer.mask.stem}:{number}", truth_of(blue_HW == value))
+
+    def drawn(self, random: np.random.Generator) -> AdePicture:
+        return replace(self, layers=(self.layers[random.integers(len(self.layers))],))
+
+
+def _values(blue_HW: Pixels) -> list[tuple[int, int]]:
+    """Numbers and values of the objects."""
+    return list(enumerate((int(value) for value in np.unique(blue_HW) if value), 1))
 
 
 def ade20k(root: Path, split: str) -> Listing:

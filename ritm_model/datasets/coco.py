@@ -152,6 +152,7 @@ class PanopticPicture:
     image: Path
     mask: Path
     segments: tuple[tuple[int, str], ...] = field(repr=False)
+    stuff_segments: tuple[tuple[int, str], ...] = field(default=(), repr=False)
 
     @property
     def name(self) -> str:
@@ -165,9 +166,15 @@ class PanopticPicture:
         return read_image(self.image)
 
     def objects(self) -> Iterator[Annotated | Problem]:
+        return self._painted(self.segments)
+
+    def stuff(self) -> Iterator[Annotated]:
+        return self._painted(self.stuff_segments)
+
+    def _painted(self, segments: tuple[tuple[int, str], ...]) -> Iterator[Annotated]:
         blue_HW, green_HW, red_HW = np.moveaxis(read_mask(self.mask).astype(np.int32), -1, 0)
         numbers_HW = red_HW + 256 * green_HW + 65536 * blue_HW
-        for number, category in self.segments:
+        for number, category in segments:
             yield Annotated(str(number), truth_of(numbers_HW == number), category)
 
 
@@ -186,6 +193,7 @@ def coco_panoptic(root: Path, split: str) -> Listing:
             problems.append(error.problem)
             continue
         segments: list[tuple[int, str]] = []
+        stuff: list[tuple[int, str]] = []
         left_out = 0
         for segment in annotation.get("segments_info") or []:
             if not isinstance(segment, dict) or type(segment.get("id")) is not int:
@@ -194,6 +202,8 @@ def coco_panoptic(root: Path, split: str) -> Listing:
                 problems.append(source.problem(f"Segment {segment['id']} of {mask.name} has no category."))
             elif segment.get("iscrowd") or not categories[segment["category_id"]].get("isthing"):
                 left_out += 1
+                if not segment.get("iscrowd"):
+                    stuff.append((segment["id"], category_name(names, segment)))
             else:
                 segments.append((segment["id"], category_name(names, segment)))
         if left_out:
@@ -201,7 +211,8 @@ def coco_panoptic(root: Path, split: str) -> Listing:
                 source.problem(f"Segments of stuff or crowds in {mask.name}: {left_out}.", by_rule=True)
             )
         if segments:
-            pictures.append(PanopticPicture(root / split / f"{mask.stem}.jpg", mask, tuple(segments)))
+            image = root / split / f"{mask.stem}.jpg"
+            pictures.append(PanopticPicture(image, mask, tuple(segments), tuple(stuff)))
         else:
             problems.append(source.problem(f"{mask.name} has no object.", by_rule=True))
     return Listing(pictures, problems)

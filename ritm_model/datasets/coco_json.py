@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ritm_model.checkpoints.errors import shown
 from ritm_model.datasets.files import read_json
 from ritm_model.datasets.problems import BrokenFileError, Problem
+from ritm_model.errors import shown
 
 Record = Mapping[str, Any]
 

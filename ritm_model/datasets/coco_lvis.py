@@ -6,27 +6,37 @@ Shapes: H x W the image.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ritm_model.checkpoints.errors import shown
-from ritm_model.datasets.files import decode_mask, inside, read_image
+from ritm_model.datasets.files import decode_mask, inside, read_image, read_json
 from ritm_model.datasets.plain_pickle import read_pickle
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.errors import shown
 from ritm_model.images import Pixels
+
+ALLOW_LIST = "allow_list.json"
 
 
 @dataclass(frozen=True, slots=True)
 class CocoLvisPicture:
-    """An image with a pickle of layers; the first `objects_count` masks are objects, the others stuff."""
+    """An image with a pickle of layers; the first `objects_count` masks are objects, the others stuff.
+
+    Attributes:
+        image: the photograph.
+        masks: the pickle.
+        objects_count: how many masks are objects.
+        parents: of each object that is part of another, that other.
+    """
 
     image: Path
     masks: Path
     objects_count: int
+    parents: tuple[tuple[int, int], ...] = field(default=(), repr=False)
 
     @property
     def name(self) -> str:
@@ -44,14 +54,22 @@ class CocoLvisPicture:
         if len(places) < self.objects_count:
             reason = f"{self.objects_count} objects were announced, {len(places)} are there."
             yield Problem(self.truth, reason)
+        parents = dict(self.parents)
         for number, (layer, value) in enumerate(places[: self.objects_count]):
             if not 0 <= layer < len(layers):
                 yield Problem(self.truth, f"Object {number} is in layer {layer}, which is not there.")
             else:
-                yield Annotated(str(number), truth_of(layers[layer] == value))
+                parent = str(parents[number]) if number in parents else ""
+                yield Annotated(str(number), truth_of(layers[layer] == value), parent=parent)
         stuff = len(places) - self.objects_count
         if stuff > 0:
             yield Problem(self.truth, f"Masks of stuff, not of objects: {stuff}.", by_rule=True)
+
+    def stuff(self) -> Iterator[Annotated]:
+        layers, places = self._layers_and_places()
+        for number, (layer, value) in enumerate(places[self.objects_count :], self.objects_count):
+            if 0 <= layer < len(layers):
+                yield Annotated(str(number), truth_of(layers[layer] == value))
 
     def _layers_and_places(self) -> tuple[list[Pixels], list[tuple[int, int]]]:
         content: Any = read_pickle(self.masks)
@@ -70,14 +88,34 @@ def _as_bytes(layer: object) -> bytes:
     return layer.tobytes()
 
 
+def _parents(hierarchy: object) -> tuple[tuple[int, int], ...]:
+    """Which object is part of which; whatever is not written as it should be is no part."""
+    if not isinstance(hierarchy, dict):
+        return ()
+    return tuple(
+        (number, about["parent"])
+        for number, about in hierarchy.items()
+        if isinstance(about, dict) and type(number) is int and type(about.get("parent")) is int
+    )
+
+
 def coco_lvis(root: Path, split: str) -> Listing:
-    """All images of `<split>/hannotation.pickle`, in the order of their names."""
+    """All images of `<split>/hannotation.pickle`, in the order of their names.
+
+    Where `<split>/allow_list.json` holds a list of image ids, the others are left out by rule.
+    """
     folder = root / split
     source = folder / "hannotation.pickle"
     images = read_pickle(source)
     if not isinstance(images, dict):
         raise BrokenFileError(source, "The pickle does not hold images.")
     problems: list[Problem] = []
+    allowed = _allowed(folder / ALLOW_LIST)
+    if allowed is not None:
+        named = {name: about for name, about in images.items() if _plain(name) in allowed}
+        reason = f"Images that the list does not name: {len(images) - len(named)}."
+        images = named
+        problems.append(Problem(str(folder / ALLOW_LIST), reason, by_rule=True))
     pictures: list[CocoLvisPicture] = []
     for name, about in sorted(images.items(), key=lambda item: str(item[0])):
         count = about.get("num_instance_masks") if isinstance(about, dict) else None
@@ -92,5 +130,20 @@ def coco_lvis(root: Path, split: str) -> Listing:
         if count < 1:
             problems.append(Problem(str(masks), "The image has no object.", by_rule=True))
         else:
-            pictures.append(CocoLvisPicture(image, masks, int(count)))
+            pictures.append(CocoLvisPicture(image, masks, int(count), _parents(about.get("hierarchy"))))
     return Listing(pictures, problems)
+
+
+def _allowed(path: Path) -> frozenset[str] | None:
+    """Ids of the images to take; None for all."""
+    if not path.exists():
+        return None
+    ids = read_json(path)
+    if not isinstance(ids, list) or not all(type(one) in (int, str) for one in ids):
+        raise BrokenFileError(path, "The file is not a list of ids of images.")
+    return frozenset(_plain(one) for one in ids)
+
+
+def _plain(image_id: object) -> str:
+    """COCO's numbers come with and without leading zeros."""
+    return str(image_id).lstrip("0")

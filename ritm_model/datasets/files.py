@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ritm_model.checkpoints.errors import shown
 from ritm_model.datasets.problems import BrokenFileError, DatasetError
+from ritm_model.errors import shown
 from ritm_model.images import DEFAULT_MAX_PIXELS, FORMATS, ImageError, Pixels, decode_image
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ritm_model.checkpoints.errors import shown
 from ritm_model.datasets.files import (
     IMAGE_SUFFIXES,
     files_in,
@@ -22,6 +21,7 @@ from ritm_model.datasets.files import (
 )
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.samples import Annotated, Listing, Truth, truth_of
+from ritm_model.errors import shown
 from ritm_model.images import Pixels
 
 IGNORED_GREY = 128

@@ -33,7 +33,7 @@ class Layout:
 
     Attributes:
         about: what one sample is.
-        layout: files and folders below its root; {split} is filled in.
+        layout: files and folders below its root, " or " between two names for one; {split} is filled in.
         source: where the public one comes from, in words; nothing for layouts of your own data.
         read: lists the pictures below a root, given a split.
         split: the one that is read unless another is named; nothing where there are none, or all is read.
@@ -151,14 +151,15 @@ DATASETS: Mapping[str, Layout] = MappingProxyType(
         ),
         "LVIS": Layout(
             about="every annotation as it remains visible, in the order of the file",
-            layout=("{split}/lvis_{split}.json", "{split}/images"),
+            layout=("{split}/lvis_{split}.json or {split}/lvis_v1_{split}.json", "{split}/images"),
             source="lvisdataset.org: annotations; cocodataset.org: images of 2017",
             read=lvis,
             split="val",
             config_keys=("LVIS_PATH", "LVIS_v1_PATH"),
         ),
         "COCO_LVIS": Layout(
-            about="every object of the combined annotations, and its parts; stuff is left out",
+            about="every object of the combined annotations, and its parts; stuff is left out; only images "
+            "whose ids are in <split>/allow_list.json, where there is such a list",
             layout=("{split}/hannotation.pickle", "{split}/masks", "{split}/images"),
             source=f"cocolvis_annotation.tar.gz on {RITM_RELEASES}; cocodataset.org: images of 2017",
             read=coco_lvis,

@@ -6,18 +6,18 @@ Shapes: H x W the image.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ritm_model.checkpoints.errors import shown
 from ritm_model.coco_masks import MaskError, filled_polygons, image_size_of
 from ritm_model.datasets.coco import category_name
 from ritm_model.datasets.coco_json import Record, read_coco
 from ritm_model.datasets.files import inside, read_image
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.errors import shown
 from ritm_model.images import Pixels
 
 MAX_OVERLAP = 0.5
@@ -27,7 +27,7 @@ MAX_OVERLAP = 0.5
 class LvisPicture:
     """An image whose objects cover each other.
 
-    They are painted in the order of the file, where training shuffles them. One that covers more than half
+    They are painted in the order of the file; learning shuffles them. One that covers more than half
     of what is visible of another, or lies on others with more than half of itself, is left out. An object
     is what remains visible of it.
     """
@@ -72,13 +72,22 @@ class LvisPicture:
         for number, (annotation, category) in painted.items():
             yield Annotated(shown(annotation.get("id")), truth_of(painted_HW == number), category)
 
+    def drawn(self, random: np.random.Generator) -> LvisPicture:
+        order = random.permutation(len(self.annotations))
+        return replace(self, annotations=tuple(self.annotations[place] for place in order))
+
     def _problem(self, annotation: Record, reason: str, *, by_rule: bool = False) -> Problem:
         return Problem(self.truth, f"Annotation {shown(annotation.get('id'))}: {reason}", by_rule)
 
 
 def lvis(root: Path, split: str) -> Listing:
-    """All annotated images of `<split>/lvis_<split>.json`; images lie where COCO 2017 has them."""
-    source = read_coco(root / split / f"lvis_{split}.json")
+    """All annotated images of a file of LVIS.
+
+    The paper's code calls it `<split>/lvis_<split>.json`, LVIS itself `<split>/lvis_v1_<split>.json`. Images lie
+    where COCO 2017 has them.
+    """
+    paths = [root / split / f"lvis_{version}{split}.json" for version in ("", "v1_")]
+    source = read_coco(next((path for path in paths if path.exists()), paths[0]))
     problems: list[Problem] = []
     images = source.by_id("images", problems)
     annotations = source.annotations_of(images, problems)

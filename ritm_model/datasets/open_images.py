@@ -12,17 +12,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ritm_model.checkpoints.errors import shown
 from ritm_model.datasets.files import inside, read_image, read_mask
 from ritm_model.datasets.plain_pickle import read_pickle
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.errors import shown
 from ritm_model.images import Pixels
 
 
 @dataclass(frozen=True, slots=True)
 class OpenImagesPicture:
-    """An image and one of its masks, of which training draws one. Both shrink to the size they share."""
+    """An image and one of its masks, of which learning draws one. Both shrink to the size they share."""
 
     image: Path
     mask: Path

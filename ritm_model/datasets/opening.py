@@ -40,7 +40,10 @@ class Place:
         """What ought to be there and is not."""
         if self.root.is_file() or not self.root.exists():  # a file holds all, or says itself what it lacks
             return [] if self.root.exists() else [self.root]
-        return [path for name in self.layout.files(self.split) if not (path := self.root / name).exists()]
+        choices = [
+            [self.root / name for name in names.split(" or ")] for names in self.layout.files(self.split)
+        ]
+        return [paths[0] for paths in choices if not any(path.exists() for path in paths)]
 
 
 def open_dataset(name: str, roots: Roots, on_progress: OnProgress | None = None) -> Dataset:

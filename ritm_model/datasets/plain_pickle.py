@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from ritm_model.checkpoints.errors import shown
 from ritm_model.datasets.files import read_bytes
 from ritm_model.datasets.problems import BrokenFileError
+from ritm_model.errors import shown
 
 _NUMBERS = re.compile(r"[<>|=]?(?:[biuf][1-8]|[SU]\d{1,4}|\?)")
 

@@ -12,13 +12,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.checkpoints.errors import shown
 from ritm_model.datasets.problems import BrokenFileError, Problem
+from ritm_model.errors import shown
 from ritm_model.images import Pixels
 from ritm_model.simulation import IGNORED, OBJECT
 
@@ -35,11 +35,13 @@ class Annotated:
         key: which one, unique in its picture; nothing where a picture has but one.
         mask: H x W int8, 1 on the object, -1 where nothing counts, 0 elsewhere.
         category: its class, or nothing.
+        parent: key of the object that it is part of, or nothing.
     """
 
     key: str
     mask: Truth
     category: str = ""
+    parent: str = ""
 
 
 class Picture(Protocol):
@@ -58,6 +60,22 @@ class Picture(Protocol):
 
     def objects(self) -> Iterator[Annotated | Problem]:
         """All objects in a fixed order, and what is left out. Raises BrokenFileError."""
+
+
+@runtime_checkable
+class HasStuff(Protocol):
+    """A picture that knows of sky, road and the like, too."""
+
+    def stuff(self) -> Iterator[Annotated]:
+        """All of it. Raises BrokenFileError."""
+
+
+@runtime_checkable
+class Drawn(Protocol):
+    """A picture that learning sees another way each time."""
+
+    def drawn(self, random: np.random.Generator) -> Picture:
+        """One of the ways."""
 
 
 @dataclass(frozen=True, slots=True)

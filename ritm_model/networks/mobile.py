@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import cast
 
 from torch import Tensor, nn
-from torchvision.models import mobilenet_v3_large
 
 from ritm_model.networks.blocks import conv, conv_bn_relu, resize
 from ritm_model.networks.deeplab import SeparableConv
@@ -28,6 +27,8 @@ class MobileNetFPN(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        from torchvision.models import mobilenet_v3_large  # takes as long to import as the rest together
+
         # The paper's normalisation: the running means must follow fast, for training looks through them too.
         backbone = mobilenet_v3_large(weights=None, norm_layer=nn.BatchNorm2d)
         self.features = cast(nn.Sequential, backbone.features)[: max(LEVELS) + 1]

@@ -1,6 +1,8 @@
 """`ritm datasets`, as it is typed."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -108,3 +110,16 @@ def test_unknown_and_empty_data_sets_end_in_a_sentence(ritm, davis):
         path.unlink()
     status, _, err = ritm("check", "DAVIS", "--root", f"DAVIS={davis}")
     assert (status, err) == (1, f"Error: DAVIS has no usable samples in {davis}: it is empty.\n")
+
+
+def test_data_sets_are_listed_and_checked_without_torch(davis) -> None:
+    """It would take most of the time."""
+    program = (
+        "import sys\n"
+        "from ritm_model.cli.datasets import datasets\n"
+        "datasets([], standalone_mode=False)\n"
+        f"datasets(['check', 'DAVIS', '--root', 'DAVIS={davis}'], standalone_mode=False)\n"
+        "assert not {'torch', 'torchvision', 'scipy'} & set(sys.modules)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr

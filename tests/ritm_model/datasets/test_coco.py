@@ -252,7 +252,7 @@ def box(left, top, right, bottom):
     return {"segmentation": [[left, top, right, top, right, bottom, left, bottom]]}
 
 
-def lvis(painter, annotations):
+def lvis(painter, annotations, name="lvis_val.json"):
     images = [
         {
             "id": 1,
@@ -264,7 +264,7 @@ def lvis(painter, annotations):
     ]
     painter.image("train/images/000000000001.jpg")
     painter.image("val/images/000000000002.jpg")
-    painter.json("val/lvis_val.json", instances(annotations, images))
+    painter.json(f"val/{name}", instances(annotations, images))
     return open_dataset("LVIS", {"LVIS": painter.root})
 
 
@@ -279,6 +279,13 @@ def test_lvis_paints_later_objects_over_earlier_ones(painter):
     assert below[15, 19] == 0
     assert dataset[0].load_image().shape == (30, 40, 3)
     assert reasons(dataset, by_rule=True) == ["Image 000000000002.jpg has no object."]
+
+
+def test_the_files_of_lvis_may_keep_their_names(painter):
+    assert len(lvis(painter, [box(0, 0, 9, 9)], name="lvis_v1_val.json")) == 1
+    (painter.root / "val/lvis_v1_val.json").unlink()
+    with pytest.raises(DatasetError, match=r"incomplete: .*val/lvis_val\.json is missing"):
+        open_dataset("LVIS", {"LVIS": painter.root})
 
 
 def test_lvis_leaves_out_what_covers_or_is_covered_too_much(painter):

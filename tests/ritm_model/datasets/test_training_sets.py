@@ -52,6 +52,24 @@ def test_objects_and_parts_of_the_combined_annotations_are_samples(combined):
     ]
 
 
+@pytest.mark.parametrize("ids", ["[2]", '["000000000002"]'])
+def test_an_allow_list_leaves_out_the_images_that_it_does_not_name(combined, ids, empty):
+    about = {"num_instance_masks": 1, "hierarchy": {}}
+    combined.pickle("val/hannotation.pickle", {"000000000002": about, "000000000020": about})
+    combined.text("val/allow_list.json", ids)
+    dataset = open_dataset("COCO_LVIS", {"COCO_LVIS": combined.root})
+    assert [sample.name for sample in dataset] == ["000000000002.jpg#0"]
+    assert "Images that the list does not name: 1." in reasons(dataset, by_rule=True)
+    assert reasons(dataset) == []
+
+
+@pytest.mark.parametrize("ids", ["{}", "[2.5]", "[["])
+def test_an_allow_list_that_is_none_is_named(combined, ids):
+    combined.text("val/allow_list.json", ids)
+    with pytest.raises(BrokenFileError, match=r"allow_list\.json: The file is not"):
+        open_dataset("COCO_LVIS", {"COCO_LVIS": combined.root})
+
+
 def test_layers_as_bytes_are_read_as_well(combined, empty):
     layer = bytes(png(empty + 3))
     combined.pickle("val/masks/000000000002.pickle", ([layer], [(0, 3), (0, 4), (5, 1)]))
