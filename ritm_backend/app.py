@@ -27,6 +27,7 @@ from ritm_backend.auth import is_allowed
 from ritm_backend.demo import demo_routes
 from ritm_backend.images import ImageFetcher
 from ritm_backend.label_studio.answers import to_json
+from ritm_backend.label_studio.body import read_body
 from ritm_backend.label_studio.errors import RequestError
 from ritm_backend.logs import log, whereabouts
 from ritm_backend.model_host import ModelHost, ModelUnavailableError
@@ -174,7 +175,7 @@ def _json_body() -> object:
         body = request.get_data(cache=False)
     with timings.stage("parse"):
         try:
-            return json.loads(body)
+            return read_body(body)
         except (ValueError, RecursionError):
             raise RequestError("The body is not JSON.") from None
 

@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from ritm_backend.label_studio.body import UnreadRle
+
 _POINTS = ("keypointlabels", "keypoint")
 _BOXES = ("rectanglelabels", "rectangle")
 _BRUSHES = ("brushlabels", "brush")
@@ -75,7 +77,7 @@ class BrushMask:
     frame: Frame
     label: str | None
     parent: str | None
-    rle: Sequence[int]
+    rle: Sequence[int] | UnreadRle
 
 
 Region: TypeAlias = KeyPoint | Rectangle | BrushMask
@@ -155,7 +157,9 @@ def _read_box(id: str, result: Json, value: Json) -> Rectangle | str:
 
 def _read_mask(id: str, result: Json, value: Json) -> BrushMask | str:
     rle = value["rle"]
-    return BrushMask(*_common(id, result), rle) if isinstance(rle, list) else "its rle is not a list."
+    if not isinstance(rle, list | UnreadRle):
+        return "its rle is not a list."
+    return BrushMask(*_common(id, result), rle)
 
 
 def _common(id: str, result: Json) -> tuple[str, str, Frame, str | None, str | None]:

@@ -1,0 +1,53 @@
+"""The JSON of a request, read without the masks in it.
+
+Each click brings every mask of the task along, of all annotators, as lists of byte values: ten megabytes are
+usual. Python's reader would make an object of each value and let no other thread run meanwhile, and yet one
+mask at most is looked at. So their text is cut out first, and read when somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+# Inside of a JSON text the quotes around rle would be escaped: what matches is always a key.
+_MASK = re.compile(rb'"rle"\s*:\s*\[')
+_OF_WHOLE_NUMBERS = b"-0123456789, \t\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadRle:
+    """The text of a list of byte values. `bytes()` reads it, and raises ValueError if it is none."""
+
+    text: bytes
+
+    def __bytes__(self) -> bytes:
+        return bytes(json.loads(b"[" + self.text + b"]"))
+
+
+def read_body(body: bytes) -> object:
+    """Read JSON as `json.loads` does, with an `UnreadRle` in the place of each list of numbers named `rle`.
+
+    Raises:
+        ValueError, RecursionError: it is not JSON.
+    """
+    kept: list[bytes] = []
+    masks: list[UnreadRle] = []
+    done = 0
+    for found in _MASK.finditer(body):
+        start = found.end()
+        quote = body.find(b'"', start)  # looking no further keeps the work in proportion to the body
+        end = body.find(b"]", start, None if quote < 0 else quote)
+        if end >= 0 and not body[start:end].translate(None, _OF_WHOLE_NUMBERS):
+            kept += [body[done:start], b"%d" % len(masks)]
+            masks.append(UnreadRle(body[start:end]))
+            done = end
+
+    def put_back(value: dict[str, object]) -> dict[str, object]:
+        match value.get("rle"):
+            case [int(index)] if not isinstance(index, bool):  # no list that was left in holds one number
+                value["rle"] = masks[index]
+        return value
+
+    return json.loads(b"".join([*kept, body[done:]]), object_hook=put_back if masks else None)
