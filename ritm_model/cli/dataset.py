@@ -40,8 +40,7 @@ def converter(command: Callable[..., tuple[Collection, Mapping[str, object]]]) -
     def run(
         *, out: Path, placing: Any, jobs: int | None, fresh: bool, as_json: bool, **options: object
     ) -> None:
-        from ritm_model.conversion import convert
-        from ritm_model.evaluation import available_jobs
+        from ritm_model.conversion import convert, usable_cores
 
         name = str(click.get_current_context().info_name)
         collection, told = command(**options)
@@ -51,7 +50,7 @@ def converter(command: Callable[..., tuple[Collection, Mapping[str, object]]]) -
                 out,
                 {"converter": name, **told},
                 placing=placing,
-                jobs=jobs or available_jobs("cpu"),
+                jobs=jobs or usable_cores(),
                 fresh=fresh,
                 on_progress=on_progress,
             )

@@ -2,7 +2,7 @@
 
 from ritm_model.conversion.ade20k import STUFF, ade20k, read_stuff
 from ritm_model.conversion.coco_lvis import coco_lvis
-from ritm_model.conversion.convert import Outcome, convert
+from ritm_model.conversion.convert import Outcome, convert, usable_cores
 from ritm_model.conversion.errors import ConversionError
 from ritm_model.conversion.from_coco import from_coco
 from ritm_model.conversion.from_masks import LAYOUTS, from_masks
@@ -25,4 +25,5 @@ __all__ = [
     "from_pack",
     "openimages",
     "read_stuff",
+    "usable_cores",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -96,6 +97,13 @@ def convert(
     return Outcome(
         out, taken.photographs, {kind: taken.kinds[kind] for kind in KINDS.values()}, tuple(problems)
     )
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _named_once(collection: Collection) -> tuple[dict[str, Photograph], list[Problem]]:

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ritm_model.checkpoints.errors import shown
 from ritm_model.conversion.regions import About, Collection, Region
 from ritm_model.datasets.files import inside, read_json, read_labels
 from ritm_model.datasets.problems import BrokenFileError, Problem
+from ritm_model.errors import shown
 from ritm_model.learning.pack import IGNORED_VALUE, PackEntry, read_pack
 
 

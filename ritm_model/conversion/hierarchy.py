@@ -7,17 +7,52 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-
-from ritm_model.inference.geometry import Roi, mask_roi, roi_iou
 
 Mask = npt.NDArray[np.bool_]
 
 LEAST_BOX_INSIDE = 0.7
 LEAST_INSIDE = 0.8  # exceeded
 SAME_BOX = 0.7  # exceeded
+
+
+class Box(NamedTuple):
+    """A rectangle of pixels; bottom and right are the first ones outside."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    @property
+    def pixels(self) -> int:
+        return max(self.bottom - self.top, 0) * max(self.right - self.left, 0)
+
+    def common(self, other: Box) -> Box:
+        """What both hold; of no pixels where they are apart."""
+        return Box(
+            max(self.top, other.top),
+            min(self.bottom, other.bottom),
+            max(self.left, other.left),
+            min(self.right, other.right),
+        )
+
+    def hull(self, other: Box) -> Box:
+        """The smallest box that holds both."""
+        return Box(
+            min(self.top, other.top),
+            max(self.bottom, other.bottom),
+            min(self.left, other.left),
+            max(self.right, other.right),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +66,7 @@ class Shape:
     """
 
     mask_HW: Mask
-    box: Roi
+    box: Box
     area: int
 
 
@@ -52,8 +87,11 @@ class Node:
 
 def shape_of(mask_HW: Mask) -> Shape | None:
     """None for an empty mask."""
-    box = mask_roi(mask_HW)
-    return None if box is None else Shape(mask_HW, box, int(np.count_nonzero(mask_HW[box.slices])))
+    left, top, width, height = cv2.boundingRect(mask_HW.astype(np.uint8))
+    if not width:
+        return None
+    box = Box(top, top + height, left, left + width)
+    return Shape(mask_HW, box, int(np.count_nonzero(mask_HW[box.slices])))
 
 
 def hierarchy(shapes: Sequence[Shape]) -> tuple[Node, ...]:
@@ -80,31 +118,24 @@ def hierarchy(shapes: Sequence[Shape]) -> tuple[Node, ...]:
 
 
 def are_the_same(a: Shape, b: Shape, least_iou: float) -> bool:
-    """Whether two masks are of one object: alike boxes, and an IoU above `least_iou`."""
-    if roi_iou(a.box, b.box) <= SAME_BOX:
+    """Whether two masks are of one object: alike boxes, and an IoU above `least_iou`.
+
+    The likeness of boxes is the paper's: the overlap of the rows times that of the columns.
+    """
+    common, hull = a.box.common(b.box), a.box.hull(b.box)
+    # A product of two ratios is the ratio of the products, that is, of the pixels.
+    if common.pixels <= SAME_BOX * hull.pixels:
         return False
     shared = _shared(a, b)
     return shared / (a.area + b.area - shared) > least_iou
 
 
 def _holds(whole: Shape, part: Shape) -> bool:
-    common = _common(whole.box, part.box)
-    if common is None or _pixels(common) < LEAST_BOX_INSIDE * _pixels(part.box):
+    if whole.box.common(part.box).pixels < LEAST_BOX_INSIDE * part.box.pixels:
         return False
     return _shared(whole, part) > LEAST_INSIDE * part.area
 
 
 def _shared(a: Shape, b: Shape) -> int:
-    common = _common(a.box, b.box)
-    if common is None:
-        return 0
-    return int(np.count_nonzero(a.mask_HW[common.slices] & b.mask_HW[common.slices]))
-
-
-def _common(a: Roi, b: Roi) -> Roi | None:
-    both = Roi(max(a.top, b.top), min(a.bottom, b.bottom), max(a.left, b.left), min(a.right, b.right))
-    return both if min(both.size) > 0 else None
-
-
-def _pixels(box: Roi) -> int:
-    return box.size[0] * box.size[1]
+    common = a.box.common(b.box)
+    return int(np.count_nonzero(a.mask_HW[common.slices] & b.mask_HW[common.slices])) if common.pixels else 0

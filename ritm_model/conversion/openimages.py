@@ -13,11 +13,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ritm_model.checkpoints.errors import shown
 from ritm_model.conversion.errors import ConversionError
 from ritm_model.conversion.regions import About, Collection, Photograph, Region
 from ritm_model.datasets.files import files_in, inside, read_mask
 from ritm_model.datasets.problems import BrokenFileError, Problem
+from ritm_model.errors import shown
 
 COLUMNS = ("MaskPath", "ImageID", "LabelName")
 SOURCE = "openimages"

@@ -1,0 +1,172 @@
+"""Any file in COCO's format becomes the COCO-RLE layout."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ritm_model.coco_masks import coco_mask
+from ritm_model.learning.coco_layout import load_coco_scene, read_coco_layout
+
+SQUARE = [[10, 5, 20, 5, 20, 15, 10, 15]]
+COUNTS = [30 * 12, 30 * 8, 30 * 20]  # columns 12 to 19
+
+
+@pytest.fixture
+def labels(painter):
+    """Polygons, plain runs, a crowd; a photograph in a folder; licences."""
+    painter.image("photos/a.jpg")
+    painter.image("photos/deep/b.jpg")
+    size = {"height": 30, "width": 40}
+    content = {
+        "licenses": [{"id": 4, "name": "CC BY", "url": "https://x/by"}],
+        "categories": [{"id": 9, "name": "cat"}, {"id": 0, "name": "dog"}],
+        "images": [
+            {"id": 70, "file_name": "a.jpg", "license": 4, **size},
+            {"id": 5, "file_name": "deep/b.jpg", **size},
+        ],
+        "annotations": [
+            {"id": 1, "image_id": 70, "category_id": 9, "segmentation": SQUARE},
+            {"id": 2, "image_id": 70, "category_id": 0, "segmentation": {"size": [30, 40], "counts": COUNTS}},
+            {"id": 3, "image_id": 70, "segmentation": {"size": [30, 40], "counts": COUNTS}, "iscrowd": 1},
+            {"id": 4, "image_id": 5, "category_id": 0, "segmentation": SQUARE},
+        ],
+    }
+    return painter, content
+
+
+def test_polygons_runs_and_crowds(converted, labels):
+    painter, content = labels
+    path = painter.json("photos/labels.json", content)
+    written = converted("from-coco", path, "--split", "train", "--source", "mine")
+    annotations = written.by_key("a.jpg")
+    assert np.array_equal(written.mask(annotations["1"]), coco_mask(SQUARE, 30, 40))
+    assert np.flatnonzero(written.mask(annotations["2"]).all(0)).tolist() == list(range(12, 20))
+    assert [(row["iscrowd"], row.get("ignore")) for row in annotations.values()] == [
+        (0, None),
+        (0, None),
+        (1, 1),
+    ]
+    assert written.content["categories"] == [
+        {"id": 0, "name": "dog"},
+        {"id": 9, "name": "cat"},
+        {"id": 10, "name": "object"},
+    ]
+    assert [
+        (row["id"], row["file_name"], row["split"], row["source"]) for row in written.content["images"]
+    ] == [
+        (70, "a.jpg", "train", "mine"),
+        (5, "deep/b.jpg", "train", "mine"),
+    ]
+    assert written.content["licenses"] == [{"id": 1, "name": "CC BY", "url": "https://x/by"}]
+    assert (written.folder / "images/deep/b.jpg").is_file()
+
+
+def test_what_was_converted_can_be_converted_again(converted, labels, ritm, tmp_path):
+    """Parts, stuff and regions to ignore survive, so that layouts can be cut and put together."""
+    painter, content = labels
+    first, _, _, other = content["annotations"]
+    first["parent"], other["stuff"] = 2, 1
+    content["annotations"].append({**other, "id": 5, "stuff": 0})
+    written = converted(
+        "from-coco", painter.json("labels.json", content), "--photographs", painter.root / "photos"
+    )
+    annotations = written.by_key("a.jpg")
+    assert (annotations["1"]["parent"], annotations["1"]["level"]) == (annotations["2"]["id"], 1)
+    assert (annotations["2"]["children"], annotations["2"]["level"]) == ([annotations["1"]["id"]], 0)
+    assert (
+        written.manifest["taken"] | {"objects": 2, "parts": 1, "stuff": 1, "ignored": 1}
+        == written.manifest["taken"]
+    )
+    again = tmp_path / "again"
+    assert ritm("from-coco", written.folder / "annotations.json", again, "--jobs", 1)[0] == 0
+    texts = [
+        [{**row, "key": ""} for row in json.loads((folder / "annotations.json").read_text())["annotations"]]
+        for folder in (written.folder, again)
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_learning_reads_what_was_written(converted, labels):
+    painter, content = labels
+    content["annotations"][0]["parent"] = 2
+    written = converted("from-coco", painter.json("photos/labels.json", content))
+    entry, _ = read_coco_layout(written.folder)
+    assert [(item.category, item.parent) for item in entry.objects] == [("cat", 1), ("dog", None)]
+    scene = load_coco_scene(written.folder, entry)
+    masks = written.by_key("a.jpg")
+    for instance, key in zip(scene.instances, ("1", "2"), strict=True):
+        assert np.array_equal(scene.mask(instance), written.mask(masks[key]))
+    assert np.array_equal(scene.ignored_HW, written.mask(masks["3"]))
+
+
+def test_parents_that_cannot_be_are_dropped(converted, labels):
+    """Of itself, of a circle, of a crowd, of another photograph, of a broken object: whole objects."""
+    painter, content = labels
+    first, second, *_ = content["annotations"]
+    first["parent"], second["parent"] = 2, 1
+    content["annotations"] += [
+        {**first, "id": 6, "parent": 6},
+        {**first, "id": 7, "parent": 3},
+        {**first, "id": 8, "parent": 4},
+        {**first, "id": 9, "parent": 10},
+        {**first, "id": 10, "segmentation": [[1, 2]], "parent": None},
+    ]
+    written = converted("from-coco", painter.json("photos/labels.json", content))
+    assert not [row for row in written.content["annotations"] if "parent" in row]
+    assert written.manifest["taken"]["parts"] == 0
+
+
+def test_broken_entries_cost_only_themselves(converted, labels):
+    painter, content = labels
+    content["images"] += [
+        {"id": 6, "file_name": "gone.jpg", "height": 30, "width": 40},
+        {"id": 7, "file_name": "../up.jpg", "height": 30, "width": 40},
+        {"id": 8, "file_name": "deep/b.jpg", "height": 30, "width": 40},
+        {"id": "nine", "file_name": "turned.jpg", "height": 40, "width": 30},
+    ]
+    painter.image("photos/turned.jpg")
+    content["annotations"] += [
+        {"id": 1, "image_id": 70, "segmentation": SQUARE},
+        {"id": 5, "image_id": 70, "segmentation": "x"},
+        {"id": 6, "image_id": 6, "segmentation": SQUARE},
+        {"id": 7, "image_id": 99, "segmentation": SQUARE},
+        {"id": 8, "image_id": "nine", "segmentation": SQUARE},
+        {"id": 9, "image_id": 70, "segmentation": {"size": [30, 40], "counts": [1200]}},
+    ]
+    written = converted("from-coco", painter.json("photos/labels.json", content))
+    assert [row["file_name"] for row in written.content["images"]] == ["a.jpg", "deep/b.jpg"]
+    assert written.left_out() == [
+        "Annotation 7 belongs to no image of the file.",
+        "A file named '../up.jpg' cannot be in this folder.",
+        "There are two photographs called deep/b.jpg; the first counts.",
+        "Region 1: It is there twice.",
+        "Annotation 5: There are no polygons.",
+        "Region 9: The mask is empty.",
+        "The file is missing.",
+        "The photograph has 40 x 30 pixels, its annotations are for 30 x 40.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "labels.json: The file is not JSON"),
+        ("{}", "labels.json: The file has no list 'images'"),
+        ('{"images": [{"id": 1, "file_name": "x"}], "annotations": []}', "None of the photographs of "),
+        ('{"images": [], "annotations": []}', "None of the photographs of "),
+    ],
+)
+def test_bad_files_are_a_sentence(ritm, painter, out, text, sentence):
+    status, _, complaint = ritm("from-coco", painter.text("labels.json", text), out)
+    assert status == 1
+    assert sentence in complaint
+    assert complaint.count("\n") == 1
+
+
+def test_names_of_categories_and_photographs_that_clash_are_told_apart(converted, labels):
+    painter, content = labels
+    content["categories"].append({"id": 3, "name": "cat"})
+    content["annotations"][1]["category_id"] = 3
+    written = converted("from-coco", painter.json("photos/labels.json", content))
+    assert [row["category_id"] for row in written.by_key("a.jpg").values()] == [9, 9, 10]
