@@ -83,8 +83,8 @@ class LvisPicture:
 def lvis(root: Path, split: str) -> Listing:
     """All annotated images of a file of LVIS.
 
-    The paper's code calls it `<split>/lvis_<split>.json`, LVIS itself `<split>/lvis_v1_<split>.json`. Images lie
-    where COCO 2017 has them.
+    The paper's code calls it `<split>/lvis_<split>.json`, LVIS itself `<split>/lvis_v1_<split>.json`.
+    Images lie where COCO 2017 has them.
     """
     paths = [root / split / f"lvis_{version}{split}.json" for version in ("", "v1_")]
     source = read_coco(next((path for path in paths if path.exists()), paths[0]))

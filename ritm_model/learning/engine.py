@@ -11,25 +11,27 @@ import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from ritm_model.datasets import Roots
 from ritm_model.learning.data import Samples, collate, make_samples, unbroken
 from ritm_model.learning.distributed import World, joined
 from ritm_model.learning.memory import keep_freed_memory
+from ritm_model.learning.opening import open_data
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.run_folder import RunFolder
-from ritm_model.learning.sources import describe, open_data
+from ritm_model.learning.sources import describe
 from ritm_model.learning.step import Batch
 from ritm_model.learning.trainer import Trainer
 from ritm_model.learning.validation import questions
 
 
-def train(recipe: Recipe, data: Path, out: Path) -> Path:
+def train(recipe: Recipe, data: Path | Roots, out: Path) -> Path:
     """Train until the recipe's last epoch is done, going on where `out` has a checkpoint.
 
     Under `torchrun`, this process is one of several that do so together.
 
     Args:
         recipe: what to do.
-        data: folder of the pack to learn from.
+        data: folder to learn from, or where each data set lies, by its name.
         out: folder of the run, the same for all processes.
 
     Returns:
@@ -43,7 +45,7 @@ def train(recipe: Recipe, data: Path, out: Path) -> Path:
         return _train(recipe, data, RunFolder(out), world)
 
 
-def _train(recipe: Recipe, data: Path, folder: RunFolder, world: World) -> Path:
+def _train(recipe: Recipe, data: Path | Roots, folder: RunFolder, world: World) -> Path:
     found = open_data(recipe, data)
     if world.is_first:
         folder.prepare(recipe, world)

@@ -1,7 +1,6 @@
 """What is learnt from: photographs of one or several sources, mixed in proportions.
 
-A source may be a pack, a folder of the COCO-RLE layout, or any data set that `ritm datasets` lists. What a
-photograph holds is only read when it is drawn.
+What a photograph holds is only read when it is drawn. `ritm_model.learning.opening` finds them.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +16,6 @@ import numpy.typing as npt
 
 from ritm_model.checkpoints import TrainingCard
 from ritm_model.learning.errors import TrainingError
-from ritm_model.learning.pack import pack_photographs
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.scene import Scene
 
@@ -84,20 +81,6 @@ def draw(sources: Sequence[Source], random: np.random.Generator) -> Photograph:
     if source.chances is None:
         return source.photographs[random.integers(len(source.photographs))]
     return source.photographs[random.choice(len(source.photographs), p=source.chances)]
-
-
-def open_data(recipe: Recipe, folder: Path) -> LearningData:
-    """Find the photographs of a recipe.
-
-    Raises:
-        TrainingError: something is not there, not what it should be, or nothing is left to learn from.
-    """
-    part = recipe.data
-    found = pack_photographs(folder, part.licence_classes, part.min_object_share)
-    learning, kept_out = divide(found, part.validation_share)
-    if not learning:
-        raise TrainingError("Nothing is left to learn from: check the licence classes of the recipe.")
-    return LearningData(by_collection(learning, part.source_weights), kept_out)
 
 
 def divide(

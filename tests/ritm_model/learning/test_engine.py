@@ -18,9 +18,9 @@ from ritm_model.cli.main import ritm
 from ritm_model.learning.data import make_samples
 from ritm_model.learning.engine import load, train
 from ritm_model.learning.errors import TrainingError
+from ritm_model.learning.opening import open_data
 from ritm_model.learning.recipes import Recipe, load_recipe
 from ritm_model.learning.run_folder import RunFolder
-from ritm_model.learning.sources import open_data
 from ritm_model.learning.trainer import Trainer
 
 TINY = (

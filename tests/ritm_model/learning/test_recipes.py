@@ -9,9 +9,9 @@ import pytest
 
 from ritm_model.learning.data import make_samples
 from ritm_model.learning.errors import TrainingError
+from ritm_model.learning.opening import open_data
 from ritm_model.learning.pack import PackEntry, PackObject
 from ritm_model.learning.recipes import load_recipe, parse_recipe, recipe_names, recipe_yaml
-from ritm_model.learning.sources import open_data
 from ritm_model.learning.starting import make_model
 
 PUBLISHABLE = {

@@ -1,0 +1,156 @@
+"""From what a recipe says of its data, and where that lies, to photographs to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ritm_model.datasets import DATASETS, DatasetError, Roots, find_dataset
+from ritm_model.datasets.files import read_json
+from ritm_model.datasets.plain_pickle import read_pickle
+from ritm_model.learning.coco_layout import ANNOTATIONS, is_coco_layout
+from ritm_model.learning.errors import TrainingError
+from ritm_model.learning.pack import pack_photographs
+from ritm_model.learning.pictures import DatasetPhotograph, coco_photographs, dataset_photographs
+from ritm_model.learning.recipes import Recipe
+from ritm_model.learning.recipes.schema import OWN, DataPart, SourcePart
+from ritm_model.learning.sources import LearningData, Photograph, Source, by_collection, divide
+
+MANIFEST = "manifest.json"
+
+
+def open_data(recipe: Recipe, where: Path | Roots) -> LearningData:
+    """Find the photographs of a recipe.
+
+    Args:
+        recipe: says which data sets.
+        where: the folder of "own", or where each data set lies, by its name.
+
+    Raises:
+        RitmError: something is not there, not what it should be, or nothing is left to learn from.
+    """
+    part = recipe.data
+    roots: Roots = {OWN: where} if isinstance(where, Path) else where
+    if part.folder and OWN not in roots:
+        roots = {**roots, OWN: part.folder}
+    sources: list[Source] = []
+    kept_out: list[Photograph] = []
+    for asked in part.sources or (SourcePart(),):
+        photographs: Sequence[Photograph] = _photographs(part, asked, roots)
+        if not part.validation:
+            photographs, validating = divide(photographs, part.validation_share)
+            kept_out += validating
+        if not photographs:
+            raise TrainingError(f"Nothing is left to learn from in {asked.data}: {_why(part)}.")
+        sources += _sources(part, asked, photographs)
+    for asked in part.validation:
+        kept_out += _photographs(part, asked, roots)
+    return LearningData(_with_replay(part, tuple(sources)), tuple(kept_out))
+
+
+def _photographs(part: DataPart, asked: SourcePart, roots: Roots) -> Sequence[Photograph]:
+    name, _, split = asked.data.partition(":")
+    if name == OWN:
+        if OWN not in roots:
+            raise TrainingError("Where are the photographs to learn from? Give their folder with --data.")
+        folder = Path(roots[OWN])
+        if (folder / MANIFEST).is_file():
+            return pack_photographs(folder, part.licence_classes, part.min_object_share)
+        if is_coco_layout(folder):
+            return coco_photographs(
+                folder, split, part.licence_classes, part.min_object_share, asked.stuff_chance
+            )
+        if str(roots[OWN]).partition(":")[0] not in DATASETS:
+            raise TrainingError(
+                f"{folder} has neither {MANIFEST} nor {ANNOTATIONS}; of any other layout, write "
+                "LAYOUT:FOLDER with one that `ritm datasets` lists, such as labels:FOLDER."
+            )
+    place = find_dataset(asked.data, roots)
+    if missing := place.missing():
+        names = ", ".join(map(str, missing))
+        raise DatasetError(f"{asked.data} is incomplete: {names} is missing.")
+    template = DatasetPhotograph(
+        asked.data,
+        (),
+        min_share=part.min_object_share,
+        stuff_chance=asked.stuff_chance,
+        skip_broken=part.broken_objects == "skip",
+    )
+    listing = place.layout.read(place.root, place.split)
+    broken = [problem for problem in listing.problems if not problem.by_rule]
+    if broken and not template.skip_broken:
+        raise TrainingError(f"{asked.data} is broken: {broken[0]}")
+    return dataset_photographs(listing.pictures, template)
+
+
+def _sources(part: DataPart, asked: SourcePart, photographs: Sequence[Photograph]) -> list[Source]:
+    """Usually one; a pack whose collections have weights gives one for each."""
+    weight = len(photographs) if asked.share is None else asked.share
+    if asked.scores:
+        chances = chances_of(Path(asked.scores), asked.scores_gamma, photographs)
+        return [Source(asked.data, tuple(photographs), weight, chances)]
+    found = by_collection(photographs, part.source_weights if asked.data.startswith(OWN) else {})
+    total = sum(source.weight for source in found)
+    return [
+        replace(source, name=source.name or asked.data, weight=weight * source.weight / total)
+        for source in found
+    ]
+
+
+def _with_replay(part: DataPart, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+    """Mix older data in, so that it has its share of all."""
+    if not part.replay.folder:
+        return sources
+    plain = part.model_copy(update={"licence_classes": None})
+    older = _photographs(plain, SourcePart(), {OWN: part.replay.folder})
+    if not older:
+        raise TrainingError(f"There is nothing to replay in {part.replay.folder}.")
+    total = sum(source.weight for source in sources)
+    learning, _ = divide(older, part.validation_share)  # what was kept out of training stays so
+    weight = total * part.replay.share / (1 - part.replay.share)
+    return (*sources, Source("replay", learning or tuple(older), weight))
+
+
+def chances_of(path: Path, gamma: float, photographs: Sequence[Photograph]) -> npt.NDArray[np.float64]:
+    """Chances of photographs, the higher the lower their scores are.
+
+    Args:
+        path: a list of [number, photograph, score] with scores from 0 to 1: the paper's pickle, or JSON.
+        gamma: a photograph is drawn in proportion to (1 - score) ** gamma.
+        photographs: to draw from; each must have a score. Endings of names do not count.
+
+    Raises:
+        RitmError: the file cannot be read, holds something else, or has no score of a photograph.
+    """
+    content = read_json(path) if path.suffix == ".json" else read_pickle(path)
+    try:
+        scores = _scores(content)
+    except (TypeError, ValueError):
+        raise TrainingError(
+            f"{path} does not hold [number, photograph, score] with scores of 0 to 1."
+        ) from None
+    stems = [Path(photograph.name).stem for photograph in photographs]
+    if missing := next((stem for stem in stems if stem not in scores), None):
+        raise TrainingError(f"{path} has no score of {missing}.")
+    chances = (1 - np.array([scores[stem] for stem in stems])) ** gamma
+    if not chances.sum() > 0:
+        raise TrainingError(f"{path}: every score is 1, so no photograph would be drawn.")
+    evened: npt.NDArray[np.float64] = chances / chances.sum()
+    return evened
+
+
+def _scores(content: object) -> Mapping[str, float]:
+    if not isinstance(content, list | tuple):
+        raise TypeError
+    scores = {Path(str(name)).stem: float(score) for _, name, score in content}
+    if not all(0 <= score <= 1 for score in scores.values()):
+        raise ValueError
+    return scores
+
+
+def _why(part: DataPart) -> str:
+    return "check the licence classes of the recipe" if part.licence_classes is not None else "it is empty"
