@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 # Inside of a JSON text the quotes around rle would be escaped: what matches is always a key.
 _MASK = re.compile(rb'"rle"\s*:\s*\[')
+_PIECE = 1 << 16  # bytes read at once, while other threads wait
 _OF_WHOLE_NUMBERS = b"-0123456789, \t\r\n"
 
 
@@ -23,7 +25,7 @@ class UnreadRle:
     text: bytes
 
     def __bytes__(self) -> bytes:
-        return bytes(json.loads(b"[" + self.text + b"]"))
+        return b"".join(bytes(json.loads(b"[" + piece + b"]")) for piece in _pieces(self.text))
 
 
 def read_body(body: bytes) -> object:
@@ -51,3 +53,12 @@ def read_body(body: bytes) -> object:
         return value
 
     return json.loads(b"".join([*kept, body[done:]]), object_hook=put_back if masks else None)
+
+
+def _pieces(text: bytes) -> Iterator[bytes]:
+    """The text cut at commas into pieces of ordinary size."""
+    start = 0
+    while (comma := text.find(b",", start + _PIECE)) >= 0:
+        yield text[start:comma]
+        start = comma + 1
+    yield text[start:]

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -40,6 +41,12 @@ def test_lists_named_rle_are_left_unread(value):
     read = read_body(json.dumps({"tasks": [value]}).encode())["tasks"][0]
     assert isinstance(read.get("rle", UnreadRle(b"")), UnreadRle)
     assert {key: list(bytes(item)) for key, item in read.items()} == value
+
+
+def test_a_large_mask_is_read_whole():
+    values = np.random.default_rng(0).integers(0, 256, 200_000).tolist()
+    read = read_body(json.dumps({"rle": values}).encode())
+    assert bytes(read["rle"]) == bytes(values)
 
 
 @pytest.mark.parametrize("text", [b"300", b"-1", b"1,,2", b"1 2", b",", b"1,", b"--1"])
