@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
 from ritm_backend.demo.prompts import BrsWanted, ModelWanted, ZoomInWanted
 from ritm_backend.label_studio.errors import RequestError
-from ritm_backend.model_host import ModelHost
+from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_backend.settings import Settings
 from ritm_model.catalogue import models_folder
 from ritm_model.inference import Annotator, Engine, Predictor, PredictorOptions, TorchEngine, ZoomIn
@@ -55,6 +55,25 @@ class DemoModels:
     def threshold(self) -> float:
         """Pixels above this probability form the mask unless the page says otherwise."""
         return self._served_options().threshold
+
+    def status(self) -> dict[str, object]:
+        """The served model: its version, where it runs, whether it is ready, and what its annotator holds."""
+        about: dict[str, object] = {
+            "model_version": self._host.version,
+            "profile": self._settings.profile,
+            "device": self._settings.device,
+            "ready": False,
+            "failure": None,
+        }
+        try:
+            annotator = self._host.annotator()
+        except ModelUnavailableError as error:
+            return about | {"failure": str(error) if self._host.has_failed else None}
+        engine = annotator.predictor.engine
+        about |= {"ready": True, "engine": type(engine).__name__}
+        if isinstance(engine, TorchEngine):
+            about["device"] = str(engine.device)
+        return about | {"annotator": asdict(annotator.stats()), "cache_mb": self._settings.cache_mb}
 
     def annotator(self, wanted: ModelWanted) -> Annotator:
         """The annotator for this choice.

@@ -5,8 +5,9 @@
     GET  /demo/opening  the picture that the page opens with, if the command line named one
     POST /demo/images   a picture in, its id and size out
     POST /demo/masks    a file of masks in, its id, size and objects out
-    GET  /demo/images/ID  the picture as PNG, for kinds of files that browsers cannot show
+    GET  /demo/images/ID  that picture as PNG, for kinds of files that browsers cannot show
     POST /demo/click    a prompt in, a mask out; files that the server lacks may come along
+    GET  /demo/status   for administrators: the model, what is held, how long answers took, the last problems
 
 They need the same user and password as all others. The page loads nothing from elsewhere and runs no code
 but its own modules; a page of another site cannot use the routes in an annotator's name.
@@ -19,18 +20,23 @@ import mimetypes
 from io import BytesIO
 from pathlib import Path
 from threading import BoundedSemaphore
+from time import perf_counter
 from typing import Any
 
 from flask import Blueprint, Response, g, request
 from PIL import Image
 from werkzeug.exceptions import NotFound
 
+from ritm_backend.demo.activity import Activity
 from ritm_backend.demo.prompts import MOST_CLICKS, read_prompt
 from ritm_backend.demo.service import DemoService, FileMissingError
 from ritm_backend.model_host import ModelHost
 from ritm_backend.settings import Settings
 
 WEB = Path(__file__).parents[1] / "web"
+
+_MASK_PATHS = ("/predict", "/demo/click")
+_EXPECTED_TROUBLE = ("/ready", "/health", "/favicon.ico")  # asked while the model loads, and by browsers
 
 _CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -59,6 +65,7 @@ def demo_routes(host: ModelHost, settings: Settings, places: BoundedSemaphore) -
 
     demo = Blueprint("demo", __name__)
     service = DemoService(host, settings)
+    activity = Activity()
 
     files = {path.relative_to(WEB).as_posix(): path for path in WEB.rglob("*.*")}
 
@@ -123,6 +130,19 @@ def demo_routes(host: ModelHost, settings: Settings, places: BoundedSemaphore) -
         g.report.clicks = len(prompt.clicks)
         stages = {name: round(ms, 1) for name, ms in timings.stages.items()}
         return _json({**answer, "stages_ms": stages})
+
+    @demo.get("/demo/status")
+    def status() -> Response:
+        return _json({**service.models.status(), **activity.report()})
+
+    @demo.after_app_request
+    def remember(response: Response) -> Response:
+        if request.method == "POST" and request.path in _MASK_PATHS and response.status_code == 200:
+            activity.answered((perf_counter() - g.start) * 1000)
+        problems: list[str] = g.report.problems
+        if request.path not in _EXPECTED_TROUBLE and (problems or response.status_code >= 500):
+            activity.troubled(request.path, response.status_code, problems, g.get("error_id"))
+        return response
 
     @demo.before_request
     def same_site() -> Response | None:

@@ -1,5 +1,6 @@
 /** The page put together. */
 
+import { showServer } from "./admin.js";
 import { listenToControls } from "./controls.js";
 import * as documents from "./document.js";
 import { showGallery } from "./gallery.js";
@@ -235,6 +236,7 @@ listenToControls(config, session, (chosen) => {
   view.draw();
 });
 switchTheme(button("theme"));
+showServer(/** @type {HTMLDetailsElement} */ (element("server")));
 update();
 
 async function showReadiness() {

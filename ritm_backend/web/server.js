@@ -31,6 +31,25 @@
  * @property {string | null} opening
  * @property {Sample[]} samples
  *
+ * @typedef {object} Problem
+ * @property {string} time
+ * @property {string} path
+ * @property {number} status
+ * @property {string} sentence
+ * @property {string | null} error_id
+ *
+ * @typedef {object} Status
+ * @property {string} model_version
+ * @property {string} profile
+ * @property {string} device
+ * @property {boolean} ready
+ * @property {string | null} failure
+ * @property {Record<string, number>} [annotator]
+ * @property {number} [cache_mb]
+ * @property {string} since
+ * @property {{up_to: number[], counts: number[]}} latency_ms
+ * @property {Problem[]} problems
+ *
  * @typedef {object} Prompt
  * @property {string} image
  * @property {readonly import("./document.js").Click[]} clicks
@@ -71,6 +90,9 @@ async function ask(path, request) {
 
 /** @returns {Promise<Config>} */
 export const config = async () => (await ask("/demo/config")).json();
+
+/** @returns {Promise<Status>} */
+export const status = async () => (await ask("/demo/status")).json();
 
 /** @returns {Promise<string | null>} the version of the model, null while it is being loaded */
 export async function readyVersion() {

@@ -258,3 +258,41 @@ class TestPage:
         config = serve(model=str(Path("secret") / "place" / "mine.safetensors")).get("/demo/config")
         assert config.json["models"][0] == "mine"
         assert "secret" not in config.text
+
+
+class TestStatus:
+    def test_the_model_and_what_is_held(self, ask, client, predictor):
+        ask(ON_A_COIN)
+        status = client.get("/demo/status").json
+        assert (status["ready"], status["failure"]) == (True, None)
+        assert (status["model_version"], status["device"]) == (predictor.engine.name, "cpu")
+        assert status["annotator"]["cached_images"] >= 1
+        assert status["annotator"]["clicks_run"] >= 1
+
+    def test_answers_are_counted_and_problems_kept(self, ask, client):
+        ask(ON_A_COIN)
+        ask((9999, 1, True))
+        client.get("/nowhere")
+        status = client.get("/demo/status").json
+        assert sum(status["latency_ms"]["counts"]) == 1
+        assert len(status["latency_ms"]["counts"]) == len(status["latency_ms"]["up_to"]) + 1
+        newest, older = status["problems"]
+        assert (newest["path"], newest["status"]) == ("/nowhere", 404)
+        assert (older["sentence"], older["error_id"]) == (
+            "A click lies outside the 384 x 303 image.",
+            None,
+        )
+
+    def test_a_fault_is_shown_by_its_id_only(self, ask, client, predictor, monkeypatch):
+        def fault(*_):
+            raise ValueError("a secret")
+
+        monkeypatch.setattr(predictor, "click", fault)
+        answer = ask((7.25, 7.25, True))
+        assert answer.status_code == 500
+        (problem,) = client.get("/demo/status").json["problems"]
+        assert problem["error_id"] in answer.json["error"]
+        assert "secret" not in json.dumps(problem)
+
+    def test_it_needs_the_password_too(self, serve):
+        assert serve(basic_auth_user="user", basic_auth_pass="pass").get("/demo/status").status_code == 401

@@ -1,0 +1,93 @@
+/** The administrator's corner: how the server is doing. It asks only while it is open. */
+
+import { status } from "./server.js";
+
+const EVERY_MS = 5000;
+const MB = 1024 * 1024;
+const numbers = new Intl.NumberFormat("en");
+
+/** @param {HTMLDetailsElement} corner */
+export function showServer(corner) {
+  let timer = 0;
+  const refresh = async () => {
+    clearTimeout(timer);
+    if (!corner.open) return;
+    try {
+      fill(corner, await status());
+    } catch (error) {
+      facts(corner, [["State", error instanceof Error ? error.message : String(error)]]);
+    }
+    timer = setTimeout(refresh, EVERY_MS);
+  };
+  corner.addEventListener("toggle", refresh);
+}
+
+/** @param {HTMLElement} corner @param {import("./server.js").Status} now */
+function fill(corner, now) {
+  const { annotator } = now;
+  const state = now.ready ? "ready" : (now.failure ?? "loading the model");
+  /** @type {[string, string][]} */
+  const rows = [
+    ["State", state],
+    ["Model", now.model_version],
+    ["Runs on", `${now.device}, ${now.profile} profile`],
+    ["Since", new Date(now.since).toLocaleString()],
+  ];
+  if (annotator) {
+    const held = `${numbers.format(Math.round(annotator.cached_bytes / MB))} of ${numbers.format(now.cache_mb ?? 0)} MB`;
+    rows.push(
+      ["Requests", `${numbers.format(annotator.requests)}, ${numbers.format(annotator.waiting)} waiting`],
+      ["Remembered", numbers.format(annotator.remembered)],
+      ["Clicks run", numbers.format(annotator.clicks_run)],
+      ["Pictures held", `${numbers.format(annotator.cached_images)} with ${numbers.format(annotator.cached_states)} states`],
+      ["Memory", held],
+    );
+  }
+  facts(corner, rows);
+  histogram(part(corner, ".histogram"), now.latency_ms);
+  problems(part(corner, ".problems"), now.problems);
+}
+
+/** @param {HTMLElement} corner @param {[string, string][]} rows */
+function facts(corner, rows) {
+  part(corner, ".server-facts").replaceChildren(
+    ...rows.flatMap(([name, value]) => [made("dt", name), made("dd", value)]),
+  );
+}
+
+/** @param {HTMLElement} box @param {{up_to: number[], counts: number[]}} latency */
+function histogram(box, { up_to: ends, counts }) {
+  const most = Math.max(1, ...counts);
+  const names = [...ends.map((ms) => (ms < 1000 ? `${ms}` : `${ms / 1000} s`)), "more"];
+  const bars = counts.map((count, index) => {
+    const bar = document.createElement("i");
+    bar.style.height = `${(60 * count) / most}px`;
+    const column = document.createElement("div");
+    column.append(count ? numbers.format(count) : "", bar, names[index]);
+    return column;
+  });
+  box.replaceChildren(...bars);
+  const spoken = counts.map((count, index) => `${count} up to ${names[index]}`).join(", ");
+  box.setAttribute("aria-label", `Answers by milliseconds: ${spoken}`);
+}
+
+/** @param {HTMLElement} list @param {readonly import("./server.js").Problem[]} found */
+function problems(list, found) {
+  const items = found.map(({ time, path, status: code, sentence, error_id: id }) => {
+    const item = document.createElement("li");
+    const when = new Date(time).toLocaleTimeString();
+    item.append(made("b", `${when} ${path} ${code}${id ? ` · error ${id}` : ""}`), sentence);
+    return item;
+  });
+  list.replaceChildren(...(items.length ? items : [made("li", "None.")]));
+}
+
+/** @param {HTMLElement} corner @param {string} selector */
+const part = (corner, selector) => /** @type {HTMLElement} */ (corner.querySelector(selector));
+
+/** @param {string} name @param {string} text */
+function made(name, text) {
+  const element = document.createElement(name);
+  element.textContent = text;
+  return element;
+}
