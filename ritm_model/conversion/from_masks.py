@@ -1,4 +1,4 @@
-"""From photographs and mask files, in any layout that evaluation reads and that has one mask per pixel.
+"""From photographs and mask files, in any of the layouts that evaluation and training read.
 
 Shapes: H x W the photograph.
 """
@@ -14,15 +14,14 @@ import numpy as np
 
 from ritm_model.conversion.errors import ConversionError
 from ritm_model.conversion.regions import About, Collection, Mask, Photograph, Region
+from ritm_model.datasets.layouts import DATASETS
 from ritm_model.datasets.opening import find_dataset
 from ritm_model.datasets.problems import Problem
-from ritm_model.datasets.samples import Annotated, Picture
+from ritm_model.datasets.samples import Annotated, HasStuff, Picture
 from ritm_model.simulation import IGNORED, OBJECT
 
-LAYOUTS = (
-    *("labels", "images_dir", "GrabCut", "Berkeley", "DAVIS", "COCO_MVal"),
-    *("SBD", "SBD_Train", "PascalVOC", "COCO_Panoptic", "LVIS"),
-)
+# COCO's own files have a converter that loses nothing; the masks of Open Images shrink photographs.
+LAYOUTS = tuple(name for name in DATASETS if name not in ("COCO", "coco_rle", "OpenImages"))
 
 
 class FilePicture(Picture, Protocol):
@@ -48,18 +47,22 @@ class MaskedPhotograph:
         return self.picture.image
 
     def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
-        """All objects, then what is ignored by one of the masks and no object in another."""
+        """All objects, stuff, then what is ignored by one of the masks and no object in another."""
         ignored_HW = np.zeros((height, width), np.bool_)
         objects_HW = np.zeros((height, width), np.bool_)
+        has_stuff = isinstance(self.picture, HasStuff)
         for found in self.picture.objects():
             if isinstance(found, Annotated):
                 object_HW: Mask = found.mask == OBJECT
                 if found.mask.shape == (height, width):
                     objects_HW |= object_HW
                     ignored_HW |= found.mask == IGNORED
-                yield Region(object_HW, found.key or "1", found.category)
-            else:
+                yield Region(object_HW, found.key or "1", found.category, parent=found.parent or None)
+            elif not (found.by_rule and has_stuff):  # which is what the rule leaves out
                 yield found
+        if isinstance(self.picture, HasStuff):
+            for stuff in self.picture.stuff():
+                yield Region(stuff.mask == OBJECT, f"stuff:{stuff.key}", stuff.category, "stuff")
         ignored_HW &= ~objects_HW
         if ignored_HW.any():
             yield Region(ignored_HW, "ignored", kind="ignored")

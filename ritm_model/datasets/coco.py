@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from ritm_model.coco_masks import MaskError, coco_mask, image_size_of
 from ritm_model.datasets.coco_json import CocoJson, Record, read_coco
@@ -19,13 +21,17 @@ from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
 from ritm_model.datasets.samples import Annotated, Listing, truth_of
 from ritm_model.errors import shown
 from ritm_model.images import Pixels
+from ritm_model.simulation import OBJECT
+
+Kind = Literal["object", "ignored", "crowd", "stuff"]
 
 
 @dataclass(frozen=True, slots=True)
 class CocoPicture:
     """An image with its annotations out of the JSON file, each with the name of its category.
 
-    Pixels of annotations with `"ignore": 1` count for no object.
+    Annotations of the COCO-RLE layout may say more: `"ignore": 1` counts for no object, `"stuff": 1` is no
+    object, and `parent` names the object of which an object is a part.
     """
 
     name: str
@@ -38,26 +44,49 @@ class CocoPicture:
         return read_image(self.image)
 
     def objects(self) -> Iterator[Annotated | Problem]:
+        ignored_HW: npt.NDArray[np.bool_] | None = None
+        for found in self._painted("ignored"):
+            if isinstance(found, Problem):
+                yield found
+            else:
+                mask_HW = found.mask == OBJECT
+                ignored_HW = mask_HW if ignored_HW is None else ignored_HW | mask_HW
+        for found in self._painted("object"):
+            if isinstance(found, Annotated) and ignored_HW is not None:
+                found = replace(found, mask=truth_of(found.mask == OBJECT, ignored_HW))
+            yield found
+
+    def stuff(self) -> Iterator[Annotated]:
+        """Stuff that cannot be painted does not count."""
+        yield from (found for found in self._painted("stuff") if isinstance(found, Annotated))
+
+    def _painted(self, kind: Kind) -> Iterator[Annotated | Problem]:
         try:
             height, width = image_size_of(self.record)
         except MaskError as error:
             raise BrokenFileError(self.truth, f"Image {shown(self.name)}: {error}") from None
-        ignored_HW = np.zeros((height, width), np.bool_)
-        for annotation, category in sorted(self.annotations, key=_counts):  # what is ignored comes first
+        levels = {shown(record.get("id")): record.get("level", 0) for record, _ in self.annotations}
+        for annotation, category in self.annotations:
+            if _kind(annotation) != kind:
+                continue
             key = shown(annotation.get("id"))
+            parent = shown(annotation.get("parent"))
+            # A part is one level below its whole, so nothing can be part of itself.
+            is_part = type(level := annotation.get("level")) is int and levels.get(parent) == level - 1
             try:
                 mask_HW = coco_mask(annotation.get("segmentation"), height, width)
             except MaskError as error:
                 yield Problem(self.truth, f"Annotation {key}: {error}")
-                continue
-            if _counts((annotation, category)):
-                yield Annotated(key, truth_of(mask_HW, ignored_HW), category)
             else:
-                ignored_HW |= mask_HW
+                yield Annotated(key, truth_of(mask_HW), category, parent if is_part else "")
 
 
-def _counts(named: tuple[Record, str]) -> bool:
-    return not named[0].get("ignore")
+def _kind(annotation: Record) -> Kind:
+    if annotation.get("ignore"):
+        return "ignored"
+    if annotation.get("iscrowd"):
+        return "crowd"
+    return "stuff" if annotation.get("stuff") else "object"
 
 
 def coco_instances(root: Path, split: str) -> Listing:
@@ -106,28 +135,19 @@ def _listing(source: CocoJson, folders: list[Path], split: str = "") -> Listing:
             problems.append(error.problem)
             continue
         name = path.relative_to(folder).as_posix()
-        left_out = Counter(filter(None, map(_not_one_object, annotations[number])))
-        for reason, count in left_out.items():
-            problems.append(source.problem(f"{reason.format(name)}: {count}.", by_rule=True))
-        named = tuple(
-            (annotation, category_name(categories, annotation))
-            for annotation in annotations[number]
-            if not _not_one_object(annotation)
-        )
-        if any(map(_counts, named)):
+        kinds = Counter(map(_kind, annotations[number]))
+        if crowds := kinds["crowd"]:
+            reason = f"Crowds in image {name}, which are not one object: {crowds}."
+            problems.append(source.problem(reason, by_rule=True))
+        if stuff := kinds["stuff"]:
+            reason = f"Stuff in image {name}, which is no object: {stuff}."
+            problems.append(source.problem(reason, by_rule=True))
+        if kinds["object"]:
+            named = tuple((each, category_name(categories, each)) for each in annotations[number])
             pictures.append(CocoPicture(name, path, str(source.path), record, named))
         else:
             problems.append(source.problem(f"Image {name} has no object.", by_rule=True))
     return Listing(pictures, problems)
-
-
-def _not_one_object(annotation: Record) -> str:
-    """Why an annotation is neither an object nor a region to ignore, or nothing."""
-    if annotation.get("ignore"):
-        return ""
-    if annotation.get("iscrowd"):
-        return "Crowds in image {}, which are not one object"
-    return "Stuff in image {}, which is no object" if annotation.get("stuff") else ""
 
 
 def category_name(categories: dict[int | str, str], annotation: Record) -> str:

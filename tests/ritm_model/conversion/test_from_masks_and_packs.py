@@ -139,6 +139,30 @@ def test_benchmarks_in_mask_files_are_converted_too(converted, painter, empty):
     assert [row["area"] for row in written.by_key("a.png").values()] == [400, 80]
 
 
+def test_the_published_combination_keeps_its_parts_and_stuff(converted, painter, empty):
+    first, second = empty.copy(), empty.copy()
+    first[2:12, 2:12], first[20:25] = 1, 2
+    second[4:6, 4:6] = 1
+    hierarchy = {
+        0: {"children": [1], "parent": None, "node_level": 0},
+        1: {"children": [], "parent": 0, "node_level": 1},
+    }
+    painter.pickle("val/hannotation.pickle", {"0001": {"num_instance_masks": 2, "hierarchy": hierarchy}})
+    layers = [cv2.imencode(".png", layer)[1] for layer in (first, second)]
+    painter.pickle("val/masks/0001.pickle", (layers, [(0, 1), (1, 1), (0, 2)]))
+    painter.image("val/images/0001.jpg")
+    written = converted("from-masks", painter.root, "--layout", "COCO_LVIS", "--source", "cocolvis")
+    annotations = written.by_key("0001.jpg")
+    assert {key: (row["area"], row.get("level"), row.get("stuff")) for key, row in annotations.items()} == {
+        "0": (100, 0, None),
+        "1": (4, 1, None),
+        "stuff:2": (200, None, 1),
+    }
+    assert annotations["1"]["parent"] == annotations["0"]["id"]
+    assert written.content["images"][0]["split"] == "val"
+    assert written.left_out(by_rule=True) == []
+
+
 def test_masks_of_another_size_and_broken_files_are_named(converted, painter, empty):
     for name in "abcd":
         painter.image(f"images/{name}.jpg")
@@ -161,7 +185,7 @@ def test_masks_of_another_size_and_broken_files_are_named(converted, painter, em
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--layout", "COCO"], "'COCO' is no layout of masks; known ones are labels, images_dir,"),
+        (["--layout", "COCO"], "'COCO' is no layout of masks; known ones are GrabCut, Berkeley,"),
         ([], "is no folder of the layout labels: "),
         (["--split", "../x"], "is no name of a split"),
     ],

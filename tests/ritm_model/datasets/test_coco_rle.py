@@ -47,6 +47,9 @@ def test_objects_and_parts_are_samples_and_what_is_ignored_does_not_count(folder
     assert whole.mask[:, 0].tolist() == [1] * 10 + [-1] * 5 + [0] * 15  # the object wins
     assert part.mask[:, 0].tolist() == [0, 0, 1, 1, 0, 0, 0, 0] + [-1] * 7 + [0] * 15
     assert other.mask.min() == 0
+    picture = dataset.pictures[0]
+    assert [found.parent for found in picture.objects()] == ["", "1"]
+    assert [(found.key, int(found.mask.sum())) for found in picture.stuff()] == [("5", 200)]
     assert {problem.by_rule for problem in dataset.problems} == {True}
     assert [problem.reason for problem in dataset.problems] == [
         "Crowds in image a.jpg, which are not one object: 1.",
@@ -71,3 +74,11 @@ def test_a_broken_region_to_ignore_is_named(folder, painter):
     dataset = open_dataset("own", {"own": f"coco_rle:{folder}"})
     reasons = [problem.reason for problem in dataset.problems if not problem.by_rule]
     assert [reason.split(":")[0] for reason in reasons] == ["Annotation 3", "Annotation 1", "Annotation 2"]
+
+
+def test_parents_that_cannot_be_do_not_count(folder):
+    text = (folder / "annotations.json").read_text()
+    text = text.replace('"parent": null, "level": 0', '"parent": 2, "level": 2')
+    (folder / "annotations.json").write_text(text)  # each is part of the other
+    dataset = open_dataset("own", {"own": f"coco_rle:{folder}"})
+    assert [found.parent for found in dataset.pictures[0].objects()] == ["2", ""]
