@@ -28,6 +28,7 @@ class InputConfig:
         conv_extend: the plainest form of adding to the stem, one convolution (without `use_rgb_conv` only).
         use_leaky_relu: slope 0.2 in the click layers in place of ReLU.
         use_disks: disks of `norm_radius` pixels as click maps; otherwise tanh of the distance over it.
+        norm_radius: of the disks in pixels, or where the tanh is nearly 1.
         cpu_dist_maps: round clicks to whole pixels, as the paper's demo does.
         with_prev_mask: the image has a fourth channel, the previous mask.
         binary_prev_mask: that mask is thresholded at 0.5 first.
