@@ -71,7 +71,7 @@ class Rules:
 @click.option(
     "--refine",
     metavar="NAME,...",
-    help="cascade, merge, close_look, or none: how answers are refined; the mode's choice.",
+    help="merge: change a given mask only where it is clicked; or none. The mode's choice.",
 )
 @click.option("--from-mask", is_flag=True, help="Start from masks with mistakes (IoU 0.75 to 0.85).")
 @click.option("--iou-analysis", is_flag=True, help="Always use all clicks, and save the curves.")
@@ -80,6 +80,13 @@ class Rules:
 @click.option("--vis-preds", is_flag=True, help="Draw every click of the samples that are not done yet.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @click.option("--jobs", type=click.IntRange(1), help="Processes; as many as cores, or one for a GPU.")
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="For a GPU: so many samples at a time in one process; crops of the same size are answered together.",
+)
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
@@ -110,6 +117,7 @@ def evaluate(
     vis_preds: bool,
     device: str,
     jobs: int | None,
+    batch: int,
     output: Path,
     fresh: bool,
     as_json: bool,
@@ -130,6 +138,8 @@ def evaluate(
 
     # Whatever can be wrong with the command is found out before hours are spent.
     mode_named(mode)
+    if batch > 1 and (mode != "NoBRS" or (jobs or 1) > 1):
+        raise click.UsageError("--batch works with --mode NoBRS only, and without --jobs.")
     paths = [resolve_model(model) for model in models]
     device = chosen_device(device)
     rules = Rules(
@@ -148,7 +158,7 @@ def evaluate(
     known = {**(read_roots(config) if config else {}), **parse_roots(roots)}
     opened = _opened(datasets, known, hidden=as_json)
     protocols = [_protocol(rules, dataset.name) for dataset in opened]
-    jobs = jobs or available_jobs(device)
+    jobs = 1 if batch > 1 else jobs or available_jobs(device)
 
     evaluations: list[list[Evaluation]] = []
     for dataset, protocol in zip(opened, protocols, strict=True):
@@ -165,6 +175,7 @@ def evaluate(
                     dataset,
                     protocol,
                     jobs=jobs,
+                    batch=batch,
                     folder=folder,
                     fresh=fresh,
                     pictures=folder / "predictions_vis" if vis_preds else None,

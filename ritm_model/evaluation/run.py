@@ -17,7 +17,7 @@ from ritm_model.evaluation.protocol import EvaluationProtocol, ProtocolError
 from ritm_model.evaluation.results import SampleResult
 from ritm_model.evaluation.run_folder import SETTINGS, RunFolder, RunFolderError, read_run
 from ritm_model.evaluation.sample import DatasetLike
-from ritm_model.evaluation.workers import Work, in_processes, in_this_process
+from ritm_model.evaluation.workers import Work, in_batches, in_processes, in_this_process
 
 OnResult = Callable[[SampleResult, int], None]
 """Called with each result and with the number of samples in all."""
@@ -47,6 +47,7 @@ def evaluate(
     protocol: EvaluationProtocol,
     *,
     jobs: int = 1,
+    batch: int = 1,
     folder: Path | None = None,
     fresh: bool = False,
     pictures: Path | None = None,
@@ -54,8 +55,8 @@ def evaluate(
 ) -> Evaluation:
     """Annotate all samples.
 
-    The results are the same for any number of processes. A GPU is used sample by sample; samples are not
-    put together into batches.
+    The results are the same for any number of processes. In batches they may differ where rounding moves a
+    pixel over the threshold.
 
     Args:
         model: version of the model, to tell evaluations apart.
@@ -63,6 +64,8 @@ def evaluate(
         dataset: at least one sample.
         protocol: the rules.
         jobs: processes; 1 stays in this one.
+        batch: for GPUs, in place of processes: so many samples at a time, whose clicks share runs of the
+            network where their crops are of the same size, as all are with `fixed<N>`.
         folder: keep each result there, and take those that are there already.
         fresh: do not take those that are there.
         pictures: write a picture of each click into this folder, for the samples that are not there already.
@@ -85,7 +88,7 @@ def evaluate(
     for result in kept.done.values() if kept else ():
         take(result)
     missing = [index for index in range(total) if index not in done]
-    with closing(_results(Work(source, dataset, protocol, pictures), missing, jobs)) as results:
+    with closing(_results(Work(source, dataset, protocol, pictures), missing, jobs, batch)) as results:
         for result in results:
             if kept:
                 kept.append(result)
@@ -126,6 +129,10 @@ def available_jobs(device: str) -> int:
     return os.cpu_count() or 1
 
 
-def _results(work: Work, indices: list[int], jobs: int) -> Generator[SampleResult, None, None]:
-    if indices:
+def _results(work: Work, indices: list[int], jobs: int, batch: int) -> Generator[SampleResult, None, None]:
+    if not indices:
+        return
+    if batch > 1:
+        yield from in_batches(work, indices, batch)
+    else:
         yield from in_this_process(work, indices) if jobs == 1 else in_processes(work, indices, jobs)

@@ -1,7 +1,8 @@
 """Many processes, one thread each: how to keep all cores busy with small networks.
 
 Threads inside a network wait for each other at every layer; processes with an image each do not. One thread
-each also fixes the order of summation, so the numbers do not depend on how many processes there are.
+each also fixes the order of summation, so the numbers do not depend on how many processes there are. A GPU is
+kept busy in another way, by images of several samples in one run.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -27,6 +29,8 @@ from ritm_model.evaluation.pictures import picture_writer
 from ritm_model.evaluation.protocol import EvaluationProtocol
 from ritm_model.evaluation.results import SampleResult
 from ritm_model.evaluation.sample import DatasetLike
+from ritm_model.inference import Predictor
+from ritm_model.inference.engine_batching import BatchingEngine
 
 # Read by OpenMP when torch is loaded. Threads that wait by spinning take the core from another process.
 QUIET = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
@@ -60,14 +64,35 @@ class Work:
 
 def in_this_process(work: Work, indices: Sequence[int]) -> Iterator[SampleResult]:
     """Annotate one sample after the other, with one thread, as each of several processes would."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with _one_thread():
         predictor = work.source()
         for index in indices:
             yield work.annotate(predictor, index)
-    finally:
-        torch.set_num_threads(threads)
+
+
+def in_batches(work: Work, indices: Sequence[int], batch: int) -> Iterator[SampleResult]:
+    """Annotate `batch` samples at a time, whose clicks share runs of the network; results come in any order.
+
+    Raises:
+        RitmError: the mode has runs of its own, or whatever is wrong with model or sample.
+    """
+    predictor = work.source()
+    if type(predictor) is not Predictor:
+        raise RitmError(f"The mode {work.source.mode} cannot be run in batches.")
+    engine = BatchingEngine(predictor.engine)
+    sharing = Predictor(engine, predictor.options)
+
+    def annotated(index: int) -> SampleResult:
+        with engine.member():
+            return work.annotate(sharing, index)
+
+    pool = ThreadPoolExecutor(batch)
+    with _one_thread():
+        try:
+            for done in as_completed([pool.submit(annotated, index) for index in indices]):
+                yield done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def in_processes(work: Work, indices: Sequence[int], jobs: int) -> Iterator[SampleResult]:
@@ -138,6 +163,16 @@ def _serve(work: Work, connection: Connection) -> None:
         return
     except RitmError as error:
         connection.send(RitmError(str(error)))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextmanager

@@ -164,6 +164,20 @@ def test_rules_that_do_not_exist_are_named(arguments, sentence, ritm) -> None:
     assert sentence in str(result.exception)
 
 
+def test_batches_are_evaluated_in_one_process(ritm) -> None:
+    quick = [option for option in QUICK if option not in ("--jobs", "1")]
+    serial = json.loads(ritm(*QUICK, "--json").stdout)[0]["models"][0]["targets"]
+    together = json.loads(ritm(*quick, "--batch", "2", "--json", "--fresh").stdout)[0]["models"][0]["targets"]
+    assert together == serial
+
+
+@pytest.mark.parametrize("other", [("--mode", "f-BRS-B"), ("--jobs", "2")])
+def test_batches_exclude_processes_and_searches(other, ritm) -> None:
+    result = ritm("--batch", "2", *other)
+    assert result.exit_code == 2
+    assert "--batch works with --mode NoBRS only, and without --jobs" in result.output
+
+
 def test_the_target_has_a_floor(ritm, tmp_path) -> None:
     assert ritm(*QUICK, "--target-iou", "0.3").exit_code == 0
     assert load_evaluation(run_folder(tmp_path)).protocol.target_iou == 0.8

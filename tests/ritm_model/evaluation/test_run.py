@@ -29,6 +29,11 @@ QUICK = EvaluationProtocol(
     options=PredictorOptions(zoom_in=ZoomIn(target_size=96, min_crop_size=60), with_flip=False), max_clicks=3
 )
 FROM_MASK = replace(QUICK, from_mask=True)
+FIXED = replace(
+    QUICK,
+    options=PredictorOptions(zoom_in=ZoomIn(skip_clicks=-1, target_size=(96, 96)), with_flip=False),
+    max_clicks=2,
+)
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +109,21 @@ def test_the_serial_run_and_two_processes_give_equal_results(few_shapes, source_
     assert sorted(heard) == [(name, 4) for name in few_shapes.names]
     assert all(len(sample.clicks) <= 3 for sample in serial.samples)
     assert load_evaluation(tmp_path / "run") == serial
+
+
+def test_batches_give_the_results_of_the_serial_run(few_shapes, source_of) -> None:
+    source = source_of(FIXED)
+    serial = evaluate("bundled", source, few_shapes, FIXED)
+    together = evaluate("bundled", source, few_shapes, FIXED, batch=3)
+    assert [sample.name for sample in together.samples] == list(few_shapes.names)
+    for one, other in zip(serial.samples, together.samples, strict=True):
+        assert one.clicks == other.clicks
+        assert one.ious == pytest.approx(other.ious, abs=1e-4)
+
+
+def test_a_broken_sample_ends_a_batch_with_its_sentence(shapes, source_of) -> None:
+    with pytest.raises(SampleError, match="has no object"):
+        evaluate("bundled", source_of(QUICK), Broken(shapes, 0), QUICK, batch=2)
 
 
 def test_annotation_from_a_mask_starts_with_that_mask(few_shapes, predictor) -> None:
