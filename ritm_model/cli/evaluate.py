@@ -66,7 +66,11 @@ class Rules:
 @click.option(
     "--thresh", type=click.FloatRange(0, 1), default=0.49, show_default=True, help="Probability of an object."
 )
-@click.option("--clicks-limit", type=int, help="Only so many clicks reach the network; -1 for --n-clicks.")
+@click.option(
+    "--clicks-limit",
+    type=click.IntRange(-1),
+    help="Only so many clicks reach the network, at least 1; -1 for --n-clicks.",
+)
 @click.option("--flip/--no-flip", default=None, help="Average with the mirror image; the mode's choice.")
 @click.option(
     "--refine",
@@ -138,6 +142,8 @@ def evaluate(
 
     # Whatever can be wrong with the command is found out before hours are spent.
     mode_named(mode)
+    if clicks_limit == 0:
+        raise click.BadParameter("The network needs at least one click.", param_hint="--clicks-limit")
     if batch > 1 and (mode != "NoBRS" or (jobs or 1) > 1):
         raise click.UsageError("--batch works with --mode NoBRS only, and without --jobs.")
     paths = [resolve_model(model) for model in models]

@@ -164,6 +164,19 @@ def test_rules_that_do_not_exist_are_named(arguments, sentence, ritm) -> None:
     assert sentence in str(result.exception)
 
 
+@pytest.mark.parametrize("limit", ["0", "-2", "few"])
+def test_a_limit_of_clicks_that_leaves_none_is_refused(limit, ritm) -> None:
+    result = ritm(*QUICK, "--clicks-limit", limit)
+    assert result.exit_code == 2
+    assert "--clicks-limit" in result.output
+
+
+@pytest.mark.parametrize(("given", "meant"), [("2", 2), ("-1", 3)])
+def test_a_limit_of_clicks_is_part_of_the_rules(given, meant, ritm, tmp_path) -> None:
+    assert ritm(*QUICK, "--clicks-limit", given).exit_code == 0
+    assert load_evaluation(run_folder(tmp_path)).protocol.options.net_clicks_limit == meant
+
+
 def test_batches_are_evaluated_in_one_process(ritm) -> None:
     quick = [option for option in QUICK if option not in ("--jobs", "1")]
     serial = json.loads(ritm(*QUICK, "--json").stdout)[0]["models"][0]["targets"]
