@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import json
 import mimetypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -60,7 +62,7 @@ _HEADERS = {
 
 
 def demo_routes(host: ModelHost, settings: Settings, places: BoundedSemaphore) -> Blueprint:
-    """Make the routes. `places` bounds the predictions taken at the same time."""
+    """Make the routes. `places` bounds the predictions, and pictures decoded, at the same time."""
     from ritm_backend.app import BusyError
 
     demo = Blueprint("demo", __name__)
@@ -100,33 +102,41 @@ def demo_routes(host: ModelHost, settings: Settings, places: BoundedSemaphore) -
             raise NotFound
         return _file(settings.demo_image)
 
+    @contextmanager
+    def place() -> Iterator[None]:
+        if not places.acquire(blocking=False):
+            raise BusyError
+        try:
+            yield
+        finally:
+            places.release()
+
     @demo.post("/demo/images")
     def images() -> Response:
-        return _json(service.open_image(request.get_data(cache=False)))
+        with place():
+            return _json(service.open_image(request.get_data(cache=False)))
 
     @demo.post("/demo/masks")
     def masks() -> Response:
-        return _json(service.open_mask(request.get_data(cache=False)))
+        with place():
+            return _json(service.open_mask(request.get_data(cache=False)))
 
     @demo.get("/demo/images/<digest>")
     def picture(digest: str) -> Response:
         shown = BytesIO()
-        Image.fromarray(service.image(digest)).save(shown, "PNG", compress_level=1)
+        with place():
+            Image.fromarray(service.image(digest)).save(shown, "PNG", compress_level=1)
         return Response(shown.getvalue(), mimetype="image/png")
 
     @demo.post("/demo/click")
     def click() -> Response:
-        if not places.acquire(blocking=False):
-            raise BusyError
-        try:
+        with place():
             timings = g.report.timings
             with timings.stage("receive"):
                 prompt = read_prompt(request.form.get("prompt", ""))
                 for file in request.files.getlist("file"):
                     service.keep(file.read())
             answer = service.segment(prompt, timings)
-        finally:
-            places.release()
         g.report.clicks = len(prompt.clicks)
         stages = {name: round(ms, 1) for name, ms in timings.stages.items()}
         return _json({**answer, "stages_ms": stages})

@@ -19,7 +19,7 @@ from ritm_backend.demo.models import DemoModels
 from ritm_backend.demo.prompts import DemoPrompt, MaskFile
 from ritm_backend.label_studio.errors import RequestError
 from ritm_backend.lru import BytesLru
-from ritm_backend.model_host import ModelHost
+from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
 from ritm_model.images import decode_image
@@ -43,6 +43,7 @@ class DemoService:
 
     def __init__(self, host: ModelHost, settings: Settings) -> None:
         self.models = DemoModels(host, settings)
+        self._host = host
         self._settings = settings
         self._files: BytesLru[str, bytes] = BytesLru(settings.cache_mb * 1024 * 1024 // _UPLOADS_SHARE)
 
@@ -69,7 +70,12 @@ class DemoService:
     def open_image(self, data: bytes) -> dict[str, object]:
         """What the page has to know about an image."""
         digest = self.keep(data)
-        height, width = self.image(digest).shape[:2]
+        try:
+            # Held already when the first click comes.
+            pixels_HW3 = self._host.annotator().image(_image_key(digest), lambda: self.image(digest))
+        except ModelUnavailableError:
+            pixels_HW3 = self.image(digest)
+        height, width = pixels_HW3.shape[:2]
         return {"id": digest, "width": width, "height": height}
 
     def open_mask(self, data: bytes) -> dict[str, object]:
@@ -88,7 +94,7 @@ class DemoService:
             RitmError: A mask of another size, a damaged file, a model that cannot be loaded.
         """
         annotator = self.models.annotator(prompt.options)
-        image_key = f"demo:{prompt.image}"
+        image_key = _image_key(prompt.image)
 
         def load_image() -> npt.NDArray[np.uint8]:
             with timings.stage("decode"):
@@ -115,6 +121,10 @@ class DemoService:
         if data is None:
             raise FileMissingError(digest)
         return data
+
+
+def _image_key(digest: str) -> str:
+    return f"demo:{digest}"
 
 
 def _start_key(start: MaskFile | None) -> str:

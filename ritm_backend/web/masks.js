@@ -113,26 +113,22 @@ export function runsOf(pixels) {
  */
 export function outline(mask) {
   const path = new Path2D();
-  const { left, top, width, height } = mask;
-  const pixels = bits([mask], mask);
-  /** @param {number} x @param {number} y */
-  const at = (x, y) => (x < 0 || y < 0 || x >= width || y >= height ? 0 : pixels[y * width + x]);
-  for (let y = 0; y <= height; y++) {
-    for (let x = 0; x < width; x++) {
-      if (at(x, y) === at(x, y - 1)) continue;
-      const from = x;
-      while (x < width && at(x, y) !== at(x, y - 1)) x++;
-      path.moveTo(left + from, top + y);
-      path.lineTo(left + x, top + y);
+  /** @type {number[][]} where the stretches of each row begin and end */
+  const rows = Array.from({ length: mask.height }, () => []);
+  eachStretch(mask, (x, y, length) => {
+    rows[y - mask.top].push(x, x + length);
+    for (const edge of [x, x + length]) {
+      path.moveTo(edge, y);
+      path.lineTo(edge, y + 1);
     }
-  }
-  for (let x = 0; x <= width; x++) {
-    for (let y = 0; y < height; y++) {
-      if (at(x, y) === at(x - 1, y)) continue;
-      const from = y;
-      while (y < height && at(x, y) !== at(x - 1, y)) y++;
-      path.moveTo(left + x, top + from);
-      path.lineTo(left + x, top + y);
+  });
+  for (let y = 0; y <= mask.height; y++) {
+    // Between two rows there is an edge wherever one of them is on: from each end to the next one.
+    const ends = [...(rows[y - 1] ?? []), ...(rows[y] ?? [])].sort((a, b) => a - b);
+    for (let i = 0; i < ends.length; i += 2) {
+      if (ends[i] === ends[i + 1]) continue;
+      path.moveTo(ends[i], mask.top + y);
+      path.lineTo(ends[i + 1], mask.top + y);
     }
   }
   return path;

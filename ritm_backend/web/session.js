@@ -22,7 +22,7 @@ export class Session extends EventTarget {
   /** @type {Doc | null} the document with the click that is being made */
   #tentative = null;
   #history = histories.begin();
-  /** @type {Map<string, Mask>} what was shown last of a part, until its new mask is there */
+  /** @type {Map<string, Mask>} what was shown of some clicks, until their mask by other options is there */
   #shown = new Map();
   /** @type {{masks: readonly Mask[], result: Mask}[]} */
   #merged = [];
@@ -114,7 +114,7 @@ export class Session extends EventTarget {
 
   /** The mask to show, or the one of fewer clicks while it is being made. @param {Thing} thing @returns {Mask} */
   maskOf(thing) {
-    const masks = thing.parts.map((part, index) => this.#maskOfPart(part, `${thing.id}/${index}`));
+    const masks = thing.parts.map((part) => this.#maskOfPart(part));
     return this.#union(masks.filter((mask) => mask !== undefined));
   }
 
@@ -135,13 +135,14 @@ export class Session extends EventTarget {
     return result;
   }
 
-  /** @param {Part} part @param {string} place @returns {Mask | undefined} */
-  #maskOfPart(part, place) {
+  /** @param {Part} part @returns {Mask | undefined} */
+  #maskOfPart(part) {
     const prompt = this.#promptOf(part);
     if (!prompt || documents.isEmpty(part)) return undefined;
-    const mask = this.asker.latest(prompt) ?? this.#shown.get(place);
-    if (mask) this.#shown.set(place, mask);
-    return mask;
+    const clicks = JSON.stringify([part.start, part.clicks]);
+    const mask = this.asker.exact(prompt);
+    if (mask) this.#shown.set(clicks, mask);
+    return mask ?? this.#shown.get(clicks) ?? this.asker.latest(prompt);
   }
 
   /** What the document needs, the object in progress first. @returns {Prompt[]} */

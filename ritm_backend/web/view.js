@@ -190,7 +190,7 @@ export class View {
     context.drawImage(drawn.fill, mask.left, mask.top, mask.width, mask.height);
     context.globalAlpha = 1;
     if (alpha === 0) return;
-    context.lineJoin = "round";
+    context.lineCap = "round";
     if (isActive) {
       context.lineWidth = 3.5 / this.scale;
       context.strokeStyle = "#ffffffd0";

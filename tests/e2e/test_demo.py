@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from backend import ritm_serve
+from backend import RITM
 from PIL import Image
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
-from processes import ROOT, Server, chromium
+from processes import ROOT, Server, chromium, free_port, serving
 from pycocotools import mask as coco_mask
 
 from ritm_model.clicks import Click
@@ -42,8 +43,28 @@ Mask = npt.NDArray[np.bool_]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with ritm_serve(tmp_path_factory.mktemp("demo"), {"OMP_NUM_THREADS": "1"}) as running:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    """`ritm demo coins.jpg`, with a browser that only notes the address it was given."""
+    note = folder / "browser"
+    note.write_text(f'#!/bin/sh\nprintf %s "$1" > {folder}/address\n')
+    note.chmod(0o755)
+    port = free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "BROWSER": f"{note} %s",
+        "OMP_WAIT_POLICY": "passive",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [RITM, "demo", COINS, "--cpu", "--port", str(port)]
+    url = f"http://127.0.0.1:{port}"
+    log = folder / "demo.log"
+    with serving(command, environment, log, url=url, health="/ready", within_s=120) as running:
         yield running
 
 
@@ -86,6 +107,9 @@ class Demo:
 
     def open(self, path: Path) -> None:
         self.page.locator("#open-file").set_input_files(path)
+        self.wait_open()
+
+    def wait_open(self) -> None:
         expect(self.page.locator("#status")).to_contain_text("Click on an object", timeout=60_000)
 
     def place(self, x: float, y: float) -> tuple[float, float]:
@@ -128,7 +152,7 @@ def demo(server: Server, browser: Browser) -> Iterator[Demo]:
     demo = Demo(context.new_page())
     demo.watch()
     demo.page.goto(server.url)
-    demo.open(COINS)
+    demo.wait_open()
     yield demo
     context.close()
     assert demo.troubles == []
@@ -138,6 +162,15 @@ def demo(server: Server, browser: Browser) -> Iterator[Demo]:
 @pytest.fixture(scope="module")
 def pixels() -> npt.NDArray[np.uint8]:
     return decode_image(COINS.read_bytes())
+
+
+def test_the_command_opens_the_browser_with_the_picture(demo: Demo, server: Server, folder: Path) -> None:
+    assert (folder / "address").read_text() == server.url
+    expect(demo.page.locator("#status")).to_contain_text("coins.jpg, 384")
+    demo.page.get_by_text("Server", exact=True).click()
+    expect(demo.page.locator(".server-facts")).to_contain_text("ready")
+    demo.page.get_by_role("button", name="Open the sample Fruit").click()
+    expect(demo.page.locator("#status")).to_contain_text("fruit.jpg")
 
 
 def test_clicks_paint_the_mask_of_the_predictor(
@@ -326,7 +359,7 @@ def test_fingers_on_a_phone(server: Server, browser: Browser) -> None:
     demo = Demo(context.new_page())
     demo.watch()
     demo.page.goto(server.url)
-    demo.open(COINS)
+    demo.wait_open()
     demo.page.touchscreen.tap(*demo.place(*ON_A_COIN))
     demo.settle()
     demo.page.locator("#sign").tap()
