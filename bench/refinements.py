@@ -41,15 +41,7 @@ from ritm_model.evaluation import EvaluationProtocol
 from ritm_model.evaluation.annotate import annotate
 from ritm_model.evaluation.compare import compare
 from ritm_model.evaluation.noc import clicks_to_reach, stability
-from ritm_model.inference import (
-    Cascade,
-    CloseLook,
-    Predictor,
-    PredictorOptions,
-    ProgressiveMerge,
-    TorchEngine,
-    ZoomIn,
-)
+from ritm_model.inference import Predictor, PredictorOptions, ProgressiveMerge, TorchEngine, ZoomIn
 from ritm_model.inference.state import Image, Mask, State
 from ritm_model.learning.pack import IGNORED_VALUE, PackEntry, read_pack
 from ritm_model.learning.recipes import load_recipe
@@ -89,22 +81,21 @@ def refined(starts: tuple[bool, ...] = (False, True), **fields: Any) -> Variant:
     return Variant(replace(PLAIN, **fields), starts=starts)
 
 
-NOTHING = (False,)
+NOTHING, MASK = (False,), (True,)
+AT_256 = ZoomIn(skip_clicks=-1, target_size=256)
 VARIANTS: dict[str, Variant] = {
     BASELINE: Variant(PLAIN),
-    "merge from click 4": refined(merge=ProgressiveMerge(from_click=4)),
-    "merge from click 2": refined(NOTHING, merge=ProgressiveMerge(from_click=2)),
+    "merge": refined(MASK, merge=ProgressiveMerge()),
+    "merge from click 4": refined(NOTHING, merge=ProgressiveMerge(from_click=4)),
     "merge from click 8": refined(NOTHING, merge=ProgressiveMerge(from_click=8)),
-    "cascade, click 1": refined(cascade=Cascade()),
-    "cascade, clicks 1-3": refined(cascade=Cascade(first_clicks=3)),
-    "close look": refined(close_look=CloseLook()),
-    "close look, merge from click 4": refined(close_look=CloseLook(), merge=ProgressiveMerge(from_click=4)),
-    "320 pixels": zoomed(target_size=320),
+    "mirror image": refined(with_flip=True),
     "256 pixels": zoomed(target_size=256),
+    "256 pixels, merge from click 4": refined(zoom_in=AT_256, merge=ProgressiveMerge(from_click=4)),
+    "256 pixels, mirror image": refined(zoom_in=AT_256, with_flip=True),
+    "320 pixels": zoomed(target_size=320),
     "crop 1.2": zoomed(expansion_ratio=1.2),
     "crop 1.8": zoomed(expansion_ratio=1.8),
     "new crop at each click": zoomed(recompute_thresh_iou=1.1),
-    "mirror image": refined(with_flip=True),
     "first click looked at twice": zoomed(skip_clicks=0),
     "radius 3": Variant(PLAIN, radius=3),
     "radius 7": Variant(PLAIN, radius=7),

@@ -9,13 +9,13 @@ from typing import Any
 
 from ritm_model.errors import RitmError
 from ritm_model.evaluation.noc import LEAST_TARGET, targets
-from ritm_model.inference import Cascade, CloseLook, PredictorOptions, ProgressiveMerge, ZoomIn
+from ritm_model.inference import PredictorOptions, ProgressiveMerge, ZoomIn
 
 EVAL_MODES = "cvpr, fixed<N> such as fixed448, serving"
 ALWAYS_ALL_CLICKS = 1.01
 """A target IoU that no mask reaches."""
 # By the names of the fields of `PredictorOptions`.
-REFINEMENTS = {"cascade": Cascade, "merge": ProgressiveMerge, "close_look": CloseLook}
+REFINEMENTS = {"merge": ProgressiveMerge}
 
 
 class ProtocolError(RitmError):

@@ -3,10 +3,10 @@
 from ritm_model.inference.annotator import Annotator, AnnotatorStats, Prompt
 from ritm_model.inference.engine import Engine, TorchEngine
 from ritm_model.inference.geometry import Box, Roi
+from ritm_model.inference.merge import ProgressiveMerge
 from ritm_model.inference.opening import open_predictor
 from ritm_model.inference.options import PredictorOptions
 from ritm_model.inference.predictor import Predictor, PromptError
-from ritm_model.inference.refinement import Cascade, CloseLook, ProgressiveMerge
 from ritm_model.inference.state import State
 from ritm_model.inference.turns import Superseded
 from ritm_model.inference.zoom_in import ZoomIn
@@ -15,8 +15,6 @@ __all__ = [
     "Annotator",
     "AnnotatorStats",
     "Box",
-    "Cascade",
-    "CloseLook",
     "Engine",
     "Predictor",
     "PredictorOptions",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ritm_model.inference.refinement import Cascade, CloseLook, ProgressiveMerge
+from ritm_model.inference.merge import ProgressiveMerge
 from ritm_model.inference.zoom_in import ZoomIn
 
 
@@ -21,9 +21,7 @@ class PredictorOptions:
         reference: repeat the known defects of the paper's code, to compare with its numbers. An emptied
             prediction then leaves a stale crop behind, and a mask given at the start is passed with
             every click, and twice with the first, but never guides ZoomIn.
-        cascade: refine the answers to the first clicks; None for one run per click.
         merge: keep what a click is not about; None takes each answer as it is.
-        close_look: answer later clicks from close by; None always shows the whole object. Needs ZoomIn.
     """
 
     zoom_in: ZoomIn | None = field(default_factory=ZoomIn)
@@ -32,9 +30,7 @@ class PredictorOptions:
     net_clicks_limit: int | None = None
     threshold: float = 0.49
     reference: bool = False
-    cascade: Cascade | None = None
     merge: ProgressiveMerge | None = None
-    close_look: CloseLook | None = None
 
     @classmethod
     def paper(cls) -> PredictorOptions:
@@ -43,5 +39,8 @@ class PredictorOptions:
 
     @classmethod
     def serving(cls) -> PredictorOptions:
-        """For annotators who wait for the answer: bounded work from the first click on, no mirror image."""
-        return cls(zoom_in=ZoomIn(skip_clicks=-1), with_flip=False)
+        """For annotators who wait for the answer: bounded work from the first click on, no mirror image.
+
+        A mask that was given is corrected where they click and nowhere else; docs/quality.md has the numbers.
+        """
+        return cls(zoom_in=ZoomIn(skip_clicks=-1), with_flip=False, merge=ProgressiveMerge())

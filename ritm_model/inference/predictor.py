@@ -17,8 +17,8 @@ from ritm_model.clicks import Click
 from ritm_model.errors import RitmError
 from ritm_model.inference.engine import Engine
 from ritm_model.inference.geometry import Box, Roi, box_roi, mask_roi, whole
+from ritm_model.inference.merge import clicked_change, overlaid
 from ritm_model.inference.options import PredictorOptions
-from ritm_model.inference.refinement import changed_pixels, clicked_change, everywhere_in, overlaid
 from ritm_model.inference.resampling import Floats
 from ritm_model.inference.soft_map import SoftMap
 from ritm_model.inference.state import Image, Prediction, State
@@ -63,15 +63,12 @@ class Predictor:
         return state if mask is None else self._with_mask(state, mask)
 
     def click(self, state: State, click: Click) -> State:
-        """Answer one more click with one run of the network.
-
-        More runs are made when `ZoomIn` looks again or a `Cascade` refines the answer.
-        """
+        """Answer one more click with one run of the network (two when `ZoomIn` looks again)."""
         clicks = (*state.clicks, click)
         after = self._answer(state, clicks)
         if state.external is not None and not state.clicks:
             after = self._answer(after, clicks)
-        return self._merged(state, self._cascaded(after))
+        return self._merged(state, after)
 
     def replay(self, state: State, clicks: Iterable[Click]) -> State:
         """Answer several clicks one after the other."""
@@ -111,20 +108,6 @@ class Predictor:
             return self._look(after, clicks, previous)
         return after
 
-    def _cascaded(self, after: State) -> State:
-        """Run the same clicks with the answer as previous mask until it hardly changes."""
-        cascade = self.options.cascade
-        if cascade is None or len(after.clicks) > cascade.first_clicks or not self.engine.with_prev_mask:
-            return after
-        for _ in range(cascade.max_steps):
-            before = after.prediction
-            assert before is not None
-            after = self._look(after, after.clicks, before.soft)
-            assert after.prediction is not None
-            if changed_pixels(before, after.prediction) < cascade.min_changed:
-                break
-        return after
-
     def _merged(self, state: State, after: State) -> State:
         """Keep what the last click is not about as it was in `state`."""
         merge = self.options.merge
@@ -149,27 +132,10 @@ class Predictor:
                 region=state.region,
             )
         roi = state.roi if seen is None and self.options.reference else seen
-        close = self._close_look(state, clicks, seen)
-        view = view_of(
-            state, clicks, close or seen, previous, self.options, with_prev_mask=self.engine.with_prev_mask
-        )
+        view = view_of(state, clicks, seen, previous, self.options, with_prev_mask=self.engine.with_prev_mask)
         logits_B1hw, state = self._run(state, view)
-        soft = SoftMap(self._probability(logits_B1hw), close or roi or whole(state.frame), state.frame)
-        prediction = self._prediction(soft)
-        if close:
-            assert state.prediction is not None
-            prediction = overlaid(state.prediction, prediction, everywhere_in(close))
-        return replace(state, clicks=clicks, prediction=prediction, roi=roi)
-
-    def _close_look(self, state: State, clicks: tuple[Click, ...], seen: Roi | None) -> Roi | None:
-        """The part of what ZoomIn shows that is enough to answer the last click; None shows it all."""
-        zoom_in, close_look = self.options.zoom_in, self.options.close_look
-        if not (zoom_in and close_look and seen and state.prediction and state.prediction.mask_roi):
-            return None
-        if not close_look.applies(len(clicks), from_mask=state.from_mask):
-            return None
-        close = close_look.around(clicks[-1], seen, zoom_in.min_crop_size)
-        return None if close == seen else close
+        soft = SoftMap(self._probability(logits_B1hw), roi or whole(state.frame), state.frame)
+        return replace(state, clicks=clicks, prediction=self._prediction(soft), roi=roi)
 
     def _run(self, state: State, view: View) -> tuple[torch.Tensor, State]:
         """Answer what is in view; the state comes back with what the next answer has to know of this one."""

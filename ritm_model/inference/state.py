@@ -106,7 +106,10 @@ class State:
 
     @property
     def mask(self) -> Mask:
-        """H x W bool: the pixels whose probability exceeds the threshold. A new array each time."""
+        """H x W bool: the pixels whose probability exceeds the threshold. A new array each time.
+
+        After a merge that holds but for the outlines, where the probabilities are the coarser of the two.
+        """
         mask_HW = np.zeros(self.frame, np.bool_)
         if self.prediction and self.prediction.mask_roi:
             mask_HW[self.prediction.mask_roi.slices] = self.prediction.mask_inside

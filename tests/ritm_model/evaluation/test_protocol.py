@@ -7,7 +7,7 @@ import pytest
 
 from ritm_model.evaluation import EvaluationProtocol, ModeError, ProtocolError, options_for
 from ritm_model.evaluation.modes import mode_named
-from ritm_model.inference import Cascade, CloseLook, PredictorOptions, ProgressiveMerge, ZoomIn
+from ritm_model.inference import PredictorOptions, ProgressiveMerge, ZoomIn
 
 
 def test_cvpr_looks_closer_on_davis() -> None:
@@ -46,10 +46,10 @@ def test_an_unknown_eval_mode_lists_the_known_ones(name: str) -> None:
 
 def test_refinements_are_the_mode_s_choice_or_yours() -> None:
     assert options_for("cvpr", "DAVIS").merge is None
-    chosen = options_for("serving", "DAVIS", refine=["cascade"])
-    assert chosen == replace(PredictorOptions.serving(), cascade=Cascade(), merge=None, close_look=None)
-    assert options_for("serving", "DAVIS", refine=[]).merge is None
-    with pytest.raises(ProtocolError, match="no refinement 'magic'; known ones are cascade, "):
+    assert options_for("cvpr", "DAVIS", refine=["merge"]).merge == ProgressiveMerge()
+    assert options_for("serving", "DAVIS").merge == ProgressiveMerge()
+    assert options_for("serving", "DAVIS", refine=[]) == replace(PredictorOptions.serving(), merge=None)
+    with pytest.raises(ProtocolError, match="no refinement 'magic'; known ones are merge"):
         options_for("serving", "DAVIS", refine=["merge", "magic"])
 
 
@@ -70,12 +70,10 @@ def test_no_zoom_in_survives_a_file_too() -> None:
 
 
 def test_refinements_survive_a_file_and_leave_no_trace_when_they_are_off() -> None:
-    options = PredictorOptions(
-        cascade=Cascade(2), merge=ProgressiveMerge(from_click=None), close_look=CloseLook()
-    )
+    options = PredictorOptions(merge=ProgressiveMerge(from_click=5))
     protocol = EvaluationProtocol(options=options)
     assert EvaluationProtocol.from_settings(json.loads(json.dumps(protocol.settings()))) == protocol
-    assert not {"cascade", "merge", "close_look"} & set(EvaluationProtocol().settings())
+    assert "merge" not in EvaluationProtocol().settings()
 
 
 @pytest.mark.parametrize(

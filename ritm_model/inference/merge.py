@@ -1,4 +1,4 @@
-"""What can be made of a network's answers without other weights. Each of these is an option of the predictor.
+"""Putting an answer together from the one before and a new one.
 
 Shapes: H x W the image, h x w a grid of probabilities over part of it.
 """
@@ -23,24 +23,6 @@ LARGEST_GRID = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Cascade:
-    """Show the network its own answer to the same clicks, until it has nothing more to change.
-
-    (Adaptive cascade-forward refinement, Sun et al., "CFR-ICL", 2023.) A network without a previous mask
-    is not asked again: it would say the same.
-
-    Attributes:
-        first_clicks: only the answers to so many first clicks are refined.
-        max_steps: further runs of the network for one click, at most.
-        min_changed: an answer that differs in fewer pixels of the image from the one before is the last.
-    """
-
-    first_clicks: int = 1
-    max_steps: int = 3
-    min_changed: int = 20
-
-
-@dataclass(frozen=True, slots=True)
 class ProgressiveMerge:
     """Change the mask only where the annotator has clicked, and leave what was right before alone.
 
@@ -54,51 +36,13 @@ class ProgressiveMerge:
     """
 
     from_mask: bool = True
-    from_click: int | None = 10
+    from_click: int | None = None
 
     def applies(self, clicks: int, *, from_mask: bool) -> bool:
         """Whether the answer to the last of so many clicks is merged."""
         if from_mask:
             return self.from_mask
         return self.from_click is not None and clicks >= self.from_click
-
-
-@dataclass(frozen=True, slots=True)
-class CloseLook:
-    """Correct a mask from close by: the network sees the surroundings of the click, and changes only them.
-
-    Attributes:
-        share: sides of what it sees over those of the crop that ZoomIn chooses.
-        from_mask: from the first click on, when a mask was given to be corrected.
-        from_click: from this click on, counted from 1, when it was not; None for never.
-    """
-
-    share: float = 0.5
-    from_mask: bool = True
-    from_click: int | None = 4
-
-    def applies(self, clicks: int, *, from_mask: bool) -> bool:
-        """Whether the last of so many clicks is answered from close by."""
-        if from_mask:
-            return self.from_mask
-        return self.from_click is not None and clicks >= self.from_click
-
-    def around(self, click: Click, crop: Roi, least: int | None) -> Roi:
-        """The part of the crop to see, with the click as far in the middle as the crop allows.
-
-        Args:
-            click: in pixels of the image.
-            crop: what ZoomIn shows.
-            least: sides in pixels that are not gone below while the crop is larger.
-        """
-
-        def part(at: float, first: int, last: int) -> tuple[int, int]:
-            length = last - first + 1
-            seen = min(max(round(self.share * length), least or 1, 1), length)
-            start = min(max(round(at - seen / 2), first), last + 1 - seen)
-            return start, start + seen - 1
-
-        return Roi(*part(click.y, crop.top, crop.bottom), *part(click.x, crop.left, crop.right))
 
 
 class Change(NamedTuple):
@@ -113,11 +57,6 @@ class Change(NamedTuple):
     inside: Mask
 
 
-def changed_pixels(before: Prediction, after: Prediction) -> int:
-    """How many pixels of the image are marked in one answer only."""
-    return int(np.count_nonzero(_difference(before, after).inside))
-
-
 def clicked_change(before: Prediction, after: Prediction, click: Click) -> Change | None:
     """The connected part (8 neighbours) of the difference with the click in it; None if it lies elsewhere."""
     box, differs = _difference(before, after)
@@ -127,11 +66,6 @@ def clicked_change(before: Prediction, after: Prediction, click: Click) -> Chang
     filled = differs.astype(np.uint8)
     cv2.floodFill(filled, None, (column, row), 2, flags=8)
     return Change(box, filled == 2)
-
-
-def everywhere_in(box: Roi) -> Change:
-    """All pixels of a box."""
-    return Change(box, np.ones(box.size, np.bool_))
 
 
 def overlaid(before: Prediction, after: Prediction, change: Change) -> Prediction:
