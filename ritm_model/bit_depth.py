@@ -8,6 +8,7 @@ Shapes: H x W as Pillow has loaded the image.
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import cv2
@@ -18,7 +19,8 @@ from PIL import Image, TiffImagePlugin
 _DEEP_GREYS = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
 _BITS_PER_SAMPLE, _PLANAR_CONFIGURATION, _EXTRA_SAMPLES = 258, 284, 338  # TIFF tags
 _SEPARATE_PLANES, _PREMULTIPLIED = 2, 1
-_PNG_BIT_DEPTH = 24  # where it stands in the file
+_PNG_SIZE, _PNG_BIT_DEPTH = 16, 24  # where they stand in the file
+_TIFF_BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
 
 def is_deep_grey(image: Image.Image) -> bool:
@@ -50,6 +52,8 @@ def deep_colours(image: Image.Image, data: bytes) -> Image.Image | None:
     """
     if image.mode not in ("RGB", "RGBA") or not _has_deep_values(image, data):
         return None
+    if not _says_all_once(image, data):
+        return None
     stored = np.frombuffer(data, np.uint8)
     values_HWC = cv2.imdecode(stored, cv2.IMREAD_UNCHANGED)  # BGR or BGRA; turned only if it is a TIFF
     if values_HWC is None or values_HWC.dtype != np.uint16 or values_HWC.shape[:2] != image.size[::-1]:
@@ -75,6 +79,23 @@ def _has_deep_values(image: Image.Image, data: bytes) -> bool:
     if image.format == "PNG":
         return data[_PNG_BIT_DEPTH] == 16
     return _tiff_bits(image) > 8
+
+
+def _says_all_once(image: Image.Image, data: bytes) -> bool:
+    """Whether the file names its size once only.
+
+    Of several, Pillow and OpenCV may take different ones, and only Pillow's was compared with the limit.
+    """
+    if image.format == "PNG":
+        width, height = struct.unpack_from(">II", data, _PNG_SIZE)
+        return bool((width, height) == image.size)
+    order = _TIFF_BYTE_ORDERS.get(data[:4])
+    if order is None:  # a TIFF of more than 4 GB
+        return False
+    (start,) = struct.unpack_from(order + "I", data, 4)
+    (n_entries,) = struct.unpack_from(order + "H", data, start)
+    tags = [struct.unpack_from(order + "H", data, start + 2 + 12 * entry) for entry in range(n_entries)]
+    return len(set(tags)) == n_entries
 
 
 def _tiff_bits(image: Image.Image) -> int:

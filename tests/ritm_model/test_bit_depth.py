@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
+from ritm_model.bit_depth import deep_colours
 from ritm_model.images import ImageError, decode_image
 
 KINDS: dict[str, Callable[[Values], bytes]] = {
@@ -120,6 +121,31 @@ def test_deep_files_cut_off_are_refused(kept: float, write: Callable[[Values], b
 def test_the_size_of_a_deep_file_is_checked_before_it_is_decoded() -> None:
     with pytest.raises(ImageError, match="40 x 30 pixels; the limit is 0.001 megapixels"):
         decode_image(png(np.zeros((30, 40, 3), np.uint16)), max_pixels=1000)
+
+
+def with_second_size(kind: str) -> bytes:
+    """A picture of 5 x 4 pixels that may be taken for one of 60000 in width."""
+    values = np.full((4, 5, 3), 60000, np.uint16)
+    if kind == "PNG":
+        header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60000, 4, 16, 2, 0, 0, 0))
+        return png(values)[:8] + header + png(values)[8:]
+    data = tiff(values)
+    width, large = (struct.pack("<HHIHH", 256, 3, 1, size, 0) for size in (5, 60000))
+    upright = struct.pack("<HHIHH", 274, 3, 1, 1, 0)
+    assert width in data
+    assert upright in data
+    return data.replace(upright, large)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_a_second_size_in_a_file_does_not_get_round_the_limit(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = with_second_size(kind)
+    image = Image.open(io.BytesIO(data))
+    assert image.size == (5, 4), "the limit is held against this size"
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("memory was taken for the other size"))
+    assert deep_colours(image, data) is None
 
 
 def test_separate_planes_are_refused_by_name() -> None:
