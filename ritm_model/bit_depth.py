@@ -95,7 +95,7 @@ def _says_all_once(image: Image.Image, data: bytes) -> bool:
     (start,) = struct.unpack_from(order + "I", data, 4)
     (n_entries,) = struct.unpack_from(order + "H", data, start)
     tags = [struct.unpack_from(order + "H", data, start + 2 + 12 * entry) for entry in range(n_entries)]
-    return len(set(tags)) == n_entries
+    return len(set(tags)) == len(tags)
 
 
 def _tiff_bits(image: Image.Image) -> int:
