@@ -91,36 +91,39 @@ def decode_runs(counts: object, height: int, width: int) -> Mask:
     Raises:
         MaskError: damaged, or not as many pixels as the image has.
     """
+    pixels = height * width
     if isinstance(counts, str | bytes):
         lengths = _unpacked(counts.encode("latin1", "replace") if isinstance(counts, str) else counts)
     elif isinstance(counts, list) and all(type(count) is int for count in counts):
-        lengths = counts
+        lengths = np.array([count if 0 <= count <= pixels else -1 for count in counts], np.int64)
     else:
         raise MaskError("The runs are neither numbers nor text.")
-    if any(length < 0 for length in lengths) or sum(lengths) != height * width:
+    # Each length is checked before the sum, which could overflow.
+    if ((lengths < 0) | (lengths > pixels)).any() or lengths.sum() != pixels:
         raise MaskError("The runs do not cover the image.")
     values = np.arange(len(lengths)) % 2 == 1
     return np.repeat(values, lengths).reshape(width, height).T
 
 
-def _unpacked(text: bytes) -> list[int]:
+def _unpacked(text: bytes) -> npt.NDArray[np.int64]:
     """Five bits a letter, the lowest first; from the fourth number on differences to the last but one."""
-    lengths: list[int] = []
-    number = shift = 0
-    for letter in text:
-        bits = letter - 48
-        if not 0 <= bits < 64 or shift > 35:
-            raise MaskError("The packed runs are damaged.")
-        number |= (bits & 31) << shift
-        shift += 5
-        if bits & 32:
-            continue
-        if bits & 16:
-            number -= 1 << shift
-        lengths.append(number + lengths[-2] if len(lengths) > 2 else number)
-        number = shift = 0
-    if shift:
+    letters = np.frombuffer(text, np.uint8).astype(np.int64) - 48
+    if not letters.size:
+        return letters
+    if letters.min() < 0 or letters.max() >= 64:
+        raise MaskError("The packed runs are damaged.")
+    if letters[-1] & 32:
         raise MaskError("The packed runs are cut off.")
+    ends = np.flatnonzero(letters & 32 == 0)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    shifts = 5 * (np.arange(letters.size) - np.repeat(starts, ends - starts + 1))
+    if shifts.max() > 35:
+        raise MaskError("The packed runs are damaged.")
+    lengths: npt.NDArray[np.int64] = np.add.reduceat((letters & 31) << shifts, starts)
+    is_negative = letters[ends] & 16 > 0
+    lengths[is_negative] -= 32 << shifts[ends[is_negative]]
+    for first in (1, 2):
+        np.cumsum(lengths[first::2], out=lengths[first::2])
     return lengths
 
 

@@ -175,26 +175,29 @@ def pack_layers(
         L x H x W uint8 (at least one layer) and the place of each mask, in the order of `masks`.
     """
     layers: list[npt.NDArray[np.uint8]] = []
+    taken: list[Mask] = []  # pixels of each layer
     used: list[int] = []
     places: dict[int, Instance] = {}
     for number in _by_falling_area(masks):
-        mask_HW = masks[number]
-        for layer, layer_HW in enumerate(layers):
-            if used[layer] < most_in_a_layer and not layer_HW[mask_HW].any():
+        mask_HW = np.ascontiguousarray(masks[number])  # of unpacked runs, columns lie together
+        for layer, taken_HW in enumerate(taken):
+            if used[layer] < most_in_a_layer and not (taken_HW & mask_HW).any():
                 break
         else:
-            layer, layer_HW = len(layers), np.zeros(size, np.uint8)
-            layers.append(layer_HW)
+            layer = len(layers)
+            layers.append(np.zeros(size, np.uint8))
+            taken.append(np.zeros(size, np.bool_))
             used.append(0)
         used[layer] += 1
-        layer_HW[mask_HW] = used[layer]
+        taken[layer] |= mask_HW
+        np.copyto(layers[layer], used[layer], where=mask_HW)
         places[number] = Instance(layer, used[layer])
     layers_LHW = np.stack(layers) if layers else np.zeros((1, *size), np.uint8)
     return layers_LHW, tuple(places[number] for number in range(len(masks)))
 
 
 def _by_falling_area(masks: Iterable[Mask]) -> list[int]:
-    areas = [int(mask_HW.sum()) for mask_HW in masks]
+    areas = [np.count_nonzero(mask_HW) for mask_HW in masks]
     return sorted(range(len(areas)), key=lambda number: -areas[number])
 
 

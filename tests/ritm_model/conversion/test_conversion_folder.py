@@ -58,6 +58,7 @@ def test_what_was_interrupted_goes_on_and_ends_with_the_same_files(masks, tmp_pa
     ]
 
 
+@pytest.mark.slow
 def test_the_files_do_not_depend_on_the_number_of_processes(masks, tmp_path, ritm):
     masks.path("images/b.jpg").write_bytes(b"x")
     for jobs in (1, 2):
