@@ -190,7 +190,8 @@ export class View {
     context.drawImage(drawn.fill, mask.left, mask.top, mask.width, mask.height);
     context.globalAlpha = 1;
     if (alpha === 0) return;
-    context.lineCap = "round";
+    // Square ends close the corners of pixels, where these can be seen; they cost time.
+    context.lineCap = this.scale < 1 ? "butt" : "square";
     if (isActive) {
       context.lineWidth = 3.5 / this.scale;
       context.strokeStyle = "#ffffffd0";
