@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import click
@@ -35,6 +36,21 @@ from ritm_model.cli.datasets import as_json, config_option
 @click.option(
     "--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change the recipe: batch_size=8"
 )
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="What computes; short for --set device=..."
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes of this machine that share every batch: one for each GPU.",
+)
+@click.option("--tensorboard", is_flag=True, help="Also write a record for TensorBoard into the folder.")
+@click.option(
+    "--picture-steps", type=click.IntRange(1), default=200, show_default=True, help="Of --tensorboard."
+)
+@as_json
 def train(
     recipe: str,
     places: tuple[str, ...],
@@ -42,23 +58,52 @@ def train(
     pretrained: str | None,
     out: Path,
     overrides: tuple[str, ...],
+    device: str | None,
+    processes: int,
+    tensorboard: bool,
+    picture_steps: int,
+    as_json: bool,
 ) -> None:
     """Train a model by RECIPE, a name that `ritm recipes` lists or a YAML file.
 
     Everything is written into the folder of the run. Started again with the same words, an interrupted run
     goes on from its last checkpoint and ends with the weights it would have had.
+
+    \b
+    ritm train starter --data photographs --out run
+    ritm train starter --data photographs --out run --processes 2
+    ritm train finetune --data export --set model.weights=runs/first/model.safetensors --out runs/second
+    ritm train hrnet18_cocolvis_itermask_3p --data COCO_LVIS=lvis --pretrained hrnetv2_w18.pth --out run
+    torchrun --nproc-per-node 2 -m ritm_model train starter --data photographs --out run
     """
-    from ritm_model.learning.engine import train as run
     from ritm_model.learning.recipes import load_recipe
     from ritm_model.learning.starting import describe_start
+    from ritm_model.learning.tensorboard import Board
 
+    if device:
+        overrides = (*overrides, f"device={device}")
     if pretrained:
         overrides = (*overrides, f"model.pretrained={json.dumps(pretrained)}")
     asked = load_recipe(recipe, overrides)
     data = _roots(config, places)
-    click.echo(describe_start(asked), err=True)
-    model = run(asked, data, out)
-    click.echo(f"The model is {model}.")
+    if not as_json and os.environ.get("RANK", "0") == "0":
+        click.echo(describe_start(asked), err=True)
+    board = Board(picture_steps) if tensorboard else None
+    if processes > 1:
+        from ritm_model.learning.launch import train_together
+
+        model = train_together(asked, data, out, processes, board)
+    else:
+        from ritm_model.learning.engine import train as run
+
+        model = run(asked, data, out, board)
+    if os.environ.get("RANK", "0") != "0":
+        return  # under torchrun, one process speaks for all
+    if as_json:
+        facts = {"model": str(model), "steps": asked.steps, "epochs": asked.epochs, **_last_epoch(out)}
+        click.echo(json.dumps(facts, indent=1))
+    else:
+        click.echo(f"The model is {model}.")
 
 
 def _roots(config: Path | None, places: tuple[str, ...]) -> dict[str, str]:
@@ -68,6 +113,13 @@ def _roots(config: Path | None, places: tuple[str, ...]) -> dict[str, str]:
 
     named = [place if "=" in place and not Path(place).exists() else f"{OWN}={place}" for place in places]
     return {**(read_roots(config) if config else {}), **parse_roots(named)}
+
+
+def _last_epoch(run: Path) -> dict[str, object]:
+    """IoUs of the last epoch: that of learning, and the list of those after 1, 2, … clicks."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    last: dict[str, object] = next(line for line in reversed(lines) if "epoch" in line)
+    return {name: last[name] for name in ("epoch_iou", "validation_iou") if name in last}
 
 
 @click.command()

@@ -20,11 +20,12 @@ from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.run_folder import RunFolder
 from ritm_model.learning.sources import describe
 from ritm_model.learning.step import Batch
+from ritm_model.learning.tensorboard import Board, BoardWriter
 from ritm_model.learning.trainer import Trainer
 from ritm_model.learning.validation import questions
 
 
-def train(recipe: Recipe, data: Path | Roots, out: Path) -> Path:
+def train(recipe: Recipe, data: Path | Roots, out: Path, board: Board | None = None) -> Path:
     """Train until the recipe's last epoch is done, going on where `out` has a checkpoint.
 
     Under `torchrun`, this process is one of several that do so together.
@@ -33,6 +34,7 @@ def train(recipe: Recipe, data: Path | Roots, out: Path) -> Path:
         recipe: what to do.
         data: folder to learn from, or where each data set lies, by its name.
         out: folder of the run, the same for all processes.
+        board: what TensorBoard shall show, if anything.
 
     Returns:
         The file of the model.
@@ -42,10 +44,10 @@ def train(recipe: Recipe, data: Path | Roots, out: Path) -> Path:
     """
     keep_freed_memory()
     with joined(recipe.device) as world:
-        return _train(recipe, data, RunFolder(out), world)
+        return _train(recipe, data, RunFolder(out), world, board)
 
 
-def _train(recipe: Recipe, data: Path | Roots, folder: RunFolder, world: World) -> Path:
+def _train(recipe: Recipe, data: Path | Roots, folder: RunFolder, world: World, board: Board | None) -> Path:
     found = open_data(recipe, data)
     if world.is_first:
         folder.prepare(recipe, world)
@@ -54,6 +56,8 @@ def _train(recipe: Recipe, data: Path | Roots, folder: RunFolder, world: World) 
     asked = questions(found.kept_out, recipe.validation.objects)
     trainer = Trainer(recipe, folder, world)
     trainer.resume()
+    if board and world.is_first:
+        trainer.board = BoardWriter(board, folder.path, trainer.step)
     card = describe(recipe, found.sources)
 
     batches = load(recipe, samples, trainer.step, world)
@@ -68,6 +72,8 @@ def _train(recipe: Recipe, data: Path | Roots, folder: RunFolder, world: World) 
                 if trainer.step % recipe.checkpoint_steps == 0:
                     trainer.save()
             trainer.finish_epoch(asked, card)
+    if trainer.board:
+        trainer.board.close()
     return folder.model
 
 

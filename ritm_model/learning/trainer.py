@@ -38,6 +38,7 @@ from ritm_model.learning.recipes.schema import LossName
 from ritm_model.learning.run_folder import RunFolder
 from ritm_model.learning.starting import make_model
 from ritm_model.learning.step import Batch, Network, Objective, interact, learn
+from ritm_model.learning.tensorboard import BoardWriter
 from ritm_model.learning.validation import Question, validate
 from ritm_model.networks import InteractiveModel
 
@@ -73,6 +74,8 @@ class Trainer:
         self.iou = AdaptiveIoU()
         self.step = 0  # steps that are done
         self.epoch = 0  # epochs that are finished, validation included
+        self.board: BoardWriter | None = None
+        self.last_loss = 0.0
         self.samples_per_second = 0.0  # lately
         self.validation: list[float] = []  # IoU after 1, 2, … clicks at the end of the last epoch
         self._lines: list[dict[str, float]] = []
@@ -89,7 +92,7 @@ class Trainer:
         batch = batch.on(world.device, layout)
         random = np.random.default_rng((recipe.seed, 1, step))
         torch.manual_seed(int(random.integers(2**62)) + world.rank)
-        clicks = int(random.integers(recipe.clicks.corrective + 1))
+        clicks = self.clicks_drawn(random)
         factor = self._lr_factor()
         set_learning_rate(self.optimiser, self.base_lrs, factor)
 
@@ -118,7 +121,10 @@ class Trainer:
         ious = self.iou.sample_ious(outcome.logits_B1HW.detach(), batch.truth_B1HW)
         self.iou = self.iou.with_ious(world.gather(ious, dim=1))
         values = dict(zip(names, losses.tolist(), strict=True))
+        self.last_loss = values["loss"]
         self._lines.append({**values, "gradient_norm": float(norm)})
+        if self.board:
+            self.board.picture(self.step, batch, interaction, outcome.logits_B1HW)
         if self.step % recipe.log_steps == 0:
             self._log(recipe.optimiser.learning_rate * factor)
 
@@ -140,7 +146,7 @@ class Trainer:
         self.iou = self.iou.new_epoch()
         if self.world.is_first:
             save_model(self.folder.model, self.mean_model, card, half=True)
-            self.folder.log(line)
+            self._write(line)
         self.save()
         self._logged_at = time.monotonic()
 
@@ -208,6 +214,10 @@ class Trainer:
         first = self.step * self.recipe.batch_size + self.world.rank * self.share
         return [np.random.default_rng((self.recipe.seed, 2, first + i)) for i in range(self.share)]
 
+    def clicks_drawn(self, random: np.random.Generator) -> int:
+        """How many corrective clicks the step has, the same in every process."""
+        return int(random.integers(self.recipe.clicks.corrective + 1))
+
     def _lr_factor(self) -> float:
         part, recipe = self.recipe.optimiser, self.recipe
         if part.schedule == "cosine":
@@ -223,7 +233,7 @@ class Trainer:
         means = {name: float(np.mean([line[name] for line in lines])) for name in lines[0]}
         if not self.world.is_first:
             return
-        self.folder.log(
+        self._write(
             {
                 "step": self.step,
                 "learning_rate": learning_rate,
@@ -233,6 +243,11 @@ class Trainer:
                 "samples_per_second": round(self.samples_per_second, 2),
             }
         )
+
+    def _write(self, line: dict[str, object]) -> None:
+        self.folder.log(line)
+        if self.board:
+            self.board.scalars(line)
 
     def _stop(self, batch: Batch, clicks: int) -> None:
         path = self.folder.path / f"not_finite_{self.step}.pt"

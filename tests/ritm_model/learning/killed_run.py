@@ -1,7 +1,7 @@
 """Run `ritm` and get killed on the way: `killed_run.py MOMENT ARGUMENTS...`.
 
 A moment is "module.name, after=N": the process gets SIGKILL when the N-th call of that name is over, or with
-"after=0, call=N" when the N-th call begins.
+"after=0, call=N" when the N-th call begins. With "--processes", that happens to the second process only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from ritm_model.checkpoints import native
 from ritm_model.cli.main import ritm
-from ritm_model.learning import trainer
+from ritm_model.learning import launch, trainer
 
 MODULES = {"trainer": trainer, "native": native}
 
@@ -36,7 +36,8 @@ def deadly(function: Callable[..., Any], after: int, call: int = 0) -> Callable[
     return wrapped
 
 
-if __name__ == "__main__":
+def arm() -> None:
+    """Make the function of the moment deadly."""
     place, *numbers = sys.argv[1].split(", ")
     owner: Any = None
     *path, name = place.split(".")
@@ -44,4 +45,18 @@ if __name__ == "__main__":
         owner = MODULES[part] if owner is None else getattr(owner, part)
     counts = {key: int(value) for key, value in (number.split("=") for number in numbers)}
     setattr(owner, name, deadly(getattr(owner, name), **counts))
+
+
+def one_of_them(*args: Any) -> Any:
+    """Be one of several processes; only the second one is mortal."""
+    if os.environ["RANK"] == "1":
+        arm()
+    return launch.train(*args)
+
+
+if __name__ == "__main__":
+    if "--processes" in sys.argv:
+        launch._one_of_them = one_of_them
+    else:
+        arm()
     ritm(sys.argv[2:])
