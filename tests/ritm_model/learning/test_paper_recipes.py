@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import torch
 
+from ritm_model.learning.data import collate, make_samples, unbroken
+from ritm_model.learning.opening import open_data
 from ritm_model.learning.recipes import load_recipe, recipe_names
+from ritm_model.learning.run_folder import RunFolder
 from ritm_model.learning.starting import make_model
+from ritm_model.learning.trainer import Trainer
 
 COMBINED, COCO = "COCO_LVIS:train", "COCO_Panoptic:train2017"
 VOC, SBD = "PascalVOC:train", "SBD_Train:train"
@@ -177,3 +183,33 @@ def test_learning_rates_of_the_parts_are_the_papers() -> None:
         ("maps_transform.0.weight", 1.0),
     ):
         assert multipliers[name] == expected, name
+
+
+KINDS = (
+    "hrnet18_sbd_itermask_3p",
+    *(f"hrnet18_ocr64_{name}" for name in ("cocolvis", "bce", "fl", "softiou")),
+)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_script_makes_a_step(name: str, pack: Path, tmp_path: Path) -> None:
+    """On a network and crops that are small enough to learn here."""
+    changes = (
+        "model.params.width=2",
+        "model.params.ocr_width=4",
+        "model.params.small=true",
+        "data.sources=[]",
+        "data.validation=[]",
+        "data.crop=[32, 48]",
+        "data.min_area=10",
+        "batch_size=2",
+        "device=cpu",
+    )
+    recipe = load_recipe(name, changes)
+    trainer = Trainer(recipe, RunFolder(tmp_path))
+    before = {key: value.clone() for key, value in trainer.model.state_dict().items()}
+    samples = make_samples(recipe, open_data(recipe, pack).sources)
+    trainer.learn(next(unbroken([collate([samples[0], samples[1]])])))
+    moved = [key for key, value in trainer.model.state_dict().items() if not torch.equal(value, before[key])]
+    assert len(moved) > 0.9 * len(before)
+    assert all(value.isfinite().all() for value in trainer.model.state_dict().values())
