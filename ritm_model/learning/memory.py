@@ -14,7 +14,7 @@ def keep_freed_memory() -> bool:
     """Let this process keep the memory that it frees, for the next tensors of the same size.
 
     By default glibc gives every large block back to the kernel, so that each tensor of each step begins with
-    page faults: a fifth to a half of the time of a learning step on the CPU. No result changes.
+    page faults, which cost more the busier the machine is. No result changes (`bench/train_step.py`).
 
     Returns:
         Whether it could be set; False where the C library is another one.
