@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-BUNDLED_NAME = "h18s-synthetic"
+BUNDLED_NAME = "starter"
 
 
 class _Value(BaseModel):

@@ -69,7 +69,7 @@ def read_card(path: Path) -> ModelCard:
 
 
 def model_version(path: Path) -> str:
-    """Name and first eight digits of the weights' hash, such as "h18s-synthetic-1a2b3c4d".
+    """Name and first eight digits of the weights' hash, such as "starter-1a2b3c4d".
 
     Two files of the same version give the same masks.
     """

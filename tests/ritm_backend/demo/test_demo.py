@@ -63,10 +63,10 @@ class TestMasks:
     def test_refinement_by_backpropagation(self, ask, unpack, predictor, pixels):
         from ritm_model.inference.brs import BRS_MODES, BRSPredictor
 
-        adaptation = BRS_MODES["f-BRS-B"].adaptation(predictor.engine.model)
+        adaptation = BRS_MODES["RGB-BRS"].adaptation(predictor.engine.model)
         options = PredictorOptions(zoom_in=None, with_flip=False, net_clicks_limit=3)
         state = clicked(BRSPredictor(predictor.engine, adaptation, options), pixels, ON_A_COIN, ALSO_ON_IT)
-        brs = {"mode": "f-BRS-B", "network_clicks": 3}
+        brs = {"mode": "RGB-BRS", "network_clicks": 3}
         answer = ask(ON_A_COIN, ALSO_ON_IT, options={"model": "bundled", "zoom_in": None, "brs": brs}).json
         assert np.array_equal(unpack(answer, pixels.shape[:2]), state.mask)
 
@@ -178,7 +178,7 @@ class TestRefusals:
             {"error": "A click lies outside the 384 x 303 image."},
         )
 
-    @pytest.mark.parametrize("model", ["other", "/etc/passwd", "../weights/h18s-synthetic.safetensors", ""])
+    @pytest.mark.parametrize("model", ["other", "/etc/passwd", "../weights/starter.safetensors", ""])
     def test_only_models_of_the_list(self, ask, model):
         answer = ask(ON_A_COIN, options={"model": model, "zoom_in": None})
         assert (answer.status_code, answer.json) == (

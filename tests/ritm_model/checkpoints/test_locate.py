@@ -9,7 +9,7 @@ import pytest
 from ritm_model.checkpoints import CheckpointError, bundled_model_path, resolve_model
 
 
-@pytest.mark.parametrize("name", ["bundled", "h18s-synthetic"])
+@pytest.mark.parametrize("name", ["bundled", "starter"])
 def test_the_bundled_model(name: str) -> None:
     assert resolve_model(name) == bundled_model_path()
 

@@ -53,7 +53,7 @@ def test_the_table_has_a_line_per_model_and_what_was_measured_is_kept(ritm, tmp_
     assert result.exit_code == 0, result.output
     assert "NoC@80" in result.output
     assert ">=3@90" in result.output
-    line = next(line for line in result.output.splitlines() if line.startswith("h18s-synthetic-"))
+    line = next(line for line in result.output.splitlines() if line.startswith("starter-"))
     assert line.split()[1:3] == ["GrabCut", "3"]
     kept = load_evaluation(run_folder(tmp_path))
     assert [sample.name.partition(".")[0] for sample in kept.samples] == list(NAMES)

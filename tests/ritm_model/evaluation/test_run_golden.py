@@ -1,4 +1,4 @@
-"""Whole evaluations of the bundled model, against those of the paper's code."""
+"""Whole evaluations of the synthetic model, against those of the paper's code."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ritm_model.evaluation import EvaluationProtocol, SampleResult, annotate, evaluate, summarise
+from ritm_model.evaluation import (
+    EvaluationProtocol,
+    PredictorSource,
+    SampleResult,
+    annotate,
+    evaluate,
+    summarise,
+)
 from ritm_model.evaluation.noc import clicks_to_reach
 from ritm_model.inference import PredictorOptions, ZoomIn, open_predictor
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden/noc.json").read_text())
+SYNTHETIC = str(Path(__file__).parents[2] / "models/h18s-synthetic.safetensors")
 
 
 def protocol_of(golden: dict[str, Any]) -> EvaluationProtocol:
@@ -47,11 +55,12 @@ def splits(golden: dict[str, Any], i: int, result: SampleResult) -> int | None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", GOLDEN)
-def test_curves_clicks_and_noc_equal_the_paper_s(name, shapes, source_of, record_property) -> None:
+def test_curves_clicks_and_noc_equal_the_paper_s(name, shapes, record_property) -> None:
     golden = GOLDEN[name]
     protocol = protocol_of(golden)
+    source = PredictorSource(SYNTHETIC, "cpu", protocol.mode, protocol.options)
 
-    evaluation = evaluate("bundled", source_of(protocol), shapes, protocol, jobs=2)
+    evaluation = evaluate("synthetic", source, shapes, protocol, jobs=2)
 
     assert [sample.name for sample in evaluation.samples] == golden["samples"]
     split = []
@@ -78,7 +87,7 @@ def test_curves_clicks_and_noc_equal_the_paper_s(name, shapes, source_of, record
 def test_a_few_short_sequences_equal_the_paper_s(shapes) -> None:
     golden = GOLDEN["zoom160min60_noflip_iou085"]
     protocol = protocol_of(golden)
-    predictor = open_predictor("bundled", "cpu", protocol.options)
+    predictor = open_predictor(SYNTHETIC, "cpu", protocol.options)
 
     for i in (0, 16):
         result = annotate(predictor, shapes[i], protocol)

@@ -1,4 +1,4 @@
-"""The bundled model, loaded once, and photographs decoded as OpenCV does."""
+"""A small HRNet, loaded once, and photographs decoded as OpenCV does."""
 
 import threading
 from pathlib import Path
@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from ritm_model.checkpoints import bundled_model_path, load_model
+from ritm_model.checkpoints import load_model
 from ritm_model.inference import TorchEngine
 
 SAMPLES = Path(__file__).parents[2] / "samples"
+SYNTHETIC = Path(__file__).parents[2] / "models/h18s-synthetic.safetensors"
 
 
 class CountingEngine:
@@ -39,13 +40,13 @@ class CountingEngine:
 
 
 @pytest.fixture(scope="session")
-def bundled_engine() -> TorchEngine:
-    return TorchEngine(load_model(bundled_model_path()), name="bundled")
+def hrnet_engine() -> TorchEngine:
+    return TorchEngine(load_model(SYNTHETIC), name="synthetic")
 
 
 @pytest.fixture
-def engine(bundled_engine) -> CountingEngine:
-    return CountingEngine(bundled_engine)
+def engine(hrnet_engine) -> CountingEngine:
+    return CountingEngine(hrnet_engine)
 
 
 @pytest.fixture(scope="session")

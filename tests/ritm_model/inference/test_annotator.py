@@ -123,9 +123,9 @@ def test_whatever_happened_before_the_mask_is_that_of_a_replay(
     ),
     cache_bytes=st.sampled_from([0, 30_000, 80_000, 1 << 20]),
 )
-def test_no_history_and_no_cache_size_changes_an_answer(bundled_engine, requests, cache_bytes):
+def test_no_history_and_no_cache_size_changes_an_answer(hrnet_engine, requests, cache_bytes):
     small = replace(PredictorOptions.serving(), zoom_in=ZoomIn(target_size=32, skip_clicks=-1))
-    predictor, images = Predictor(bundled_engine, small), Images()
+    predictor, images = Predictor(hrnet_engine, small), Images()
     annotator = Annotator(predictor, cache_bytes=cache_bytes)
     for key, clicks in requests:
         state = annotator.segment(Prompt(key, clicks), images.of(key))

@@ -90,8 +90,8 @@ def test_probabilities_follow_the_mask_but_for_its_outlines(before, after, click
 @pytest.mark.parametrize("name", REFINED)
 @settings(max_examples=3, deadline=None)
 @given(clicks=st.lists(clicks_near_the_image, min_size=2, max_size=4), given_mask=st.booleans())
-def test_states_stay_values(bundled_engine, name, clicks, given_mask):
-    predictor = Predictor(bundled_engine, REFINED[name])
+def test_states_stay_values(hrnet_engine, name, clicks, given_mask):
+    predictor = Predictor(hrnet_engine, REFINED[name])
     start = predictor.start(IMAGE, mask=DISK if given_mask else None)
     older = predictor.replay(start, clicks[:-1])
     kept = older.mask, older.probability, older.score, older.roi
@@ -105,9 +105,9 @@ def test_states_stay_values(bundled_engine, name, clicks, given_mask):
 
 @settings(max_examples=6, deadline=None)
 @given(clicks=st.lists(clicks_on_the_image, min_size=1, max_size=3))
-def test_correcting_a_mask_changes_only_what_was_clicked(bundled_engine, clicks):
-    predictor = Predictor(bundled_engine, replace(PLAIN, merge=ProgressiveMerge(from_click=None)))
-    plain = Predictor(bundled_engine, PLAIN)
+def test_correcting_a_mask_changes_only_what_was_clicked(hrnet_engine, clicks):
+    predictor = Predictor(hrnet_engine, replace(PLAIN, merge=ProgressiveMerge(from_click=None)))
+    plain = Predictor(hrnet_engine, PLAIN)
     state = predictor.start(IMAGE, mask=DISK)
     for click in clicks:
         answer = plain.click(state, click)
@@ -122,18 +122,18 @@ def test_correcting_a_mask_changes_only_what_was_clicked(bundled_engine, clicks)
         state = merged
 
 
-def test_a_merge_waits_for_its_click(bundled_engine):
+def test_a_merge_waits_for_its_click(hrnet_engine):
     clicks = [Click(60, 50), Click(10, 10, False), Click(30, 70), Click(100, 20, False)]
-    late = Predictor(bundled_engine, replace(PLAIN, merge=ProgressiveMerge(from_click=4)))
-    plain = Predictor(bundled_engine, PLAIN)
+    late = Predictor(hrnet_engine, replace(PLAIN, merge=ProgressiveMerge(from_click=4)))
+    plain = Predictor(hrnet_engine, PLAIN)
     assert_same(late.replay(late.start(IMAGE), clicks[:3]), plain.replay(plain.start(IMAGE), clicks[:3]))
     assert not ProgressiveMerge(from_mask=False).applies(3, from_mask=True)
     assert not ProgressiveMerge(from_click=None).applies(99, from_mask=False)
 
 
-def test_an_empty_mask_is_not_corrected(bundled_engine):
+def test_an_empty_mask_is_not_corrected(hrnet_engine):
     options = replace(PLAIN, merge=ProgressiveMerge())
-    predictor = Predictor(bundled_engine, options)
+    predictor = Predictor(hrnet_engine, options)
     nothing = predictor.start(IMAGE, mask=np.zeros(FRAME, bool))
     clicks = [Click(60, 50), Click(65, 40)]
     assert_same(

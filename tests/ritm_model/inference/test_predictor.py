@@ -39,8 +39,8 @@ def frozen_copy(state):
 @pytest.mark.parametrize("profile", PROFILES)
 @settings(max_examples=5, deadline=None)
 @given(clicks=st.lists(clicks_near_the_image, min_size=1, max_size=3))
-def test_clicks_anywhere_give_probabilities_that_vanish_outside_the_crop(bundled_engine, profile, clicks):
-    predictor = Predictor(bundled_engine, PROFILES[profile])
+def test_clicks_anywhere_give_probabilities_that_vanish_outside_the_crop(hrnet_engine, profile, clicks):
+    predictor = Predictor(hrnet_engine, PROFILES[profile])
     state = predictor.replay(predictor.start(IMAGE), clicks)
     probability = state.probability
     assert probability.shape == state.mask.shape == IMAGE.shape[:2]
@@ -55,8 +55,8 @@ def test_clicks_anywhere_give_probabilities_that_vanish_outside_the_crop(bundled
 
 @settings(max_examples=8, deadline=None)
 @given(clicks=st.lists(clicks_near_the_image, min_size=2, max_size=3))
-def test_undo_is_keeping_the_older_state(bundled_engine, clicks):
-    predictor = Predictor(bundled_engine, SMALL)
+def test_undo_is_keeping_the_older_state(hrnet_engine, clicks):
+    predictor = Predictor(hrnet_engine, SMALL)
     older = predictor.replay(predictor.start(IMAGE), clicks[:-1])
     _, mask, probability, score, roi = frozen_copy(older)
     newer = predictor.click(older, clicks[-1])
@@ -68,8 +68,8 @@ def test_undo_is_keeping_the_older_state(bundled_engine, clicks):
     assert_same(predictor.replay(predictor.start(IMAGE), clicks), newer)
 
 
-def test_arrays_handed_out_are_copies(bundled_engine):
-    predictor = Predictor(bundled_engine)
+def test_arrays_handed_out_are_copies(hrnet_engine):
+    predictor = Predictor(hrnet_engine)
     state = predictor.click(predictor.start(IMAGE), Click(60, 50))
     before = state.mask, state.probability
     state.mask[:] = True
@@ -80,8 +80,8 @@ def test_arrays_handed_out_are_copies(bundled_engine):
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (2, 3), (33, 700)])
-def test_narrow_images(bundled_engine, profile, shape):
-    predictor = Predictor(bundled_engine, PROFILES[profile])
+def test_narrow_images(hrnet_engine, profile, shape):
+    predictor = Predictor(hrnet_engine, PROFILES[profile])
     image = np.full((*shape, 3), 128, np.uint8)
     corner = Click(shape[1] - 0.001, shape[0] - 0.001)
     state = predictor.replay(predictor.start(image), [Click(0, 0), corner, Click(0, 0, False)])
@@ -176,8 +176,8 @@ def test_a_mask_is_the_first_previous_mask_and_the_first_click_looks_there():
 
 
 @pytest.mark.parametrize("options", [SERVING, PAPER], ids=["serving", "paper"])
-def test_an_empty_mask_is_no_mask(bundled_engine, options):
-    predictor = Predictor(bundled_engine, options)
+def test_an_empty_mask_is_no_mask(hrnet_engine, options):
+    predictor = Predictor(hrnet_engine, options)
     empty = predictor.start(IMAGE, mask=np.zeros(IMAGE.shape[:2], bool))
     assert not empty.mask.any()
     assert empty.score == 0
@@ -244,8 +244,8 @@ def _box(mask):
     return int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
 
 
-def test_negative_clicks_outside_the_crop_change_nothing_but_the_history(bundled_engine, photo):
-    predictor = Predictor(bundled_engine, SERVING)
+def test_negative_clicks_outside_the_crop_change_nothing_but_the_history(hrnet_engine, photo):
+    predictor = Predictor(hrnet_engine, SERVING)
     state = predictor.replay(predictor.start(photo("bear")), [Click(213, 285), Click(225, 290)])
     assert not state.roi.holds(Click(2, 2))
     again = predictor.click(state, Click(225, 290))

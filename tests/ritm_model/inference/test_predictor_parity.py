@@ -1,4 +1,4 @@
-"""Whole click sequences with the bundled model, against what the paper's code answered with it."""
+"""Whole click sequences with the synthetic model, against what the paper's code answered with it."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ritm_model.checkpoints import bundled_model_path, load_model
+from ritm_model.checkpoints import load_model
 from ritm_model.clicks import Click
 from ritm_model.inference import Predictor, PredictorOptions, TorchEngine, ZoomIn
 
@@ -26,7 +26,7 @@ def answers():
 
 @pytest.fixture(scope="module")
 def model():
-    return load_model(bundled_model_path())
+    return load_model(GOLDEN.parent / "models/h18s-synthetic.safetensors")
 
 
 def options_of(sequence: dict) -> PredictorOptions:

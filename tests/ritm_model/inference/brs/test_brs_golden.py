@@ -1,4 +1,4 @@
-"""The BRS modes with the bundled model, against what the paper's code answered with it.
+"""The BRS modes with the synthetic model, against what the paper's code answered with it.
 
 The stored sequences meet all their clicks at once, so they pin what surrounds the search. `test_search.py`
 and `test_brs_predictor.py` hold the search itself.
@@ -48,7 +48,9 @@ def test_masks_and_crops_equal_those_of_the_paper(name, photo, record_property):
         with_flip=sequence["with_flip"],
         reference=True,
     )
-    predictor = open_brs_predictor(device="cpu", options=options, mode=sequence["brs_mode"])
+    predictor = open_brs_predictor(
+        str(TESTS / "models/h18s-synthetic.safetensors"), "cpu", options=options, mode=sequence["brs_mode"]
+    )
     state = predictor.start(photo(name.split("/")[1]))
     ious, errors = [], []
     with np.load(GOLDEN / "predict_samples.npz") as answers:

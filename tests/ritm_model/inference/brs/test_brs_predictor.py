@@ -1,4 +1,4 @@
-"""The BRS predictor on a small photograph, with the bundled model.
+"""The BRS predictor on a small photograph, with the synthetic model.
 
 The network is told of the first click only, so that the others are news to it and have to be searched for.
 """
@@ -44,12 +44,12 @@ def error(state) -> float:
 
 
 @pytest.fixture(scope="module")
-def two_clicks(bundled_engine, small_bear):
+def two_clicks(hrnet_engine, small_bear):
     """The states after one and after two clicks, by mode and flip."""
 
     @cache
     def made(mode: str, with_flip: bool = False):
-        predictor = predictor_of(bundled_engine, mode, replace(WHOLE, with_flip=with_flip))
+        predictor = predictor_of(hrnet_engine, mode, replace(WHOLE, with_flip=with_flip))
         first = predictor.click(predictor.start(small_bear), ON_BEAR)
         return predictor, first, predictor.click(first, BESIDE)
 
@@ -60,10 +60,10 @@ def two_clicks(bundled_engine, small_bear):
     ("mode", "with_flip"), [*((mode, False) for mode in BRS_MODES), ("f-BRS-B", True), ("RGB-BRS", True)]
 )
 def test_the_answer_comes_closer_to_a_click_that_the_network_does_not_know(
-    mode, with_flip, two_clicks, bundled_engine, small_bear
+    mode, with_flip, two_clicks, hrnet_engine, small_bear
 ):
     predictor, first, second = two_clicks(mode, with_flip)
-    plain = Predictor(bundled_engine, predictor.options)
+    plain = Predictor(hrnet_engine, predictor.options)
     unaware = plain.click(plain.start(small_bear), ON_BEAR)
     np.testing.assert_allclose(first.probability, unaware.probability, atol=1e-5)
     assert not first.adapted.numbers.any()
@@ -96,13 +96,13 @@ def test_the_search_goes_on_from_where_it_ended_one_click_before(two_clicks):
     assert np.abs(third.probability - predictor.click(forgetful, MISSED).probability).max() > 1e-4
 
 
-def test_features_are_kept_once_the_network_learns_of_no_more_clicks(bundled_engine, two_clicks):
+def test_features_are_kept_once_the_network_learns_of_no_more_clicks(hrnet_engine, two_clicks):
     _, first, second = two_clicks("f-BRS-C")
     assert first.adapted.prepared is not None
     assert second.adapted.prepared is first.adapted.prepared
     assert second.nbytes > second.adapted.prepared[0].nbytes
 
-    generous = predictor_of(bundled_engine, "f-BRS-C", replace(WHOLE, net_clicks_limit=None))
+    generous = predictor_of(hrnet_engine, "f-BRS-C", replace(WHOLE, net_clicks_limit=None))
     state = generous.replay(generous.start(first.image), (ON_BEAR, BESIDE))
     assert state.adapted.prepared is None
     assert state.nbytes < second.nbytes
@@ -110,10 +110,10 @@ def test_features_are_kept_once_the_network_learns_of_no_more_clicks(bundled_eng
 
 @pytest.mark.parametrize(("mode", "survives"), [("f-BRS-C", True), ("DistMap-BRS", False)])
 def test_in_another_crop_only_what_does_not_belong_to_pixels_goes_on(
-    mode, survives, bundled_engine, small_bear
+    mode, survives, hrnet_engine, small_bear
 ):
     zoom_in = ZoomIn(skip_clicks=-1, target_size=(96, 96), min_crop_size=40)
-    predictor = predictor_of(bundled_engine, mode, replace(WHOLE, zoom_in=zoom_in))
+    predictor = predictor_of(hrnet_engine, mode, replace(WHOLE, zoom_in=zoom_in))
     first = predictor.click(predictor.start(small_bear), ON_BEAR)
     numbers = np.full_like(first.adapted.numbers, 0.05)
     full_of_numbers = replace(first, adapted=replace(first.adapted, numbers=numbers))
@@ -125,10 +125,10 @@ def test_in_another_crop_only_what_does_not_belong_to_pixels_goes_on(
         assert second.adapted.prepared is not first.adapted.prepared
 
 
-def test_a_click_at_the_first_row_counts_and_as_reference_it_does_not(bundled_engine, small_bear):
+def test_a_click_at_the_first_row_counts_and_as_reference_it_does_not(hrnet_engine, small_bear):
     moved = {}
     for reference in (False, True):
-        predictor = predictor_of(bundled_engine, "f-BRS-B", replace(WHOLE, reference=reference))
+        predictor = predictor_of(hrnet_engine, "f-BRS-B", replace(WHOLE, reference=reference))
         first = predictor.click(predictor.start(small_bear), ON_BEAR)
         second = predictor.click(first, Click(60, 0))
         moved[reference] = second.probability[0, 60] - first.probability[0, 60]
@@ -136,10 +136,10 @@ def test_a_click_at_the_first_row_counts_and_as_reference_it_does_not(bundled_en
     assert moved[True] == pytest.approx(0, abs=1e-5)
 
 
-def test_a_mask_given_at_the_start_is_refined(bundled_engine, small_bear):
+def test_a_mask_given_at_the_start_is_refined(hrnet_engine, small_bear):
     mask = np.zeros(small_bear.shape[:2], np.bool_)
     mask[40:80, 30:70] = True
-    predictor = predictor_of(bundled_engine, "f-BRS-C", WHOLE)
+    predictor = predictor_of(hrnet_engine, "f-BRS-C", WHOLE)
     start = predictor.start(small_bear, mask=mask)
     assert start.adapted is None
     assert start.nbytes > 0
@@ -172,7 +172,7 @@ def test_an_unknown_mode_is_answered_with_the_known_ones():
         open_brs_predictor(mode="BRS")
 
 
-def test_without_scipy_there_is_no_predictor(monkeypatch, bundled_engine):
+def test_without_scipy_there_is_no_predictor(monkeypatch, hrnet_engine):
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     with pytest.raises(BRSError, match="need SciPy"):
-        predictor_of(bundled_engine, "f-BRS-B", WHOLE)
+        predictor_of(hrnet_engine, "f-BRS-B", WHOLE)
