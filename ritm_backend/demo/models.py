@@ -122,7 +122,7 @@ def _predictor(engine: Engine, options: PredictorOptions, brs: BrsWanted | None)
         raise RequestError("This model runs on an engine that cannot be refined by backpropagation.")
     limit = mode.net_clicks_limit if brs.network_clicks is None else brs.network_clicks
     options = replace(options, net_clicks_limit=limit)
-    return BRSPredictor(engine, mode.adaptation(engine.model), options)
+    return BRSPredictor(engine, mode.adaptation(engine.model), options, evaluations=brs.iterations)
 
 
 def _zoom_in(wanted: ZoomInWanted | None) -> ZoomIn | None:

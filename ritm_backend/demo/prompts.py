@@ -29,10 +29,14 @@ class ZoomInWanted(_Value):
 
 
 class BrsWanted(_Value):
-    """Refinement by backpropagation; `network_clicks` of None stands for the mode's own number."""
+    """Refinement by backpropagation.
+
+    `network_clicks` of None stands for the mode's own number; `iterations` are those of L-BFGS.
+    """
 
     mode: Literal["RGB-BRS", "DistMap-BRS", "f-BRS-A", "f-BRS-B", "f-BRS-C"]
     network_clicks: int | None = Field(default=None, ge=0, le=100)
+    iterations: int = Field(default=20, ge=1, le=1000)
 
 
 class ModelWanted(_Value):

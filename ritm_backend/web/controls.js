@@ -61,6 +61,7 @@ function show({ model, zoom_in, brs }) {
   }
   choice("brs").value = brs?.mode ?? "";
   input("network-clicks").value = brs?.network_clicks?.toString() ?? "";
+  input("iterations").value = brs?.iterations.toString() ?? input("iterations").defaultValue;
 }
 
 /** @returns {Options} */
@@ -73,10 +74,11 @@ function chosen() {
   };
   const clicks = input("network-clicks").value;
   const mode = choice("brs").value;
+  const iterations = input("iterations").valueAsNumber;
   return {
     model: choice("model").value,
     zoom_in: input("zoom-in").checked ? zoomIn : null,
-    brs: mode ? { mode, network_clicks: clicks === "" ? null : Number(clicks) } : null,
+    brs: mode ? { mode, network_clicks: clicks === "" ? null : Number(clicks), iterations } : null,
   };
 }
 
@@ -84,7 +86,7 @@ function chosen() {
 function enable() {
   const zooms = input("zoom-in").checked;
   for (const id of ["fixed", "skip-clicks", "target-size", "expand-ratio"]) input(id).disabled = !zooms;
-  input("network-clicks").disabled = choice("brs").value === "";
+  for (const id of ["network-clicks", "iterations"]) input(id).disabled = choice("brs").value === "";
 }
 
 /** Writes the values of the sliders beside them. */

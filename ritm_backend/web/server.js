@@ -10,6 +10,7 @@
  * @typedef {object} Brs
  * @property {string} mode
  * @property {number | null} network_clicks
+ * @property {number} iterations of L-BFGS
  *
  * @typedef {object} Options
  * @property {string} model

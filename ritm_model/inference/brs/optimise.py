@@ -21,6 +21,8 @@ Answer = Callable[[Tensor], tuple[Tensor, Tensor]]
 """From numbers to B x 1 x H x W logits and a penalty."""
 
 EVALUATIONS = 20
+"""How often the network is run to search for one answer, at most, unless the user says otherwise."""
+
 SETTLED_IOU = 0.99
 """Masks that overlap more than this from one try to the next are taken for the same."""
 
@@ -69,10 +71,10 @@ def _settled(mask_B1HW: Tensor, last_B1HW: Tensor) -> bool:
     return bool(len(iou)) and float(iou.mean()) > SETTLED_IOU
 
 
-def minimise(search: Search, start: Numbers) -> Numbers:
+def minimise(search: Search, start: Numbers, evaluations: int = EVALUATIONS) -> Numbers:
     """Search from `start` until the search ends or has used up its evaluations; where it stood last."""
     found: Numbers = l_bfgs()(
-        search, start, m=20, factr=0, pgtol=1e-8, maxfun=EVALUATIONS, maxiter=2 * EVALUATIONS
+        search, start, m=20, factr=0, pgtol=1e-8, maxfun=evaluations, maxiter=2 * evaluations
     )[0]
     return found
 

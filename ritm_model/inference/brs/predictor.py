@@ -14,7 +14,7 @@ from torch import Tensor
 from ritm_model.inference.brs.adaptations import Adaptation
 from ritm_model.inference.brs.disagreement import Claims, claims
 from ritm_model.inference.brs.feature_points import Features
-from ritm_model.inference.brs.optimise import Numbers, Search, l_bfgs, minimise
+from ritm_model.inference.brs.optimise import EVALUATIONS, Numbers, Search, l_bfgs, minimise
 from ritm_model.inference.engine import Engine
 from ritm_model.inference.geometry import Roi
 from ritm_model.inference.options import PredictorOptions
@@ -69,7 +69,14 @@ class BRSPredictor(Predictor):
     clicks, and threads share a predictor.
     """
 
-    def __init__(self, engine: Engine, adaptation: Adaptation, options: PredictorOptions) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        adaptation: Adaptation,
+        options: PredictorOptions,
+        *,
+        evaluations: int = EVALUATIONS,
+    ) -> None:
         """Make a predictor.
 
         Args:
@@ -78,6 +85,8 @@ class BRSPredictor(Predictor):
             options: how it looks at images. Clicks beyond `net_clicks_limit` are kept from the network, but
                 its answer is still made to agree with them. With `reference`, clicks beside or at the border
                 of the view are drawn as the paper's code draws them.
+            evaluations: of the network for one answer, at most, 1 or more. (L-BFGS overruns it when it is
+                in the middle of a step.)
 
         Raises:
             BRSError: SciPy is not installed.
@@ -85,6 +94,7 @@ class BRSPredictor(Predictor):
         l_bfgs()
         super().__init__(engine, options)
         self._adaptation = adaptation
+        self._evaluations = evaluations
 
     def _first(self, image_HW3: Image) -> State:
         return BRSState(image_HW3)
@@ -110,7 +120,7 @@ class BRSPredictor(Predictor):
                 search = Search(
                     answer, Claims(*(map_.to(prepared[0].device) for map_ in said)), self.options.threshold
                 )
-                numbers = minimise(search, numbers)
+                numbers = minimise(search, numbers, self._evaluations)
                 assert search.best_logits_B1HW is not None
                 logits_B1hw = search.best_logits_B1HW
             else:

@@ -60,13 +60,15 @@ class TestMasks:
         state = clicked(other, pixels, ON_A_COIN, ALSO_ON_IT)
         assert np.array_equal(unpack(answer, pixels.shape[:2]), state.mask)
 
-    def test_refinement_by_backpropagation(self, ask, unpack, predictor, pixels):
+    @pytest.mark.parametrize("iterations", [1, 20])
+    def test_refinement_by_backpropagation(self, ask, unpack, predictor, pixels, iterations):
         from ritm_model.inference.brs import BRS_MODES, BRSPredictor
 
         adaptation = BRS_MODES["RGB-BRS"].adaptation(predictor.engine.model)
         options = PredictorOptions(zoom_in=None, with_flip=False, net_clicks_limit=3)
-        state = clicked(BRSPredictor(predictor.engine, adaptation, options), pixels, ON_A_COIN, ALSO_ON_IT)
-        brs = {"mode": "RGB-BRS", "network_clicks": 3}
+        brs_predictor = BRSPredictor(predictor.engine, adaptation, options, evaluations=iterations)
+        state = clicked(brs_predictor, pixels, ON_A_COIN, ALSO_ON_IT)
+        brs = {"mode": "RGB-BRS", "network_clicks": 3, "iterations": iterations}
         answer = ask(ON_A_COIN, ALSO_ON_IT, options={"model": "bundled", "zoom_in": None, "brs": brs}).json
         assert np.array_equal(unpack(answer, pixels.shape[:2]), state.mask)
 
@@ -157,6 +159,7 @@ class TestRefusals:
             {"options": {"model": "bundled"}},
             {"options": {"model": "bundled", "zoom_in": {"target_size": 100_000}}},
             {"options": {"model": "bundled", "zoom_in": None, "brs": {"mode": "none"}}},
+            {"options": {"model": "bundled", "zoom_in": None, "brs": {"mode": "f-BRS-B", "iterations": 0}}},
             {"start": {"file": "x"}},
             {"more": 1},
         ],

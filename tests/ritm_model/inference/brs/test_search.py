@@ -93,6 +93,20 @@ def test_work_is_bounded_and_the_best_answer_seen_is_the_one_given():
     assert loss_of(search.best_logits_B1HW) <= min(losses) + 1e-6
 
 
+def test_fewer_evaluations_end_the_search_earlier():
+    def work(evaluations):
+        calls = []
+
+        def answer(numbers):
+            calls.append(numbers)
+            return -9 + numbers.view(1, 1, *SIZE), 1e-3 * numbers.square().sum()
+
+        minimise(Search(answer, SAID, THRESHOLD), np.zeros(SIZE[0] * SIZE[1]), evaluations)
+        return len(calls)
+
+    assert work(1) < work(EVALUATIONS)
+
+
 def test_scipy_is_asked_for_by_name_when_it_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     with pytest.raises(BRSError, match=r"need SciPy; install it with: pip install \"ritm\[benchmarks\]\""):
