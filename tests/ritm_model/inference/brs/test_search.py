@@ -101,7 +101,7 @@ def test_fewer_evaluations_end_the_search_earlier():
             calls.append(numbers)
             return -9 + numbers.view(1, 1, *SIZE), 1e-3 * numbers.square().sum()
 
-        minimise(Search(answer, SAID, THRESHOLD), np.zeros(SIZE[0] * SIZE[1]), evaluations)
+        minimise(Search(answer, SAID, threshold=0.01), np.full(SIZE[0] * SIZE[1], 0.01), evaluations)
         return len(calls)
 
     assert work(1) < work(EVALUATIONS)
