@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+WEB_CHECK := scripts/web-check
 LABEL_STUDIO := .venvs/label-studio
 LABEL_STUDIO_ML := .venvs/label-studio-ml
 
@@ -25,22 +26,22 @@ test: $(VENV)/.develop $(LABEL_STUDIO)/.installed $(LABEL_STUDIO_ML)/.installed 
 	./scripts/system-packages chromium redis-server shellcheck
 	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup $(PYTEST_ARGS)
 
-check: $(VENV)/.develop ## ruff, mypy --strict, import rules
+check: $(VENV)/.develop ## ruff, mypy --strict, import rules, and check-web where node is
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if command -v npm >/dev/null; then $(MAKE) check-web; else echo "No npm here: the demo's modules go unchecked."; fi
 
-check-web: ## types and style of the demo's modules; needs node
-	npm --prefix scripts/web-check ci --no-audit --no-fund
-	npm --prefix scripts/web-check run check
+check-web: $(WEB_CHECK)/node_modules/.installed ## types and style of the demo's modules; needs node
+	npm --prefix $(WEB_CHECK) run check
 
 format: $(VENV)/.develop ## put the code into the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean: ## remove all that the other commands installed
-	rm -rf $(VENV) .venvs
+	rm -rf $(VENV) .venvs $(WEB_CHECK)/node_modules
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.11 ...")'
@@ -67,4 +68,8 @@ $(LABEL_STUDIO_ML)/.installed: tests/requirements/label-studio-ml.txt $(VENV)/.d
 	@echo "Installing label-studio-ml into $(LABEL_STUDIO_ML) (once) ..."
 	$(PYTHON) -m venv --clear $(LABEL_STUDIO_ML)
 	$(LABEL_STUDIO_ML)/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
+	@touch $@
+
+$(WEB_CHECK)/node_modules/.installed: $(WEB_CHECK)/package-lock.json
+	npm --prefix $(WEB_CHECK) ci --no-audit --no-fund
 	@touch $@
