@@ -24,6 +24,7 @@ from ritm_model.clicks import Click
 from ritm_model.inference.geometry import Box
 from ritm_model.inference.predictor import Predictor
 from ritm_model.inference.sessions import SessionCache, Start
+from ritm_model.inference.shared_states import SharedStates
 from ritm_model.inference.state import Image, State
 from ritm_model.inference.turns import Ticket, Turns
 from ritm_model.timing import Timings
@@ -86,6 +87,13 @@ class Annotator:
 
     One network run at a time: several at once would only slow each other down. An image is loaded by the
     first request that needs it while others wait for the same pixels.
+
+    Args:
+        predictor: what answers the clicks.
+        cache_bytes: memory for images and states.
+        ttl_seconds: how long an unused image stays.
+        shared: where other processes leave their states, and find those of this one.
+        clock: seconds.
     """
 
     def __init__(
@@ -94,10 +102,12 @@ class Annotator:
         *,
         cache_bytes: int = 1 << 30,
         ttl_seconds: float = 3600,
+        shared: SharedStates | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._predictor = predictor
         self._cache = SessionCache(cache_bytes, ttl_seconds, clock)
+        self._shared = shared
         self._turns = Turns()
         self._lock = threading.Lock()
         self._loading: dict[str, Future[Image]] = {}
@@ -146,7 +156,7 @@ class Annotator:
         with ExitStack() as stack:
             ticket = ticket or stack.enter_context(self.arrive(prompt.queue_key))
             image = self.image(prompt.image_key, load_image)
-            state = self._known(prompt, start, image)
+            state = self._known_to_others(prompt, start, self._known(prompt, start, image))
             if state.clicks == prompt.clicks:
                 self._count(remembered=1)
                 return state
@@ -159,7 +169,9 @@ class Annotator:
                     state = self._predictor.click(state, click)
                     self._cache.add(prompt.image_key, start, state)
                     self._count(clicks_run=1)
-            return state
+        if self._shared:
+            self._shared.add(prompt.image_key, start, state)
+        return state
 
     def image(self, image_key: str, load_image: LoadImage) -> Image:
         """The pixels of an image, read-only, loaded once however many ask for them at the same time.
@@ -208,6 +220,18 @@ class Annotator:
         """The state after as many of the clicks as are remembered."""
         known = self._cache.longest(prompt.image_key, start, prompt.clicks)
         return known or self._predictor.start(image, prompt.mask, prompt.region)
+
+    def _known_to_others(self, prompt: Prompt, start: Start, state: State) -> State:
+        """The state after more of the clicks than in `state`, if another process left one."""
+        # With one click left to answer, asking would save nothing.
+        if self._shared is None or len(state.clicks) >= len(prompt.clicks) - 1:
+            return state
+        least = len(state.clicks) + 1
+        found = self._shared.longest(prompt.image_key, start, prompt.clicks, state.image, at_least=least)
+        if found is None:
+            return state
+        self._cache.add(prompt.image_key, start, found)
+        return found
 
     def _count(self, **events: int) -> None:
         with self._lock:

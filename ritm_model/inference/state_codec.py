@@ -1,0 +1,147 @@
+"""A state without its image as bytes, for other processes that hold the same image.
+
+    b"RITM" | 4 bytes: length of the header | header, JSON | zlib of: probabilities, then the packed mask
+
+Whoever can write where the bytes come from must not get more than a wrong mask: nothing in them is
+executed, and whatever does not fit the image, in size or in value, is refused before memory is taken for it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ritm_model.clicks import Click
+from ritm_model.errors import RitmError
+from ritm_model.inference.geometry import Roi, Size
+from ritm_model.inference.soft_map import SoftMap
+from ritm_model.inference.state import Image, Prediction, State
+
+_MAGIC = b"RITM"
+_LENGTH_BYTES = 4
+_QUICK = 1  # of zlib's levels: the others save little here and cost a click its lightness
+_LARGEST_VIEW = 2048 * 2048
+
+Count = Annotated[int, Field(ge=0)]
+Sides = tuple[Count, Count]
+Rows = tuple[Count, Count, Count, Count]
+
+
+class StateBytesError(RitmError):
+    """Bytes that are no state, or not one of this image."""
+
+
+class _Header(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    frame: Sides
+    values: Sides
+    kind: Literal["float32", "bool"]
+    values_roi: Rows
+    object_roi: Rows | None
+    mask_roi: Rows | None
+    score: Annotated[float, Field(ge=0, le=1)]
+    roi: Rows | None
+    region: Rows | None
+    order_offset: Count
+    from_mask: bool
+
+
+def encode_state(state: State) -> bytes | None:
+    """The bytes of a state; None if it has no answer yet, or one that only this process can go on with."""
+    answer = state.prediction
+    if answer is None or state.external is not None:
+        return None
+    values_hw = np.ascontiguousarray(answer.soft.values_hw)
+    header = {
+        "frame": state.frame,
+        "values": values_hw.shape,
+        "kind": values_hw.dtype.name,
+        "values_roi": answer.soft.roi,
+        "object_roi": answer.object_roi,
+        "mask_roi": answer.mask_roi,
+        "score": answer.score,
+        "roi": state.roi,
+        "region": state.region,
+        "order_offset": state.order_offset,
+        "from_mask": state.from_mask,
+    }
+    head = json.dumps(header).encode()
+    body = values_hw.tobytes() + np.packbits(answer.mask_inside).tobytes()
+    return _MAGIC + len(head).to_bytes(_LENGTH_BYTES, "big") + head + zlib.compress(body, _QUICK)
+
+
+def decode_state(data: bytes, image_HW3: Image, clicks: tuple[Click, ...]) -> State:
+    """The state of these clicks on this image.
+
+    Raises:
+        StateBytesError: the bytes are damaged, forged, or of an image of another size.
+    """
+    header, packed = _parts(data)
+    frame = image_HW3.shape[0], image_HW3.shape[1]
+    if header.frame != frame:
+        raise StateBytesError("The state belongs to an image of another size.")
+    rois = (header.values_roi, header.object_roi, header.mask_roi, header.roi, header.region)
+    values_roi, object_roi, mask_roi, roi, region = (_roi(rows, frame) for rows in rois)
+    assert values_roi is not None
+    # The network's view is as large as the image at most, or as its crop, which is smaller than this.
+    if math.prod(header.values) > max(math.prod(frame), _LARGEST_VIEW):
+        raise StateBytesError("The state holds more probabilities than a network gives.")
+    inside = mask_roi.size if mask_roi else (0, 0)
+    values_hw, mask = _arrays(packed, header, inside)
+    soft = SoftMap(values_hw, values_roi, frame)
+    return State(
+        image_HW3,
+        clicks=clicks,
+        prediction=Prediction(soft, object_roi, mask_roi, mask, header.score),
+        roi=roi,
+        region=region,
+        order_offset=header.order_offset,
+        from_mask=header.from_mask,
+    )
+
+
+def _parts(data: bytes) -> tuple[_Header, bytes]:
+    start = len(_MAGIC) + _LENGTH_BYTES
+    end = start + int.from_bytes(data[len(_MAGIC) : start], "big")
+    if data[: len(_MAGIC)] != _MAGIC or end > len(data):
+        raise StateBytesError("These bytes are no state.")
+    try:
+        return _Header.model_validate_json(data[start:end]), data[end:]
+    except ValidationError:
+        raise StateBytesError("The state has a header that cannot be read.") from None
+
+
+def _arrays(packed: bytes, header: _Header, inside: Size) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    kind = np.dtype(header.kind)
+    values_bytes = math.prod(header.values) * kind.itemsize
+    mask_bytes = -(-math.prod(inside) // 8)
+    unpacker = zlib.decompressobj()
+    try:
+        # One byte more than is wanted tells that there is more, without unpacking it.
+        body = bytearray(unpacker.decompress(packed, values_bytes + mask_bytes + 1))
+    except zlib.error:
+        raise StateBytesError("The state is damaged.") from None
+    if len(body) != values_bytes + mask_bytes:
+        raise StateBytesError("The state is not as long as its header says.")
+    values_hw = np.frombuffer(body, kind, math.prod(header.values)).reshape(header.values)
+    if not ((values_hw >= 0) & (values_hw <= 1)).all():
+        raise StateBytesError("The state holds numbers that are no probabilities.")
+    bits = np.frombuffer(body, np.uint8, mask_bytes, values_bytes)
+    mask = np.unpackbits(bits, count=math.prod(inside)).view(np.bool_).reshape(inside)
+    return values_hw, mask
+
+
+def _roi(rows: Rows | None, frame: Size) -> Roi | None:
+    if rows is None:
+        return None
+    roi = Roi(*rows)
+    if min(roi.size) < 1 or roi.bottom >= frame[0] or roi.right >= frame[1]:
+        raise StateBytesError("The state looks beside its image.")
+    return roi
