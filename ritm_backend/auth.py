@@ -1,12 +1,34 @@
-"""Optional basic authentication."""
+"""Basic authentication: optional on this machine, on by default beyond it."""
 
 from __future__ import annotations
 
+import ipaddress
+import secrets
+from collections.abc import Mapping
 from hmac import compare_digest
 
 from flask import Request
 
 from ritm_backend.settings import Settings
+
+GENERATED_USER = "ritm"
+
+
+def generated_credentials(settings: Settings) -> Mapping[str, str]:
+    """Environment variables with a new user and password, for a server that others reach and nobody guards.
+
+    Nothing for one that only this machine reaches, that has credentials, or that is told to go without.
+    """
+    if settings.auth == "off" or settings.basic_auth_user is not None or _is_loopback(settings.host):
+        return {}
+    return {"BASIC_AUTH_USER": GENERATED_USER, "BASIC_AUTH_PASS": secrets.token_urlsafe(18)}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def is_allowed(request: Request, settings: Settings) -> bool:

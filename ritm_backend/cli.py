@@ -14,8 +14,7 @@ __all__ = ["connect", "demo", "serve"]
 
 _EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104  (only compared)
 _OPEN_TO_ALL = (
-    "Warning: anybody who reaches this port can have masks made of every image that the token's user "
-    "may see; set BASIC_AUTH_USER and BASIC_AUTH_PASS."
+    "Warning: anybody who reaches this port can have masks made of every image that the token's user may see."
 )
 
 
@@ -38,6 +37,7 @@ def serve(workers: int, **options: str | int | None) -> None:
     Everything else is set in the environment, as the table in the documentation says.
     """
     from ritm_backend import server
+    from ritm_backend.auth import generated_credentials
     from ritm_backend.settings import Settings
 
     # The environment is the one source of settings; workers inherit it.
@@ -45,6 +45,14 @@ def serve(workers: int, **options: str | int | None) -> None:
         {f"RITM_{name.upper()}": str(value) for name, value in options.items() if value is not None}
     )
     settings = Settings.from_environment()
+    if generated := generated_credentials(settings):
+        os.environ.update(generated)
+        settings = Settings.from_environment()
+        click.echo(
+            f"This server is reached from elsewhere and had no password. For this run: user "
+            f"{generated['BASIC_AUTH_USER']}, password {generated['BASIC_AUTH_PASS']}. "
+            "Set BASIC_AUTH_USER and BASIC_AUTH_PASS to keep them."
+        )
     server.limit_threads(workers)
     from ritm_model.checkpoints import resolve_model  # loads torch, which reads those limits
 
@@ -58,7 +66,7 @@ def serve(workers: int, **options: str | int | None) -> None:
         f"ritm connect --backend {url} --url LABEL_STUDIO --project ID, "
         "with the token in the variable LABEL_STUDIO_API_KEY"
     )
-    if settings.host in _EVERY_INTERFACE and settings.basic_auth_user is None:
+    if settings.host in _EVERY_INTERFACE and settings.auth == "off" and settings.basic_auth_user is None:
         click.echo(_OPEN_TO_ALL, err=True)
     server.run(settings, listener, workers)
 

@@ -120,8 +120,15 @@ def load_annotator(settings: Settings) -> Any:
     options = PredictorOptions.paper() if settings.profile == "paper" else PredictorOptions.serving()
     predictor = open_predictor(settings.model, settings.device, options)
     predictor.warm_up()
+    shared = None
+    if settings.session_store is not None:
+        from ritm_model.inference.shared_states import RedisStates
+
+        version = f"{predictor.engine.name} {settings.profile}"
+        shared = RedisStates(settings.session_store.get_secret_value(), version, settings.session_ttl_seconds)
     return Annotator(
         predictor,
         cache_bytes=settings.cache_mb * 1024 * 1024 * (EXISTING_SHARE - 1) // EXISTING_SHARE,
         ttl_seconds=settings.session_ttl_seconds,
+        shared=shared,
     )

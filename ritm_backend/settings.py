@@ -75,6 +75,11 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe messages to log: `DEBUG`, `INFO`, `WARNING` or `ERROR`."
     )
+    auth: Literal["auto", "off"] = Field(
+        default="auto",
+        description="`auto`: whoever listens beyond this machine without a user and password gets generated "
+        "ones, printed at the start. `off`: none, for servers behind something that asks itself.",
+    )
     basic_auth_user: str | None = Field(
         default=None,
         validation_alias="BASIC_AUTH_USER",
@@ -98,6 +103,12 @@ class Settings(BaseSettings):
         gt=0,
         le=604_800,
         description="Seconds after which an image or mask that nobody used is forgotten.",
+    )
+    session_store: SecretStr | None = Field(
+        default=None,
+        validation_alias="SESSION_STORE",
+        description="Redis through which servers share what was clicked, as `redis://:password@host:6379/0`; "
+        "without it each server knows its own clicks and replays those of others.",
     )
 
     # The demo

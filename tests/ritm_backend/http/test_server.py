@@ -171,12 +171,31 @@ def test_it_says_how_to_connect_without_a_token_on_the_command_line(start):
     assert said.stderr == ""
 
 
-def test_it_warns_of_an_open_port_without_a_password(start):
-    (warning,) = start("--host", "0.0.0.0").stderr.splitlines()
-    assert warning.startswith("Warning: anybody who reaches this port")
-    assert "BASIC_AUTH_USER and BASIC_AUTH_PASS" in warning
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "localhost.example"])
+def test_whoever_serves_others_without_a_password_gets_one_printed_once(start, monkeypatch, host):
+    monkeypatch.setattr(server, "listen", lambda host, port: socket.create_server(("127.0.0.1", 0)))
+    said = start("--host", host)
 
-    assert start("--host", "0.0.0.0", BASIC_AUTH_USER="anna", BASIC_AUTH_PASS="x").stderr == ""
+    (password,) = re.findall(r"user ritm, password (\S{20,})\. ", said.stdout)
+    assert os.environ["BASIC_AUTH_PASS"] == password  # what the processes that serve will ask for
+    assert said.output.count(password) == 1
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_who_serves_this_machine_only_needs_no_password(start, host):
+    assert "password" not in start("--host", host).output
+    assert "BASIC_AUTH_PASS" not in os.environ
+
+
+def test_a_password_of_the_administrator_is_kept(start):
+    assert "password" not in start("--host", "0.0.0.0", BASIC_AUTH_USER="anna", BASIC_AUTH_PASS="x").output
+    assert os.environ["BASIC_AUTH_PASS"] == "x"
+
+
+def test_it_warns_of_an_open_port_that_was_asked_for(start):
+    (warning,) = start("--host", "0.0.0.0", RITM_AUTH="off").stderr.splitlines()
+    assert warning.startswith("Warning: anybody who reaches this port")
+    assert "BASIC_AUTH_PASS" not in os.environ
 
 
 def test_the_log_of_the_server_below_holds_no_tracebacks_either(capsys):
