@@ -29,6 +29,7 @@ from flask import Blueprint, Response, g, request
 from PIL import Image
 from werkzeug.exceptions import NotFound
 
+from ritm_backend.boundary import BusyError
 from ritm_backend.demo.activity import Activity
 from ritm_backend.demo.prompts import MOST_CLICKS, read_prompt
 from ritm_backend.demo.service import DemoService, FileMissingError
@@ -38,7 +39,8 @@ from ritm_backend.settings import Settings
 WEB = Path(__file__).parents[1] / "web"
 
 _MASK_PATHS = ("/predict", "/demo/click")
-_EXPECTED_TROUBLE = ("/ready", "/health", "/favicon.ico")  # asked while the model loads, and by browsers
+# Asked while the model loads, by browsers, and whether there is any fine-tuning.
+_EXPECTED_TROUBLE = ("/ready", "/health", "/favicon.ico", "/training/jobs")
 
 _CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -63,8 +65,6 @@ _HEADERS = {
 
 def demo_routes(host: ModelHost, settings: Settings, places: BoundedSemaphore) -> Blueprint:
     """Make the routes. `places` bounds the predictions, and pictures decoded, at the same time."""
-    from ritm_backend.app import BusyError
-
     demo = Blueprint("demo", __name__)
     service = DemoService(host, settings)
     activity = Activity()
@@ -150,8 +150,9 @@ def demo_routes(host: ModelHost, settings: Settings, places: BoundedSemaphore) -
         if request.method == "POST" and request.path in _MASK_PATHS and response.status_code == 200:
             activity.answered((perf_counter() - g.start) * 1000)
         problems: list[str] = g.report.problems
-        if request.path not in _EXPECTED_TROUBLE and (problems or response.status_code >= 500):
-            activity.troubled(request.path, response.status_code, problems, g.get("error_id"))
+        fault = g.get("error_id")
+        if fault or (problems and request.path not in _EXPECTED_TROUBLE):
+            activity.troubled(request.path, response.status_code, problems, fault)
         return response
 
     @demo.before_request

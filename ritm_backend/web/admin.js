@@ -1,5 +1,6 @@
 /** The administrator's corner: how the server is doing. It asks only while it is open. */
 
+import { made, message, part, whileOpen } from "./elements.js";
 import { status } from "./server.js";
 
 const EVERY_MS = 5000;
@@ -8,18 +9,14 @@ const numbers = new Intl.NumberFormat("en");
 
 /** @param {HTMLDetailsElement} corner */
 export function showServer(corner) {
-  let timer = 0;
-  const refresh = async () => {
-    clearTimeout(timer);
-    if (!corner.open) return;
+  whileOpen(corner, EVERY_MS, async () => {
     try {
       fill(corner, await status());
     } catch (error) {
-      facts(corner, [["State", error instanceof Error ? error.message : String(error)]]);
+      facts(corner, [["State", message(error)]]);
     }
-    timer = setTimeout(refresh, EVERY_MS);
-  };
-  corner.addEventListener("toggle", refresh);
+    return true;
+  });
 }
 
 /** @param {HTMLElement} corner @param {import("./server.js").Status} now */
@@ -30,17 +27,18 @@ function fill(corner, now) {
   const rows = [
     ["State", state],
     ["Model", now.model_version],
-    ["Runs on", `${now.device}, ${now.profile} profile`],
+    ["Runs on", [now.device, now.engine, `${now.profile} profile`].filter(Boolean).join(", ")],
     ["Since", new Date(now.since).toLocaleString()],
   ];
   if (annotator) {
-    const held = `${numbers.format(Math.round(annotator.cached_bytes / MB))} of ${numbers.format(now.cache_mb ?? 0)} MB`;
+    const megabytes = numbers.format(Math.round(annotator.cached_bytes / MB));
     rows.push(
       ["Requests", `${numbers.format(annotator.requests)}, ${numbers.format(annotator.waiting)} waiting`],
       ["Remembered", numbers.format(annotator.remembered)],
       ["Clicks run", numbers.format(annotator.clicks_run)],
-      ["Pictures held", `${numbers.format(annotator.cached_images)} with ${numbers.format(annotator.cached_states)} states`],
-      ["Memory", held],
+      ["Pictures held", numbers.format(annotator.cached_images)],
+      ["Session states", numbers.format(annotator.cached_states)],
+      ["Cache", `${megabytes} of ${numbers.format(now.cache_mb ?? 0)} MB`],
     );
   }
   facts(corner, rows);
@@ -80,14 +78,4 @@ function problems(list, found) {
     return item;
   });
   list.replaceChildren(...(items.length ? items : [made("li", "None.")]));
-}
-
-/** @param {HTMLElement} corner @param {string} selector */
-const part = (corner, selector) => /** @type {HTMLElement} */ (corner.querySelector(selector));
-
-/** @param {string} name @param {string} text */
-function made(name, text) {
-  const element = document.createElement(name);
-  element.textContent = text;
-  return element;
 }

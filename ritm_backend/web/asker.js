@@ -6,6 +6,7 @@
  * @typedef {import("./server.js").Prompt} Prompt
  */
 
+import { message } from "./elements.js";
 import { maskOf } from "./masks.js";
 import { segment } from "./server.js";
 
@@ -115,6 +116,3 @@ export class Asker extends EventTarget {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }
-
-/** @param {unknown} error @returns {string} */
-const message = (error) => (error instanceof Error ? error.message : String(error));

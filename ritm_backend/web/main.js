@@ -3,7 +3,9 @@
 import { showServer } from "./admin.js";
 import { listenToControls } from "./controls.js";
 import * as documents from "./document.js";
+import { message } from "./elements.js";
 import { showGallery } from "./gallery.js";
+import { showJobs } from "./jobs.js";
 import { listenToKeys } from "./keyboard.js";
 import { LatencyReadout } from "./latency.js";
 import { area } from "./masks.js";
@@ -196,7 +198,7 @@ function say(sentence, isTrouble = false) {
 }
 
 /** @param {unknown} error */
-const complain = (error) => say(error instanceof Error ? error.message : String(error), true);
+const complain = (error) => say(message(error), true);
 
 function update() {
   const { doc, active } = session;
@@ -237,6 +239,10 @@ listenToControls(config, session, (chosen) => {
 });
 switchTheme(button("theme"));
 showServer(/** @type {HTMLDetailsElement} */ (element("server")));
+showJobs(
+  /** @type {HTMLDetailsElement} */ (element("learning")),
+  /** @type {HTMLTemplateElement} */ (element("job-row")),
+);
 update();
 
 async function showReadiness() {

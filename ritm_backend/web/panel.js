@@ -1,6 +1,7 @@
 /** The list of objects: names, colours, visibility, deletion. */
 
 import { remove, select } from "./document.js";
+import { copied } from "./elements.js";
 import { area } from "./masks.js";
 
 const numbers = new Intl.NumberFormat("en");
@@ -39,7 +40,7 @@ export function showObjects(list, template, session) {
 
 /** @param {HTMLTemplateElement} template @param {Session} session @param {number} id */
 function newRow(template, session, id) {
-  const row = /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));
+  const row = copied(template);
   const name = input(row, ".name");
   const colour = input(row, ".colour");
   name.addEventListener("input", () => session.restyle(id, { name: name.value }));

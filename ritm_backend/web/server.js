@@ -43,6 +43,7 @@
  * @property {string} model_version
  * @property {string} profile
  * @property {string} device
+ * @property {string} [engine]
  * @property {boolean} ready
  * @property {string | null} failure
  * @property {Record<string, number>} [annotator]
@@ -50,6 +51,16 @@
  * @property {string} since
  * @property {{up_to: number[], counts: number[]}} latency_ms
  * @property {Problem[]} problems
+ *
+ * @typedef {object} Job a fine-tuning job
+ * @property {string} id
+ * @property {string} status
+ * @property {number | null} progress from 0 to 1
+ * @property {number | null} eta_seconds
+ * @property {string} message
+ * @property {{before?: Record<string, unknown>, after?: Record<string, unknown>} | null} metrics
+ * @property {string} created_at
+ * @property {string | null} published_version
  *
  * @typedef {object} Prompt
  * @property {string} image
@@ -86,7 +97,8 @@ async function ask(path, request) {
   }
   if (response.ok) return response;
   const answer = await response.json().catch(() => ({}));
-  throw new Refusal(answer.error ?? `The server answered ${response.status}.`, response.status, answer.missing);
+  const sentence = answer.error ?? answer.message ?? `The server answered ${response.status}.`;
+  throw new Refusal(sentence, response.status, answer.missing);
 }
 
 /** @returns {Promise<Config>} */
@@ -94,6 +106,23 @@ export const config = async () => (await ask("/demo/config")).json();
 
 /** @returns {Promise<Status>} */
 export const status = async () => (await ask("/demo/status")).json();
+
+/** @returns {Promise<Job[]>} the newest first */
+export const jobs = async () => (await (await ask("/training/jobs")).json()).jobs;
+
+/** @param {string} id @returns {Promise<string[]>} */
+export const jobLog = async (id) => (await (await ask(`/training/jobs/${encodeURIComponent(id)}/log`)).json()).lines;
+
+/** @param {string} id */
+export const stopJob = (id) => ask(`/training/jobs/${encodeURIComponent(id)}/stop`, { method: "POST" });
+
+/** @param {string | null} project of Label Studio; null for the one that the server is set up for */
+export const startJob = (project) =>
+  ask("/training/jobs", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(project === null ? {} : { project }),
+  });
 
 /** @returns {Promise<string | null>} the version of the model, null while it is being loaded */
 export async function readyVersion() {

@@ -1,0 +1,134 @@
+/** Fine-tuning: jobs with start and stop, their log, and how the model did before and after. */
+
+import { copied, made, message, part, whileOpen } from "./elements.js";
+import { jobLog, jobs, Refusal, startJob, stopJob } from "./server.js";
+
+const EVERY_MS = 3000;
+const NOT_THERE = 404;
+const NOT_SET_UP = 503;
+const ENDED = ["finished", "failed", "stopped", "canceled", "cancelled"];
+const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 3 });
+
+/** @typedef {import("./server.js").Job} Job */
+
+/** @param {HTMLDetailsElement} corner @param {HTMLTemplateElement} template */
+export function showJobs(corner, template) {
+  const list = part(corner, "#jobs");
+  const form = /** @type {HTMLFormElement} */ (part(corner, "form"));
+  /** @type {Map<string, HTMLElement>} rows by job; they are kept so that an open log stays open */
+  const rows = new Map();
+
+  /** @param {Job} job */
+  const rowOf = (job) => {
+    let row = rows.get(job.id);
+    if (!row) {
+      row = copied(template);
+      part(row, ".stop").addEventListener("click", () => change(() => stopJob(job.id)));
+      part(row, ".log").addEventListener("toggle", refresh);
+      rows.set(job.id, row);
+    }
+    fill(row, job);
+    return row;
+  };
+
+  const refresh = whileOpen(corner, EVERY_MS, async () => {
+    try {
+      const found = await jobs();
+      form.hidden = false;
+      say(found.length ? "" : "No jobs yet.");
+      arrange(list, found.map(rowOf));
+      await Promise.all(found.map((job) => showLog(rowOf(job), job)));
+      return true;
+    } catch (error) {
+      const status = error instanceof Refusal ? error.status : 0;
+      form.hidden = status === NOT_THERE || status === NOT_SET_UP;
+      say(status === NOT_THERE ? "This server offers no fine-tuning." : message(error));
+      return !form.hidden;
+    }
+  });
+
+  /** @param {() => Promise<unknown>} action */
+  const change = async (action) => {
+    try {
+      await action();
+      await refresh();
+    } catch (error) {
+      say(message(error), true);
+    }
+  };
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const project = /** @type {HTMLInputElement} */ (part(form, "input")).value.trim();
+    void change(() => startJob(project || null));
+  });
+
+  /** @param {string} sentence @param {boolean} [isTrouble] */
+  const say = (sentence, isTrouble = false) => {
+    const line = part(corner, ".notice");
+    line.textContent = sentence;
+    line.classList.toggle("trouble", isTrouble);
+  };
+}
+
+/**
+ * Makes these the children of a list. One that stays where it is is not touched, so that its log stays open
+ * and the focus where it is.
+ * @param {HTMLElement} list @param {readonly HTMLElement[]} rows
+ */
+function arrange(list, rows) {
+  for (const [at, row] of rows.entries()) {
+    if (list.children[at] !== row) list.insertBefore(row, list.children[at] ?? null);
+  }
+  while (list.children.length > rows.length) list.lastElementChild?.remove();
+}
+
+/** @param {HTMLElement} row @param {Job} job */
+function fill(row, job) {
+  const hasEnded = ENDED.includes(job.status);
+  part(row, ".state").textContent = job.status;
+  part(row, ".when").textContent = new Date(job.created_at).toLocaleString();
+  const stop = /** @type {HTMLButtonElement} */ (part(row, ".stop"));
+  stop.hidden = hasEnded;
+  stop.setAttribute("aria-label", `Stop job ${job.id}`);
+  const progress = /** @type {HTMLProgressElement} */ (part(row, "progress"));
+  progress.hidden = hasEnded;
+  progress.value = job.progress ?? 0;
+  progress.setAttribute("aria-label", `Progress of job ${job.id}`);
+  const left = hasEnded || job.eta_seconds === null ? "" : `${duration(job.eta_seconds)} left`;
+  const published = job.published_version ? `serves as ${job.published_version}` : "";
+  part(row, ".message").textContent = [job.message, left, published].filter(Boolean).join(" · ");
+  const table = part(row, "table");
+  const { before = {}, after = {} } = job.metrics ?? {};
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  table.hidden = names.length === 0;
+  part(table, "tbody").replaceChildren(
+    ...names.map((name) => {
+      const line = document.createElement("tr");
+      const head = made("th", name);
+      head.setAttribute("scope", "row");
+      line.append(head, made("td", figure(before[name])), made("td", figure(after[name])));
+      return line;
+    }),
+  );
+}
+
+/** @param {HTMLElement} row @param {Job} job */
+async function showLog(row, job) {
+  const log = /** @type {HTMLDetailsElement} */ (part(row, ".log"));
+  if (!log.open) return;
+  const text = part(log, "pre");
+  const lines = (await jobLog(job.id)).join("\n") || "Nothing yet.";
+  if (text.textContent === lines) return;
+  text.textContent = lines;
+  text.scrollTop = text.scrollHeight;
+}
+
+/** @param {unknown} value */
+const figure = (value) => (typeof value === "number" ? numbers.format(value) : String(value ?? "–"));
+
+/** @param {number} seconds */
+function duration(seconds) {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${numbers.format(Math.round(seconds / 360) / 10)} h`;
+}
