@@ -23,7 +23,7 @@ ACCESS = {
 }
 """What tests set in the environment, with AWS_ENDPOINT_URL."""
 
-Fault = Literal["500", "403", "truncated", "silent", "lost answer"]
+Fault = Literal["none", "500", "403", "truncated", "silent", "lost answer"]
 
 
 @contextlib.contextmanager

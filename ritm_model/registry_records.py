@@ -1,0 +1,97 @@
+"""What the files of the registry say, and how they are compared with what they should be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ritm_model.errors import RitmError
+
+_CHUNK = 1 << 20
+
+
+class RegistryError(RitmError):
+    """There is no such model or version, or what lies there is damaged."""
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class FileEntry(Record):
+    """One file of a version: its size in bytes and its hash."""
+
+    size: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Manifest(Record):
+    """A published version."""
+
+    format_version: Literal[1] = 1
+    name: str
+    version: str
+    published_at: datetime
+    files: dict[str, FileEntry]
+
+
+class Change(Record):
+    """The live version changed.
+
+    `noc_before` and `noc_after` are mean clicks on the held-out objects, as the report of `version` has them.
+    """
+
+    kind: Literal["promote", "rollback"]
+    version: str
+    previous: str | None
+    at: datetime
+    by: str
+    why: str = ""
+    noc_before: float | None = None
+    noc_after: float | None = None
+
+
+class LiveModel(Record):
+    """The live version of a model, and how it came to be: the newest change last."""
+
+    format_version: Literal[1] = 1
+    name: str
+    version: str
+    history: tuple[Change, ...]
+
+
+def json_object(data: bytes, source: str) -> dict[str, object]:
+    """Read an object. Raises RegistryError for anything else."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise RegistryError(f"{source} is not a JSON object.")
+    return value
+
+
+def json_bytes(value: object) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def entry_of_file(path: Path) -> FileEntry:
+    """Size and hash of a file. Raises RegistryError where it cannot be read."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+    except OSError as error:
+        raise RegistryError(f"{path} cannot be read: {error.strerror}.") from None
+    return FileEntry(size=size, sha256=digest.hexdigest())
+
+
+def entry_of_bytes(data: bytes) -> FileEntry:
+    return FileEntry(size=len(data), sha256=hashlib.sha256(data).hexdigest())
