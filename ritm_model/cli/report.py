@@ -126,9 +126,7 @@ def plot(
     from ritm_model.evaluation.report import find_runs, read_runs
 
     if out.suffix.lower() != ".svg":
-        raise RitmError(
-            f"{out} would not be an SVG file; name it .svg (browsers and office programs open it)."
-        )
+        raise RitmError(f"Curves are drawn as SVG only; name the file .svg instead of {out.name}.")
     panels = mean_curves(
         read_runs(find_runs(folders)), datasets=_named(datasets), modes=_named(modes), n_clicks=n_clicks
     )

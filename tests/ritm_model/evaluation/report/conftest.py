@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from ritm_model.cli.evaluate import evaluate
 from ritm_model.clicks import Click
 from ritm_model.evaluation import EvaluationProtocol, SampleResult
+from ritm_model.evaluation.report import Run, Sources, WorstCases, find_runs, read_runs, worst_cases
 from ritm_model.evaluation.run_folder import RunFolder
 
 DATASET = Path(__file__).parents[3] / "golden/dataset"
@@ -75,8 +76,21 @@ def make_run(tmp_path: Path) -> MakeRun:
 
 
 @pytest.fixture(scope="session")
+def drawings(evaluated: Path) -> Run:
+    """That evaluation, read."""
+    (run,) = read_runs(find_runs([evaluated / "out"]))
+    return run
+
+
+@pytest.fixture(scope="session")
+def drawn(drawings: Run) -> WorstCases:
+    """Its worst two objects."""
+    return worst_cases(drawings, 0.9, 2, Sources(), 10**7)
+
+
+@pytest.fixture(scope="session")
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `ritm evaluate` leaves behind after three drawings with three clicks each, and the drawings."""
+    """What `ritm evaluate` leaves behind after three drawings with two clicks each, and the drawings."""
     root = tmp_path_factory.mktemp("evaluated")
     for folder in ("data_GT", "boundary_GT"):
         (root / "drawings" / folder).mkdir(parents=True)
@@ -85,7 +99,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "drawings/data_GT/broken.png").write_bytes(b"no image")
     shutil.copy(DATASET / "boundary_GT/s08.png", root / "drawings/boundary_GT/broken.png")
     place = f"drawings=GrabCut:{root / 'drawings'}"
-    options = ["--eval-mode", "fixed96", "--no-flip", "--n-clicks", "3", "--jobs", "1"]
+    options = ["--eval-mode", "fixed64", "--no-flip", "--n-clicks", "2", "--jobs", "1"]
     arguments = ["bundled", "--datasets", "drawings", "--root", place, "--output", str(root / "out")]
     result = CliRunner().invoke(evaluate, [*arguments, *options])
     assert result.exit_code == 0, result.output
