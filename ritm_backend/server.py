@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,20 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> None:
         "control_socket_disable": True,
         "worker_tmp_dir": str(_SHARED_MEMORY) if os.access(_SHARED_MEMORY, os.W_OK) else None,
     }
-    _Gunicorn(options, lambda: application(settings)).run()
+    if workers > 1:
+        options["child_exit"] = _forget_counts
+        with tempfile.TemporaryDirectory(prefix="ritm-metrics-") as folder:
+            # Read when `ritm_backend.metrics` is loaded, which is after the fork.
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+            _Gunicorn(options, lambda: application(settings)).run()
+    else:
+        _Gunicorn(options, lambda: application(settings)).run()
+
+
+def _forget_counts(_: object, worker: Any) -> None:
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
 def application(settings: Settings) -> Any:

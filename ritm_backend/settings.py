@@ -72,6 +72,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Largest accepted request in MB; Label Studio sends every annotation of a task.",
     )
+    rate_per_minute: int = Field(
+        default=6000,
+        ge=0,
+        description="Requests that one address may make in a minute; 0 for no limit. All annotators of a "
+        "Label Studio share its server's address.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe messages to log: `DEBUG`, `INFO`, `WARNING` or `ERROR`."
     )
@@ -126,6 +132,28 @@ class Settings(BaseSettings):
         default=None,
         validation_alias=AliasChoices("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_ACCESS_TOKEN"),
         description="Personal access token (or legacy token) of a Label Studio user who may see the images.",
+    )
+
+    # Learning from labels
+    redis_url: SecretStr | None = Field(
+        default=None,
+        description="Redis that keeps fine-tuning jobs, as `redis://:password@host:6379/0`; without it there "
+        "are none.",
+    )
+    finetune_source: str | None = Field(
+        default=None,
+        description="Where the labels lie that jobs learn from: `s3://bucket/prefix`, or a folder as workers "
+        "see it.",
+    )
+    finetune_after: int = Field(
+        default=0,
+        ge=0,
+        description="New annotations after which a job is asked for; 0 to leave that to people and schedules.",
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="What Label Studio's webhook must send as the header `X-RITM-Secret` for its events to "
+        "count; beside a password it is the only way, since events come without one.",
     )
 
     # Images

@@ -254,7 +254,7 @@ class TestTheLog:
         caplog.set_level(logging.INFO, "ritm_backend")
         client.post("/predict", json=recorded("15"))
 
-        (record,) = [r for r in caplog.records if r.name == "ritm_backend.app"]
+        (record,) = [r for r in caplog.records if r.name == "ritm_backend.boundary"]
         line = json.loads(JsonLines().format(record))
         assert line["level"] == "info"
         assert (line["method"], line["path"], line["status"]) == ("POST", "/predict", 200)

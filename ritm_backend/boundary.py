@@ -1,0 +1,152 @@
+"""What surrounds every route: who may ask, how often, what goes wrong, what is logged and counted.
+
+Each request has an id: that of its header `X-Request-ID` where a proxy or Label Studio gave one, else a new
+one. It goes back in the answer and into the log, and with a job into the queue, so that one question can be
+followed through all of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from time import perf_counter
+from uuid import uuid4
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from ritm_backend.auth import is_allowed
+from ritm_backend.label_studio.answers import to_json
+from ritm_backend.logs import log, whereabouts
+from ritm_backend.metrics import Metrics
+from ritm_backend.model_host import ModelHost, ModelUnavailableError
+from ritm_backend.rate_limit import RateLimit
+from ritm_backend.service import Report
+from ritm_backend.settings import Settings
+from ritm_model.errors import RitmError
+
+REQUEST_ID = "X-Request-ID"
+
+_OPEN_PATHS = ("/health", "/webhook")
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LOGGED_NOTES = 20
+_SECONDS_TO_COME_BACK = "1"
+
+_logger = logging.getLogger(__name__)
+
+
+class BusyError(Exception):
+    """More predict requests at once than the process takes."""
+
+
+def answer(value: object, status: int = 200) -> Response:
+    return Response(to_json(value), status, mimetype="application/json")
+
+
+def refusal(status: int, sentence: str) -> Response:
+    """An error as clients see it; the log gets the same sentence."""
+    g.report.problems.append(sentence)
+    return answer({"error": sentence}, status)
+
+
+def surround(app: Flask, settings: Settings, host: ModelHost, metrics: Metrics) -> None:
+    """Authentication and limits before, errors, the log line and the counts after every request."""
+    limit = RateLimit(settings.rate_per_minute) if settings.rate_per_minute else None
+
+    @app.before_request
+    def begin() -> Response | None:
+        g.report, g.start = Report(), perf_counter()
+        given = request.headers.get(REQUEST_ID, "")
+        g.request_id = given if _ID.fullmatch(given) else uuid4().hex[:16]
+        if limit and request.path != "/health":
+            wait = limit.seconds_to_wait(request.remote_addr or "")
+            if wait > 0:
+                return _too_many(wait)
+        if request.path in _OPEN_PATHS or is_allowed(request, settings):
+            return None
+        metrics.refused("password")
+        answer = refusal(401, "User name and password are required.")
+        answer.headers["WWW-Authenticate"] = 'Basic realm="RITM"'
+        return answer
+
+    def _too_many(wait: float) -> Response:
+        metrics.refused("rate")
+        answer = refusal(
+            429,
+            f"More than {settings.rate_per_minute} requests a minute came from this address; wait a moment.",
+        )
+        answer.headers["Retry-After"] = str(math.ceil(wait))
+        return answer
+
+    @app.errorhandler(RitmError)
+    def refused(error: RitmError) -> Response:
+        return refusal(400, str(error))
+
+    @app.errorhandler(ModelUnavailableError)
+    def unavailable(error: ModelUnavailableError) -> Response:
+        return refusal(503, str(error))
+
+    @app.errorhandler(BusyError)
+    def busy(_: BusyError) -> Response:
+        metrics.refused("busy")
+        answer = refusal(
+            503,
+            f"The process takes no more predictions at once (RITM_THREADS is {settings.threads}); try again.",
+        )
+        answer.headers["Retry-After"] = _SECONDS_TO_COME_BACK
+        return answer
+
+    @app.errorhandler(HTTPException)
+    def not_served(error: HTTPException) -> Response:
+        sentences = {
+            404: "There is nothing at this address.",
+            405: f"This address does not take {request.method} requests.",
+            413: f"The request is larger than {settings.request_max_mb} MB.",
+        }
+        code = error.code or 500
+        answer = refusal(code, sentences.get(code, f"{error.name}."))
+        answer.headers.extend((name, value) for name, value in error.get_headers() if name == "Allow")
+        return answer
+
+    @app.errorhandler(Exception)
+    def failed(error: Exception) -> Response:
+        metrics.failed()
+        g.error_id = uuid4().hex[:8]
+        fields = {"error_id": g.error_id, "request_id": g.request_id, **whereabouts(error)}
+        log(_logger, logging.ERROR, "request failed", fields)
+        return refusal(500, f"Something went wrong here (error {g.error_id} in the server's log).")
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        response.headers[REQUEST_ID] = g.request_id
+        seconds = perf_counter() - g.start
+        metrics.answered(request.path, response.status_code, seconds)
+        if g.report.clicks:
+            metrics.clicked(g.report.clicks, g.report.timings)
+        _log_request(response, host, seconds)
+        return response
+
+
+def _log_request(response: Response, host: ModelHost, seconds: float) -> None:
+    report: Report = g.report
+    fields: dict[str, object] = {
+        "request_id": g.request_id,
+        "method": request.method,
+        "path": request.path[:200],
+        "status": response.status_code,
+        "ms": round(seconds * 1000, 1),
+    }
+    if report.tasks:
+        fields["task"] = report.tasks[0] if len(report.tasks) == 1 else report.tasks
+        fields["clicks"] = report.clicks
+        fields["model_version"] = host.version
+        fields["stages_ms"] = {name: round(ms, 1) for name, ms in report.timings.stages.items()}
+    if report.notes:
+        fields["notes"] = list(dict.fromkeys(report.notes))[:_LOGGED_NOTES]
+    if report.problems:
+        fields["problems"] = list(dict.fromkeys(report.problems))[:_LOGGED_NOTES]
+    if "error_id" in g:
+        fields["error_id"] = g.error_id
+    unusual = report.problems or response.status_code >= 400
+    log(_logger, logging.WARNING if unusual else logging.INFO, "request", fields)

@@ -1,0 +1,101 @@
+"""What Prometheus is told at /metrics; docs/operations.md lists every metric, and a test holds it to that.
+
+Each application has its own registry. Where `ritm serve` runs several processes, they write to files of one
+folder (`PROMETHEUS_MULTIPROC_DIR`, made by the server) and whichever is asked answers for all of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from ritm_backend.model_host import ModelHost, ModelUnavailableError
+from ritm_model.timing import Timings
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30)
+_ROUTES = ("/predict", "/setup", "/health", "/ready", "/versions", "/webhook", "/metrics", "/demo/click")
+
+JobCounts = Callable[[], Mapping[str, int]]
+
+
+class Metrics:
+    """Counts what the server does. Thread-safe.
+
+    Args:
+        host: whose model and memory are reported.
+        jobs: fine-tuning jobs by state; asked each time Prometheus asks. Must not raise.
+    """
+
+    def __init__(self, host: ModelHost, jobs: JobCounts | None = None) -> None:
+        self._host = host
+        self._jobs = jobs
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "ritm_requests", "Requests answered.", ["route", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "ritm_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=registry
+        )
+        self._stages = Histogram(
+            "ritm_stage_seconds", "Time by stage of a click.", ["stage"], buckets=_SECONDS, registry=registry
+        )
+        self._clicks = Counter("ritm_clicks", "Clicks in answered requests.", registry=registry)
+        self._faults = Counter("ritm_faults", "Requests that failed by a fault of ours.", registry=registry)
+        self._refused = Counter("ritm_refused", "Requests refused.", ["reason"], registry=registry)
+        self._ready = self._gauge("ritm_ready", "1 when the model is loaded.")
+        self._model = self._gauge("ritm_model_info", "1 for the model that answers.", "version")
+        self._waiting = self._gauge("ritm_clicks_waiting", "Clicks that wait for the network.")
+        self._sessions = self._gauge("ritm_sessions", "Remembered states: one per click that may go on.")
+        self._images = self._gauge("ritm_cached_images", "Decoded images held.")
+        self._bytes = self._gauge("ritm_cache_bytes", "Memory of images and states.")
+        self._job_states = self._gauge("ritm_jobs", "Fine-tuning jobs in the queue, by state.", "state")
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        route = route if route in _ROUTES else "other"
+        self._requests.labels(route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def clicked(self, clicks: int, timings: Timings) -> None:
+        self._clicks.inc(clicks)
+        for stage, milliseconds in timings.stages.items():
+            self._stages.labels(stage).observe(milliseconds / 1000)
+
+    def failed(self) -> None:
+        self._faults.inc()
+
+    def refused(self, reason: str) -> None:
+        self._refused.labels(reason).inc()
+
+    def page(self) -> bytes:
+        """The answer to Prometheus."""
+        self._look()
+        if FOLDER not in os.environ:
+            return generate_latest(self._registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
+
+    def _look(self) -> None:
+        try:
+            stats = self._host.annotator().stats()
+        except ModelUnavailableError:
+            self._ready.set(0)
+        else:
+            self._ready.set(1)
+            self._model.clear()
+            self._model.labels(self._host.version).set(1)
+            self._waiting.set(stats.waiting)
+            self._sessions.set(stats.cached_states)
+            self._images.set(stats.cached_images)
+            self._bytes.set(stats.cached_bytes)
+        for state, count in (self._jobs() if self._jobs else {}).items():
+            self._job_states.labels(state).set(count)
+
+    def _gauge(self, name: str, what: str, *labels: str) -> Gauge:
+        return Gauge(name, what, labels, registry=self._registry, multiprocess_mode="livemostrecent")
