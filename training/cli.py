@@ -1,0 +1,193 @@
+"""`ritm finetune`, `ritm worker` and `ritm schedule`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ritm_model.errors import RitmError
+
+if TYPE_CHECKING:
+    from ritm_model.job_protocol import JobView
+    from ritm_model.job_queue import JobQueue
+
+POLL_SECONDS = 1.0
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+follow_option = click.option(
+    "--follow", is_flag=True, help="Stay until the job has ended, with a progress bar."
+)
+
+
+class FailedJobError(RitmError):
+    """A job that was waited for has not finished."""
+
+
+@click.group()
+def finetune() -> None:
+    """Learn from the labels of your team, and publish what has become better.
+
+    Where labels, models and Redis are is set in the environment, as the table in the documentation says.
+
+    \b
+    ritm finetune start --follow
+    ritm finetune list
+    """
+
+
+@finetune.command()
+@click.option(
+    "--source", help="Where the labels lie: s3://bucket/prefix, folder or file.  [RITM_FINETUNE_SOURCE]"
+)
+@click.option("--base", help="Version to go on from.  [the live one]")
+@follow_option
+@as_json
+def start(source: str | None, base: str | None, follow: bool, as_json: bool) -> None:
+    """Ask for a job; while one with the same labels and base waits or runs, it is that one."""
+    from ritm_model.job_protocol import LIVE
+
+    jobs, default = _jobs()
+    job_id, is_new = jobs.start(source or default(), base or LIVE)
+    if follow:
+        _follow(jobs, job_id, as_json)
+    elif as_json:
+        _echo({"id": job_id, "new": is_new})
+    else:
+        click.echo(f"Job {job_id} {'waits for a worker' if is_new else 'goes on already'}.")
+
+
+@finetune.command()
+@click.argument("job_id", metavar="ID")
+@follow_option
+@as_json
+def status(job_id: str, follow: bool, as_json: bool) -> None:
+    """Show how a job is, and what was measured."""
+    jobs, _ = _jobs()
+    if follow:
+        _follow(jobs, job_id, as_json)
+    else:
+        _show(jobs.job(job_id), as_json)
+
+
+@finetune.command()
+@click.argument("job_id", metavar="ID")
+@as_json
+def stop(job_id: str, as_json: bool) -> None:
+    """End a job, whether it waits or runs; nothing of it is published."""
+    jobs, _ = _jobs()
+    jobs.stop(job_id)
+    if as_json:
+        _echo({"id": job_id, "stopped": True})
+    else:
+        click.echo(f"Job {job_id} is being stopped.")
+
+
+@finetune.command("list")
+@as_json
+def list_(as_json: bool) -> None:
+    """List the jobs, the newest first."""
+    jobs, _ = _jobs()
+    found = jobs.jobs()
+    if as_json:
+        _echo([job.to_json() for job in found])
+        return
+    for job in found:
+        click.echo(f"{job.id}  {job.status:<8}  {job.report.progress:>4.0%}  {job.report.message}")
+
+
+@finetune.command()
+@click.argument("job_id", metavar="ID")
+@as_json
+def logs(job_id: str, as_json: bool) -> None:
+    """Show the last lines of a job's log."""
+    jobs, _ = _jobs()
+    lines = jobs.job(job_id).report.log
+    if as_json:
+        _echo(lines)
+        return
+    for line in lines:
+        click.echo(line)
+
+
+@click.command()
+@click.option("--burst", is_flag=True, help="End when there are no jobs, instead of waiting for more.")
+def worker(burst: bool) -> None:
+    """Take fine-tuning jobs, one at a time; run one on each machine that is to learn."""
+    from training.settings import TrainingSettings
+    from training.worker import work
+
+    work(TrainingSettings.from_environment(), burst=burst)
+
+
+@click.command()
+def schedule() -> None:
+    """Ask for a job at the times of RITM_FINETUNE_SCHEDULE. Run one."""
+    from training.schedule import keep_schedule
+    from training.settings import TrainingSettings
+
+    keep_schedule(TrainingSettings.from_environment())
+
+
+def _jobs() -> tuple[JobQueue, Callable[[], str]]:
+    """The queue, and what says where the labels lie if nobody else does."""
+    from ritm_model.job_queue import JobQueue, connect
+    from training.settings import TrainingSettings
+
+    settings = TrainingSettings.from_environment()
+    return JobQueue(connect(settings.redis), settings.pauses), lambda: settings.source_uri
+
+
+def _follow(jobs: JobQueue, job_id: str, as_json: bool) -> None:
+    """Show progress until the job has ended.
+
+    Raises:
+        FailedJobError: it has not finished.
+    """
+    from tqdm import tqdm
+
+    job = jobs.job(job_id)
+    with tqdm(
+        total=100, unit="%", disable=True if as_json else None, bar_format="{l_bar}{bar}| {postfix}"
+    ) as bar:
+        while not job.has_ended:
+            time.sleep(POLL_SECONDS)
+            job = jobs.job(job_id)
+            bar.set_description_str(job.report.stage or job.status)
+            bar.set_postfix_str(_left(job), refresh=False)
+            bar.n = round(100 * job.report.progress)
+            bar.refresh()
+    _show(job, as_json)
+    if job.status != "finished":
+        raise FailedJobError(f"Job {job.id} {job.status}: {job.report.message or 'no reason was given.'}")
+
+
+def _show(job: JobView, as_json: bool) -> None:
+    if as_json:
+        _echo(job.to_json())
+        return
+    report = job.report
+    click.echo(f"{job.id}  {job.status}  {report.progress:.0%}  {_left(job)}".rstrip())
+    click.echo(report.message)
+    before, after = (report.metrics.get(when, {}) for when in ("before", "after"))
+    for name, value in before.items():
+        click.echo(
+            f"  {name:<28} {value:>8.2f} -> {after[name]:>8.2f}"
+            if name in after
+            else f"  {name:<28} {value:>8.2f}"
+        )
+
+
+def _left(job: JobView) -> str:
+    seconds = job.report.eta_seconds
+    if seconds is None or job.has_ended:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"about {minutes} min {rest} s left" if minutes else f"about {rest} s left"
+
+
+def _echo(value: Any) -> None:
+    click.echo(json.dumps(value, indent=1))

@@ -1,0 +1,212 @@
+"""Every setting of the processes that fine-tune, read once from the environment."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from ritm_model.errors import RitmError
+
+
+class TrainingSettingsError(RitmError):
+    """An environment variable has a value that cannot be used, or one is missing."""
+
+
+class TrainingSettings(BaseSettings):
+    """Settings of `ritm finetune`, `ritm worker` and `ritm schedule`; nothing changes them once read."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RITM_FINETUNE_",
+        env_ignore_empty=True,  # `VARIABLE=` in a compose file means "the default"
+        frozen=True,
+        extra="ignore",
+        validate_by_name=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
+
+    # Where things lie
+    redis_url: SecretStr | None = Field(
+        default=None,
+        validation_alias="RITM_REDIS_URL",
+        description="Redis that keeps the jobs, on disk too (`appendonly yes`), such as `redis://redis:6379/0`.",
+    )
+    registry: str | None = Field(
+        default=None,
+        validation_alias="RITM_REGISTRY",
+        description="Where model versions lie: `s3://bucket/prefix` or a folder.",
+    )
+    name: str = Field(
+        default="ritm",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,60}$",
+        description="Name of the model in the registry, whose versions follow each other.",
+    )
+    source: str | None = Field(
+        default=None,
+        description="Where the team's labels lie: `s3://bucket/prefix`, a folder or an export's file.",
+    )
+    folder: Path = Field(
+        default=Path("finetune"),
+        description="Folder in which jobs work and go on after an interruption; on a disk that outlives the "
+        "worker, shared by all workers if they are to go on with each other's jobs.",
+    )
+    replay: str | None = Field(
+        default=None,
+        description="Folder with data that the base was trained on, a share of which is learnt again so that "
+        "nothing is forgotten; a pack or the COCO-RLE layout.",
+    )
+
+    # How a job learns
+    base: str = Field(
+        default="bundled",
+        description="Model to go on from while the registry has no live version.",
+    )
+    recipe: str = Field(default="finetune", description="Recipe to learn by, a name or a YAML file.")
+    changes: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Changes of the recipe, separated by semicolons, such as `epochs=10;batch_size=4`.",
+    )
+    replay_share: float = Field(
+        default=0.3, gt=0, lt=1, description="Share of what is learnt that comes from the replayed data."
+    )
+    device: str = Field(
+        default="auto",
+        validation_alias="RITM_DEVICE",
+        description="What computes: `auto`, `cpu` or `cuda`.",
+    )
+    processes: int = Field(
+        default=1, ge=1, le=64, description="Processes that learn together, one for each GPU of the machine."
+    )
+
+    # How a job decides
+    held_out: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="Share of the images that are never learnt from, only measured on.",
+    )
+    objects: int = Field(
+        default=300, ge=1, description="Objects of the held-out images that are measured, at most."
+    )
+    least_objects: int = Field(
+        default=10, ge=1, description="With fewer held-out objects than this a job ends without learning."
+    )
+    margin: float = Field(
+        default=0.0,
+        ge=0,
+        description="Clicks per object (NoC@90) by which a model must be better, with 95 % confidence, to be "
+        "published.",
+    )
+
+    # When
+    schedule: str | None = Field(
+        default=None,
+        description="When `ritm schedule` asks for a job, as five cron fields in local time, such as "
+        "`0 2 * * *`.",
+    )
+    pauses: Annotated[tuple[int, ...], NoDecode] = Field(
+        default=(60, 300, 900),
+        description="Seconds before each new attempt after a failure that may pass, separated by commas.",
+    )
+    heartbeat_seconds: int = Field(
+        default=30, ge=1, description="How often a worker says that it is alive, in seconds."
+    )
+
+    # Label Studio
+    label_studio_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST"),
+        description="Address of Label Studio, for images that lie there; nothing else gets the token.",
+    )
+    label_studio_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_ACCESS_TOKEN"),
+        description="Personal access token (or legacy token) of a Label Studio user who may see the images.",
+    )
+
+    @classmethod
+    def from_environment(cls) -> "TrainingSettings":
+        """Read all settings. Raises TrainingSettingsError, one sentence that names each wrong variable."""
+        try:
+            return cls()
+        except ValidationError as error:
+            # The cause is dropped on purpose: pydantic's own report is no sentence.
+            raise TrainingSettingsError(_sentence(error)) from None
+
+    @classmethod
+    def variables(cls) -> Iterator[tuple[str, str]]:
+        """Yield (environment variable, description) of each setting; of aliases, the preferred name."""
+        for field, info in cls.model_fields.items():
+            yield _variable(field), info.description or ""
+
+    @property
+    def redis(self) -> str:
+        """Address of Redis. Raises TrainingSettingsError where none is set."""
+        if self.redis_url is None:
+            raise TrainingSettingsError("RITM_REDIS_URL is not set; it names the Redis that keeps the jobs.")
+        return self.redis_url.get_secret_value()
+
+    @property
+    def registry_uri(self) -> str:
+        """Where model versions lie. Raises TrainingSettingsError where nobody has said it."""
+        if self.registry is None:
+            raise TrainingSettingsError("RITM_REGISTRY is not set; it says where model versions lie.")
+        return self.registry
+
+    @property
+    def source_uri(self) -> str:
+        """Where the labels lie. Raises TrainingSettingsError where nobody has said it."""
+        if self.source is None:
+            raise TrainingSettingsError(
+                "RITM_FINETUNE_SOURCE is not set; it says where the labels lie, such as s3://bucket/prefix."
+            )
+        return self.source
+
+    @field_validator("changes", mode="before")
+    @classmethod
+    def _split_changes(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(";") if part.strip())
+        return value
+
+    @field_validator("pauses", mode="before")
+    @classmethod
+    def _split_pauses(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, value: str) -> str:
+        kind = re.sub(r"^cuda:\d+$", "cuda", value)
+        if kind not in ("auto", "cpu", "cuda"):
+            raise ValueError("should be 'auto', 'cpu' or 'cuda'")
+        return kind
+
+    @field_validator("schedule")
+    @classmethod
+    def _five_fields(cls, value: str | None) -> str | None:
+        if value is not None and len(value.split()) != 5:
+            raise ValueError("must have the five fields of cron, such as 0 2 * * *")
+        return value
+
+
+def _variable(field: str) -> str:
+    alias = TrainingSettings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return str(alias) if alias else f"RITM_FINETUNE_{field.upper()}"
+
+
+def _sentence(error: ValidationError) -> str:
+    complaints: dict[str, str] = {}
+    for detail in error.errors(include_url=False, include_input=False, include_context=False):
+        place = str(detail["loc"][0]) if detail["loc"] else ""
+        name = _variable(place) if place in TrainingSettings.model_fields else place
+        message = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
+        complaints.setdefault(name, f"{name} {message}".strip())
+    return "; ".join(complaints.values()) + "."

@@ -1,0 +1,92 @@
+"""`ritm worker`: takes jobs from Redis, one at a time, each in a process of its own.
+
+The process of a job dies with its worker, so a job never runs on unseen. A job whose worker has died counts
+as abandoned when no heartbeat has come for three of its intervals; any worker, on this machine or another,
+then takes it up, and it goes on from what lies in its folder.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from typing import Any
+
+from rq import Queue, Worker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from ritm_model.job_queue import JobQueue, connect
+from training.settings import TrainingSettings
+
+NICE = 10  # annotators' clicks on the same machine come first
+PATIENCE_SECONDS = 120  # for which Redis may be away without the worker giving up
+HEARTBEATS_MISSED = 3
+
+_PR_SET_PDEATHSIG = 1  # of Linux's prctl
+
+
+class FinetuneWorker(Worker):
+    """RQ's worker, with jobs that may take hours and are found soon when their worker dies."""
+
+    @property
+    def dequeue_timeout(self) -> int:
+        """After so long without a job, an idle worker looks for abandoned ones."""
+        return self.job_monitoring_interval
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:  # noqa: ARG002  (RQ's signature)
+        return HEARTBEATS_MISSED * self.job_monitoring_interval
+
+    def main_work_horse(self, job: Job, queue: Queue) -> None:
+        die_with_parent()
+        super().main_work_horse(job, queue)
+
+
+def work(settings: TrainingSettings, *, burst: bool = False) -> None:
+    """Take jobs until told to stop (SIGTERM: after the job that runs; twice: at once).
+
+    Args:
+        settings: of this process.
+        burst: end as soon as there are no jobs.
+
+    Raises:
+        RitmError: a setting is missing, or there is no Redis.
+    """
+    # Before the process of a job loads torch: threads that wait must not take the processor from others.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    os.nice(NICE)
+    JobQueue(connect(settings.redis)).ping()
+    redis = connect(settings.redis, PATIENCE_SECONDS)
+    worker = FinetuneWorker(
+        [JobQueue(redis).queue],
+        connection=redis,
+        serializer=JSONSerializer,
+        maintenance_interval=settings.heartbeat_seconds,
+        job_monitoring_interval=settings.heartbeat_seconds,
+        work_horse_killed_handler=_tell_of_killed,
+        exception_handlers=[_tell_of_abandoned],
+        log_job_description=False,
+    )
+    worker.work(burst=burst, with_scheduler=True, logging_level="WARNING")
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the one that has forked it ends, however that ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _tell_of_killed(job: Job, _pid: int, status: int, _usage: Any) -> None:
+    name = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"status {status}"
+    job.get_meta(refresh=True)  # this copy is as old as the job's start, and RQ writes it when it tries again
+    job.meta["message"] = f"The process of the job was ended by {name}; perhaps there was too little memory."
+    job.save_meta()  # type: ignore[no-untyped-call]
+
+
+def _tell_of_abandoned(job: Job, kind: type[BaseException], _error: object, _trace: object) -> bool:
+    if kind.__name__ == "AbandonedJobError":
+        job.meta["message"] = "The worker of the job has died; the next free one goes on with it."
+        job.save_meta()  # type: ignore[no-untyped-call]
+    return True
