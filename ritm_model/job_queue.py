@@ -73,7 +73,6 @@ def connect(url: str, patience_seconds: float = 3) -> Redis:
             retry=retry,
             retry_on_error=[RedisConnectionError, RedisTimeoutError],
             socket_connect_timeout=3,
-            socket_keepalive=True,
         )
     except ValueError:
         raise JobError("RITM_REDIS_URL must look like redis://host:6379/0.") from None
