@@ -34,6 +34,7 @@ class Rules:
     refine: tuple[str, ...] | None
     from_mask: bool
     all_clicks: bool
+    engine: str
 
 
 @click.command()
@@ -83,6 +84,13 @@ class Rules:
 @click.option("--save-ious", is_flag=True, help="Save the IoU after every click.")
 @click.option("--vis-preds", is_flag=True, help="Draw every click of the samples that are not done yet.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
+@click.option(
+    "--engine",
+    type=click.Choice(["torch", "compile", "openvino"]),
+    default="torch",
+    show_default=True,
+    help="What runs the network.",
+)
 @click.option("--jobs", type=click.IntRange(1), help="Processes; as many as cores, or one for a GPU.")
 @click.option(
     "--batch",
@@ -120,6 +128,7 @@ def evaluate(
     save_ious: bool,
     vis_preds: bool,
     device: str,
+    engine: str,
     jobs: int | None,
     batch: int,
     output: Path,
@@ -146,6 +155,8 @@ def evaluate(
         raise click.BadParameter("The network needs at least one click.", param_hint="--clicks-limit")
     if batch > 1 and (mode != "NoBRS" or (jobs or 1) > 1):
         raise click.UsageError("--batch works with --mode NoBRS only, and without --jobs.")
+    if engine != "torch" and mode != "NoBRS":
+        raise click.UsageError("--engine works with --mode NoBRS only.")
     paths = [resolve_model(model) for model in models]
     device = chosen_device(device)
     rules = Rules(
@@ -160,6 +171,7 @@ def evaluate(
         refine=None if refine is None else _names(refine),
         from_mask=from_mask,
         all_clicks=(iou_analysis or print_ious) and min_n_clicks == 1,
+        engine=engine,
     )
     known = {**(read_roots(config) if config else {}), **parse_roots(roots)}
     opened = _opened(datasets, known, hidden=as_json)
@@ -177,7 +189,7 @@ def evaluate(
             with _progress_bar(f"{version} {dataset.name}", protocol, hidden=as_json) as on_result:
                 evaluation = annotate_all(
                     version,
-                    PredictorSource(str(path), device, mode, protocol.options),
+                    PredictorSource(str(path), device, mode, protocol.options, engine),
                     dataset,
                     protocol,
                     jobs=jobs,
@@ -252,6 +264,7 @@ def _run_name(dataset: str, rules: Rules) -> str:
     parts += ["from-mask"] if rules.from_mask else []
     parts += ["all-clicks"] if rules.all_clicks else []
     parts += [] if rules.refine is None else ["-".join(rules.refine) or "plain"]
+    parts += [] if rules.engine == "torch" else [rules.engine]
     parts += [] if rules.flip is None else ["flip" if rules.flip else "no-flip"]
     return "_".join(parts)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ritm_model.cli.export import export
 from ritm_model.errors import RitmError
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON."
 @click.group()
 def models() -> None:
     """List, fetch, convert and inspect models."""
+
+
+models.add_command(export)
 
 
 @models.command("list")

@@ -83,6 +83,13 @@ def _numbers(text: str) -> list[float]:
 @click.option("--model", default="bundled", show_default=True, help="Name of a model, or a checkpoint file.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @click.option(
+    "--engine",
+    type=click.Choice(["auto", "torch", "compile", "openvino"]),
+    default="torch",
+    show_default=True,
+    help="What runs the network; auto measures which is the quickest, which takes longer than one answer.",
+)
+@click.option(
     "--profile",
     type=click.Choice(["serving", "paper"]),
     default="serving",
@@ -114,6 +121,7 @@ def predict(
     mask: Path | None,
     model: str,
     device: str,
+    engine: str,
     profile: str,
     flip: bool | None,
     threshold: float | None,
@@ -137,7 +145,7 @@ def predict(
     pixels_HW3 = _read_image(image)
     _check_inside(clicks, pixels_HW3.shape[:2])
     start_HW = _read_image(mask).max(axis=2) > 0 if mask else None
-    predictor = open_predictor(model, device, _options(profile, flip, threshold))
+    predictor = open_predictor(model, device, _options(profile, flip, threshold), engine=engine)
     state = predictor.replay(predictor.start(pixels_HW3, start_HW, box), clicks)
     answer = _answer(image, predictor.engine.name, state)
     for path, kind in wanted:

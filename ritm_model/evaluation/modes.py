@@ -66,12 +66,16 @@ class PredictorSource:
         device: "cpu", "cuda", …
         mode: a name in `MODES`.
         options: how it looks at images.
+        engine: what runs the network, as for `open_predictor`. BRS needs torch.
     """
 
     model: str
     device: str
     mode: str
     options: PredictorOptions
+    engine: str = "torch"
 
     def __call__(self) -> ClickPredictor:
+        if self.engine != "torch" and self.mode == "NoBRS":
+            return open_predictor(self.model, self.device, self.options, engine=self.engine)
         return mode_named(self.mode)(self.model, self.device, self.options)

@@ -7,12 +7,17 @@ import torch
 from ritm_model.checkpoints import load_model, model_version, resolve_model
 from ritm_model.errors import RitmError
 from ritm_model.inference.engine import TorchEngine
+from ritm_model.inference.engine_choice import engine_for
 from ritm_model.inference.options import PredictorOptions
 from ritm_model.inference.predictor import Predictor
 
 
 def open_predictor(
-    model: str = "bundled", device: str = "auto", options: PredictorOptions | None = None
+    model: str = "bundled",
+    device: str = "auto",
+    options: PredictorOptions | None = None,
+    *,
+    engine: str = "torch",
 ) -> Predictor:
     """Load a model and make it ready for clicks.
 
@@ -20,16 +25,21 @@ def open_predictor(
         model: "bundled", the name of a pulled model, or the path of a checkpoint.
         device: "auto" takes a GPU if there is one; otherwise "cpu", "cuda", "cuda:1", …
         options: the serving profile unless given.
+        engine: "torch", which opens at once; "openvino" or "compile"; "auto" for the quickest one here.
 
     Raises:
         CheckpointError: no such model, or a file that cannot be read.
+        EngineError: no such engine, or one that is not installed or cannot run this model.
         RitmError: no such device.
     """
-    return Predictor(open_engine(model, device), options)
+    path = resolve_model(model)
+    chosen = chosen_device(device)
+    network = load_model(path, chosen)
+    return Predictor(engine_for(network, path, chosen, model_version(path), engine), options)
 
 
 def open_engine(model: str = "bundled", device: str = "auto") -> TorchEngine:
-    """Load a model, by the rules of `open_predictor`."""
+    """Load a model for torch, by the rules of `open_predictor`."""
     path = resolve_model(model)
     chosen = chosen_device(device)
     return TorchEngine(load_model(path, chosen), chosen, name=model_version(path))

@@ -23,6 +23,7 @@ from ritm_model.inference.resampling import Floats
 from ritm_model.inference.soft_map import SoftMap
 from ritm_model.inference.state import Image, Prediction, State
 from ritm_model.inference.view import View, view_of
+from ritm_model.timing import Timings
 
 
 class PromptError(RitmError):
@@ -62,13 +63,21 @@ class Predictor:
             state = replace(state, region=roi)
         return state if mask is None else self._with_mask(state, mask)
 
-    def click(self, state: State, click: Click) -> State:
-        """Answer one more click with one run of the network (two when `ZoomIn` looks again)."""
+    def click(self, state: State, click: Click, timings: Timings | None = None) -> State:
+        """Answer one more click with one run of the network (two when `ZoomIn` looks again).
+
+        Args:
+            state: what was there before.
+            click: in pixels of the image.
+            timings: receives the milliseconds of the stages "crop", "network" and "paste".
+        """
+        timings = timings or Timings()
         clicks = (*state.clicks, click)
-        after = self._answer(state, clicks)
+        after = self._answer(state, clicks, timings)
         if state.external is not None and not state.clicks:
-            after = self._answer(after, clicks)
-        return self._merged(state, after)
+            after = self._answer(after, clicks, timings)
+        with timings.stage("paste"):
+            return self._merged(state, after)
 
     def replay(self, state: State, clicks: Iterable[Click]) -> State:
         """Answer several clicks one after the other."""
@@ -97,15 +106,15 @@ class Predictor:
             state, prediction=prediction, order_offset=1, from_mask=prediction.mask_roi is not None
         )
 
-    def _answer(self, state: State, clicks: tuple[Click, ...]) -> State:
+    def _answer(self, state: State, clicks: tuple[Click, ...], timings: Timings) -> State:
         previous = state.prediction.soft if state.prediction else None
-        after = self._look(state, clicks, state.external or previous)
+        after = self._look(state, clicks, state.external or previous, timings)
         zoom_in = self.options.zoom_in
         assert after.prediction is not None
         if zoom_in and zoom_in.looks_again(
             state.frame, object_roi=after.prediction.object_roi, roi=after.roi
         ):
-            return self._look(after, clicks, previous)
+            return self._look(after, clicks, previous, timings)
         return after
 
     def _merged(self, state: State, after: State) -> State:
@@ -120,22 +129,33 @@ class Predictor:
         change = clicked_change(before, now, after.clicks[-1])
         return after if change is None else replace(after, prediction=overlaid(before, now, change))
 
-    def _look(self, state: State, clicks: tuple[Click, ...], previous: SoftMap | None) -> State:
+    def _look(
+        self, state: State, clicks: tuple[Click, ...], previous: SoftMap | None, timings: Timings
+    ) -> State:
         """Choose the crop, run the network on it and put the answer where the crop is."""
-        seen = None
-        if self.options.zoom_in:
-            seen = self.options.zoom_in.next_roi(
-                state.frame,
-                clicks,
-                object_roi=state.prediction.object_roi if state.prediction else None,
-                roi=state.roi,
-                region=state.region,
+        with timings.stage("crop"):
+            seen = self._seen(state, clicks)
+            view = view_of(
+                state, clicks, seen, previous, self.options, with_prev_mask=self.engine.with_prev_mask
             )
-        roi = state.roi if seen is None and self.options.reference else seen
-        view = view_of(state, clicks, seen, previous, self.options, with_prev_mask=self.engine.with_prev_mask)
-        logits_B1hw, state = self._run(state, view)
-        soft = SoftMap(self._probability(logits_B1hw), roi or whole(state.frame), state.frame)
-        return replace(state, clicks=clicks, prediction=self._prediction(soft), roi=roi)
+        with timings.stage("network"):
+            logits_B1hw, state = self._run(state, view)
+            probability_hw = self._probability(logits_B1hw)
+        with timings.stage("paste"):
+            roi = state.roi if seen is None and self.options.reference else seen
+            soft = SoftMap(probability_hw, roi or whole(state.frame), state.frame)
+            return replace(state, clicks=clicks, prediction=self._prediction(soft), roi=roi)
+
+    def _seen(self, state: State, clicks: tuple[Click, ...]) -> Roi | None:
+        if self.options.zoom_in is None:
+            return None
+        return self.options.zoom_in.next_roi(
+            state.frame,
+            clicks,
+            object_roi=state.prediction.object_roi if state.prediction else None,
+            roi=state.roi,
+            region=state.region,
+        )
 
     def _run(self, state: State, view: View) -> tuple[torch.Tensor, State]:
         """Answer what is in view; the state comes back with what the next answer has to know of this one."""
