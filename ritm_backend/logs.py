@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from traceback import walk_tb
 
-_ROOT = "ritm_backend"
+_ROOTS = ("ritm_backend", "ritm_model")
 _CODE = [Path(sysconfig.get_path("purelib")), Path(sysconfig.get_path("stdlib")), Path(__file__).parents[1]]
 
 
@@ -49,11 +49,12 @@ class JsonLines(logging.Formatter):
 
 
 def set_up_logging(level: str) -> None:
-    """Send this package's log, and the warnings of libraries, to standard error."""
+    """Send the log of our packages, and the warnings of libraries, to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger(_ROOT).setLevel(level)
+    for root in _ROOTS:
+        logging.getLogger(root).setLevel(level)
 
 
 def _short(file: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
 
@@ -10,6 +11,10 @@ import click
 from ritm_model.errors import RitmError
 
 ENTRY_POINT_GROUP = "ritm.commands"
+
+# OpenMP reads them when torch is loaded. Its threads would else wait busily, which beside any other busy
+# process makes each step of a network many times slower.
+WAIT_ASLEEP = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 
 
 class CommandsFromPackages(click.Group):
@@ -37,6 +42,8 @@ def ritm() -> None:
 
 def main() -> None:
     """Run the command line. Errors meant for people end it with one sentence and status 1."""
+    for name, value in WAIT_ASLEEP.items():
+        os.environ.setdefault(name, value)
     try:
         ritm()
     except RitmError as error:
