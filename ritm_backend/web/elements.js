@@ -18,6 +18,19 @@ export const copied = (template) =>
 export const message = (error) => (error instanceof Error ? error.message : String(error));
 
 /**
+ * Makes these the children of a list. One that stays where it is is not touched: it keeps the focus, and
+ * what is open in it stays open.
+ * @param {HTMLElement} list
+ * @param {readonly HTMLElement[]} rows
+ */
+export function arrange(list, rows) {
+  for (const old of [...list.children]) if (!rows.includes(/** @type {HTMLElement} */ (old))) old.remove();
+  for (const [at, row] of rows.entries()) {
+    if (list.children[at] !== row) list.insertBefore(row, list.children[at] ?? null);
+  }
+}
+
+/**
  * Calls as soon as the details are opened, and again after a while as long as they are open.
  * @param {HTMLDetailsElement} details
  * @param {number} everyMs

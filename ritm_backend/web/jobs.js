@@ -1,6 +1,6 @@
 /** Fine-tuning: jobs with start and stop, their log, and how the model did before and after. */
 
-import { copied, made, message, part, whileOpen } from "./elements.js";
+import { arrange, copied, made, message, part, whileOpen } from "./elements.js";
 import { jobLog, jobs, Refusal, startJob, stopJob } from "./server.js";
 
 const EVERY_MS = 3000;
@@ -69,18 +69,6 @@ export function showJobs(corner, template) {
     line.textContent = sentence;
     line.classList.toggle("trouble", isTrouble);
   };
-}
-
-/**
- * Makes these the children of a list. One that stays where it is is not touched, so that its log stays open
- * and the focus where it is.
- * @param {HTMLElement} list @param {readonly HTMLElement[]} rows
- */
-function arrange(list, rows) {
-  for (const [at, row] of rows.entries()) {
-    if (list.children[at] !== row) list.insertBefore(row, list.children[at] ?? null);
-  }
-  while (list.children.length > rows.length) list.lastElementChild?.remove();
 }
 
 /** @param {HTMLElement} row @param {Job} job */

@@ -168,8 +168,9 @@ button("sign").addEventListener("click", () => {
   button("sign").setAttribute("aria-pressed", String(isNegativeMode));
 });
 // After a press with the mouse, keys go to the picture again: Space means "finish", not "press once more".
-element("tools").addEventListener("click", (event) => {
-  if (event.detail > 0) canvas.focus({ preventScroll: true });
+addEventListener("click", (event) => {
+  const isPress = event.detail > 0 && /** @type {Element} */ (event.target).closest("button");
+  if (isPress) canvas.focus({ preventScroll: true });
 });
 
 /* Saving ----------------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /** The list of objects: names, colours, visibility, deletion. */
 
 import { remove, select } from "./document.js";
-import { copied } from "./elements.js";
+import { arrange, copied } from "./elements.js";
 import { area } from "./masks.js";
 
 const numbers = new Intl.NumberFormat("en");
@@ -18,20 +18,13 @@ export function showObjects(list, template, session) {
 
   const update = () => {
     const { things, active } = session.doc;
-    for (const [id, row] of rows) {
-      if (things.some((thing) => thing.id === id)) continue;
-      row.remove();
-      rows.delete(id);
-    }
     for (const thing of things) {
-      let row = rows.get(thing.id);
-      if (!row) {
-        row = newRow(template, session, thing.id);
-        rows.set(thing.id, row);
-        list.append(row);
-      }
+      const row = rows.get(thing.id) ?? newRow(template, session, thing.id);
+      rows.set(thing.id, row);
       fill(row, thing, area(session.maskOf(thing)), thing.id === active);
     }
+    for (const id of rows.keys()) if (!things.some((thing) => thing.id === id)) rows.delete(id);
+    arrange(list, things.map(({ id }) => /** @type {HTMLElement} */ (rows.get(id))));
     list.classList.toggle("empty", things.length === 0);
   };
   session.addEventListener("change", update);

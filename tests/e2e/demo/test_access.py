@@ -1,0 +1,172 @@
+"""For everybody: with keys only, with fingers, in light and dark, and read aloud."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from demo_page import BESIDE_IT, ON_A_COIN, Demo, prompt_in
+from playwright.sync_api import Browser, Page, Request, ViewportSize, expect
+from processes import Server
+
+PHONE: ViewportSize = {"width": 390, "height": 844}
+LAPTOP: ViewportSize = {"width": 1280, "height": 800}
+MOST_STOPS = 60
+
+
+def tab_to(page: Page, selector: str, key: str = "Tab") -> None:
+    """Press a key until an element has the focus."""
+    for _ in range(MOST_STOPS):
+        if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+            return
+        page.keyboard.press(key)
+    raise AssertionError(f"{key} does not lead to {selector}.")
+
+
+def test_a_whole_session_with_keys_only(demo: Demo) -> None:
+    page, press = demo.page, demo.page.keyboard.press
+    tab_to(page, '[title="Nuclei"]')
+    press("Enter")
+    demo.wait_open("nuclei_fl.jpg")
+    tab_to(page, "#canvas", "Shift+Tab")
+    press("ArrowLeft")
+    press("Enter")
+    demo.settle()
+    (first,) = demo.clicks()
+    for key in ("ArrowDown", "ArrowDown", "Shift+ArrowRight", "Shift+Enter"):
+        press(key)
+    demo.settle()
+    clicks = demo.clicks()
+    scale, _, _ = demo.view()
+    assert [click.is_positive for click in clicks] == [True, False]
+    assert (clicks[1].x, clicks[1].y) == pytest.approx((first.x + 1 / scale, first.y + 32 / scale))
+    press("Space")
+    press("Enter")
+    demo.settle()
+    expect(page.locator("#objects li")).to_have_count(2)
+    press("+")
+    assert demo.view()[0] > scale
+    press("0")
+
+    tab_to(page, "#objects .name")
+    press("Control+a")
+    page.keyboard.type("Cell a 1")
+    tab_to(page, "#save-coco")
+    with page.expect_download() as saved:
+        press("Enter")
+    coco = json.loads(saved.value.path().read_text())
+    assert [category["name"] for category in coco["categories"]] == ["Cell a 1", "Object 2"]
+    tab_to(page, "#objects .delete", "Shift+Tab")
+    press("Space")
+    expect(page.locator("#objects li")).to_have_count(1)
+    tab_to(page, "#threshold")
+    press("ArrowLeft")
+    demo.settle()
+    assert demo.prompts[-1]["threshold"] == pytest.approx(0.48)
+
+
+@pytest.fixture
+def phone(server: Server, browser: Browser) -> Iterator[Demo]:
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
+    demo = Demo(context.new_page())
+    demo.go(server.url)
+    demo.wait_open()
+    yield demo
+    context.close()
+    assert demo.troubles == []
+
+
+class Fingers:
+    """Touches of the screen, as Chromium gets them from its driver."""
+
+    def __init__(self, page: Page) -> None:
+        self._session = page.context.new_cdp_session(page)
+
+    def touch(self, kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(places)]
+        self._session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+
+def test_taps_and_a_long_touch_are_clicks(phone: Demo) -> None:
+    phone.page.touchscreen.tap(*phone.place(*ON_A_COIN))
+    phone.settle()
+    phone.page.locator("#sign").tap()
+    phone.page.touchscreen.tap(*phone.place(*BESIDE_IT))
+    phone.settle()
+    assert [click.is_positive for click in phone.clicks()] == [True, False]
+    phone.page.locator("#sign").tap()
+
+    def ends_negatively(request: Request) -> bool:
+        return request.url.endswith("/demo/click") and signs(prompt_in(request)) == [True, False, False]
+
+    fingers = Fingers(phone.page)
+    with phone.page.expect_request(ends_negatively):
+        fingers.touch("touchStart", phone.place(*BESIDE_IT))
+    fingers.touch("touchEnd")
+    phone.settle()
+    assert phone.facts()[0].endswith("3 clicks")
+    phone.page.locator("#undo").tap()
+    assert phone.facts()[0].endswith("2 clicks")
+
+
+def signs(prompt: dict[str, Any]) -> list[bool]:
+    return [is_positive for _, _, is_positive in prompt["clicks"]]
+
+
+def test_two_fingers_zoom_and_one_pans(phone: Demo) -> None:
+    fingers = Fingers(phone.page)
+    x, y = phone.place(190, 150)
+    scale, _, _ = phone.view()
+    fingers.touch("touchStart", (x - 30, y))
+    fingers.touch("touchStart", (x - 30, y), (x + 30, y))
+    for step in range(1, 7):
+        fingers.touch("touchMove", (x - 30 - 10 * step, y), (x + 30 + 10 * step, y))
+    fingers.touch("touchEnd")
+    zoomed, _, _ = phone.view()
+    assert zoomed == pytest.approx(3 * scale, rel=0.1)
+    assert phone.place(190, 150) == pytest.approx((x, y), abs=12)
+
+    fingers.touch("touchStart", (x, y))
+    for step in range(1, 7):
+        fingers.touch("touchMove", (x - 10 * step, y - 5 * step))
+    fingers.touch("touchEnd")
+    phone.settle()
+    assert phone.view()[0] == zoomed
+    assert phone.place(190, 150) == pytest.approx((x - 60, y - 30), abs=14)
+    assert phone.facts() == [], "none of this is a click"
+
+
+def test_nothing_sticks_out_on_a_phone(phone: Demo) -> None:
+    for summary in phone.page.locator("summary:visible").all():
+        summary.tap()
+    assert phone.page.evaluate("() => document.documentElement.scrollWidth") == PHONE["width"]
+
+
+@pytest.mark.parametrize(("viewport", "scheme"), [(LAPTOP, "light"), (LAPTOP, "dark"), (PHONE, "dark")])
+def test_axe_finds_nothing(server: Server, browser: Browser, viewport: ViewportSize, scheme: Any) -> None:
+    context = browser.new_context(viewport=viewport, color_scheme=scheme)
+    demo = Demo(context.new_page())
+    demo.go(server.url)
+    demo.wait_open()
+    demo.click(*ON_A_COIN)
+    demo.page.locator("#latency").click()
+    for summary in demo.page.locator("summary:visible").all():
+        summary.click()
+    expect(demo.page.locator(".server-facts")).to_contain_text("ready")
+    report = Axe().run(demo.page)
+    assert report.violations_count == 0, report.generate_report()
+    context.close()
+
+
+def test_light_and_dark_are_chosen_and_kept(demo: Demo) -> None:
+    colour = "() => getComputedStyle(document.body).backgroundColor"
+    light = demo.page.evaluate(colour)
+    demo.page.get_by_role("button", name="Light or dark").click()
+    dark = demo.page.evaluate(colour)
+    assert light != dark
+    demo.page.reload()
+    demo.wait_open()
+    assert demo.page.evaluate(colour) == dark
