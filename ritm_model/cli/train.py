@@ -47,9 +47,6 @@ from ritm_model.cli.datasets import as_json, config_option
     help="Processes of this machine that share every batch: one for each GPU.",
 )
 @click.option("--tensorboard", is_flag=True, help="Also write a record for TensorBoard into the folder.")
-@click.option(
-    "--picture-steps", type=click.IntRange(1), default=200, show_default=True, help="Of --tensorboard."
-)
 @as_json
 def train(
     recipe: str,
@@ -61,7 +58,6 @@ def train(
     device: str | None,
     processes: int,
     tensorboard: bool,
-    picture_steps: int,
     as_json: bool,
 ) -> None:
     """Train a model by RECIPE, a name that `ritm recipes` lists or a YAML file.
@@ -78,7 +74,6 @@ def train(
     """
     from ritm_model.learning.recipes import load_recipe
     from ritm_model.learning.starting import describe_start
-    from ritm_model.learning.tensorboard import Board
 
     if device:
         overrides = (*overrides, f"device={device}")
@@ -88,15 +83,14 @@ def train(
     data = _roots(config, places)
     if not as_json and os.environ.get("RANK", "0") == "0":
         click.echo(describe_start(asked), err=True)
-    board = Board(picture_steps) if tensorboard else None
     if processes > 1:
         from ritm_model.learning.launch import train_together
 
-        model = train_together(asked, data, out, processes, board)
+        model = train_together(asked, data, out, processes, tensorboard=tensorboard)
     else:
         from ritm_model.learning.engine import train as run
 
-        model = run(asked, data, out, board)
+        model = run(asked, data, out, tensorboard=tensorboard)
     if os.environ.get("RANK", "0") != "0":
         return  # under torchrun, one process speaks for all
     if as_json:

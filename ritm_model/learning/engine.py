@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -20,12 +21,12 @@ from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.run_folder import RunFolder
 from ritm_model.learning.sources import describe
 from ritm_model.learning.step import Batch
-from ritm_model.learning.tensorboard import Board, BoardWriter
+from ritm_model.learning.tensorboard import BoardWriter
 from ritm_model.learning.trainer import Trainer
 from ritm_model.learning.validation import questions
 
 
-def train(recipe: Recipe, data: Path | Roots, out: Path, board: Board | None = None) -> Path:
+def train(recipe: Recipe, data: Path | Roots, out: Path, *, tensorboard: bool = False) -> Path:
     """Train until the recipe's last epoch is done, going on where `out` has a checkpoint.
 
     Under `torchrun`, this process is one of several that do so together.
@@ -34,7 +35,7 @@ def train(recipe: Recipe, data: Path | Roots, out: Path, board: Board | None = N
         recipe: what to do.
         data: folder to learn from, or where each data set lies, by its name.
         out: folder of the run, the same for all processes.
-        board: what TensorBoard shall show, if anything.
+        tensorboard: write a record for TensorBoard, too.
 
     Returns:
         The file of the model.
@@ -44,10 +45,10 @@ def train(recipe: Recipe, data: Path | Roots, out: Path, board: Board | None = N
     """
     keep_freed_memory()
     with joined(recipe.device) as world:
-        return _train(recipe, data, RunFolder(out), world, board)
+        return _train(recipe, data, RunFolder(out), world, tensorboard)
 
 
-def _train(recipe: Recipe, data: Path | Roots, folder: RunFolder, world: World, board: Board | None) -> Path:
+def _train(recipe: Recipe, data: Path | Roots, folder: RunFolder, world: World, tensorboard: bool) -> Path:
     found = open_data(recipe, data)
     if world.is_first:
         folder.prepare(recipe, world)
@@ -56,13 +57,17 @@ def _train(recipe: Recipe, data: Path | Roots, folder: RunFolder, world: World, 
     asked = questions(found.kept_out, recipe.validation.objects)
     trainer = Trainer(recipe, folder, world)
     trainer.resume()
-    if board and world.is_first:
-        trainer.board = BoardWriter(board, folder.path, trainer.step)
     card = describe(recipe, found.sources)
 
     batches = load(recipe, samples, trainer.step, world)
     hidden = None if world.is_first else True  # None: shown where somebody looks
-    with tqdm(total=recipe.steps, initial=trainer.step, unit="step", disable=hidden) as progress:
+    with (
+        tqdm(total=recipe.steps, initial=trainer.step, unit="step", disable=hidden) as progress,
+        ExitStack() as stack,
+    ):
+        if tensorboard and world.is_first:
+            board = BoardWriter(folder.path, recipe.picture_steps, trainer.step)
+            trainer.board = stack.enter_context(closing(board))
         while trainer.epoch < recipe.epochs:
             left = (trainer.epoch + 1) * recipe.epoch_steps - trainer.step
             for batch in islice(batches, left):
@@ -72,8 +77,6 @@ def _train(recipe: Recipe, data: Path | Roots, folder: RunFolder, world: World, 
                 if trainer.step % recipe.checkpoint_steps == 0:
                     trainer.save()
             trainer.finish_epoch(asked, card)
-    if trainer.board:
-        trainer.board.close()
     return folder.model
 
 

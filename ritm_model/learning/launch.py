@@ -16,13 +16,12 @@ from ritm_model.datasets import Roots
 from ritm_model.learning.engine import train
 from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.recipes import Recipe
-from ritm_model.learning.tensorboard import Board
 
 _FOR_PEOPLE = (TrainingError.__name__, CheckpointError.__name__)
 
 
 def train_together(
-    recipe: Recipe, data: Path | Roots, out: Path, processes: int, board: Board | None = None
+    recipe: Recipe, data: Path | Roots, out: Path, processes: int, *, tensorboard: bool = False
 ) -> Path:
     """`engine.train` in so many processes of this machine; see there.
 
@@ -42,15 +41,15 @@ def train_together(
     # What ended a process is said once, by the sentence below.
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     try:
-        paths: dict[int, Path] = elastic_launch(config, _one_of_them)(recipe, data, out, board)
+        paths: dict[int, Path] = elastic_launch(config, _one_of_them)(recipe, data, out, tensorboard)
     except ChildFailedError as error:
         raise TrainingError(_sentence(error.failures, processes)) from None
     return paths[0]
 
 
 @record
-def _one_of_them(recipe: Recipe, data: Path | Roots, out: Path, board: Board | None) -> Path:
-    return train(recipe, data, out, board)
+def _one_of_them(recipe: Recipe, data: Path | Roots, out: Path, tensorboard: bool) -> Path:
+    return train(recipe, data, out, tensorboard=tensorboard)
 
 
 def _sentence(failures: Mapping[int, ProcessFailure], processes: int) -> str:

@@ -66,8 +66,19 @@ class NormalizedFocalLoss:
         loss = -terms.balance * terms.hardness * terms.log_right * terms.counts
         return loss.sum(PIXELS) / (terms.counts.sum(PIXELS) + self.eps)
 
+    @torch.no_grad()
+    def scales(self, logits_BCHW: Tensor, label_BCHW: Tensor) -> Tensor:
+        """What a monitor wants to know of every sample.
+
+        Returns:
+            3 x B: the multiplier, the largest weight of a pixel, and 1 where no pixel is ignored.
+        """
+        terms = self.terms(logits_BCHW, label_BCHW)
+        multiplier_B, largest_B = terms.multiplier_BC11.mean(PIXELS), terms.hardness.amax(PIXELS)
+        return torch.stack([multiplier_B, largest_B, terms.counts.amin(PIXELS)])
+
     def terms(self, logits_BCHW: Tensor, label_BCHW: Tensor) -> FocalTerms:
-        """Compute the parts that `__call__` multiplies, and that a monitor may want to see."""
+        """Compute the parts that `__call__` multiplies."""
         counts = (label_BCHW != IGNORED).to(logits_BCHW.dtype)
         wrong = (label_BCHW - logits_BCHW.sigmoid()).abs() * counts
         hardness = wrong**self.gamma
@@ -99,15 +110,12 @@ class FocalMonitor:
     k: float = 0.0
     m: float = 0.0
 
-    @torch.no_grad()
-    def updated(self, loss: NormalizedFocalLoss, logits_BCHW: Tensor, label_BCHW: Tensor) -> FocalMonitor:
-        """Take a batch in, unless all its samples have ignored pixels; k leaves out those that have."""
-        terms = loss.terms(logits_BCHW, label_BCHW)
-        whole_B = terms.counts.amin(PIXELS) > 0
+    def updated(self, scales_3B: Tensor) -> FocalMonitor:
+        """Take in the `scales` of a batch, unless all its samples have ignored pixels; k leaves those out."""
+        multiplier_B, largest_B, whole_B = scales_3B
         if not whole_B.any():
             return self
-        k = float(terms.multiplier_BC11[whole_B].mean())
-        m = float(terms.hardness.amax((2, 3)).mean())
+        k, m = float(multiplier_B[whole_B > 0].mean()), float(largest_B.mean())
         return FocalMonitor(0.9 * self.k + 0.1 * k, 0.8 * self.m + 0.2 * m)
 
 

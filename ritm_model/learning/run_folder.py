@@ -5,6 +5,7 @@ environment.json    versions, machine, git revision
 metrics.jsonl       one JSON object per line, in the order of the steps
 checkpoint.pt       everything that is needed to go on; written whole or not at all
 model.safetensors   the model after the last finished epoch, with its card beside it
+models/             those of earlier epochs that the recipe keeps
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ class RunFolder:
     def model(self) -> Path:
         return self.path / "model.safetensors"
 
+    def kept_model(self, epoch: int) -> Path:
+        return self.path / "models" / f"{epoch:03d}.safetensors"
+
     @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
@@ -54,6 +58,8 @@ class RunFolder:
         written = self.path / "recipe.yaml"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            for half_written in self.path.glob(".*.tmp"):  # by a run that was killed at that moment
+                half_written.unlink()
             if written.exists():
                 earlier = parse_recipe(written.read_text(encoding="utf-8"), str(written))
                 if earlier != recipe:

@@ -6,8 +6,9 @@ Shapes: B batch, H and W the image, P = 2N points (N positive, then N negative),
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -94,6 +95,13 @@ def interact(model: InteractiveModel, batch: Batch, clicks: int, randoms: Sequen
     finally:
         model.train(was_training)
     return interaction
+
+
+def forget(interaction: Interaction, chance: float, randoms: Sequence[np.random.Generator]) -> Interaction:
+    """Empty the previous mask of each sample by chance; its clicks stay."""
+    kept = torch.tensor([random.random() >= chance for random in randoms])
+    prev_mask_B1HW = interaction.prev_mask_B1HW
+    return replace(interaction, prev_mask_B1HW=prev_mask_B1HW * kept.view(-1, 1, 1, 1).to(prev_mask_B1HW))
 
 
 def learn(

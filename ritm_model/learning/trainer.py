@@ -19,6 +19,7 @@ from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.losses import (
     BinaryCrossEntropy,
     FocalLoss,
+    FocalMonitor,
     Loss,
     NormalizedFocalLoss,
     SoftIoU,
@@ -37,7 +38,7 @@ from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.recipes.schema import LossName
 from ritm_model.learning.run_folder import RunFolder
 from ritm_model.learning.starting import make_model
-from ritm_model.learning.step import Batch, Network, Objective, interact, learn
+from ritm_model.learning.step import Batch, Network, Objective, forget, interact, learn
 from ritm_model.learning.tensorboard import BoardWriter
 from ritm_model.learning.validation import Question, validate
 from ritm_model.networks import InteractiveModel
@@ -72,6 +73,7 @@ class Trainer:
             auxiliary_weight=recipe.loss.auxiliary_weight,
         )
         self.iou = AdaptiveIoU()
+        self.monitor = FocalMonitor()
         self.step = 0  # steps that are done
         self.epoch = 0  # epochs that are finished, validation included
         self.board: BoardWriter | None = None
@@ -97,8 +99,11 @@ class Trainer:
         set_learning_rate(self.optimiser, self.base_lrs, factor)
 
         self.model.train()
+        randoms = self._randoms()
         with self.precision.autocast():
-            interaction = interact(self.model, batch, clicks, self._randoms())
+            interaction = interact(self.model, batch, clicks, randoms)
+            if recipe.clicks.forget_chance:
+                interaction = forget(interaction, recipe.clicks.forget_chance, randoms)
             outcome = learn(self.model, batch, interaction, self.objective, self.network)
         scaler = self.precision.scaler
         self.optimiser.zero_grad(set_to_none=True)
@@ -120,6 +125,9 @@ class Trainer:
         self.step += 1
         ious = self.iou.sample_ious(outcome.logits_B1HW.detach(), batch.truth_B1HW)
         self.iou = self.iou.with_ious(world.gather(ious, dim=1))
+        if isinstance(self.objective.instance, NormalizedFocalLoss):
+            scales = self.objective.instance.scales(outcome.logits_B1HW.detach(), batch.truth_B1HW)
+            self.monitor = self.monitor.updated(world.gather(scales, dim=1))
         values = dict(zip(names, losses.tolist(), strict=True))
         self.last_loss = values["loss"]
         self._lines.append({**values, "gradient_norm": float(norm)})
@@ -146,6 +154,8 @@ class Trainer:
         self.iou = self.iou.new_epoch()
         if self.world.is_first:
             save_model(self.folder.model, self.mean_model, card, half=True)
+            if recipe.keeps(self.epoch):
+                save_model(self.folder.kept_model(self.epoch), self.mean_model, card, half=True)
             self._write(line)
         self.save()
         self._logged_at = time.monotonic()
@@ -173,6 +183,7 @@ class Trainer:
                 "scaler": self.precision.scaler.state_dict(),
                 "average": self.average.state if self.average else None,
                 "iou": dataclasses.asdict(self.iou),
+                "monitor": dataclasses.asdict(self.monitor),
                 "lines": self._lines,
                 "logged": self.folder.logged(),
             },
@@ -195,6 +206,7 @@ class Trainer:
             device = self.world.device
             self.average.state = {key: value.to(device) for key, value in state["average"].items()}
         self.iou = AdaptiveIoU(**state["iou"])
+        self.monitor = FocalMonitor(**state["monitor"])
         self._lines = state["lines"]
 
     def _spread(self, model: InteractiveModel) -> Network:
@@ -240,9 +252,16 @@ class Trainer:
                 **means,
                 "iou": self.iou.running,
                 "iou_threshold": self.iou.threshold,
+                **self._scales(),
                 "samples_per_second": round(self.samples_per_second, 2),
             }
         )
+
+    def _scales(self) -> dict[str, float]:
+        """How far the normalised focal loss is scaled, if it is what is made small."""
+        if not isinstance(self.objective.instance, NormalizedFocalLoss):
+            return {}
+        return {"instance_loss_k": self.monitor.k, "instance_loss_m": self.monitor.m}
 
     def _write(self, line: dict[str, object]) -> None:
         self.folder.log(line)

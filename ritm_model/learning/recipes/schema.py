@@ -132,6 +132,8 @@ class ClicksPart(Part):
     corrective: Annotated[int, Field(ge=0, le=24)] = 3
     """Each batch gets 0 to so many clicks that correct the network's own mask, one after the other, before it
     learns. 0 trains without a user's corrections."""
+    forget_chance: Chance = 0.0
+    """How often the mask that they led to is emptied before a sample is learnt from."""
     max_points: Count = 24
     """Places for clicks of one sign, those sampled beforehand and the corrective ones."""
     gamma: Chance = 0.8
@@ -161,7 +163,7 @@ class ClicksPart(Part):
 
     def sampler(self) -> ClickSampler:
         """What draws the clicks that are sampled beforehand."""
-        return ClickSampler(**self.model_dump(exclude={"corrective"}))
+        return ClickSampler(**self.model_dump(exclude={"corrective", "forget_chance"}))
 
     @model_validator(mode="after")
     def _has_negative_clicks(self) -> ClicksPart:
@@ -249,14 +251,24 @@ class Recipe(Part):
     """Several processes normalise by the statistics of the whole batch, not each by those of its part."""
     checkpoint_steps: Count = 200
     """Steps that may be lost when the machine dies."""
+    keep_models: tuple[tuple[Annotated[int, Field(ge=0)], Count], ...] = ()
+    """Which models are kept beside the last one. Pairs of numbers: from this epoch on, every so-manieth;
+    [[0, 5], [200, 1]] keeps every fifth, and from the 200th on all. [] for none."""
     log_steps: Count = 20
     """Steps that one line of the log covers."""
+    picture_steps: Count = 200
+    """Steps between two pictures for TensorBoard."""
 
     @model_validator(mode="after")
     def _has_steps(self) -> Recipe:
         if self.epoch_samples < self.batch_size:
             raise ValueError("epoch_samples must be at least batch_size")
         return self
+
+    def keeps(self, epoch: int) -> bool:
+        """Whether the model of an epoch, counted from 1, is kept."""
+        spans = [every for start, every in self.keep_models if start <= epoch]
+        return bool(spans) and epoch % spans[-1] == 0
 
     @property
     def epoch_steps(self) -> int:

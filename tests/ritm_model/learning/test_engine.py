@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,8 @@ from ritm_model.learning.opening import open_data
 from ritm_model.learning.recipes import Recipe, load_recipe
 from ritm_model.learning.run_folder import RunFolder
 from ritm_model.learning.trainer import Trainer
+
+FullAt = Callable[[int], AbstractContextManager[None]]
 
 TINY = (
     "model.family=hrnet",
@@ -79,7 +83,8 @@ def test_a_run_leaves_what_it_promises(finished: Path) -> None:
     assert load_recipe(str(finished / "recipe.yaml")) == tiny()
     assert json.loads((finished / "environment.json").read_text())["threads"] == torch.get_num_threads()
     assert [line["step"] for line in lines(finished)] == [2, 4, 4, 6, 8, 8]
-    assert {"instance_loss", "aux_loss", "loss", "gradient_norm", "iou"} <= lines(finished)[0].keys()
+    losses = {"instance_loss", "instance_loss_k", "instance_loss_m", "aux_loss", "loss", "gradient_norm"}
+    assert {*losses, "learning_rate", "iou", "iou_threshold"} <= lines(finished)[0].keys()
     validations = [line["validation_iou"] for line in lines(finished) if "epoch" in line]
     assert [len(ious) for ious in validations if isinstance(ious, list)] == [2, 2]
     model = load_model(finished / "model.safetensors")
@@ -121,6 +126,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(
 
     train(tiny(), pack, tmp_path)
     assert_same_run(tmp_path, finished)
+    assert [*tmp_path.glob(".*")] == []  # half a checkpoint is cleared away
 
 
 def test_a_run_in_pieces_is_the_same_run(finished: Path, pack: Path, tmp_path: Path) -> None:
@@ -165,23 +171,26 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_saves_the_batch(pack: Path,
     assert batch["truth_B1HW"].shape == (2, 1, 32, 48)
 
 
-def test_a_full_disk_is_named_and_the_last_checkpoint_stays_whole(finished: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(
+    finished: Path, pack: Path, tmp_path: Path, full_at: FullAt
+) -> None:
     folder = RunFolder(tmp_path)
-    state = {"step": 1, "tensor": torch.arange(10)}
-    folder.save(folder.checkpoint, state)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    try:
-        with pytest.raises(TrainingError, match=r"checkpoint\.pt cannot be written: File too large"):
-            folder.save(folder.checkpoint, {"step": 2, "tensor": torch.zeros(100_000)})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, ignored)
-    loaded = folder.load_checkpoint()
-    assert loaded is not None
-    assert loaded["step"] == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+    trainer = Trainer(tiny(), folder)
+    samples = make_samples(tiny(), open_data(tiny(), pack).sources)
+    for batch in islice(load(tiny(), samples, 0), 2):
+        trainer.learn(batch)
+    trainer.save()
+    with (
+        full_at(4096),
+        pytest.raises(TrainingError, match=r"checkpoint\.pt cannot be written: File too large"),
+    ):
+        train(tiny(), pack, tmp_path)
+    kept = folder.load_checkpoint()
+    assert kept is not None
+    assert kept["step"] == 2
+    assert [*tmp_path.glob(".*")] == []
+    train(tiny(), pack, tmp_path)
+    assert_same_run(tmp_path, finished)
 
 
 def test_a_damaged_checkpoint_is_named(pack: Path, tmp_path: Path) -> None:

@@ -58,6 +58,6 @@ def test_ignored_pixels_give_no_gradient(recorded: dict[str, torch.Tensor]) -> N
 def test_monitor_has_the_golden_states(golden: Path, recorded: dict[str, torch.Tensor]) -> None:
     monitor = FocalMonitor()
     for _ in range(3):
-        monitor = monitor.updated(NormalizedFocalLoss(), recorded["pred"], recorded["label"])
+        monitor = monitor.updated(NormalizedFocalLoss().scales(recorded["pred"], recorded["label"]))
     expected = json.loads((golden / "unit.json").read_text())["nfl_states_after_3"]
     assert [monitor.k, monitor.m] == pytest.approx(expected, rel=1e-5)

@@ -138,6 +138,7 @@ def test_what_all_scripts_share(name: str) -> None:
     assert recipe.data.augmentation == ("sbd" if name == "hrnet18_sbd_itermask_3p" else "coco")
     assert recipe.clicks.model_dump() == {
         "corrective": 3 if name.endswith("_itermask_3p") else 0,
+        "forget_chance": 0,
         "max_points": 24,
         "gamma": 0.8,
         "merge_chance": 0.15,
@@ -168,6 +169,27 @@ def test_scores_count_where_the_paper_uses_them() -> None:
         "hrnet18_ocr64_vocsbd": {1.0},
         "r34_dh128_vocsbd": {1.0},
     }
+
+
+EVERY_FIFTH = ((0, 5),)
+
+
+def test_models_are_kept_and_pictures_drawn_as_often_as_the_papers() -> None:
+    kept = {name: ((0, 5), (200, 1)) for name in TABLE if name.endswith("cocolvis_itermask_3p")}
+    kept |= {"hrnet18_ocr64_cocolvis": ((0, 5), (200, 1)), "hrnet18_sbd_itermask_3p": ((0, 5), (100, 1))}
+    for name in TABLE:
+        recipe = load_recipe(name)
+        assert recipe.keep_models == kept.get(name, EVERY_FIFTH), name
+        assert recipe.picture_steps == (3000 if name in kept else 2000), name
+
+
+def test_the_last_span_of_epochs_says_which_models_are_kept() -> None:
+    recipe = load_recipe("hrnet18s_cocolvis_itermask_3p")
+    assert [epoch for epoch in range(1, 206) if recipe.keeps(epoch)] == [
+        *range(5, 200, 5),
+        *range(200, 206),
+    ]
+    assert not load_recipe("starter").keeps(1)
 
 
 def test_learning_rates_of_the_parts_are_the_papers() -> None:

@@ -152,4 +152,4 @@ def test_a_network_that_there_is_not_is_refused() -> None:
     with pytest.raises(TrainingError, match="Unknown model family vgg"):
         make_model(load_recipe("starter", ["model.family=vgg"]))
     with pytest.raises(TrainingError, match="bundled is another model than the recipe's: see family"):
-        make_model(load_recipe("starter", ["model.weights=bundled"]))
+        make_model(load_recipe("starter", ["model.family=hrnet", "model.weights=bundled"]))

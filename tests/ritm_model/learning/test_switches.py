@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from ritm_model.checkpoints import load_model
 from ritm_model.cli.main import ritm
 from ritm_model.learning.distributed import World
 from ritm_model.learning.engine import load, train
@@ -19,9 +22,11 @@ from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.memory import keep_freed_memory
 from ritm_model.learning.recipes import Recipe, load_recipe
 from ritm_model.learning.run_folder import RunFolder
-from ritm_model.learning.step import Batch
-from ritm_model.learning.tensorboard import Board, clicks_of
+from ritm_model.learning.step import Batch, Interaction, forget
+from ritm_model.learning.tensorboard import clicks_of
 from ritm_model.learning.trainer import Trainer
+
+FullAt = Callable[[int], AbstractContextManager[None]]
 
 TINY = (
     "model.family=hrnet",
@@ -120,7 +125,7 @@ def test_tensorboard_gets_curves_and_pictures_and_forgets_what_is_made_again(
 ) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    train(tiny(), pack, tmp_path, Board(picture_steps=3))
+    train(tiny("picture_steps=3"), pack, tmp_path, tensorboard=True)
     shown = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert {"loss", "learning_rate", "iou", "validation_iou/1", "validation_iou/2"} <= set(
         shown.Tags()["scalars"]
@@ -131,6 +136,16 @@ def test_tensorboard_gets_curves_and_pictures_and_forgets_what_is_made_again(
     assert found == pytest.approx(np.array(expected))
     (picture,) = shown.Images("truth, mask before, mask")
     assert (picture.step, picture.height, picture.width) == (3, 32, 3 * 48)
+
+
+def test_a_disk_that_pictures_fill_is_named(pack: Path, tmp_path: Path, full_at: FullAt) -> None:
+    with full_at(30_000), pytest.raises(TrainingError, match=r"events\S+ cannot be written: File too large"):
+        train(
+            tiny("picture_steps=1", "data.crop=[96, 96]", "checkpoint_steps=100"),
+            pack,
+            tmp_path,
+            tensorboard=True,
+        )
 
 
 def test_tensorboard_is_missed_only_if_it_is_asked_for(
@@ -145,7 +160,7 @@ def test_tensorboard_is_missed_only_if_it_is_asked_for(
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(TrainingError, match=r"TensorBoard is not installed: pip install"):
-        train(tiny(), pack, tmp_path, Board())
+        train(tiny(), pack, tmp_path, tensorboard=True)
 
 
 def test_clicks_are_told_from_unused_rows() -> None:
@@ -165,6 +180,26 @@ def test_the_command_answers_in_json(pack: Path, tmp_path: Path) -> None:
     facts = json.loads(done.stdout)
     assert facts["model"] == str(tmp_path / "model.safetensors")
     assert (facts["steps"], facts["epochs"], len(facts["validation_iou"])) == (4, 1, 2)
+
+
+def test_models_of_earlier_epochs_are_kept_where_a_recipe_says_so(pack: Path, tmp_path: Path) -> None:
+    train(tiny("epochs=3", "epoch_samples=2", "keep_models=[[2, 1]]"), pack, tmp_path)
+    kept = sorted(path.name for path in (tmp_path / "models").glob("*.safetensors"))
+    assert kept == ["002.safetensors", "003.safetensors"]
+    last, older = (
+        load_model(tmp_path / name).state_dict() for name in ("model.safetensors", "models/002.safetensors")
+    )
+    assert not all(torch.equal(value, older[key]) for key, value in last.items())
+
+
+def test_masks_are_forgotten_by_chance_and_clicks_stay() -> None:
+    interaction = Interaction(torch.rand(200, 4, 3), torch.rand(200, 1, 2, 2) + 0.1)
+    randoms = [np.random.default_rng(number) for number in range(200)]
+    forgotten = forget(interaction, 0.25, randoms)
+    empty = forgotten.prev_mask_B1HW.flatten(1).eq(0).all(1)
+    assert 30 < empty.sum() < 70
+    assert torch.equal(forgotten.prev_mask_B1HW[~empty], interaction.prev_mask_B1HW[~empty])
+    assert forgotten.points_BP3 is interaction.points_BP3
 
 
 def test_memory_is_kept_where_the_c_library_can() -> None:
