@@ -19,11 +19,11 @@ import PIL.Image
 from cvat_sdk.models import AttributeValRequest
 
 from cvat_serverless.interactor import Interactor, Segment
-from cvat_serverless.mask_rle import encode
 from cvat_serverless.request import Prompts, box_between
 from ritm_model.clicks import Click
 from ritm_model.images import upright_rgb
 from ritm_model.inference import Annotator, open_predictor
+from ritm_model.mask_rle import encode
 
 
 @dataclass(frozen=True, slots=True, eq=False)

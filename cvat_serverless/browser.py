@@ -10,15 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from cvat_serverless.mask_rle import BOX_LENGTH, MaskRleError, decode
-from cvat_serverless.wire import CONFIDENCE_SPEC_ID, is_number
+from cvat_serverless.wire import CONFIDENCE_SPEC_ID, has_outline, is_number
 from ritm_model.errors import RitmError
-
-MIN_CONTOUR_POINTS = 3
+from ritm_model.mask_rle import BOX_LENGTH, MaskRleError, decode
 
 
 class AnswerError(RitmError):
@@ -112,8 +109,7 @@ def _shown_shape(shape: Mapping[str, object], width: int, height: int) -> ShownS
 
 
 def _with_outline(mask_HW: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    contours, _ = cv2.findContours(mask_HW.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    if max((len(contour) for contour in contours), default=0) < MIN_CONTOUR_POINTS:
+    if not has_outline(mask_HW):
         raise AnswerError("A mask is empty or a speck without an outline: the browser drops it.")
     return mask_HW
 

@@ -16,7 +16,6 @@ from hashlib import sha256
 import numpy as np
 import numpy.typing as npt
 
-from ritm_backend import brush_rle
 from ritm_backend.images import ImageFetcher
 from ritm_backend.label_studio.answers import MaskAnswer, regions_of
 from ritm_backend.label_studio.config import LabelingConfig, parse_config
@@ -27,6 +26,7 @@ from ritm_backend.label_studio.prompts import ObjectPrompt, objects_in, objects_
 from ritm_backend.label_studio.regions import Json, read_regions
 from ritm_backend.model_host import ModelHost
 from ritm_backend.settings import Settings
+from ritm_model import brush_rle
 from ritm_model.errors import RitmError
 from ritm_model.images import decode_image
 from ritm_model.inference import Annotator, Prompt, Superseded

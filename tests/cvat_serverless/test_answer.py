@@ -14,8 +14,8 @@ from hypothesis.extra.numpy import arrays
 from cvat_serverless.answer import write_answer
 from cvat_serverless.browser import shown_shapes
 from cvat_serverless.interactor import Segment, Segmentation
-from cvat_serverless.mask_rle import decode
 from cvat_serverless.settings import AnswerForm
+from ritm_model.mask_rle import decode
 
 WIDTH, HEIGHT = 24, 16
 

@@ -15,18 +15,18 @@ from flask.testing import FlaskClient
 
 from cvat_serverless.interactor import Interactor
 from cvat_serverless.main import Function
-from cvat_serverless.mask_rle import decode
 from cvat_serverless.settings import CvatSettings
-from ritm_backend import brush_rle
 from ritm_backend.app import create_app
 from ritm_backend.images import ImageFetcher
 from ritm_backend.model_host import ModelHost
 from ritm_backend.settings import Settings
+from ritm_model import brush_rle
 from ritm_model.cli.predict import predict
 from ritm_model.clicks import Click
 from ritm_model.images import decode_image
 from ritm_model.inference import Annotator, Predictor
 from ritm_model.inference.specks import MIN_REGION_PIXELS, drop_specks
+from ritm_model.mask_rle import decode
 from ritm_model.timing import Timings
 
 BUS = Path(__file__).parents[1] / "samples" / "images" / "bus.jpg"
@@ -127,15 +127,16 @@ def test_specks_go_on_both_roads(predictor: Predictor) -> None:
     assert (in_cvat == mask_in_label_studio(client_of(speckled), 1)).all()
 
 
-def test_the_command_line_writes_the_same_mask_with_its_specks(cvat: Function, tmp_path: Path) -> None:
+def test_the_command_line_writes_the_same_mask_with_its_specks(
+    cvat: Function, model: str, tmp_path: Path
+) -> None:
     for n in range(1, len(CLICKS) + 1):
         in_cvat = mask_in_cvat(cvat, n)
     output = tmp_path / "mask.png"
     clicks = [f"--click={'' if positive else '-'}{x},{y}" for x, y, positive in in_pixels(len(CLICKS))]
 
-    result = CliRunner().invoke(
-        predict, [str(BUS), *clicks, "--device=cpu", f"--output={output}"], catch_exceptions=False
-    )
+    options = [f"--model={model}", "--device=cpu", f"--output={output}"]
+    result = CliRunner().invoke(predict, [str(BUS), *clicks, *options], catch_exceptions=False)
 
     assert result.exit_code == 0, result.output
     written = np.asarray(PIL.Image.open(output)) > 0

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ritm_backend import brush_rle
-from ritm_backend.brush_rle import RleError
+from ritm_model import brush_rle
+from ritm_model.brush_rle import RleError
 
 Mask = npt.NDArray[np.bool_]
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cvat_serverless.mask_rle import MaskRleError, decode, encode
+from ritm_model.mask_rle import MaskRleError, decode, encode
 
 if os.environ.get("CI") != "true":
     pytest.importorskip("cvat_sdk.masks", reason="cvat-sdk is not installed (extra 'cvat-agent')")
