@@ -6,7 +6,7 @@
     POST /setup     names the model version; answers at once, keeps nothing of what it is told
     POST /predict   clicks in, masks out
     GET  /versions  the model versions there are (also POST)
-    POST /webhook   events of the project; answers at once and does nothing
+    POST /webhook   events of the project; like all of fine-tuning, in `ritm_backend/training/routes.py`
     GET  /metrics   what was done and what is held, for Prometheus
 
 With basic authentication switched on, all need it but two: `/health`, which tells nothing, and `/webhook`,
@@ -15,7 +15,6 @@ because Label Studio sends its events without credentials and makes annotators w
 
 from __future__ import annotations
 
-import json
 from threading import BoundedSemaphore
 
 from flask import Flask, Response, g, request
@@ -29,8 +28,8 @@ from ritm_backend.metrics import CONTENT_TYPE, Metrics
 from ritm_backend.model_host import ModelHost
 from ritm_backend.service import LabelStudioService
 from ritm_backend.settings import Settings
+from ritm_backend.training import training_routes
 
-_LARGEST_EVENT_READ = 256 * 1024
 _MB = 1024 * 1024
 
 
@@ -42,6 +41,7 @@ def create_app(settings: Settings, host: ModelHost, fetcher: ImageFetcher) -> Fl
     predicts = BoundedSemaphore(settings.threads)  # the server has more threads, for /health
     metrics = Metrics(host)
     app.register_blueprint(demo_routes(host, settings, predicts))
+    app.register_blueprint(training_routes(settings))
 
     @app.get("/health")
     def health() -> Response:
@@ -60,12 +60,6 @@ def create_app(settings: Settings, host: ModelHost, fetcher: ImageFetcher) -> Fl
     @app.route("/versions", methods=["GET", "POST"])
     def versions() -> Response:
         return answer({"versions": [host.version]})
-
-    @app.post("/webhook")
-    def webhook() -> Response:
-        if _event_action() == "START_TRAINING":
-            return answer({"status": "ok", "message": "This server does not train from Label Studio."})
-        return answer({"status": "ok"})
 
     @app.get("/metrics")
     def counted() -> Response:
@@ -96,14 +90,3 @@ def _json_body() -> object:
             return read_body(body)
         except (ValueError, RecursionError):
             raise RequestError("The body is not JSON.") from None
-
-
-def _event_action() -> object:
-    """The action of a webhook event. Large ones hold masks, and are not worth reading."""
-    if not 0 < (request.content_length or 0) <= _LARGEST_EVENT_READ:
-        return None
-    try:
-        event = json.loads(request.get_data(cache=False))
-    except (ValueError, RecursionError):
-        return None
-    return event.get("action") if isinstance(event, dict) else None

@@ -10,6 +10,7 @@ import pytest
 from cvat_serverless.settings import CvatSettings
 from ritm_backend.connect import recommended_config
 from ritm_backend.settings import Settings
+from training.settings import TrainingSettings
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -42,6 +43,7 @@ def test_links_to_files_lead_somewhere(page: Path) -> None:
 def test_variables_named_anywhere_exist(page: Path) -> None:
     known = {name for name, _ in Settings.variables()} | {"RITM_MODELS", "RITM_MODEL_MIRROR"}
     known |= {name.upper() for name in CvatSettings.model_fields}
+    known |= {name for name, _ in TrainingSettings.variables()}
     named = set(re.findall(r"\bRITM_[A-Z_]+\b", page.read_text()))
     assert named <= known, f"{page.name} names unknown variables"
 

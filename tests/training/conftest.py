@@ -1,13 +1,19 @@
-"""A real Redis for each test that asks for one, on a short path."""
+"""Real servers: a Redis for each test that asks for one, on a short path, and an S3 server for all."""
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from boto3.session import Session
 from redis_server import Redis, redis_server
+from s3_server import ACCESS, FaultyProxy, s3_server
+from team import RECIPE, label, tiny_model
+from workers import Site
 
 from ritm_model.job_queue import JobQueue, connect
 
@@ -24,3 +30,67 @@ def jobs(redis: Redis) -> Iterator[JobQueue]:
     client = connect(redis.url)
     yield JobQueue(client, pauses=(0, 0, 0))
     client.close()
+
+
+@pytest.fixture(scope="session")
+def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server.url
+
+
+@pytest.fixture
+def bucket(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of an empty bucket, with the environment set up to reach it."""
+    for name, value in (ACCESS | {"AWS_ENDPOINT_URL": s3_url}).items():
+        monkeypatch.setenv(name, value)
+    name = f"bucket-{uuid4().hex}"
+    Session().client("s3").create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def proxy(s3_url: str) -> Iterator[FaultyProxy]:
+    running = FaultyProxy(s3_url)
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty labelled pictures, as plain COCO."""
+    return label(tmp_path_factory.mktemp("labels"), 40)
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("base") / "tiny.safetensors")
+
+
+@pytest.fixture
+def make_site(
+    labels: Path, base: Path, redis: Redis, jobs: JobQueue, bucket: str, s3_url: str, tmp_path: Path
+) -> Callable[..., Site]:
+    """Makes a site whose jobs take seconds and publish whatever they learn."""
+
+    def make(**more: str) -> Site:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "OMP_NUM_THREADS": "1",
+            **ACCESS,
+            "AWS_ENDPOINT_URL": s3_url,
+            "RITM_DEVICE": "cpu",
+            "RITM_REDIS_URL": redis.url,
+            "RITM_REGISTRY": f"s3://{bucket}/registry",
+            "RITM_FINETUNE_SOURCE": str(labels),
+            "RITM_FINETUNE_FOLDER": str(tmp_path / "work"),
+            "RITM_FINETUNE_BASE": str(base),
+            "RITM_FINETUNE_CHANGES": ";".join(RECIPE),
+            "RITM_FINETUNE_OBJECTS": "3",
+            "RITM_FINETUNE_LEAST_OBJECTS": "2",
+            "RITM_FINETUNE_MARGIN": "-20",
+            "RITM_FINETUNE_HEARTBEAT_SECONDS": "1",
+        }
+        return Site(tmp_path, jobs, environment | more)
+
+    return make

@@ -1,0 +1,125 @@
+"""Whatever dies on the way, a job goes on or says why it ends; never is a model half published, never twice.
+
+Redis, S3, workers and the processes of jobs are real ones, and what kills them is SIGKILL.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import TypeAlias
+
+import pytest
+from processes import wait_until
+from redis_server import Redis
+from s3_server import FaultyProxy
+from workers import Site, is_gone, worker
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("finetune")]
+
+SiteMaker: TypeAlias = Callable[..., Site]
+EPOCHS, EPOCH_STEPS = 2, 20
+STEPS = list(range(1, EPOCHS * EPOCH_STEPS + 1))
+
+
+def assert_published_once(site: Site, job_id: str) -> None:
+    """One version, whole, live, and the one that the job speaks of."""
+    (version,) = site.registry.versions("ritm")
+    live = site.registry.live("ritm")
+    assert live is not None
+    assert live.version == version.version == site.jobs.job(job_id).report.published_version
+    assert [change.kind for change in site.registry.history("ritm")] == ["promote"]
+    site.registry.fetch("ritm", version.version, site.folder / "fetched")
+    assert site.registry.report("ritm", version.version)["job"] == job_id
+
+
+def test_a_killed_job_and_then_a_killed_worker(make_site: SiteMaker) -> None:
+    site = make_site()
+    job_id = site.start()
+    with worker(site) as first:
+        site.wait_for_steps(job_id, 3)
+        os.kill(first.horse(site.work(job_id)), signal.SIGKILL)
+        made = len(site.steps(job_id))
+        site.wait_for_steps(job_id, made + 3)
+        horse = first.horse(site.work(job_id))
+        first.kill()
+        wait_until(is_gone(horse), "the end of the job's process", within_s=10)
+    assert len(site.steps(job_id)) < len(STEPS)
+    with worker(site) as second:
+        job = site.ended(job_id, second)
+    assert job.status == "finished", job.report.message
+    assert site.steps(job_id) == STEPS  # none missing, none twice: each attempt began at a checkpoint
+    assert site.log(job_id).count("Learning:") == 3
+    assert site.log(job_id).count("Collecting") == 1
+    assert_published_once(site, job_id)
+    assert job.report.metrics["before"]["objects"] == job.report.metrics["after"]["objects"] >= 2
+
+
+def test_redis_is_killed_while_two_processes_learn(make_site: SiteMaker, redis: Redis) -> None:
+    site = make_site(RITM_FINETUNE_PROCESSES="2")
+    job_id = site.start()
+    with worker(site) as running:
+        site.wait_for_steps(job_id, 3)
+        redis.kill()
+        made = len(site.steps(job_id))
+        site.wait_for_steps(job_id, made + 3)  # learning does not wait for Redis
+        redis.start()
+        job = site.ended(job_id, running)
+    assert job.status == "finished", job.report.message
+    assert site.log(job_id).count("Learning:") == 1
+    assert_published_once(site, job_id)
+
+
+def test_every_fault_of_s3_while_a_model_is_published(make_site: SiteMaker, proxy: FaultyProxy) -> None:
+    site = make_site(RITM_FINETUNE_STORE_SECONDS="2", AWS_ENDPOINT_URL=proxy.url)
+    # The first request asks for the live version; what comes after it is the publishing.
+    proxy.faults.extend(
+        ["none", *["500"] * 4, "none", "403", "none", "none", *["truncated"] * 4, "silent", "lost answer"]
+    )
+    job_id = site.start()
+    with worker(site) as running:
+        job = site.ended(job_id, running)
+    assert job.status == "finished", job.report.message
+    assert not proxy.faults
+    assert site.steps(job_id) == STEPS
+    assert_published_once(site, job_id)
+
+
+def test_s3_that_refuses_for_good_ends_the_job_with_the_reason(
+    make_site: SiteMaker, proxy: FaultyProxy
+) -> None:
+    site = make_site(AWS_ENDPOINT_URL=proxy.url)
+    proxy.faults.extend(["403"] * 100)
+    job_id = site.start()
+    with worker(site) as running:
+        job = site.ended(job_id, running)
+    assert job.status == "failed"
+    assert "refuses" in job.report.message
+    assert 100 - len(proxy.faults) == 4  # the first attempt and three more
+    proxy.faults.clear()
+    assert site.registry.versions("ritm") == ()
+
+
+def test_a_full_disk_ends_the_job_with_the_reason(make_site: SiteMaker) -> None:
+    site = make_site()
+    job_id = site.start()
+    with worker(site, largest_file=100_000) as running:
+        job = site.ended(job_id, running)
+    assert job.status == "failed"
+    assert "checkpoint.pt cannot be written: File too large" in job.report.message
+    assert site.registry.versions("ritm") == ()
+
+
+def test_a_stopped_job_is_not_tried_again(make_site: SiteMaker) -> None:
+    site = make_site()
+    job_id = site.start()
+    with worker(site) as running:
+        site.wait_for_steps(job_id, 1)
+        horse = running.horse(site.work(job_id))
+        site.jobs.stop(job_id)
+        job = site.ended(job_id, running)
+        assert job.status == "stopped"
+        wait_until(is_gone(horse), "the end of the job's process", within_s=10)
+    assert len(site.jobs.queue) == 0
+    assert site.registry.versions("ritm") == ()
