@@ -23,7 +23,7 @@ serve: $(VENV)/.serve ## install and serve the Label Studio backend on port 9090
 	$(BIN)/ritm serve
 
 test: $(VENV)/.develop $(LABEL_STUDIO)/.installed $(LABEL_STUDIO_ML)/.installed ## install all that tests need and run them
-	./scripts/system-packages chromium redis-server shellcheck
+	./scripts/system-packages chromium redis-server shellcheck nginx docker-compose
 	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup $(PYTEST_ARGS)
 
 check: $(VENV)/.develop ## ruff, mypy --strict, import rules, and check-web where node is

@@ -1,0 +1,149 @@
+"""The files that Docker reads: linted, complete, and as careful as docs/security.md says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from processes import require
+from prometheus_client.parser import text_string_to_metric_families
+
+from cvat_serverless.settings import CvatSettings
+from ritm_backend.metrics import Metrics
+from ritm_backend.model_host import ModelHost
+from ritm_backend.settings import Settings
+from training.settings import TrainingSettings
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+OURS = ("setup", "backend", "worker", "backend-gpu", "worker-gpu", "scheduler")
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """A copy of the files in which `docker/make-env` has run."""
+    for name in ("docker-compose.yml", ".env.example"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "docker", tmp_path / "docker")
+    subprocess.run([tmp_path / "docker/make-env"], check=True, capture_output=True)
+    return tmp_path
+
+
+def env_of(path: Path) -> dict[str, str]:
+    lines = (line for line in path.read_text().splitlines() if line and not line.startswith("#"))
+    return dict(line.split("=", 1) for line in lines)
+
+
+@pytest.mark.parametrize("file", ["docker/Dockerfile", "cvat_serverless/Dockerfile"])
+def test_hadolint_finds_nothing(file: str) -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("hadolint"), ROOT / file], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("script", ["docker/make-env", "docker/object-store.sh"])
+def test_shellcheck_finds_nothing(script: str) -> None:
+    require(shutil.which("shellcheck") is not None, "no shellcheck on this machine")
+    done = subprocess.run(["shellcheck", ROOT / script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_compose_accepts_the_file_with_what_make_env_makes(made: Path) -> None:
+    require(shutil.which("docker-compose") is not None, "no docker-compose on this machine")
+    profiles = ["--profile", "cpu", "--profile", "gpu", "--profile", "monitoring"]
+    done = subprocess.run(
+        ["docker-compose", *profiles, "config", "--quiet"],
+        cwd=made,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_make_env_makes_secrets_of_its_own_and_keeps_an_existing_file(made: Path) -> None:
+    first = env_of(made / ".env")
+    generated = {name for name, value in env_of(ROOT / ".env.example").items() if value == "generated"}
+    assert {"LABEL_STUDIO_PASSWORD", "BACKEND_PASSWORD", "REDIS_PASSWORD"} <= generated
+    assert all(re.fullmatch("[0-9a-f]{40}", first[name]) for name in generated)
+    assert len({first[name] for name in generated}) == len(generated)
+    assert (made / ".env").stat().st_mode & 0o077 == 0
+    again = subprocess.run([made / "docker/make-env"], capture_output=True, text=True, check=False)
+    assert again.returncode == 1
+    assert "already" in again.stderr
+    assert env_of(made / ".env") == first
+
+
+def test_every_variable_of_the_compose_file_is_in_the_example() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    used = set(re.findall(r"(?<!\$)\$\{(\w+)", text))
+    assert used == set(env_of(ROOT / ".env.example"))
+
+
+def test_settings_of_our_services_exist() -> None:
+    known = {name for settings in (Settings, TrainingSettings) for name, _ in settings.variables()}
+    known |= {name.upper() for name in CvatSettings.model_fields}
+    for name in OURS:
+        given = {key for key in SERVICES[name]["environment"] if key.startswith("RITM_")}
+        assert given <= known, name
+
+
+def test_secrets_are_in_no_file_that_is_kept() -> None:
+    for name, service in SERVICES.items():
+        for key, value in (service.get("environment") or {}).items():
+            if re.search("PASS|SECRET|TOKEN|API_KEY", key) and not isinstance(value, bool):
+                assert "${" in str(value) or value in ("true", "false"), f"{name}: {key}"
+    assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
+    assert "!.env" not in (ROOT / ".dockerignore").read_text()
+
+
+def test_only_pages_for_people_are_published_and_on_this_machine_by_default() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert set(published) == {"label-studio", "backend", "backend-gpu", "grafana"}
+    for ports in published.values():
+        assert all(port.startswith("${BIND:-127.0.0.1}:") for port in ports)
+    assert env_of(ROOT / ".env.example")["BIND"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_containers_may_do_little(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+
+
+def test_every_image_is_of_a_named_version() -> None:
+    for name, service in SERVICES.items():
+        tag = service["image"].partition(":")[2]
+        assert tag, name
+        assert tag != "latest", name
+
+
+def test_images_run_as_nobody_in_particular() -> None:
+    text = (ROOT / "docker/Dockerfile").read_text()
+    assert re.findall(r"^USER (.*)$", text, flags=re.MULTILINE) == ["10001"]
+    assert not re.search(r"PASS|SECRET|TOKEN|API_KEY", text)
+
+
+def test_the_dashboard_and_the_example_ask_for_metrics_that_exist() -> None:
+    page = Metrics(ModelHost(lambda: pytest.fail("not asked"), "none")).page().decode()
+    families = {family.name for family in text_string_to_metric_families(page)}
+    dashboard = json.loads((ROOT / "docker/grafana/dashboards/ritm.json").read_text())
+    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    assert len(expressions) > 10
+    for expression in expressions:
+        for name in re.findall(r"ritm_\w+", expression):
+            assert re.sub("_(total|bucket|sum|count)$", "", name) in families, expression
