@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from cvat_serverless.history import ClickHistory, Clicks, lead_with_positive
 from cvat_serverless.request import Prompts, RequestError
+from cvat_serverless.wire import has_outline
 from ritm_model.clicks import Click
 from ritm_model.inference import Annotator, Box, Prompt
 from ritm_model.inference.specks import MIN_REGION_PIXELS, drop_specks
@@ -32,7 +33,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """The objects of one frame, none of them empty, in the order of their boxes."""
+    """The objects of one frame that can be shown, in the order of their boxes."""
 
     width: int
     height: int
@@ -99,7 +100,7 @@ class Interactor:
             threshold = prompts.threshold
             whole_HW = state.mask if threshold is None else state.probability > threshold
             mask_HW = drop_specks(whole_HW, asked.clicks, self._min_region_pixels)
-            if mask_HW.any():
+            if has_outline(mask_HW):
                 segments.append(Segment(mask_HW, float(state.score)))
         return Segmentation(width, height, tuple(segments))
 

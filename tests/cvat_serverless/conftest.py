@@ -1,4 +1,7 @@
-"""The recorded requests and answers of CVAT interactors, and the model that answers them."""
+"""The recorded requests and answers of CVAT interactors, and the model that answers them.
+
+It is the one for tests, whose answers stay the same when the bundled model is trained anew.
+"""
 
 import base64
 import json
@@ -15,6 +18,7 @@ from ritm_model.inference import Predictor, open_predictor
 
 PAYLOADS = Path(__file__).parents[1] / "payloads" / "cvat"
 SAMPLES = Path(__file__).parents[1] / "samples" / "images"
+MODEL = str(Path(__file__).parents[1] / "models" / "h18s-synthetic.safetensors")
 
 
 @pytest.fixture(scope="session")
@@ -24,9 +28,15 @@ def payload() -> Callable[[str], Any]:
 
 
 @pytest.fixture(scope="session")
-def predictor() -> Predictor:
-    """The bundled model, as the function opens it."""
-    return open_predictor("bundled", device="cpu")
+def model() -> str:
+    """The path of the model for tests."""
+    return MODEL
+
+
+@pytest.fixture(scope="session")
+def predictor(model: str) -> Predictor:
+    """The same, opened as the function opens it."""
+    return open_predictor(model, device="cpu")
 
 
 @pytest.fixture(scope="session")

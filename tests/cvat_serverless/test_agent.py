@@ -42,7 +42,7 @@ class Context(cvataa.InteractionFunctionContext):
 
 @pytest.fixture
 def function(predictor: Predictor) -> agent.RitmFunction:
-    return agent.RitmFunction(Interactor(Annotator(predictor)))
+    return agent.RitmFunction(Interactor(Annotator(predictor), min_region_pixels=0))
 
 
 def masks(shapes: list[cvataa.InteractionResultShape]) -> list[npt.NDArray[np.bool_]]:

@@ -61,8 +61,8 @@ class Worker:
 
 
 @pytest.fixture(scope="module")
-def workers() -> dict[str, Worker]:
-    return {form: Worker(ritm_cvat_answer=form) for form in ("shapes", "mask")}
+def workers(model: str) -> dict[str, Worker]:
+    return {form: Worker(ritm_model=model, ritm_cvat_answer=form) for form in ("shapes", "mask")}
 
 
 @pytest.fixture
@@ -80,6 +80,27 @@ def test_every_request_gets_an_answer_that_the_browser_shows(
     assert response.status_code == 200
     assert response.content_type == "application/json"
     assert shown_shapes(json.loads(response.body), width=WIDTH, height=HEIGHT)
+
+
+@pytest.mark.parametrize("form", ["shapes", "mask"])
+def test_the_bundled_model_marks_what_is_clicked_on(bus_text: str, form: str) -> None:
+    body = {"image": bus_text, "pos_points": [[320, 220]], "neg_points": [[60, 60]]}
+
+    answer = json.loads(Worker(ritm_cvat_answer=form).call(body).body)
+
+    (shape,) = shown_shapes(answer, width=640, height=427)
+    assert shape.mask[220, 320]
+    assert not shape.mask[60, 60]
+
+
+@pytest.mark.parametrize("form", ["shapes", "mask"])
+def test_a_mask_that_the_browser_would_drop_is_not_sent(workers: dict[str, Worker], form: str) -> None:
+    """Two pixels have no outline, and this frame has no more."""
+    frame = png(Image.new("RGB", (2, 1), (90, 120, 60)))
+
+    response = workers[form].call({"image": frame, "pos_points": [[0.5, 0.5]], "neg_points": []})
+
+    assert shown_shapes(json.loads(response.body), width=2, height=1) == []
 
 
 def test_clicks_beyond_the_edge_count_for_the_nearest_pixel(payload: Payload, worker: Worker) -> None:
