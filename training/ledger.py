@@ -58,7 +58,7 @@ def work_folder(root: Path, job_id: str) -> Iterator[Path]:
     Raises:
         WorkFolderError: it cannot be made.
     """
-    folder = root / job_id
+    folder = root.absolute() / job_id  # the recipe of the job names files in it
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("wb")
