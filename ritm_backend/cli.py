@@ -23,6 +23,7 @@ _OPEN_TO_ALL = (
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one.  [RITM_PORT, 9090]")
 @click.option("--model", help="Name of a pulled model, or path of a checkpoint.  [RITM_MODEL, bundled]")
 @click.option("--device", help="auto, cpu, cuda, cuda:N or mps.  [RITM_DEVICE, auto]")
+@click.option("--engine", help="auto, torch, compile or openvino.  [RITM_ENGINE, auto]")
 @click.option("--threads", type=int, help="Predictions taken at the same time per process.  [RITM_THREADS]")
 @click.option(
     "--workers",

@@ -132,7 +132,7 @@ def load_annotator(settings: Settings) -> Any:
     from ritm_model.inference import Annotator, PredictorOptions, open_predictor
 
     options = PredictorOptions.paper() if settings.profile == "paper" else PredictorOptions.serving()
-    predictor = open_predictor(settings.model, settings.device, options)
+    predictor = open_predictor(settings.model, settings.device, options, engine=settings.engine)
     predictor.warm_up()
     shared = None
     if settings.session_store is not None:

@@ -48,6 +48,11 @@ class Settings(BaseSettings):
         default="auto",
         description="Where the network runs: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.",
     )
+    engine: Literal["auto", "torch", "compile", "openvino"] = Field(
+        default="auto",
+        description="What runs the network: `torch`, `compile` (torch.compile, minutes to start), `openvino` "
+        "(CPU only), or `auto`, which measures torch and openvino at the start and takes the quicker.",
+    )
     profile: Literal["serving", "paper"] = Field(
         default="serving",
         description="Predictor settings: `serving` (fast) or `paper` (those of the published evaluation).",

@@ -15,6 +15,7 @@ from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_backend.settings import Settings
 from ritm_model.catalogue import models_folder
 from ritm_model.inference import Annotator, Engine, Predictor, PredictorOptions, TorchEngine, ZoomIn
+from ritm_model.inference.engine_openvino import OpenVinoEngine
 from ritm_model.inference.opening import open_engine
 
 MODEL_WAIT_SECONDS = 60
@@ -118,7 +119,7 @@ def _predictor(engine: Engine, options: PredictorOptions, brs: BrsWanted | None)
     from ritm_model.inference.brs import BRS_MODES, BRSPredictor
 
     mode = BRS_MODES[brs.mode]
-    if not isinstance(engine, TorchEngine):
+    if not isinstance(engine, TorchEngine | OpenVinoEngine):
         raise RequestError("This model runs on an engine that cannot be refined by backpropagation.")
     limit = mode.net_clicks_limit if brs.network_clicks is None else brs.network_clicks
     options = replace(options, net_clicks_limit=limit)

@@ -142,7 +142,7 @@ class Annotator:
         Args:
             prompt: the image and all clicks on it.
             load_image: gives the pixels, uint8 H x W x 3 RGB, upright; called when they are not held.
-            timings: receives the milliseconds of the stages "queue" and "network".
+            timings: receives the milliseconds of the stage "queue", and of those of `Predictor.click`.
             ticket: from `arrive`, held until this returns; without, the prompt arrives now.
 
         Raises:
@@ -162,13 +162,12 @@ class Annotator:
                 return state
             with timings.stage("queue"):
                 stack.enter_context(self._turns.turn(ticket))
-            with timings.stage("network"):
-                # Whoever ran meanwhile may have answered some of the clicks.
-                state = self._known(prompt, start, image)
-                for click in prompt.clicks[len(state.clicks) :]:
-                    state = self._predictor.click(state, click)
-                    self._cache.add(prompt.image_key, start, state)
-                    self._count(clicks_run=1)
+            # Whoever ran meanwhile may have answered some of the clicks.
+            state = self._known(prompt, start, image)
+            for click in prompt.clicks[len(state.clicks) :]:
+                state = self._predictor.click(state, click, timings)
+                self._cache.add(prompt.image_key, start, state)
+                self._count(clicks_run=1)
         if self._shared:
             self._shared.add(prompt.image_key, start, state)
         return state

@@ -379,5 +379,5 @@ def test_a_failing_run_passes_the_turn_on(predictor, images):
 def test_stages_are_timed_and_the_version_is_the_engines(annotator, engine, images):
     timings = Timings()
     annotator.segment(Prompt("cat", (A,)), images.of("cat"), timings)
-    assert set(timings.stages) == {"queue", "network"}
+    assert set(timings.stages) == {"queue", "crop", "network", "paste"}
     assert annotator.version == engine.name
