@@ -1,0 +1,7 @@
+"""What annotation tools export, read as it is stored, as one data set of the COCO-RLE layout."""
+
+from training.exports.collecting import Collected, collect
+from training.exports.errors import ExportError
+from training.exports.pictures import ImageAccess
+
+__all__ = ["Collected", "ExportError", "ImageAccess", "collect"]
