@@ -27,6 +27,7 @@ from training.split import HELD_OUT
 TARGETS = (0.85, 0.90)
 HELD_OUT_SET = f"own:{HELD_OUT}"
 FROM_MASK = " from a mask"
+OBJECTS_PER_PROCESS = 25  # fewer are done before another process has started
 
 OnPart = Callable[[float], None]
 """Called with how much is done, from 0 to 1."""
@@ -86,7 +87,7 @@ def measure(
         options = options_for("serving", dataset.name, from_mask=from_mask)
         protocol = EvaluationProtocol(options, target_iou=max(TARGETS), from_mask=from_mask)
         source = PredictorSource(str(model), device, protocol.mode, options)
-        jobs = available_jobs(device)
+        jobs = max(1, min(available_jobs(device), len(dataset) // OBJECTS_PER_PROCESS))
         return evaluate(
             version, source, dataset, protocol, jobs=jobs, folder=folder / name, on_result=one_more
         )

@@ -124,7 +124,7 @@ class Progress:
             self._teller.meta.update(self.report.model_dump(mode="json"))
             self._silent_until = monotonic() + EVERY_SECONDS
             try:
-                self._teller.save_meta()
+                self._teller.save_meta()  # type: ignore[no-untyped-call]
             except RedisError as error:
                 self._silent_until = monotonic() + SILENT_SECONDS
                 _logger.warning("Redis could not be told how the job is: %s", type(error).__name__)

@@ -96,9 +96,10 @@ class TrainingSettings(BaseSettings):
     )
     margin: float = Field(
         default=0.0,
-        ge=0,
+        ge=-20,
+        le=20,
         description="Clicks per object (NoC@90) by which a model must be better, with 95 % confidence, to be "
-        "published.",
+        "published; below 0, by which it may be worse.",
     )
 
     # When
@@ -110,6 +111,9 @@ class TrainingSettings(BaseSettings):
     pauses: Annotated[tuple[int, ...], NoDecode] = Field(
         default=(60, 300, 900),
         description="Seconds before each new attempt after a failure that may pass, separated by commas.",
+    )
+    store_seconds: float = Field(
+        default=30, gt=0, le=3600, description="Longest silence of S3 before it is asked again."
     )
     heartbeat_seconds: int = Field(
         default=30, ge=1, description="How often a worker says that it is alive, in seconds."
@@ -125,6 +129,16 @@ class TrainingSettings(BaseSettings):
         default=None,
         validation_alias=AliasChoices("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_ACCESS_TOKEN"),
         description="Personal access token (or legacy token) of a Label Studio user who may see the images.",
+    )
+
+    local_files_root: Path | None = Field(
+        default=None,
+        validation_alias="RITM_LOCAL_FILES_ROOT",
+        description="Folder in which Label Studio's local files are mounted here.",
+    )
+    image_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Names of other hosts, separated by commas, that images may be fetched from.",
     )
 
     @classmethod
@@ -172,9 +186,9 @@ class TrainingSettings(BaseSettings):
             return tuple(part.strip() for part in value.split(";") if part.strip())
         return value
 
-    @field_validator("pauses", mode="before")
+    @field_validator("pauses", "image_hosts", mode="before")
     @classmethod
-    def _split_pauses(cls, value: object) -> object:
+    def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value

@@ -33,10 +33,10 @@ class FinetuneWorker(Worker):
     @property
     def dequeue_timeout(self) -> int:
         """After so long without a job, an idle worker looks for abandoned ones."""
-        return self.job_monitoring_interval
+        return int(self.job_monitoring_interval)
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:  # noqa: ARG002  (RQ's signature)
-        return HEARTBEATS_MISSED * self.job_monitoring_interval
+        return HEARTBEATS_MISSED * int(self.job_monitoring_interval)
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         die_with_parent()

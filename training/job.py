@@ -1,0 +1,319 @@
+"""The job: collect the team's labels, learn from them, measure, and publish what has become better.
+
+    collect         labels and images become one data set of the COCO-RLE layout
+    split           each image goes to the side that follows from its bytes
+    measure before  the model that is live, on the held-out objects
+    learn           by the recipe `finetune`, from the live model, with a share of replayed data
+    measure after   the new model, on the same objects
+    publish         only if it is certain that fewer clicks are needed; then it is made live
+
+Every stage is done once: its finding stands in the ledger of the job's folder, learning keeps checkpoints
+there, and measuring each result. However an attempt ends, the next one goes on from there. What others see,
+the registry, is changed at the very end: a version is written whole, under a name that follows from its
+weights, and one conditional write makes it live.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rq import get_current_job
+
+from ritm_model.checkpoints import read_card, resolve_model
+from ritm_model.checkpoints.native import write_atomically
+from ritm_model.errors import RitmError
+from ritm_model.evaluation import Comparison
+from ritm_model.job_protocol import LIVE
+from ritm_model.job_queue import connect
+from ritm_model.learning.engine import train
+from ritm_model.learning.launch import train_together
+from ritm_model.learning.recipes import Recipe, load_recipe
+from ritm_model.learning.recipes.loading import parse_recipe, recipe_yaml
+from ritm_model.object_store import ConflictError, StoreError, open_store
+from ritm_model.registry import Registry
+from training.decision import DECIDING, Decision, decide
+from training.exports import ImageAccess, collect
+from training.ledger import Ledger, work_folder
+from training.measure import Measured, compare_measured, held_out_objects, measure
+from training.progress import Progress
+from training.settings import TrainingSettings
+from training.split import HELD_OUT, LEARNT, divide_dataset
+
+TELLING_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for: a job's id, where the labels lie, and which version to go on from."""
+
+    id: str
+    source: str
+    base: str = LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a job goes on from: its version, its file, and the version that is live meanwhile, if any is."""
+
+    version: str
+    weights: str
+    live: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a job has ended: a sentence, and the version that it has made live, if any."""
+
+    message: str
+    version: str | None = None
+
+
+def run(source: str, base: str) -> None:
+    """What RQ calls, in a process of its own.
+
+    Raises:
+        RitmError: the reason why the job ends; of those that may pass, RQ tries again.
+    """
+    settings = TrainingSettings.from_environment()
+    job = get_current_job()
+    assert job is not None
+    with work_folder(settings.folder, job.id) as folder:
+        progress = Progress(folder / "log.txt", job, connect(settings.redis, TELLING_SECONDS))
+        try:
+            finetune(Order(job.id, source, base), settings, folder, progress)
+        except StoreError as error:  # may pass: RQ tries again after a pause
+            progress.say(str(error))
+            raise
+        except RitmError as error:
+            job.retries_left = 0  # it would end in the same way again
+            progress.say(str(error))
+            raise
+        except OSError as error:
+            progress.say(f"The job's folder cannot be used: {error.strerror}.")
+            raise
+        except Exception as error:
+            progress.say(f"The job failed ({type(error).__name__}); the worker's log says where.")
+            raise
+
+
+def finetune(order: Order, settings: TrainingSettings, folder: Path, progress: Progress) -> Ending:
+    """Do a job, or what is left of it.
+
+    Args:
+        order: what is asked for.
+        settings: of the worker.
+        folder: of this job, as an earlier attempt has left it.
+        progress: hears how it goes.
+
+    Raises:
+        RitmError: one sentence that says why the job ends.
+    """
+    ledger = Ledger(folder)
+    ending = Ending(
+        **ledger.once("end", lambda: asdict(_all_stages(order, settings, folder, ledger, progress)))
+    )
+    if ending.version:
+        progress.published(ending.version)
+    progress.at("publish", 1.0)
+    progress.say(ending.message)
+    with suppress(OSError):
+        (folder / "data/conversion.json").replace(folder / "conversion.json")  # what was taken, and what not
+    for heavy in ("data", "base"):
+        shutil.rmtree(folder / heavy, ignore_errors=True)
+    return ending
+
+
+def _all_stages(
+    order: Order, settings: TrainingSettings, folder: Path, ledger: Ledger, progress: Progress
+) -> Ending:
+    registry = Registry(open_store(settings.registry_uri, timeout_seconds=settings.store_seconds))
+    base = Base(**ledger.once("base", lambda: asdict(find_base(order, settings, registry, folder))))
+    data = folder / "data"
+
+    def collected() -> str:
+        progress.say(f"Collecting labels from {order.source}.")
+        shutil.rmtree(data, ignore_errors=True)  # what an interrupted attempt has left
+        found = collect(
+            order.source,
+            data,
+            images=_image_access(settings),
+            progress=lambda done, total: progress.at("collect", done / max(total, 1)),
+        )
+        progress.say(
+            f"Collected {found.objects} objects of {found.photographs} images; {found.left_out} things were "
+            "left out, as conversion.json in the job's folder says."
+        )
+        return found.fingerprint
+
+    with progress.stage("collect"):
+        fingerprint: str = ledger.once("collect", collected)
+    with progress.stage("split"):
+        counts = ledger.once(
+            "split", lambda: asdict(divide_dataset(data, settings.held_out, settings.least_objects))
+        )
+    asked = ledger.once("recipe", lambda: recipe_yaml(recipe_of(settings, base)))
+    recipe = parse_recipe(asked, "the recipe of the job")
+    tried = settings.folder / "tried" / f"{_digest(fingerprint, base.version, recipe, settings)}.json"
+    if tried.exists():
+        earlier = json.loads(tried.read_bytes())
+        return Ending(f"Nothing has changed since job {earlier['job']}. {earlier['message']}")
+
+    before = measured("before", Path(base.weights), base.version, settings, folder, progress)
+    model = learn(recipe, data, folder / "run", settings.processes, progress)
+    after = measured(
+        "after", model, f"{settings.name}-{read_card(model).sha256[:8]}", settings, folder, progress
+    )
+    comparisons = compare_measured(before, after)
+    decision = decide(comparisons, settings.margin)
+    report = report_of(order, base, fingerprint, counts, before, after, comparisons, decision)
+    write_atomically(folder / "report.json", json.dumps(report, indent=1).encode())
+    with progress.stage("publish"):
+        if decision.publish:
+            return publish(registry, settings.name, model, base, report, order)
+        ending = Ending(decision.reason)
+        tried.parent.mkdir(exist_ok=True)
+        write_atomically(tried, json.dumps({"job": order.id, "message": ending.message}).encode())
+        return ending
+
+
+def find_base(order: Order, settings: TrainingSettings, registry: Registry, folder: Path) -> Base:
+    """The version to go on from, copied into the job's folder; with none live, the model of the settings."""
+    live = registry.live(settings.name)
+    live_version = live.version if live else None
+    wanted = live_version if order.base == LIVE else order.base
+    if wanted is None:
+        path = resolve_model(settings.base)
+        return Base(f"{path.stem}-{read_card(path).sha256[:8]}", str(path), None)
+    fetched = registry.fetch(settings.name, wanted, settings.folder / "models")
+    own = folder / "base" / fetched.name
+    own.parent.mkdir(exist_ok=True)
+    for file in (fetched, fetched.with_suffix(".json")):
+        shutil.copy(file, own.parent)
+    return Base(wanted, str(own), live_version)
+
+
+def recipe_of(settings: TrainingSettings, base: Base) -> Recipe:
+    """The recipe of the settings, applied to the base and to the two sides of the data."""
+    replay = (
+        [f"data.replay.folder={json.dumps(settings.replay)}", f"data.replay.share={settings.replay_share}"]
+        if settings.replay
+        else []
+    )
+    return load_recipe(
+        settings.recipe,
+        [
+            f"device={settings.device}",
+            *settings.changes,
+            *replay,
+            f"model.weights={json.dumps(base.weights)}",
+            f"data.sources=[{{data: 'own:{LEARNT}'}}]",
+            f"data.validation=[{{data: 'own:{HELD_OUT}'}}]",
+        ],
+    )
+
+
+def measured(
+    when: str, model: Path, version: str, settings: TrainingSettings, folder: Path, progress: Progress
+) -> Measured:
+    """Measure a model "before" or "after", going on where an earlier attempt was interrupted."""
+    stage = f"measure {when}"
+    with progress.stage(stage):
+        dataset = held_out_objects(folder / "data", settings.objects)
+        progress.say(f"Measuring {version} on {len(dataset)} held-out objects.")
+        found = measure(
+            model,
+            version,
+            dataset,
+            _device(settings.device),
+            folder / when,
+            lambda part: progress.at(stage, part),
+        )
+    progress.measured(when, found.values())
+    return found
+
+
+def learn(recipe: Recipe, data: Path, run: Path, processes: int, progress: Progress) -> Path:
+    """Learn, going on from the last checkpoint. Returns the file of the model."""
+    with progress.stage("learn"), progress.following(run / "metrics.jsonl", recipe.steps):
+        progress.say(f"Learning: {recipe.steps} steps of {recipe.batch_size} samples.")
+        if processes > 1:
+            return train_together(recipe, data, run, processes)
+        return train(recipe, data, run)
+
+
+def publish(
+    registry: Registry, name: str, model: Path, base: Base, report: Mapping[str, object], order: Order
+) -> Ending:
+    """Publish a model and make it live, unless another one has become live since the job began."""
+    version = registry.publish(name, model, report)
+    reason = str(report["decision"])
+    try:
+        registry.promote(name, version, base.live, by=f"job {order.id}", why=reason)
+    except ConflictError:
+        return Ending(
+            f"{version} is published but not live: another version became live while the job ran. "
+            "Start again to go on from that one."
+        )
+    return Ending(f"{version} is live. {reason}", version)
+
+
+def report_of(
+    order: Order,
+    base: Base,
+    fingerprint: str,
+    counts: Mapping[str, int],
+    before: Measured,
+    after: Measured,
+    comparisons: Mapping[str, Comparison],
+    decision: Decision,
+) -> dict[str, object]:
+    """What lies beside a published model, as plain JSON."""
+    values = {"before": before.values(), "after": after.values()}
+    return {
+        "job": order.id,
+        "source": order.source,
+        "fingerprint": fingerprint,
+        "base": base.version,
+        "data": dict(counts),
+        "metrics": values,
+        "noc_before": values["before"][DECIDING],
+        "noc_after": values["after"][DECIDING],
+        "comparisons": {
+            measure: {
+                "difference": round(found.difference, 4),
+                "low": round(found.interval.low, 4),
+                "high": round(found.interval.high, 4),
+            }
+            for measure, found in comparisons.items()
+        },
+        "decision": decision.reason,
+    }
+
+
+def _image_access(settings: TrainingSettings) -> ImageAccess:
+    return ImageAccess(
+        settings.label_studio_url,
+        settings.label_studio_api_key,
+        (settings.local_files_root,) if settings.local_files_root else (),
+        frozenset(settings.image_hosts),
+    )
+
+
+def _digest(fingerprint: str, base: str, recipe: Recipe, settings: TrainingSettings) -> str:
+    """Of all that a job's end follows from; the file of the base is known by its version."""
+    anywhere = recipe.model.model_copy(update={"weights": None})
+    how = recipe_yaml(recipe.model_copy(update={"model": anywhere}))
+    rules = f"{settings.margin} {settings.held_out} {settings.objects}"
+    return hashlib.sha256("\n".join((fingerprint, base, rules, how)).encode()).hexdigest()[:32]
+
+
+def _device(asked: str) -> str:
+    import torch
+
+    return asked if asked != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
