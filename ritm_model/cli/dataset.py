@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ritm_model.cli.contributed import ContributedCommands
 from ritm_model.cli.datasets import as_json, progress_bar
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def about_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group()
+@click.group(cls=ContributedCommands, contributed="ritm.dataset_commands")
 def dataset() -> None:
     """Convert data sets to the layout that `ritm train` and `ritm evaluate` read (COCO, packed masks).
 

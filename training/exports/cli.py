@@ -1,0 +1,137 @@
+"""`ritm dataset from-label-studio|from-cvat` and `ritm export coco`."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ritm_model.cli.datasets import as_json, progress_bar
+
+if TYPE_CHECKING:
+    from training.exports import Collected, ImageAccess
+
+folder = click.Path(path_type=Path, file_okay=False)
+
+
+def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that say where images may come from that the export does not hold."""
+    for option in (
+        click.option("--allow-host", "hosts", multiple=True, help="Other host that images may come from."),
+        click.option(
+            "--images-from",
+            "roots",
+            multiple=True,
+            type=click.Path(path_type=Path, file_okay=False, exists=True),
+            help="Folder in which images are looked for. Repeat it for more.",
+        ),
+        click.option(
+            "--token",
+            envvar=["LABEL_STUDIO_API_KEY", "LABEL_STUDIO_ACCESS_TOKEN"],
+            show_envvar=True,
+            help="Label Studio's token; better in the environment than on the command line.",
+        ),
+        click.option(
+            "--label-studio",
+            "url",
+            envvar=["LABEL_STUDIO_URL", "LABEL_STUDIO_HOST"],
+            show_envvar=True,
+            help="Address of Label Studio, for images that lie there.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command("from-label-studio")
+@click.argument("source")
+@click.argument("out", type=folder)
+@access_options
+@as_json
+def from_label_studio(source: str, out: Path, as_json: bool, **access: Any) -> None:
+    """Labels of Label Studio, to the folder OUT.
+
+    SOURCE is target storage (s3://bucket/prefix, or a folder), or a JSON or JSON_MIN file.
+    """
+    _tell(_collect("from-label-studio", source, out, as_json, access), as_json)
+
+
+@click.command("from-cvat")
+@click.argument("source")
+@click.argument("out", type=folder)
+@access_options
+@as_json
+def from_cvat(source: str, out: Path, as_json: bool, **access: Any) -> None:
+    """A CVAT export, to the folder OUT.
+
+    SOURCE is a zip, or a folder or s3://bucket/prefix with zips: CVAT for images 1.1, COCO 1.0, Segmentation
+    mask 1.1 or Datumaro 1.0.
+    """
+    _tell(_collect("from-cvat", source, out, as_json, access), as_json)
+
+
+@click.group()
+def export() -> None:
+    """Write labels for other programs."""
+
+
+@export.command("coco")
+@click.argument("source")
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@access_options
+@as_json
+def coco(source: str, out: Path, as_json: bool, **access: Any) -> None:
+    """One COCO file OUT with packed masks, of what SOURCE exports: holes and parts are kept.
+
+    SOURCE is anything that `ritm dataset from-label-studio` or `from-cvat` reads.
+    """
+    from ritm_model.checkpoints.native import write_atomically
+    from ritm_model.learning.coco_layout import ANNOTATIONS
+    from training.exports import ExportError
+
+    try:
+        with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".export-") as work:
+            collected = _collect("export", source, Path(work) / "data", as_json, access)
+            write_atomically(out, (collected.folder / ANNOTATIONS).read_bytes())
+    except OSError as error:
+        raise ExportError(f"{out} cannot be written: {error.strerror}.") from None
+    _tell(collected, as_json, out)
+
+
+def _collect(name: str, source: str, out: Path, as_json: bool, access: dict[str, Any]) -> Collected:
+    from training.exports import collect
+
+    with progress_bar(name, hidden=as_json) as on_progress:
+        return collect(source, out, images=_access(**access), progress=on_progress)
+
+
+def _access(
+    *, url: str | None, token: str | None, roots: tuple[Path, ...], hosts: tuple[str, ...]
+) -> ImageAccess:
+    from pydantic import SecretStr
+
+    from training.exports import ImageAccess
+
+    secret = SecretStr(token.strip()) if token else None
+    return ImageAccess(url, secret, roots, frozenset(host.lower() for host in hosts))
+
+
+def _tell(collected: Collected, as_json: bool, out: Path | None = None) -> None:
+    place = out or collected.folder
+    if as_json:
+        answer = {
+            "out": str(place),
+            "photographs": collected.photographs,
+            "objects": collected.objects,
+            "left_out": collected.left_out,
+            "fingerprint": collected.fingerprint,
+        }
+        click.echo(json.dumps(answer, indent=1))
+        return
+    click.echo(f"{place}: {collected.photographs} photographs ({collected.objects} objects)")
+    where = "" if out else f" ({place / 'conversion.json'} says what and why)"
+    click.echo(f"left out: {collected.left_out}{where}")
