@@ -1,12 +1,10 @@
 /** Fine-tuning: jobs with start and stop, their log, and how the model did before and after. */
 
 import { arrange, copied, made, message, part, whileOpen } from "./elements.js";
-import { jobLog, jobs, Refusal, startJob, stopJob } from "./server.js";
+import { jobLog, jobs, startJob, stopJob } from "./server.js";
 
 const EVERY_MS = 3000;
-const NOT_THERE = 404;
-const NOT_SET_UP = 503;
-const ENDED = ["finished", "failed", "stopped", "canceled", "cancelled"];
+const ENDED = ["finished", "failed", "stopped"];
 const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 3 });
 
 /** @typedef {import("./server.js").Job} Job */
@@ -14,7 +12,12 @@ const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 3 });
 /** @param {HTMLDetailsElement} corner @param {HTMLTemplateElement} template */
 export function showJobs(corner, template) {
   const list = part(corner, "#jobs");
-  const form = /** @type {HTMLFormElement} */ (part(corner, "form"));
+  const start = part(corner, "#start-job");
+  const trouble = part(corner, ".trouble");
+  /** @param {string} sentence */
+  const say = (sentence) => {
+    part(corner, ".notice").textContent = sentence;
+  };
   /** @type {Map<string, HTMLElement>} rows by job; they are kept so that an open log stays open */
   const rows = new Map();
 
@@ -34,41 +37,26 @@ export function showJobs(corner, template) {
   const refresh = whileOpen(corner, EVERY_MS, async () => {
     try {
       const found = await jobs();
-      form.hidden = false;
-      say(found.length ? "" : "No jobs yet.");
+      start.hidden = false;
       arrange(list, found.map(rowOf));
       await Promise.all(found.map((job) => showLog(rowOf(job), job)));
-      return true;
+      say(found.length ? "" : "No jobs yet.");
     } catch (error) {
-      const status = error instanceof Refusal ? error.status : 0;
-      form.hidden = status === NOT_THERE || status === NOT_SET_UP;
-      say(status === NOT_THERE ? "This server offers no fine-tuning." : message(error));
-      return !form.hidden;
+      say(message(error));
     }
+    return !start.hidden; // a server without jobs is asked once
   });
 
   /** @param {() => Promise<unknown>} action */
   const change = async (action) => {
-    try {
-      await action();
-      await refresh();
-    } catch (error) {
-      say(message(error), true);
-    }
+    trouble.textContent = "";
+    await action().catch((error) => {
+      trouble.textContent = message(error);
+    });
+    await refresh();
   };
 
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    const project = /** @type {HTMLInputElement} */ (part(form, "input")).value.trim();
-    void change(() => startJob(project || null));
-  });
-
-  /** @param {string} sentence @param {boolean} [isTrouble] */
-  const say = (sentence, isTrouble = false) => {
-    const line = part(corner, ".notice");
-    line.textContent = sentence;
-    line.classList.toggle("trouble", isTrouble);
-  };
+  start.addEventListener("click", () => change(startJob));
 }
 
 /** @param {HTMLElement} row @param {Job} job */
@@ -81,13 +69,14 @@ function fill(row, job) {
   stop.setAttribute("aria-label", `Stop job ${job.id}`);
   const progress = /** @type {HTMLProgressElement} */ (part(row, "progress"));
   progress.hidden = hasEnded;
-  progress.value = job.progress ?? 0;
+  progress.value = job.progress;
   progress.setAttribute("aria-label", `Progress of job ${job.id}`);
   const left = hasEnded || job.eta_seconds === null ? "" : `${duration(job.eta_seconds)} left`;
   const published = job.published_version ? `serves as ${job.published_version}` : "";
-  part(row, ".message").textContent = [job.message, left, published].filter(Boolean).join(" · ");
+  const stage = hasEnded ? "" : job.stage;
+  part(row, ".message").textContent = [stage, job.message, left, published].filter(Boolean).join(" · ");
   const table = part(row, "table");
-  const { before = {}, after = {} } = job.metrics ?? {};
+  const { before = {}, after = {} } = job.metrics;
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
   table.hidden = names.length === 0;
   part(table, "tbody").replaceChildren(
@@ -112,8 +101,8 @@ async function showLog(row, job) {
   text.scrollTop = text.scrollHeight;
 }
 
-/** @param {unknown} value */
-const figure = (value) => (typeof value === "number" ? numbers.format(value) : String(value ?? "–"));
+/** @param {number | undefined} value */
+const figure = (value) => (value === undefined ? "–" : numbers.format(value));
 
 /** @param {number} seconds */
 function duration(seconds) {

@@ -54,11 +54,12 @@
  *
  * @typedef {object} Job a fine-tuning job
  * @property {string} id
- * @property {string} status
- * @property {number | null} progress from 0 to 1
+ * @property {"queued" | "running" | "finished" | "failed" | "stopped"} status
+ * @property {string} stage
+ * @property {number} progress from 0 to 1
  * @property {number | null} eta_seconds
  * @property {string} message
- * @property {{before?: Record<string, unknown>, after?: Record<string, unknown>} | null} metrics
+ * @property {{before?: Record<string, number>, after?: Record<string, number>}} metrics
  * @property {string} created_at
  * @property {string | null} published_version
  *
@@ -97,7 +98,7 @@ async function ask(path, request) {
   }
   if (response.ok) return response;
   const answer = await response.json().catch(() => ({}));
-  const sentence = answer.error ?? answer.message ?? `The server answered ${response.status}.`;
+  const sentence = answer.error ?? `The server answered ${response.status}.`;
   throw new Refusal(sentence, response.status, answer.missing);
 }
 
@@ -116,13 +117,8 @@ export const jobLog = async (id) => (await (await ask(`/training/jobs/${encodeUR
 /** @param {string} id */
 export const stopJob = (id) => ask(`/training/jobs/${encodeURIComponent(id)}/stop`, { method: "POST" });
 
-/** @param {string | null} project of Label Studio; null for the one that the server is set up for */
-export const startJob = (project) =>
-  ask("/training/jobs", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(project === null ? {} : { project }),
-  });
+/** Asks for a job; one that waits or runs already is not asked for twice. */
+export const startJob = () => ask("/training/jobs", { method: "POST" });
 
 /** @returns {Promise<string | null>} the version of the model, null while it is being loaded */
 export async function readyVersion() {

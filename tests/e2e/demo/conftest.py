@@ -39,6 +39,7 @@ def environment(folder: Path) -> dict[str, str]:
         "HOME": str(folder),
         "BROWSER": f"{note} %s",
         "RITM_MODELS": str(models),
+        "RITM_ENGINE": "torch",  # as `ritm predict`
         "OMP_WAIT_POLICY": "passive",
         "OMP_NUM_THREADS": "1",
     }

@@ -5,13 +5,19 @@ import json
 import re
 from io import BytesIO
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from ritm_backend.app import create_app
 from ritm_backend.demo.routes import WEB
+from ritm_backend.images import ImageFetcher
+from ritm_backend.model_host import ModelHost, ModelUnavailableError
+from ritm_backend.settings import Settings
 from ritm_model.clicks import Click
+from ritm_model.errors import RitmError
 from ritm_model.inference import Predictor, PredictorOptions, ZoomIn
 
 ON_A_COIN = (101.5, 195.25, True)
@@ -270,8 +276,31 @@ class TestStatus:
         status = client.get("/demo/status").json
         assert (status["ready"], status["failure"]) == (True, None)
         assert (status["model_version"], status["device"]) == (predictor.engine.name, "cpu")
+        assert status["engine"] == type(predictor.engine).__name__
         assert status["annotator"]["cached_images"] >= 1
         assert status["annotator"]["clicks_run"] >= 1
+
+    def test_a_model_that_is_being_loaded_and_then_cannot_be(self):
+        may_fail = Event()
+
+        def load():
+            may_fail.wait(60)
+            raise RitmError("The file is damaged.")
+
+        host = ModelHost(load, "mine")
+        host.start()
+        settings = Settings()
+        client = create_app(settings, host, ImageFetcher(settings)).test_client()
+        status = client.get("/demo/status").json
+        assert (status["ready"], status["failure"], status["model_version"]) == (False, None, "mine")
+        may_fail.set()
+        with pytest.raises(ModelUnavailableError):
+            host.annotator(60)
+        status = client.get("/demo/status").json
+        assert (status["ready"], status["failure"]) == (
+            False,
+            "The model mine could not be loaded: The file is damaged.",
+        )
 
     def test_answers_are_counted_and_problems_kept(self, ask, client):
         ask(ON_A_COIN)

@@ -1,0 +1,141 @@
+"""What administrators see, behind the password: the server, its problems, and fine-tuning jobs."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from backend import ritm_serve
+from demo_page import COINS, ON_A_COIN, Demo
+from playwright.sync_api import Browser, Error, HttpCredentials, Page, expect
+from processes import Server
+from redis_server import redis_server
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
+
+from ritm_model.job_protocol import JobReport
+from ritm_model.job_queue import JobQueue, connect
+
+CREDENTIALS: HttpCredentials = {"username": "admin", "password": "correct horse"}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    server: Server
+    queue: JobQueue
+    picture: Path
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """`ritm serve` with a password, a Redis for jobs, and a picture to open with."""
+    folder = tmp_path_factory.mktemp("guarded")
+    picture = folder / "coins.jpg"
+    picture.write_bytes(COINS.read_bytes())
+    with tempfile.TemporaryDirectory(prefix="ritm") as short, redis_server(Path(short)) as redis:
+        environment = {
+            "BASIC_AUTH_USER": CREDENTIALS["username"],
+            "BASIC_AUTH_PASS": CREDENTIALS["password"],
+            "RITM_DEMO_IMAGE": str(picture),
+            "RITM_REDIS_URL": redis.url,
+            "RITM_FINETUNE_SOURCE": str(folder / "labels"),
+            "RITM_ENGINE": "torch",
+            "OMP_NUM_THREADS": "1",
+        }
+        client = connect(redis.url)
+        with ritm_serve(folder, environment, health="/health") as server:
+            yield Deployment(server, JobQueue(client), picture)
+        client.close()
+
+
+@pytest.fixture
+def page(deployment: Deployment, browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(http_credentials=CREDENTIALS, viewport={"width": 1200, "height": 800})
+    yield context.new_page()
+    context.close()
+
+
+def test_nothing_is_shown_without_the_password(deployment: Deployment, browser: Browser) -> None:
+    page = browser.new_page()
+    with pytest.raises(Error, match="ERR_INVALID_AUTH_CREDENTIALS"):
+        page.goto(deployment.server.url)
+    page.close()
+
+
+def test_the_server_and_its_problems(deployment: Deployment, page: Page) -> None:
+    demo = Demo(page)
+    demo.go(deployment.server.url)
+    demo.wait_open("coins.jpg")
+    demo.click(*ON_A_COIN)
+    expect(page.locator("#model-version")).to_contain_text("starter-")
+    lost = deployment.picture.rename(deployment.picture.with_suffix(".lost"))
+    said = page.evaluate("async () => (await (await fetch('/demo/opening')).json()).error")
+    lost.rename(deployment.picture)
+    error_id = said.partition("(error ")[2].partition(" ")[0]
+    assert error_id
+
+    demo.unfold("Server")
+    facts = page.locator(".server-facts")
+    for fact in ("ready", "starter-", "cpu", "TorchEngine", "Session states", "Cache"):
+        expect(facts).to_contain_text(fact)
+    expect(page.locator(".histogram")).to_have_attribute("aria-label", re.compile(r"\b1 up to"))
+    problem = page.locator(".problems li").first
+    expect(problem).to_contain_text(f"/demo/opening 500 · error {error_id}")
+    assert error_id in deployment.server.text(), "the log has it too"
+    assert str(deployment.picture) not in problem.inner_text()
+
+
+def test_fine_tuning_is_started_watched_and_stopped(deployment: Deployment, page: Page) -> None:
+    demo = Demo(page)
+    demo.go(deployment.server.url)
+    demo.unfold("Fine-tuning")
+    expect(page.locator("#learning .notice")).to_have_text("No jobs yet.")
+    page.get_by_role("button", name="Start", exact=True).click()
+    row = page.locator("#jobs > li")
+    expect(row.locator(".state")).to_have_text("queued")
+    page.get_by_role("button", name="Start", exact=True).click()
+    (job,) = deployment.queue.jobs()  # the same labels are not learnt twice at the same time
+
+    report = JobReport(
+        stage="learning", progress=0.4, eta_seconds=720, message="", log=("step 20 of 50", "loss 0.113")
+    )
+    says(deployment.queue, job.id, JobStatus.STARTED, report)
+    expect(row.locator(".state")).to_have_text("running")
+    expect(row.locator(".message")).to_have_text("learning · 12 min left")
+    assert row.locator("progress").evaluate("(bar) => bar.value") == pytest.approx(0.4)
+    row.locator(".log summary").click()
+    expect(row.locator("pre")).to_have_text("step 20 of 50\nloss 0.113")
+
+    metrics = {"before": {"NoC@85": 6.25}, "after": {"NoC@85": 4.5}}
+    report = JobReport(progress=1, message="Fewer clicks.", metrics=metrics, published_version="cells-2")
+    says(deployment.queue, job.id, JobStatus.FINISHED, report)
+    expect(row.locator(".state")).to_have_text("finished")
+    assert row.locator("tbody tr").all_inner_texts() == ["NoC@85\t6.25\t4.5"]
+    expect(row.locator(".message")).to_have_text("Fewer clicks. · serves as cells-2")
+    expect(row.locator("pre")).to_be_visible()
+    expect(row.locator(".stop")).to_be_hidden()
+
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(row).to_have_count(2)
+    row.first.locator(".stop").click()
+    expect(row.first.locator(".state")).to_have_text("stopped")
+    assert [view.status for view in deployment.queue.jobs()] == ["stopped", "finished"]
+    assert demo.troubles == []
+
+
+def says(queue: JobQueue, job_id: str, status: JobStatus, report: JobReport) -> None:
+    """Write into Redis what a worker writes about its job."""
+    job = Job.fetch(job_id, connection=queue.redis, serializer=JSONSerializer)
+    job.meta.update(report.model_dump(mode="json"))
+    job.save_meta()
+    job.set_status(status)
+
+
+def test_a_server_without_jobs_says_so(demo: Demo) -> None:
+    demo.unfold("Fine-tuning")
+    expect(demo.page.locator("#learning .notice")).to_contain_text("RITM_REDIS_URL is not set")
+    expect(demo.page.locator("#start-job")).to_be_hidden()
