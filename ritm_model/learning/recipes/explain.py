@@ -10,12 +10,10 @@ from collections.abc import Iterator
 import yaml
 from pydantic import BaseModel, JsonValue
 
-from ritm_model.learning.recipes.schema import ModelPart, Recipe
-from ritm_model.networks import DeeplabConfig, HRNetConfig, MobileConfig
+from ritm_model.learning.recipes.schema import CONFIGS, ModelPart, Recipe
 
 WIDTH = 108
 INDENT = "  "
-CONFIGS = {"hrnet": HRNetConfig, "deeplab": DeeplabConfig, "mobile": MobileConfig}
 
 
 def explained_yaml(recipe: Recipe) -> str:

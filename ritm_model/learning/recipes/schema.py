@@ -13,6 +13,8 @@ from ritm_model.learning.augment import Augmentation
 from ritm_model.learning.optimiser import OptimiserName
 from ritm_model.learning.precision import PrecisionName
 from ritm_model.learning.sampling import ClickSampler
+from ritm_model.networks import DeeplabConfig, HRNetConfig, MobileConfig
+from ritm_model.networks.config import InputConfig, from_params
 
 Chance = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0)]
@@ -22,6 +24,11 @@ Side = Annotated[int, Field(ge=16)]
 LossName = Literal["normalized_focal", "focal", "cross_entropy", "soft_iou"]
 
 OWN = "own"
+CONFIGS: dict[str, type[InputConfig]] = {
+    "hrnet": HRNetConfig,
+    "deeplab": DeeplabConfig,
+    "mobile": MobileConfig,
+}
 
 
 class Part(BaseModel):
@@ -51,6 +58,13 @@ class ModelPart(Part):
             raise ValueError("model.family or model.weights must say which network is learnt")
         if self.pretrained and self.weights:
             raise ValueError("model.pretrained is for new networks, and model.weights is a model already")
+        if self.family and self.family not in CONFIGS:
+            raise ValueError(f"Unknown model family {self.family}; the known ones are {', '.join(CONFIGS)}")
+        if self.family:
+            try:
+                from_params(CONFIGS[self.family], self.params)
+            except ValueError as error:
+                raise ValueError(str(error).removesuffix(".")) from None
         return self
 
 

@@ -21,7 +21,8 @@ from ritm_model.learning.recipes import (
     recipe_names,
     recipe_yaml,
 )
-from ritm_model.learning.recipes.explain import CONFIGS, explanations_of_params
+from ritm_model.learning.recipes.explain import explanations_of_params
+from ritm_model.learning.recipes.schema import CONFIGS
 from ritm_model.learning.starting import make_model
 from ritm_model.networks import build
 
@@ -121,6 +122,9 @@ def test_overrides_change_the_recipe() -> None:
         ("optimiser.learning_rat=1", "there is no 'optimiser.learning_rat' (did you mean 'learning_rate'?)."),
         ("data.sources=[{dat: SBD}]", "there is no 'data.sources.0.dat' (did you mean 'data'?)."),
         ("data.replay.shar=0.1", "there is no 'data.replay.shar' (did you mean 'share'?)."),
+        ("model.params.head_widht=8", "Unknown model parameter head_widht (did you mean 'head_width'?);"),
+        ("model.params.head_width=wide", "Model parameter head_width must be int, not str."),
+        ("model.family=mobil", "Unknown model family mobil; the known ones are hrnet, deeplab, mobile."),
         ("batch_siz=2", "there is no 'batch_siz' (did you mean 'batch_size'?)."),
         ("zzz=2", "starter: there is no 'zzz'."),
         ("batch_size=many", "starter: batch_size: Input should be a valid integer"),
