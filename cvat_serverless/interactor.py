@@ -13,6 +13,7 @@ from cvat_serverless.request import Prompts, RequestError
 from cvat_serverless.wire import has_outline
 from ritm_model.clicks import Click
 from ritm_model.inference import Annotator, Box, Prompt
+from ritm_model.inference.live_model import Versions
 from ritm_model.inference.specks import MIN_REGION_PIXELS, drop_specks
 from ritm_model.timing import Timings
 
@@ -54,10 +55,17 @@ class Interactor:
     Sessions live in the annotator and the history; both are keyed by `image_key`, a hash of the frame.
     """
 
-    def __init__(self, annotator: Annotator, *, min_region_pixels: int = MIN_REGION_PIXELS) -> None:
-        self.annotator = annotator
+    def __init__(
+        self, annotator: Annotator | Versions, *, min_region_pixels: int = MIN_REGION_PIXELS
+    ) -> None:
+        self._annotator = annotator
         self._min_region_pixels = min_region_pixels
         self._history = ClickHistory()
+
+    @property
+    def annotator(self) -> Annotator:
+        """What answers objects that are begun now."""
+        return self._annotator.current if isinstance(self._annotator, Versions) else self._annotator
 
     def segment(
         self,
@@ -96,13 +104,19 @@ class Interactor:
         segments = []
         for asked in objects:
             prompt = Prompt(image_key=image_key, clicks=asked.clicks, region=asked.region)
-            state = self.annotator.segment(prompt, load_image, timings)
+            state = self._annotator_of(image_key, asked).segment(prompt, load_image, timings)
             threshold = prompts.threshold
             whole_HW = state.mask if threshold is None else state.probability > threshold
             mask_HW = drop_specks(whole_HW, asked.clicks, self._min_region_pixels)
             if has_outline(mask_HW):
                 segments.append(Segment(mask_HW, float(state.score)))
         return Segmentation(width, height, tuple(segments))
+
+    def _annotator_of(self, image_key: str, asked: ObjectPrompt) -> Annotator:
+        """An object, known by its frame, box and first click, stays with the version it was begun on."""
+        if isinstance(self._annotator, Annotator):
+            return self._annotator
+        return self._annotator.annotator(repr((image_key, asked.region, asked.clicks[0])))
 
 
 def split_objects(clicks: Clicks, boxes: Sequence[Box]) -> list[ObjectPrompt]:

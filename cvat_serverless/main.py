@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from cvat_serverless.answer import write_answer
 from cvat_serverless.interactor import Interactor
+from cvat_serverless.live import LiveModel, Logger, open_live
 from cvat_serverless.request import RequestError, read_request
 from cvat_serverless.settings import CvatSettings, SettingsError, read_settings
 from ritm_model.checkpoints import CheckpointError
@@ -35,14 +36,6 @@ from ritm_model.timing import Timings
 JSON = "application/json"
 HASH_SLICE = 128 * 1024
 """Characters encoded at once: they stay in the processor's cache, and no second copy of the text is made."""
-
-
-class Logger(Protocol):
-    """What is used of Nuclio's logger; the keywords become fields of the log line."""
-
-    def info_with(self, message: str, **fields: object) -> None: ...
-    def warn_with(self, message: str, **fields: object) -> None: ...
-    def error_with(self, message: str, **fields: object) -> None: ...
 
 
 class Event(Protocol):
@@ -69,23 +62,19 @@ class Function:
 
     settings: CvatSettings
     interactor: Interactor
+    live: LiveModel | None = None
 
     @classmethod
     def start(cls, settings: CvatSettings) -> Function:
         """Load the model and run it once.
 
         Raises:
-            RitmError: the model or the device is not there.
+            RitmError: the model, the device or the registry is not there.
         """
-        predictor = _open(settings)
-        predictor.warm_up()
-        annotator = Annotator(
-            predictor,
-            cache_bytes=settings.ritm_cvat_cache_mb * 2**20,
-            ttl_seconds=settings.ritm_cvat_ttl_seconds,
-        )
+        live = open_live(settings, lambda model: _load(settings, model))
+        annotator = live.versions if live else _load(settings, settings.ritm_model)
         interactor = Interactor(annotator, min_region_pixels=settings.ritm_min_region_pixels)
-        return cls(settings, interactor)
+        return cls(settings, interactor, live)
 
     def answer(self, body: object, timings: Timings) -> str:
         """Answer one request with JSON text.
@@ -112,8 +101,10 @@ class Function:
 def init_context(context: Context) -> None:
     """Called by Nuclio before the first event."""
     settings = read_settings()
-    context.user_data.function = Function.start(settings)
-    context.logger.info_with("ready", version=context.user_data.function.interactor.annotator.version)
+    function = context.user_data.function = Function.start(settings)
+    if function.live:
+        function.live.follow(context.logger)
+    context.logger.info_with("ready", version=function.interactor.annotator.version)
 
 
 def handler(context: Context, event: Event) -> Any:
@@ -134,14 +125,25 @@ def handler(context: Context, event: Event) -> Any:
     return context.Response(headers={}, body=body, content_type=JSON, status_code=status)
 
 
-def _open(settings: CvatSettings) -> Predictor:
+def _load(settings: CvatSettings, model: str) -> Annotator:
+    """Open a model, by its name or path, and run it once."""
+    predictor = _open(settings, model)
+    predictor.warm_up()
+    return Annotator(
+        predictor,
+        cache_bytes=settings.ritm_cvat_cache_mb * 2**20,
+        ttl_seconds=settings.ritm_cvat_ttl_seconds,
+    )
+
+
+def _open(settings: CvatSettings, model: str) -> Predictor:
     """Name the variable instead of what helps at a command line, which a container does not have."""
     try:
-        return open_predictor(settings.ritm_model, device=settings.ritm_device)
+        return open_predictor(model, device=settings.ritm_device)
     except CheckpointError as error:
         reason = str(error)
-        if not Path(settings.ritm_model).is_file():
-            reason = f"'{settings.ritm_model}' is neither 'bundled' nor a file in the container."
+        if not Path(model).is_file():
+            reason = f"'{model}' is neither 'bundled' nor a file in the container."
         raise SettingsError(f"RITM_MODEL cannot be used: {reason}") from error
     except RitmError as error:
         raise SettingsError(

@@ -23,7 +23,13 @@ class CvatSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
 
     ritm_model: str = "bundled"
-    """`bundled`, or the path of a checkpoint that is mounted into the container."""
+    """`bundled`, the path of a checkpoint that is mounted into the container, or `registry:NAME`."""
+
+    ritm_registry: str | None = None
+    """Where versions of models lie, for `registry:NAME`: `s3://bucket/prefix` or a folder."""
+
+    ritm_registry_seconds: float = Field(default=15, gt=0)
+    """Seconds between two looks for a newer live version."""
 
     ritm_device: str = "auto"
     """`auto`, `cpu` or `cuda`."""

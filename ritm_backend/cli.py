@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import webbrowser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ritm_backend.connect_cli import connect
+
+if TYPE_CHECKING:
+    from ritm_backend.settings import Settings
 
 __all__ = ["connect", "demo", "serve"]
 
@@ -55,9 +59,7 @@ def serve(workers: int, **options: str | int | None) -> None:
             "Set BASIC_AUTH_USER and BASIC_AUTH_PASS to keep them."
         )
     server.limit_threads(workers)
-    from ritm_model.checkpoints import resolve_model  # loads torch, which reads those limits
-
-    resolve_model(settings.model)
+    _check_model(settings)
     listener = server.listen(settings.host, settings.port)
     port = listener.getsockname()[1]
     name = "localhost" if settings.host in _EVERY_INTERFACE else settings.host
@@ -95,12 +97,21 @@ def demo(image: Path | None, checkpoint: str | None, cpu: bool, port: int, brows
     os.environ.setdefault("RITM_LOG_LEVEL", "WARNING")
     settings = Settings.from_environment()
     server.limit_threads(1)
-    from ritm_model.checkpoints import resolve_model  # loads torch, which reads those limits
-
-    resolve_model(settings.model)
+    _check_model(settings)
     listener = server.listen(settings.host, port)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     click.echo(f"The demo is at {url} (Ctrl+C stops it).")
     if browser:
         webbrowser.open(url)  # the port is open already: the page waits until it is served
     server.run(settings, listener, workers=1)
+
+
+def _check_model(settings: Settings) -> None:
+    """Say at once what can never work. Loads torch, which reads the limits of threads."""
+    from ritm_model.checkpoints import resolve_model
+    from ritm_model.object_store import open_store
+
+    if settings.live_model is None:
+        resolve_model(settings.model)
+    elif settings.registry is not None:
+        open_store(settings.registry)

@@ -20,7 +20,7 @@ from threading import Lock
 from typing import Any
 
 from ritm_backend.cpus import usable_cpus
-from ritm_backend.server import limit_threads, load_annotator
+from ritm_backend.server import limit_threads, make_host
 from ritm_backend.settings import Settings
 
 _THREADS_CHOSEN = "OMP_NUM_THREADS" in os.environ
@@ -55,7 +55,7 @@ def _limit_threads() -> None:
 def _make_service() -> tuple[ModelHost, LabelStudioService]:
     _limit_threads()
     settings = Settings.from_environment()
-    host = ModelHost(lambda: load_annotator(settings), settings.model)
+    host = make_host(settings)
     host.start()
     return host, LabelStudioService(host, ImageFetcher(settings), settings)
 

@@ -1,15 +1,20 @@
-"""The model of a serving process: loaded once, in the background, while the server already answers."""
+"""The model of a serving process: loaded in the background, while the server already answers.
+
+Where it follows a registry, a newer version is swapped in between two requests; see
+`ritm_model/inference/live_model.py`.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Mapping
 from threading import Event, Thread
 from uuid import uuid4
 
 from ritm_backend.logs import log, whereabouts
 from ritm_model.errors import RitmError
 from ritm_model.inference import Annotator
+from ritm_model.inference.live_model import Newer, Versions, follow
 
 _logger = logging.getLogger(__name__)
 
@@ -22,52 +27,114 @@ class ModelHost:
     """Holds the annotator once it is loaded.
 
     Args:
-        load: Makes the annotator, ready for its first click. Runs once, in a thread of its own.
+        load: Makes the annotator, ready for its first click, in a thread of its own; when it is called again,
+            that of a newer version, or None.
         name: What to call the model until its version is known.
+        look_every_seconds: How often to ask for a newer version; None for a model that stays as it is.
+        session_ttl_seconds: How long an object that nobody clicks on keeps its version.
     """
 
-    def __init__(self, load: Callable[[], Annotator], name: str) -> None:
+    def __init__(
+        self,
+        load: Newer,
+        name: str,
+        *,
+        look_every_seconds: float | None = None,
+        session_ttl_seconds: float = 1800,
+    ) -> None:
         self._load = load
         self._name = name
-        self._annotator: Annotator | None = None
+        self._look_every_seconds = look_every_seconds
+        self._session_ttl_seconds = session_ttl_seconds
+        self._versions: Versions | None = None
         self._failure: str | None = None
         self._settled = Event()
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, name="model-loader", daemon=True)
 
     def start(self) -> None:
         """Begin to load; returns at once."""
-        Thread(target=self._run, name="model-loader", daemon=True).start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look for newer versions no more; waits for the one that is being loaded."""
+        self._stopped.set()
+        self._thread.join()
 
     @property
     def version(self) -> str:
-        """Which weights answer; until they are loaded, the name that was asked for."""
-        return self._annotator.version if self._annotator else self._name
+        """Which weights answer new objects; until they are loaded, the name that was asked for."""
+        return self._versions.current.version if self._versions else self._name
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Which weights answer: the newest first, then those that objects begun before are finished on."""
+        return self._versions.names if self._versions else (self._name,)
 
     @property
     def has_failed(self) -> bool:
         """Whether the model could not be loaded."""
-        return self._failure is not None
+        return self._versions is None and self._failure is not None
 
-    def annotator(self, wait_seconds: float = 0) -> Annotator:
+    def annotator(self, wait_seconds: float = 0, session: str | None = None) -> Annotator:
         """The annotator, waiting for it if need be.
+
+        Args:
+            wait_seconds: How long to wait while the first one is loaded.
+            session: Names an object that is clicked, which stays with the version it began on.
 
         Raises:
             ModelUnavailableError: Not loaded within that time, or never.
         """
         self._settled.wait(wait_seconds)
-        if self._annotator is not None:
-            return self._annotator
+        if self._versions is not None:
+            return self._versions.annotator(session)
         raise ModelUnavailableError(self._failure or f"The model {self._name} is still being loaded.")
 
     def _run(self) -> None:
+        every_seconds = self._look_every_seconds
+        while not self._begin():
+            if every_seconds is None or self._stopped.wait(every_seconds):
+                return
+        assert self._versions is not None
+        if every_seconds is not None:
+            follow(
+                self._versions,
+                self._load,
+                every_seconds,
+                self._stopped,
+                on_change=self._tell_change,
+                on_trouble=self._tell_trouble,
+            )
+
+    def _begin(self) -> bool:
+        """Load the first version. False if that failed, or is still the one that failed."""
         try:
-            self._annotator = self._load()
-            log(_logger, logging.INFO, "model ready", {"model_version": self.version})
+            annotator = self._load()
+            if annotator is not None:
+                self._versions = Versions(annotator, self._session_ttl_seconds)
+                log(_logger, logging.INFO, "model ready", {"model_version": self.version})
         except RitmError as error:
-            self._failure = f"The model {self._name} could not be loaded: {error}"
-            log(_logger, logging.ERROR, self._failure, {})
+            self._fail(f"The model {self._name} could not be loaded: {error}", "", {})
         except Exception as error:  # noqa: BLE001  (the boundary of this thread)
             error_id = uuid4().hex[:8]
-            self._failure = f"The model {self._name} could not be loaded (error {error_id} in the log)."
-            log(_logger, logging.ERROR, "model failed", {"error_id": error_id, **whereabouts(error)})
+            failure = f"The model {self._name} could not be loaded (error {error_id} in the log)."
+            self._fail(failure, "model failed", {"error_id": error_id, **whereabouts(error)})
         finally:
             self._settled.set()
+        return self._versions is not None
+
+    def _fail(self, failure: str, message: str, fields: Mapping[str, object]) -> None:
+        if failure != self._failure:
+            log(_logger, logging.ERROR, message or failure, fields)
+        self._failure = failure
+
+    def _tell_change(self, version: str) -> None:
+        log(_logger, logging.INFO, "model ready", {"model_version": version, "held": self.versions})
+
+    def _tell_trouble(self, error: Exception) -> None:
+        fields: dict[str, object] = {"model_version": self.version}
+        if isinstance(error, RitmError):
+            log(_logger, logging.ERROR, f"A newer model could not be loaded: {error}", fields)
+        else:
+            log(_logger, logging.ERROR, "A newer model could not be loaded.", fields | whereabouts(error))

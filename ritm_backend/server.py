@@ -12,7 +12,7 @@ import socket
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger as GunicornLog
@@ -21,6 +21,10 @@ from ritm_backend.cpus import usable_cpus
 from ritm_backend.logs import JsonLines
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
+
+if TYPE_CHECKING:
+    from ritm_backend.model_host import ModelHost
+    from ritm_model.inference import Annotator
 
 _THREADS_FOR_SHORT_REQUESTS = 4
 _BACKLOG = 2048
@@ -118,21 +122,50 @@ def application(settings: Settings) -> Any:
     from ritm_backend.app import create_app
     from ritm_backend.images import ImageFetcher
     from ritm_backend.logs import set_up_logging
-    from ritm_backend.model_host import ModelHost
 
     set_up_logging(settings.log_level)
-    host = ModelHost(lambda: load_annotator(settings), settings.model)
+    host = make_host(settings)
     host.start()
     return create_app(settings, host, ImageFetcher(settings))
 
 
-def load_annotator(settings: Settings) -> Any:
-    """Open and warm the model that the settings name. Returns an `Annotator`; raises RitmError."""
+def make_host(settings: Settings) -> ModelHost:
+    """The host of the model that the settings name; it loads when it is started.
+
+    Raises:
+        StoreError: the registry is at no address that can be used.
+    """
+    from ritm_backend.model_host import ModelHost
+
+    if settings.live_model is None:
+        return ModelHost(lambda: load_annotator(settings, settings.model), settings.model)
+    from ritm_model.inference.live_model import RegistrySource, cache_folder
+    from ritm_model.object_store import open_store
+    from ritm_model.registry import Registry
+
+    assert settings.registry is not None
+    source = RegistrySource(
+        Registry(open_store(settings.registry)),
+        settings.live_model,
+        lambda model: load_annotator(settings, model),
+        fallback="bundled",
+        cache_dir=cache_folder(),
+    )
+    return ModelHost(
+        source.newer,
+        settings.live_model,
+        look_every_seconds=settings.registry_seconds,
+        session_ttl_seconds=settings.session_ttl_seconds,
+    )
+
+
+def load_annotator(settings: Settings, model: str) -> Annotator:
+    """Open and warm a model, by its name or path, as the settings say. Raises RitmError."""
     from ritm_backend.service import EXISTING_SHARE
     from ritm_model.inference import Annotator, PredictorOptions, open_predictor
 
     options = PredictorOptions.paper() if settings.profile == "paper" else PredictorOptions.serving()
-    predictor = open_predictor(settings.model, settings.device, options, engine=settings.engine)
+    predictor = open_predictor(model, settings.device, options, engine=settings.engine)
     predictor.warm_up()
     shared = None
     if settings.session_store is not None:

@@ -112,9 +112,13 @@ class LabelStudioService:
         regions: list[dict[str, object]] = []
         scores: list[float] = []
         problems: list[str] = []
-        annotator = self._host.annotator(MODEL_WAIT_SECONDS) if objects else None
+        if objects:
+            self._host.annotator(MODEL_WAIT_SECONDS)
+        version = self._host.version
         for prompt in objects:
-            assert annotator is not None
+            # An object stays with the version that it was begun on.
+            annotator = self._host.annotator(session=stable_id(task.get("id"), prompt))
+            version = annotator.version
             try:
                 answer = self._segment(annotator, task, config, prompt, report, refines=refines)
             except Superseded:
@@ -127,13 +131,17 @@ class LabelStudioService:
                 regions += regions_of(answer)
                 scores.append(answer.score)
         report.problems += problems
-        return self._prediction(regions, scores, problems)
+        return self._prediction(regions, scores, problems, version)
 
     def _prediction(
-        self, regions: Sequence[Json], scores: Sequence[float], problems: Sequence[str]
+        self,
+        regions: Sequence[Json],
+        scores: Sequence[float],
+        problems: Sequence[str],
+        version: str | None = None,
     ) -> dict[str, object]:
         answer: dict[str, object] = {
-            "model_version": self._host.version,
+            "model_version": version or self._host.version,
             "score": min(scores, default=0.0),
             "result": list(regions),
         }

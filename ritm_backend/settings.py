@@ -15,6 +15,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ritm_model.errors import RitmError
+from ritm_model.registry import LIVE_PREFIX
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -42,7 +43,15 @@ class Settings(BaseSettings):
     # The model
     model: str = Field(
         default="bundled",
-        description="Model to serve: `bundled`, the name of a pulled model, or a path to a checkpoint.",
+        description="Model to serve: `bundled`, the name of a pulled model, a path to a checkpoint, or "
+        "`registry:NAME` for the live version of a registry, whichever it is from moment to moment.",
+    )
+    registry: str | None = Field(
+        default=None,
+        description="Where versions of models lie, for `registry:NAME`: `s3://bucket/prefix` or a folder.",
+    )
+    registry_seconds: float = Field(
+        default=15, gt=0, le=86_400, description="Seconds between two looks for a newer live version."
     )
     device: str = Field(
         default="auto",
@@ -200,6 +209,11 @@ class Settings(BaseSettings):
             yield _variable(field), info.description or ""
 
     @property
+    def live_model(self) -> str | None:
+        """The name of the model whose live version is served, if it is one of the registry."""
+        return self.model.removeprefix(LIVE_PREFIX) if self.model.startswith(LIVE_PREFIX) else None
+
+    @property
     def image_max_bytes(self) -> int:
         return int(self.image_max_mb * _BYTES_PER_MB)
 
@@ -257,6 +271,12 @@ class Settings(BaseSettings):
         if value is not None and not value.is_dir():
             raise ValueError("must be a folder that exists")
         return value
+
+    @model_validator(mode="after")
+    def _registry_is_named(self) -> "Settings":
+        if self.live_model is not None and self.registry is None:
+            raise ValueError("RITM_REGISTRY must be set where RITM_MODEL names a model of the registry")
+        return self
 
     @model_validator(mode="after")
     def _both_or_none(self) -> "Settings":

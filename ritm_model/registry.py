@@ -41,7 +41,10 @@ from ritm_model.registry_records import (
     json_object,
 )
 
-__all__ = ["Change", "LiveModel", "Manifest", "Registry", "RegistryError"]
+__all__ = ["LIVE_PREFIX", "Change", "LiveModel", "Manifest", "Registry", "RegistryError"]
+
+LIVE_PREFIX = "registry:"
+"""What servers take as the name of a model begins with this where its live version is meant."""
 
 WEIGHTS = "model.safetensors"
 CARD = "model.json"
@@ -60,6 +63,11 @@ class Registry:
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
+
+    @property
+    def uri(self) -> str:
+        """Where it lies."""
+        return self._store.uri
 
     def publish(self, name: str, checkpoint: Path, report: Mapping[str, object]) -> str:
         """Add a version; it does not become live by that. What is published already stays as it is.

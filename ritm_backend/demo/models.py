@@ -37,9 +37,10 @@ class DemoModels:
     def __init__(self, host: ModelHost, settings: Settings) -> None:
         self._host = host
         self._settings = settings
-        self._served = Path(settings.model).stem  # where a checkpoint lies is nobody's business
+        # Where a checkpoint lies is nobody's business.
+        self._served = settings.live_model or Path(settings.model).stem
         self._engines: OrderedDict[str, Engine] = OrderedDict()
-        self._annotators: OrderedDict[ModelWanted, Annotator] = OrderedDict()
+        self._annotators: OrderedDict[tuple[str, ModelWanted], Annotator] = OrderedDict()
         self._lock = Lock()
 
     def names(self) -> list[str]:
@@ -76,8 +77,12 @@ class DemoModels:
             about["device"] = str(engine.device)
         return about | {"annotator": asdict(annotator.stats()), "cache_mb": self._settings.cache_mb}
 
-    def annotator(self, wanted: ModelWanted) -> Annotator:
+    def annotator(self, wanted: ModelWanted, session: str | None = None) -> Annotator:
         """The annotator for this choice.
+
+        Args:
+            wanted: The choice.
+            session: Names an object that is clicked; it stays with the version it began on.
 
         Raises:
             RequestError: A model that is not on this machine.
@@ -86,11 +91,12 @@ class DemoModels:
         """
         if wanted.model not in self.names():
             raise RequestError("There is no such model on this server.")
-        served = self._host.annotator(MODEL_WAIT_SECONDS)
+        served = self._host.annotator(MODEL_WAIT_SECONDS, session)
         if wanted == self.default():
             return served
+        choice = (served.version, wanted)
         with self._lock:
-            return _kept(self._annotators, wanted, _OTHER_OPTIONS, lambda: self._make(wanted, served))
+            return _kept(self._annotators, choice, _OTHER_OPTIONS, lambda: self._make(wanted, served))
 
     def _make(self, wanted: ModelWanted, served: Annotator) -> Annotator:
         engine = served.predictor.engine

@@ -93,7 +93,7 @@ class DemoService:
             RequestError: Clicks beside the image, or a model that is not there.
             RitmError: A mask of another size, a damaged file, a model that cannot be loaded.
         """
-        annotator = self.models.annotator(prompt.options)
+        annotator = self.models.annotator(prompt.options, _session(prompt))
         image_key = _image_key(prompt.image)
 
         def load_image() -> npt.NDArray[np.uint8]:
@@ -125,6 +125,13 @@ class DemoService:
 
 def _image_key(digest: str) -> str:
     return f"demo:{digest}"
+
+
+def _session(prompt: DemoPrompt) -> str | None:
+    """Names the object that is clicked: its image, what it starts from, and where it was clicked first."""
+    if not prompt.clicks:
+        return None
+    return repr((prompt.image, prompt.start, prompt.clicks[0]))
 
 
 def _start_key(start: MaskFile | None) -> str:

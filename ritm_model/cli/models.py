@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ritm_model.cli.export import export
+from ritm_model.cli.registry import history, promote, publish, rollback
 from ritm_model.errors import RitmError
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def models() -> None:
     """List, fetch, convert and inspect models."""
 
 
-models.add_command(export)
+for command in (export, publish, promote, rollback, history):
+    models.add_command(command)
 
 
 @models.command("list")

@@ -201,6 +201,10 @@ class Annotator:
             with self._lock:
                 del self._loading[image_key]
 
+    def shrink(self, parts: int) -> None:
+        """Keep to one part in so many of the memory from now on; what is forgotten is replayed if need be."""
+        self._cache.shrink(parts)
+
     def stats(self) -> AnnotatorStats:
         images, states, nbytes = self._cache.size()
         with self._lock:

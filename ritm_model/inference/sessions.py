@@ -58,6 +58,12 @@ class SessionCache:
         self._albums: OrderedDict[str, Album] = OrderedDict()
         self._nbytes = 0
 
+    def shrink(self, parts: int) -> None:
+        """Keep to one part in so many of the bytes from now on."""
+        with self._lock:
+            self._max_bytes //= parts
+            self._tidy()
+
     def image(self, image_key: str) -> Image | None:
         with self._lock:
             album = self._used(image_key)
