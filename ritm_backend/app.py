@@ -59,7 +59,7 @@ def create_app(settings: Settings, host: ModelHost, fetcher: ImageFetcher) -> Fl
 
     @app.route("/versions", methods=["GET", "POST"])
     def versions() -> Response:
-        return answer({"versions": [host.version]})
+        return answer({"versions": host.versions})
 
     @app.get("/metrics")
     def counted() -> Response:
