@@ -8,6 +8,7 @@
     GET  /versions  the model versions there are (also POST)
     POST /webhook   events of the project; like all of fine-tuning, in `ritm_backend/training/routes.py`
     GET  /metrics   what was done and what is held, for Prometheus
+    GET  /openapi.json  all of this for programs; `ritm_backend/openapi.yaml`
 
 With basic authentication switched on, all need it but two: `/health`, which tells nothing, and `/webhook`,
 because Label Studio sends its events without credentials and makes annotators wait for the answer.
@@ -15,8 +16,11 @@ because Label Studio sends its events without credentials and makes annotators w
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from threading import BoundedSemaphore
 
+import yaml
 from flask import Flask, Response, g, request
 
 from ritm_backend.boundary import BusyError, answer, refusal, surround
@@ -31,6 +35,7 @@ from ritm_backend.settings import Settings
 from ritm_backend.training import training_routes
 
 _MB = 1024 * 1024
+_DESCRIPTION = Path(__file__).with_name("openapi.yaml")
 
 
 def create_app(settings: Settings, host: ModelHost, fetcher: ImageFetcher) -> Flask:
@@ -64,6 +69,12 @@ def create_app(settings: Settings, host: ModelHost, fetcher: ImageFetcher) -> Fl
     @app.get("/metrics")
     def counted() -> Response:
         return Response(metrics.page(), content_type=CONTENT_TYPE)
+
+    description = json.dumps(yaml.safe_load(_DESCRIPTION.read_text()))
+
+    @app.get("/openapi.json")
+    def described() -> Response:
+        return Response(description, mimetype="application/json")
 
     @app.post("/predict")
     def predict() -> Response:
