@@ -79,12 +79,13 @@ class Pictures:
             return self._read_s3(reference)
         if reference.startswith("data:"):
             return _from_data_url(reference)
-        if "://" not in reference and not reference.startswith("/"):
+        if "://" in reference:
+            return self._get(reference)
+        if not reference.startswith("/"):
             raise ExportError(f"{brief(reference)} is in none of the folders that images may come from.")
-        base = self.access.label_studio_url
-        if base is None and not reference.startswith(("http://", "https://")):
+        if self.access.label_studio_url is None:
             raise ExportError(f"{brief(reference)} lies in Label Studio, whose address is not set.")
-        return self._get(reference if "://" in reference else base.rstrip("/") + reference if base else "")
+        return self._get(self.access.label_studio_url.rstrip("/") + reference)
 
     def _read_s3(self, reference: str) -> bytes:
         bucket, _, key = reference.removeprefix("s3://").partition("/")

@@ -1,0 +1,53 @@
+"""Pictures and masks that several readers are tested with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from export_files import HEIGHT, WIDTH, png
+
+from ritm_model.learning.coco_layout import load_coco_scene, read_coco_layout
+from training.exports import Collected, ImageAccess, collect
+
+
+@pytest.fixture
+def ring() -> np.ndarray:
+    """A mask with a hole and a second part."""
+    mask_HW = np.zeros((HEIGHT, WIDTH), bool)
+    mask_HW[4:16, 5:20] = True
+    mask_HW[8:12, 9:14] = False
+    mask_HW[22:26, 30:38] = True
+    return mask_HW
+
+
+@pytest.fixture
+def disc() -> np.ndarray:
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    return (y - 14) ** 2 + (x - 18) ** 2 < 70
+
+
+@pytest.fixture
+def picture() -> bytes:
+    return png(np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
+
+
+@pytest.fixture
+def taken(tmp_path: Path) -> Callable[..., tuple[Collected, dict[str, list[np.ndarray]], Any]]:
+    """Collect a source: what came of it, the masks of its entries by category, and the manifest."""
+
+    def take(source: object, **access: Any) -> tuple[Collected, dict[str, list[np.ndarray]], Any]:
+        out = tmp_path / f"out{len(list(tmp_path.glob('out*')))}"
+        collected = collect(str(source), out, images=ImageAccess(**access))
+        masks: dict[str, list[np.ndarray]] = {}
+        for entry in read_coco_layout(out):
+            scene = load_coco_scene(out, entry)
+            for item, instance in zip(entry.objects, scene.instances, strict=True):
+                masks.setdefault(item.category, []).append(scene.layers_LHW[instance.layer] == instance.value)
+        return collected, masks, json.loads((out / "conversion.json").read_bytes())
+
+    return take
