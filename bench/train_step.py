@@ -3,8 +3,9 @@
 Every setting is measured in a fresh process, all of them in turn, `--rounds` times; the median counts.
 Images and clicks are made up, so that only the step is measured: `clicks` corrective passes, one pass with
 gradients, the optimiser. Processor seconds stand beside the wall clock: they depend less on what else runs.
-`keep_memory` is `ritm_model.learning.memory`; the other columns are switches of recipes. Prints CSV; `ratio`
-is that of the processor seconds to those of the first setting, the median over the rounds.
+`keep_memory` is `ritm_model.learning.memory`; the other switches are those of recipes, and `setting` has all
+of them. Prints CSV; `ratio` is that of the processor seconds to those of the first setting, the median over
+the rounds.
 
     python bench/train_step.py mobile,8,keep_memory=false mobile,8 mobile,8,channels_last=true
     python bench/train_step.py hrnet18s,4 hrnet18s,4,compile=inductor --threads 2 --size 320,480
@@ -89,6 +90,7 @@ def measured(asked: argparse.Namespace) -> dict[str, object]:
     warm = asked.steps // 3
     model, size, *_ = asked.settings[0].split(",")
     return {
+        "setting": asked.settings[0],
         "model": model,
         "batch": int(size),
         "size": asked.size.replace(",", "x"),
