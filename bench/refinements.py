@@ -49,6 +49,7 @@ from ritm_model.learning.sources import is_kept_out
 from ritm_model.networks import InteractiveModel, build
 
 TARGETS = {False: (0.80, 0.85, 0.90), True: (0.85, 0.90)}
+IOU_AFTER = (1, 3, 5, 10)
 MIN_SHARE = 0.005
 """Smaller objects, as a part of the photograph, are not asked for."""
 
@@ -68,39 +69,32 @@ class Variant:
     starts: tuple[bool, ...] = (False, True)
 
 
-PLAIN = PredictorOptions(zoom_in=ZoomIn(skip_clicks=-1), with_flip=False)
-BASELINE = "baseline"
-
-
-def zoomed(**fields: Any) -> Variant:
-    assert PLAIN.zoom_in is not None
-    return Variant(replace(PLAIN, zoom_in=replace(PLAIN.zoom_in, **fields)))
-
-
-def refined(starts: tuple[bool, ...] = (False, True), **fields: Any) -> Variant:
-    return Variant(replace(PLAIN, **fields), starts=starts)
-
-
 NOTHING, MASK = (False,), (True,)
-AT_256 = ZoomIn(skip_clicks=-1, target_size=256)
-VARIANTS: dict[str, Variant] = {
-    BASELINE: Variant(PLAIN),
-    "merge": refined(MASK, merge=ProgressiveMerge()),
-    "merge from click 4": refined(NOTHING, merge=ProgressiveMerge(from_click=4)),
-    "merge from click 8": refined(NOTHING, merge=ProgressiveMerge(from_click=8)),
-    "mirror image": refined(with_flip=True),
-    "256 pixels": zoomed(target_size=256),
-    "256 pixels, merge from click 4": refined(zoom_in=AT_256, merge=ProgressiveMerge(from_click=4)),
-    "256 pixels, mirror image": refined(zoom_in=AT_256, with_flip=True),
-    "320 pixels": zoomed(target_size=320),
-    "crop 1.2": zoomed(expansion_ratio=1.2),
-    "crop 1.8": zoomed(expansion_ratio=1.8),
-    "new crop at each click": zoomed(recompute_thresh_iou=1.1),
-    "first click looked at twice": zoomed(skip_clicks=0),
-    "radius 3": Variant(PLAIN, radius=3),
-    "radius 7": Variant(PLAIN, radius=7),
-    "no zoom-in": refined(zoom_in=None, max_size=400),
-}
+
+
+def variants_at(size: int) -> dict[str, Variant]:
+    """The serving profile with a view of some size, and what can be different about it."""
+    zoom_in = ZoomIn(skip_clicks=-1, target_size=size)
+    serving = replace(PredictorOptions.serving(), zoom_in=zoom_in)
+
+    def but(starts: tuple[bool, ...] = NOTHING + MASK, radius: float | None = None, **fields: Any) -> Variant:
+        return Variant(replace(serving, **fields), radius, starts)
+
+    return {
+        f"{size}": but(),
+        f"{size}, answers as they are": but(MASK, merge=None),
+        f"{size}, merge from click 4": but(NOTHING, merge=ProgressiveMerge(from_click=4)),
+        f"{size}, merge from click 8": but(NOTHING, merge=ProgressiveMerge(from_click=8)),
+        f"{size}, mirror image": but(with_flip=True),
+        f"{size}, crop 1.2": but(zoom_in=replace(zoom_in, expansion_ratio=1.2)),
+        f"{size}, crop 1.8": but(zoom_in=replace(zoom_in, expansion_ratio=1.8)),
+        f"{size}, radius 3": but(radius=3),
+        f"{size}, radius 7": but(radius=7),
+        f"{size}, no zoom-in": but(zoom_in=None, max_size=size),
+    }
+
+
+VARIANTS = {name: variant for size in (400, 320, 256, 192) for name, variant in variants_at(size).items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,7 +250,8 @@ def read(path: Path) -> list[dict[str, Any]]:
 def table(
     rows: Sequence[dict[str, Any]], clicks: int, variants: dict[str, Variant]
 ) -> Iterator[dict[str, Any]]:
-    """One line per variant and start. Only objects that all of the variants have annotated count."""
+    """One line per variant and start, against the first. Only objects that all have annotated count."""
+    baseline = next(iter(variants))
     known = {key_of(variant): name for name, variant in variants.items()}
     for from_mask in (False, True):
         curves: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in variants}
@@ -264,12 +259,12 @@ def table(
             if row["from_mask"] == from_mask and row["settings"] in known:
                 curves[known[row["settings"]]][row["object"]] = row
         measured = {name: of for name, of in curves.items() if of}
-        if BASELINE not in measured:
+        if baseline not in measured:
             continue
         shared = sorted(set.intersection(*(set(of) for of in measured.values())))
         for name, of in measured.items():
             yield _line(
-                name, from_mask, [of[o] for o in shared], [measured[BASELINE][o] for o in shared], clicks
+                name, from_mask, [of[o] for o in shared], [measured[baseline][o] for o in shared], clicks
             )
 
 
@@ -289,7 +284,7 @@ def _line(
         line[f"d{percent}"] = found.difference
         line[f"d{percent} low"], line[f"d{percent} high"] = found.interval.low, found.interval.high
     line["fail90"] = sum(max(row["ious"]) < np.float32(0.9) for row in rows)
-    for at in (1, 3, 5):
+    for at in IOU_AFTER:
         line[f"IoU{at}"] = statistics.mean(row["ious"][min(at, len(row["ious"])) - 1] for row in rows)
     curves = [
         np.array([row["initial_iou"], *row["ious"]] if from_mask else row["ious"], np.float32) for row in rows
@@ -319,7 +314,7 @@ def shown(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
             *(f"NoC{t}" for t in targets),
             *(f"change of NoC{t} (95 %)" for t in targets[-2:]),
         ]
-        heads += ["failures", "IoU 1/3/5", "worse (drop)", "ms", "cost"]
+        heads += ["failures", "IoU 1/3/5/10", "worse (drop)", "ms", "cost"]
         yield f"\nFrom {start}, {some[0]['objects']} objects\n"
         yield f"| {' | '.join(heads)} |"
         yield f"|---|{'---:|' * (len(heads) - 1)}"
@@ -329,7 +324,7 @@ def shown(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
                 f"{line[f'd{t}']:+.2f} [{line[f'd{t} low']:+.2f}, {line[f'd{t} high']:+.2f}]"
                 for t in targets[-2:]
             ]
-            cells += [str(line["fail90"]), "/".join(f"{line[f'IoU{at}']:.3f}" for at in (1, 3, 5))]
+            cells += [str(line["fail90"]), "/".join(f"{line[f'IoU{at}']:.3f}" for at in IOU_AFTER)]
             cells += [
                 f"{line['worse']:.1%} ({line['mean drop']:.3f})",
                 f"{line['ms']:.0f}",
@@ -348,15 +343,21 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=100)
     parser.add_argument("--clicks", type=int, default=10, help="clicks on each, at most")
     parser.add_argument("--jobs", type=int, default=2, help="processes of one thread each")
-    parser.add_argument("--variants", help="names or beginnings of names, separated by semicolons")
+    parser.add_argument(
+        "--variants",
+        default="400;400, answers as they are;400, mirror image;320;256;256, mirror image",
+        help="separated by semicolons; the first one is what the others are compared with (%(default)s)",
+    )
     parser.add_argument(
         "--output", type=Path, default=Path("refinements.jsonl"), help="results; goes on there"
     )
     parser.add_argument("--csv", type=Path, help="write the table there, too")
     asked = parser.parse_args()
 
-    wanted = tuple(asked.variants.split(";")) if asked.variants else ("",)
-    variants = {name: one for name, one in VARIANTS.items() if name == BASELINE or name.startswith(wanted)}
+    unknown = set(asked.variants.split(";")) - set(VARIANTS)
+    if unknown:
+        parser.error(f"There is no variant '{min(unknown)}'; known ones are {'; '.join(VARIANTS)}.")
+    variants = {name: VARIANTS[name] for name in asked.variants.split(";")}
     if asked.data:
         run(asked, variants)
     about = json.loads(asked.output.open().readline())
