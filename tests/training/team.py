@@ -31,7 +31,7 @@ RECIPE = (
     "data.augmentation=validation",
     "batch_size=2",
     "epochs=2",
-    "epoch_samples=40",
+    "epoch_samples=8",
     "checkpoint_steps=1",
     "log_steps=1",
     "optimiser.warmup=2",
@@ -81,9 +81,9 @@ def label(folder: Path, count: int) -> Path:
     return folder
 
 
-def tiny_model(path: Path) -> Path:
+def tiny_model(path: Path, seed: int = 0) -> Path:
     """A model that has learnt nothing yet."""
     model = build("hrnet", TINY)
-    initialise(model, torch.Generator().manual_seed(0), 1.0)
+    initialise(model, torch.Generator().manual_seed(seed), 1.0)
     save_model(path, model)
     return path

@@ -14,13 +14,14 @@ import pytest
 from processes import wait_until
 from redis_server import Redis
 from s3_server import FaultyProxy
+from team import RECIPE
 from workers import Site, is_gone, worker
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("finetune")]
 
 SiteMaker: TypeAlias = Callable[..., Site]
-EPOCHS, EPOCH_STEPS = 2, 20
-STEPS = list(range(1, EPOCHS * EPOCH_STEPS + 1))
+LONG = {"RITM_FINETUNE_CHANGES": ";".join((*RECIPE, "epoch_samples=40"))}
+STEPS, LONG_STEPS = list(range(1, 9)), list(range(1, 41))
 
 
 def assert_published_once(site: Site, job_id: str) -> None:
@@ -35,7 +36,7 @@ def assert_published_once(site: Site, job_id: str) -> None:
 
 
 def test_a_killed_job_and_then_a_killed_worker(make_site: SiteMaker) -> None:
-    site = make_site()
+    site = make_site(**LONG)
     job_id = site.start()
     with worker(site) as first:
         site.wait_for_steps(job_id, 3)
@@ -45,11 +46,11 @@ def test_a_killed_job_and_then_a_killed_worker(make_site: SiteMaker) -> None:
         horse = first.horse(site.work(job_id))
         first.kill()
         wait_until(is_gone(horse), "the end of the job's process", within_s=10)
-    assert len(site.steps(job_id)) < len(STEPS)
+    assert len(site.steps(job_id)) < len(LONG_STEPS)
     with worker(site) as second:
         job = site.ended(job_id, second)
     assert job.status == "finished", job.report.message
-    assert site.steps(job_id) == STEPS  # none missing, none twice: each attempt began at a checkpoint
+    assert site.steps(job_id) == LONG_STEPS  # none missing, none twice: each attempt began at a checkpoint
     assert site.log(job_id).count("Learning:") == 3
     assert site.log(job_id).count("Collecting") == 1
     assert_published_once(site, job_id)
@@ -57,7 +58,7 @@ def test_a_killed_job_and_then_a_killed_worker(make_site: SiteMaker) -> None:
 
 
 def test_redis_is_killed_while_two_processes_learn(make_site: SiteMaker, redis: Redis) -> None:
-    site = make_site(RITM_FINETUNE_PROCESSES="2")
+    site = make_site(RITM_FINETUNE_PROCESSES="2", **LONG)
     job_id = site.start()
     with worker(site) as running:
         site.wait_for_steps(job_id, 3)
@@ -112,7 +113,7 @@ def test_a_full_disk_ends_the_job_with_the_reason(make_site: SiteMaker) -> None:
 
 
 def test_a_stopped_job_is_not_tried_again(make_site: SiteMaker) -> None:
-    site = make_site()
+    site = make_site(**LONG)
     job_id = site.start()
     with worker(site) as running:
         site.wait_for_steps(job_id, 1)

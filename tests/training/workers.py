@@ -21,7 +21,7 @@ from ritm_model.object_store import open_store
 from ritm_model.registry import Registry
 
 RITM = Path(sys.executable).with_name("ritm")
-WITHIN_S = 120
+WITHIN_S = 240
 
 
 @dataclass(frozen=True)

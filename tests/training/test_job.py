@@ -1,0 +1,108 @@
+"""What a job decides, without Redis: a model that is no better, the same labels again, and a lost race."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from team import RECIPE, tiny_model
+
+from ritm_model.object_store import open_store
+from ritm_model.registry import Registry
+from training.job import Base, Order, finetune, publish
+from training.ledger import Ledger, work_folder
+from training.progress import LOG_LINES, Progress
+from training.settings import TrainingSettings
+from training.split import SplitError
+
+
+@pytest.fixture
+def settings(tmp_path: Path, base: Path, labels: Path) -> TrainingSettings:
+    return TrainingSettings(
+        registry=str(tmp_path / "registry"),
+        source=str(labels),
+        folder=tmp_path / "work",
+        base=str(base),
+        changes=(*RECIPE, "epochs=1", "epoch_samples=4"),
+        device="cpu",
+        objects=2,
+        least_objects=1,
+    )
+
+
+def done(settings: TrainingSettings, job_id: str) -> tuple[str, Progress]:
+    """The sentence that a job ends with."""
+    with work_folder(settings.folder, job_id) as folder:
+        progress = Progress(folder / "log.txt")
+        ending = finetune(Order(job_id, settings.source_uri), settings, folder, progress)
+    assert ending.version is None
+    return ending.message, progress
+
+
+@pytest.mark.slow
+def test_what_is_no_better_is_not_published_and_not_tried_again(settings: TrainingSettings) -> None:
+    message, progress = done(settings, "first")
+    assert message.startswith("Not published: it is not certain that it fell; NoC@90 changed by ")
+    assert progress.report.progress == 1.0
+    assert progress.report.metrics.keys() == {"before", "after"}
+    assert Registry(open_store(settings.registry_uri)).versions("ritm") == ()
+    folder = settings.folder / "first"
+    report = json.loads((folder / "report.json").read_text())
+    assert report["data"]["learnt_images"] + report["data"]["held_out_images"] == 40
+    assert json.loads((folder / "conversion.json").read_text())
+    assert not (folder / "data").exists()
+
+    again, progress = done(settings, "second")
+    assert again == f"Nothing has changed since job first. {message}"
+    assert progress.report.metrics == {}
+    stricter = settings.model_copy(update={"margin": 5.0})
+    assert done(stricter, "third")[0].startswith("Not published: it is not certain that it fell by 5 clicks")
+
+
+def test_too_few_labels_end_the_job(settings: TrainingSettings) -> None:
+    with pytest.raises(SplitError, match="too few labels"):
+        done(settings.model_copy(update={"least_objects": 1000}), "few")
+
+
+def test_a_version_that_became_live_meanwhile_stays_live(tmp_path: Path, base: Path) -> None:
+    registry = Registry(open_store(str(tmp_path / "registry")))
+    other = registry.publish("ritm", base, {})
+    registry.promote("ritm", other, None)
+    mine = tiny_model(tmp_path / "mine.safetensors", seed=1)
+    ending = publish(
+        registry, "ritm", mine, Base("old", "", None), {"decision": "Better."}, Order("job", "x")
+    )
+    assert ending.version is None
+    assert "another version became live while the job ran" in ending.message
+    live = registry.live("ritm")
+    assert live is not None
+    assert live.version == other
+    ending = publish(registry, "ritm", mine, Base("", "", other), {"decision": "Better."}, Order("job", "x"))
+    assert ending.version is not None
+    # Done twice, as after a kill between publishing and noting it, it is the same.
+    again = publish(registry, "ritm", mine, Base("", "", other), {"decision": "Better."}, Order("job", "x"))
+    assert again == ending
+    assert len(registry.history("ritm")) == 2
+
+
+def test_a_stage_is_done_once(tmp_path: Path) -> None:
+    found = iter([{"a": 1}, {"a": 2}])
+    assert Ledger(tmp_path).once("stage", lambda: next(found)) == {"a": 1}
+    assert Ledger(tmp_path).once("stage", lambda: next(found)) == {"a": 1}
+
+    def fails() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        Ledger(tmp_path).once("other", fails)
+    assert Ledger(tmp_path).once("other", lambda: next(found)) == {"a": 2}
+
+
+def test_the_log_keeps_its_last_lines(tmp_path: Path) -> None:
+    progress = Progress(tmp_path / "log.txt")
+    for number in range(LOG_LINES + 20):
+        progress.say(f"line {number}")
+    assert len(progress.report.log) == LOG_LINES
+    assert progress.report.log[-1].endswith(f"line {LOG_LINES + 19}")
+    assert len((tmp_path / "log.txt").read_text().splitlines()) == LOG_LINES + 20
