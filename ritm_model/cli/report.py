@@ -127,9 +127,8 @@ def plot(
 
     if out.suffix.lower() != ".svg":
         raise RitmError(f"Curves are drawn as SVG only; name the file .svg instead of {out.name}.")
-    panels = mean_curves(
-        read_runs(find_runs(folders)), datasets=_named(datasets), modes=_named(modes), n_clicks=n_clicks
-    )
+    runs = read_runs(find_runs(folders), datasets=_named(datasets), modes=_named(modes))
+    panels = mean_curves(runs, n_clicks)
     _write(out, draw_curves(panels))
     if as_json:
         rows = [asdict(panel) for panel in panels]

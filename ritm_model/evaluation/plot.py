@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement
 
-from ritm_model.errors import RitmError
 from ritm_model.evaluation.curves import MeanCurve, mean_curve
 from ritm_model.evaluation.report.charts import (
     HEIGHT,
@@ -36,32 +35,14 @@ class Panel:
     curves: tuple[tuple[str, MeanCurve], ...]
 
 
-def mean_curves(
-    runs: Sequence[Run], *, datasets: Sequence[str] = (), modes: Sequence[str] = (), n_clicks: int = 0
-) -> list[Panel]:
+def mean_curves(runs: Sequence[Run], n_clicks: int = 0) -> list[Panel]:
     """Average the curves of each evaluation.
 
     Args:
-        runs: finished evaluations.
-        datasets: only these; all if empty.
-        modes: only these; all if empty.
+        runs: finished evaluations, at least one.
         n_clicks: how many clicks; 0 for all, -1 for all but the last.
-
-    Raises:
-        RitmError: nothing is left to draw.
     """
-    wanted = [
-        run
-        for run in runs
-        if (not datasets or run.evaluation.dataset in datasets)
-        and (not modes or run.evaluation.protocol.mode in modes)
-    ]
-    if not wanted:
-        found = ", ".join(
-            sorted({f"{run.evaluation.dataset} with {run.evaluation.protocol.mode}" for run in runs})
-        )
-        raise RitmError(f"None of the evaluations is wanted; there are {found}.")
-    limit = wanted[0].evaluation.protocol.max_clicks
+    limit = runs[0].evaluation.protocol.max_clicks
     clicks = {0: limit, -1: max(1, limit - 1)}.get(n_clicks, min(n_clicks, limit))
     return [
         Panel(
@@ -71,7 +52,7 @@ def mean_curves(
                 for run in group.runs
             ),
         )
-        for group in grouped(wanted)
+        for group in grouped(runs)
     ]
 
 

@@ -72,14 +72,32 @@ def find_runs(folders: Sequence[Path]) -> list[Path]:
     return list(found.values())
 
 
-def read_runs(folders: Sequence[Path]) -> list[Run]:
+def read_runs(
+    folders: Sequence[Path], *, datasets: Sequence[str] = (), modes: Sequence[str] = ()
+) -> list[Run]:
     """Read finished evaluations that may stand in one report.
+
+    Args:
+        folders: of evaluations.
+        datasets: only these; all if empty.
+        modes: only these; all if empty.
 
     Raises:
         RitmError: one is missing, damaged or unfinished, there twice, or its clicks were counted by other
-            rules than those of the first.
+            rules than those of the first; or none is left.
     """
-    evaluations = [(folder, _finished(folder)) for folder in folders]
+    found = [(folder, load_evaluation(folder)) for folder in folders]
+    evaluations = [
+        (folder, evaluation)
+        for folder, evaluation in found
+        if (not datasets or evaluation.dataset in datasets)
+        and (not modes or evaluation.protocol.mode in modes)
+    ]
+    if not evaluations:
+        there = sorted({f"{one.dataset} with {one.protocol.mode}" for _, one in found})
+        raise RitmError(f"None of the evaluations is wanted; there are {', '.join(there)}.")
+    for folder, evaluation in evaluations:
+        _check_finished(folder, evaluation)
     _check_comparable(evaluations)
     labels = _labels([evaluation for _, evaluation in evaluations])
     return [
@@ -117,15 +135,13 @@ def _below(folder: Path) -> list[Path]:
     return [path.parent for path in folder.rglob(SETTINGS)]
 
 
-def _finished(folder: Path) -> Evaluation:
-    evaluation = load_evaluation(folder)
+def _check_finished(folder: Path, evaluation: Evaluation) -> None:
     missing = expected_samples(folder) - len(evaluation.samples)
     if missing:
         raise RunFolderError(
             f"{folder} is not finished, {missing} of {missing + len(evaluation.samples)} objects are "
             "missing; the same `ritm evaluate` command again goes on where it stopped."
         )
-    return evaluation
 
 
 def _check_comparable(evaluations: Sequence[tuple[Path, Evaluation]]) -> None:
@@ -154,7 +170,8 @@ def _labels(evaluations: Sequence[Evaluation]) -> list[str]:
     for evaluation in evaluations:
         rivals = [other.protocol.settings() for other in evaluations if _is_rival(evaluation, other)]
         own = evaluation.protocol.settings()
-        telling = [name for name in own if any(other[name] != own[name] for other in rivals)]
+        # Refinements that are off are not among the rules.
+        telling = [name for name in own if any(other.get(name) != own[name] for other in rivals)]
         words = [_WORDS.get(name, _plainly(name))(own[name]) for name in telling]
         start = ["from masks"] if evaluation.protocol.from_mask else []
         labels.append(", ".join([evaluation.model, *words, *start]))
@@ -187,4 +204,5 @@ _WORDS: Mapping[str, Callable[[Any], str]] = {
     "reference": lambda is_paper: "the paper's rules" if is_paper else "own rules",
     "net_clicks_limit": lambda limit: "all clicks seen" if limit is None else f"{limit} clicks seen",
     "zoom_in": zoom_words,
+    "merge": lambda _: "merged with the mask before",
 }

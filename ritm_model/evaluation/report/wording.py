@@ -74,7 +74,7 @@ def _verdict(run: Run, who: str) -> str:
     objects = counted(run.summary.samples, "object")
     if row.failures == run.summary.samples:
         clicks = counted(limit, "click")
-        return f"{who} never reached {percent(row.target)} within {clicks}, on none of {objects}."
+        return f"{who} never reached {percent(row.target)} within {clicks}, on any of {objects}."
     never = (
         f"{row.failures:,} of {objects} never got there and count as {limit}"
         if row.failures

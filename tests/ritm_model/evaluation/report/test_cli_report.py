@@ -100,8 +100,14 @@ def test_data_sets_and_modes_are_chosen(make_run, tmp_path) -> None:
     assert [len(panel["curves"]) for panel in told["panels"]] == [1, 2]
     told = json.loads(run(plot, *folders, "--out", out, "--mode", "f-BRS-B", "--json").stdout)
     assert [panel["title"] for panel in told["panels"]] == ["Mean IoU after every click on photos"]
+    folders.append(make_run("d", dataset="other rules", protocol=replace(MODES, max_clicks=9), expected=7))
+    told = json.loads(run(plot, *folders, "--out", out, "--datasets", "films", "--json").stdout)
+    assert len(told["panels"]) == 1  # what is not asked for need be neither finished nor comparable
     result = run(plot, *folders, "--out", out, "--datasets", "SBD")
-    assert "there are films with NoBRS, photos with NoBRS, photos with f-BRS-B" in str(result.exception)
+    assert (
+        "there are films with NoBRS, other rules with NoBRS, photos with NoBRS, photos with f-BRS-B"
+        in str(result.exception)
+    )
 
 
 def test_other_kinds_of_pictures_are_refused(make_run, tmp_path) -> None:

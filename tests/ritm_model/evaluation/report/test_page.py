@@ -136,7 +136,7 @@ def test_a_model_that_always_fails_is_said_to_fail(make_run) -> None:
     samples = load_evaluation(make_run("plain")).samples[2:]
     runs = read_runs([make_run("bad", samples=samples)])
     text = render_report(runs).replace("\N{NO-BREAK SPACE}", " ")
-    assert "The model never reached 90 % within 4 clicks, on none of 1 object." in text
+    assert "The model never reached 90 % within 4 clicks, on any of 1 object." in text
 
 
 def test_only_the_style_of_the_page_is_allowed(two) -> None:

@@ -10,7 +10,7 @@ import pytest
 from ritm_model.errors import RitmError
 from ritm_model.evaluation import EvaluationProtocol, load_evaluation
 from ritm_model.evaluation.report import find_runs, grouped, read_runs
-from ritm_model.inference import PredictorOptions, ZoomIn
+from ritm_model.inference import PredictorOptions, ProgressiveMerge, ZoomIn
 
 PROTOCOL = EvaluationProtocol(max_clicks=4)
 
@@ -89,6 +89,13 @@ def test_labels_tell_what_differs_and_nothing_else(make_run) -> None:
     assert [run.label for run in runs] == [f"{name}, flip", f"{name}, no flip", name, f"{name}, from masks"]
     shapes = [(group.dataset, group.from_mask, len(group.runs)) for group in grouped(runs)]
     assert shapes == [("films", False, 1), ("photos", False, 2), ("photos", True, 1)]
+
+
+def test_what_is_added_to_the_network_is_told_where_it_differs(make_run) -> None:
+    plain = EvaluationProtocol(PredictorOptions(), max_clicks=4)
+    merged = replace(plain, options=PredictorOptions(merge=ProgressiveMerge()))
+    runs = read_runs([make_run("a", protocol=plain), make_run("b", protocol=merged)])
+    assert [run.label for run in runs] == ["first-12345678", "first-12345678, merged with the mask before"]
 
 
 def test_zoom_in_is_told_where_it_differs(make_run) -> None:
