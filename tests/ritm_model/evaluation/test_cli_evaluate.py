@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -14,6 +20,7 @@ from click.testing import CliRunner, Result
 from ritm_model.cli.evaluate import evaluate
 from ritm_model.errors import RitmError
 from ritm_model.evaluation import load_evaluation
+from ritm_model.evaluation.noc import clicks_to_reach
 
 DATASET = Path(__file__).parents[2] / "golden/dataset"
 NAMES = ("s00", "s03", "s16")
@@ -197,9 +204,28 @@ def test_the_target_has_a_floor(ritm, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_the_program_evaluates_in_several_processes(grabcut, tmp_path) -> None:
+def test_the_program_evaluates_in_several_processes_and_shows_how_it_goes(grabcut, tmp_path) -> None:
     command = [sys.executable, "-m", "ritm_model", "evaluate", "bundled", "--datasets", "GrabCut", *QUICK]
     command += ["--root", f"GrabCut={grabcut}", "--output", str(tmp_path / "out"), "--jobs", "2"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=240)
-    assert result.returncode == 0, result.stderr
-    assert "NoC@90" in result.stdout
+    ours, theirs = pty.openpty()  # bars are for terminals only, which have a size
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 140, 0, 0))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, text=True) as program:
+        os.close(theirs)
+        shown = said_on(ours)
+        tables, _ = program.communicate(timeout=240)
+    os.close(ours)
+    assert program.returncode == 0, shown
+    assert "NoC@90" in tables
+    kept = load_evaluation(run_folder(tmp_path))
+    clicks = [clicks_to_reach(sample.curve, 0.9, 3) for sample in kept.samples]
+    assert "3/3 [" in shown
+    assert f"NoC@90 {sum(clicks) / 3:.2f}" in shown
+
+
+def said_on(terminal: int) -> str:
+    """Everything until the other side hangs up."""
+    said = b""
+    with contextlib.suppress(OSError):  # how Linux says that it has
+        while part := os.read(terminal, 4096):
+            said += part
+    return said.decode()
