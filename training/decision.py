@@ -40,4 +40,4 @@ def decide(comparisons: Mapping[str, Comparison], margin: float) -> Decision:
     worse = [name for name, found in comparisons.items() if found.interval.low > 0]
     if worse:
         return Decision(False, f"Not published: {' and '.join(worse)} became worse; {change}.")
-    return Decision(True, f"Better: {change}.")
+    return Decision(True, f"{change}.")
