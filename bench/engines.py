@@ -31,6 +31,8 @@ from ritm_model.checkpoints import load_model, model_version, resolve_model
 from ritm_model.evaluation import EvaluationProtocol, PredictorSource, evaluate, options_for
 from ritm_model.evaluation.noc import clicks_to_reach
 from ritm_model.inference import TorchEngine
+from ritm_model.inference.engine import Engine
+from ritm_model.inference.engine_compile import CompiledEngine
 from ritm_model.inference.engine_openvino import converted, open_openvino, openvino
 from ritm_model.networks import InteractiveModel, prepared
 from ritm_model.networks.click_maps import click_maps
@@ -130,6 +132,7 @@ def main() -> None:
     )
     parser.add_argument("--model", default="bundled")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--compile", action="store_true", help="minutes longer")
     parser.add_argument("--gains", action="store_true")
     parser.add_argument("--noc", type=int, default=0, metavar="OBJECTS")
     asked = parser.parse_args()
@@ -146,7 +149,10 @@ def main() -> None:
         openmp_wait_policy=os.environ.get("OMP_WAIT_POLICY", "default"),
     )
     with torch.inference_mode():
-        engines = {"torch": TorchEngine(deepcopy(model)), "openvino": open_openvino(model, path, version)}
+        engines: dict[str, Engine] = {"torch": TorchEngine(deepcopy(model))}
+        engines["openvino"] = open_openvino(model, path, version)
+        if asked.compile:
+            engines["compile"] = CompiledEngine(deepcopy(model))
         first = {}
         for engine_name, engine in engines.items():
             engine.run(*question(channels))

@@ -7,6 +7,7 @@ import logging
 import shutil
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from ritm_model.clicks import Click
 from ritm_model.inference import Predictor, TorchEngine, open_predictor
 from ritm_model.inference.engine import Engine
 from ritm_model.inference.engine_choice import engine_for
+from ritm_model.inference.engine_compile import CompiledEngine
 from ritm_model.inference.engine_openvino import OpenVinoEngine, converted, open_openvino
 from ritm_model.inference.graph import EngineError
 from ritm_model.networks import InteractiveModel, build
@@ -88,6 +90,16 @@ def test_openvino_equals_the_golden_logits(
         with np.load(golden / "logits_h18s_itm.npz") as expected:
             error = np.abs(engine.run(*asked).numpy() - expected[f"{case}_instances"]).max()
         assert error <= TOLERANCE
+
+
+def test_the_compiled_engine_answers_several_threads(model: InteractiveModel) -> None:
+    """Compiling takes minutes, so what is compiled runs uncompiled here; `bench/engines.py` compiles it."""
+    engine = CompiledEngine(model, name="starter-1")
+    asked = [question((96, 128), 2), question((60, 70), 1)]
+    with torch.compiler.set_stance("force_eager"), ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(lambda one: engine.run(*one), asked))
+    for one, answer in zip(asked, answers, strict=True):
+        assert torch.allclose(answer, model(*one)["instances"], atol=TOLERANCE)
 
 
 def test_a_batch_is_answered_as_its_images_are(by_openvino: OpenVinoEngine) -> None:
