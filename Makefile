@@ -13,7 +13,7 @@ LABEL_STUDIO_ML := .venvs/label-studio-ml
 export OMP_WAIT_POLICY := passive
 export GOMP_SPINCOUNT := 0
 
-.PHONY: help serve test check check-web format clean
+.PHONY: help serve test check check-web docs format clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -35,6 +35,9 @@ check: $(VENV)/.develop ## ruff, mypy --strict, import rules, and check-web wher
 
 check-web: $(WEB_CHECK)/node_modules/.installed ## types and style of the demo's modules; needs node
 	npm --prefix $(WEB_CHECK) run check
+
+docs: $(VENV)/.develop ## build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 format: $(VENV)/.develop ## put the code into the house style
 	$(BIN)/ruff check --fix .
