@@ -32,7 +32,7 @@ from ritm_backend.metrics import CONTENT_TYPE, Metrics
 from ritm_backend.model_host import ModelHost
 from ritm_backend.service import LabelStudioService
 from ritm_backend.settings import Settings
-from ritm_backend.training import training_routes
+from ritm_backend.training import JobCounts, training_routes
 
 _MB = 1024 * 1024
 _DESCRIPTION = Path(__file__).with_name("openapi.yaml")
@@ -44,7 +44,7 @@ def create_app(settings: Settings, host: ModelHost, fetcher: ImageFetcher) -> Fl
     app.config["MAX_CONTENT_LENGTH"] = settings.request_max_mb * _MB
     service = LabelStudioService(host, fetcher, settings)
     predicts = BoundedSemaphore(settings.threads)  # the server has more threads, for /health
-    metrics = Metrics(host)
+    metrics = Metrics(host, JobCounts(settings))
     app.register_blueprint(demo_routes(host, settings, predicts))
     app.register_blueprint(training_routes(settings))
 
