@@ -162,7 +162,7 @@ class Settings(BaseSettings):
     finetune_after: int = Field(
         default=0,
         ge=0,
-        description="New annotations after which a job is asked for; 0 to leave that to people and schedules.",
+        description="New annotations after which a job is asked for; 0 to leave it to people and schedules.",
     )
     webhook_secret: SecretStr | None = Field(
         default=None,
