@@ -75,6 +75,8 @@ class DemoModels:
         about |= {"ready": True, "engine": type(engine).__name__}
         if isinstance(engine, TorchEngine):
             about["device"] = str(engine.device)
+        elif isinstance(engine, OpenVinoEngine):
+            about["device"] = "cpu"  # whatever was asked for
         return about | {"annotator": asdict(annotator.stats()), "cache_mb": self._settings.cache_mb}
 
     def annotator(self, wanted: ModelWanted, session: str | None = None) -> Annotator:
