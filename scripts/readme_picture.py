@@ -1,4 +1,6 @@
-"""Draw docs/images/click-to-mask.png: one object after more and more clicks, by the model that is bundled.
+"""Draw docs/images/click-to-mask.png: one object after one, two and three clicks of the simulated annotator.
+
+It clicks on the bundled model's largest mistake, so that the picture is as good as the model and no better.
 
 python scripts/readme_picture.py
 """
@@ -14,12 +16,14 @@ from ritm_model.clicks import Click
 from ritm_model.images import decode_image
 from ritm_model.inference import open_predictor
 from ritm_model.overlay import draw_overlay
+from ritm_model.simulation import next_click
 
 ROOT = Path(__file__).parent.parent
 PHOTO = ROOT / "tests/samples/images/coins.jpg"  # no known copyright restrictions
+MASKS = ROOT / "tests/samples/masks/coins.png"
+COIN = 18  # its number in the sample's mask
 PICTURE = ROOT / "docs/images/click-to-mask.png"
-CLICKS = (Click(348, 186), Click(326, 183), Click(366, 197), Click(355, 164), Click(337, 208))
-PANELS = (1, 3, 5)
+N_PANELS = 3
 LEFT, TOP, RIGHT, BOTTOM = 224, 118, 384, 238
 SCALE = 3
 GAP = 12
@@ -30,11 +34,13 @@ def main() -> None:
     small_HW3 = decode_image(PHOTO.read_bytes())
     height, width = small_HW3.shape[:2]
     large = Image.fromarray(small_HW3).resize((width * SCALE, height * SCALE), Image.Resampling.LANCZOS)
+    truth_HW = (np.asarray(Image.open(MASKS)) == COIN).astype(np.int32)
     panels = []
-    for count in PANELS:
-        state = predictor.replay(predictor.start(small_HW3), CLICKS[:count])
+    state = predictor.start(small_HW3)
+    for _ in range(N_PANELS):
+        state = predictor.click(state, next_click(state.mask, truth_HW))
         mask_HW = Image.fromarray(state.mask).resize(large.size, Image.Resampling.BILINEAR)
-        clicks = [Click(click.x * SCALE, click.y * SCALE, click.is_positive) for click in CLICKS[:count]]
+        clicks = [Click(click.x * SCALE, click.y * SCALE, click.is_positive) for click in state.clicks]
         drawn_HW3 = draw_overlay(np.asarray(large), np.asarray(mask_HW, bool), clicks)
         panels.append(drawn_HW3[TOP * SCALE : BOTTOM * SCALE, LEFT * SCALE : RIGHT * SCALE])
     gap = np.full((panels[0].shape[0], GAP, 3), 255, np.uint8)
