@@ -86,7 +86,7 @@ def make_site(
             "RITM_FINETUNE_FOLDER": str(tmp_path / "work"),
             "RITM_FINETUNE_BASE": str(base),
             "RITM_FINETUNE_CHANGES": ";".join(RECIPE),
-            "RITM_FINETUNE_OBJECTS": "2",
+            "RITM_FINETUNE_OBJECTS": "1",
             "RITM_FINETUNE_LEAST_OBJECTS": "2",
             "RITM_FINETUNE_MARGIN": "-20",
             "RITM_FINETUNE_HEARTBEAT_SECONDS": "1",

@@ -26,7 +26,7 @@ def settings(tmp_path: Path, base: Path, labels: Path) -> TrainingSettings:
         base=str(base),
         changes=(*RECIPE, "epochs=1", "epoch_samples=4"),
         device="cpu",
-        objects=2,
+        objects=1,
         least_objects=1,
     )
 
@@ -56,8 +56,6 @@ def test_what_is_no_better_is_not_published_and_not_tried_again(settings: Traini
     again, progress = done(settings, "second")
     assert again == f"Nothing has changed since job first. {message}"
     assert progress.report.metrics == {}
-    stricter = settings.model_copy(update={"margin": 5.0})
-    assert done(stricter, "third")[0].startswith("Not published: it is not certain that it fell by 5 clicks")
 
 
 def test_too_few_labels_end_the_job(settings: TrainingSettings) -> None:
