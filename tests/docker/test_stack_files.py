@@ -132,6 +132,11 @@ def test_every_image_is_of_a_named_version() -> None:
         assert tag != "latest", name
 
 
+@pytest.mark.parametrize("backend", ["backend", "backend-gpu"])
+def test_what_setup_waits_for_does_not_wait_for_setup(backend: str) -> None:
+    assert "setup" not in SERVICES[backend]["depends_on"]
+
+
 def test_images_run_as_nobody_in_particular() -> None:
     text = (ROOT / "docker/Dockerfile").read_text()
     assert re.findall(r"^USER (.*)$", text, flags=re.MULTILINE) == ["10001"]
