@@ -26,7 +26,7 @@ def decide(comparisons: Mapping[str, Comparison], margin: float) -> Decision:
 
     Args:
         comparisons: clicks after less clicks before on the same held-out objects, by name; DECIDING is one.
-        margin: in clicks per object.
+        margin: in clicks per object; below 0, by which any measure may become worse.
     """
     deciding = comparisons[DECIDING]
     change = (
@@ -37,7 +37,7 @@ def decide(comparisons: Mapping[str, Comparison], margin: float) -> Decision:
     if not deciding.interval.high < -margin:
         wanted = f"fell by {margin:g} clicks or more" if margin else "fell"
         return Decision(False, f"Not published: it is not certain that it {wanted}; {change}.")
-    worse = [name for name, found in comparisons.items() if found.interval.low > 0]
+    worse = [name for name, found in comparisons.items() if found.interval.low > max(0.0, -margin)]
     if worse:
         return Decision(False, f"Not published: {' and '.join(worse)} became worse; {change}.")
     return Decision(True, f"{change}.")

@@ -46,6 +46,12 @@ def test_nothing_else_may_become_worse() -> None:
     assert "NoC@90 from a mask became worse" in decision.reason
 
 
+def test_a_negative_margin_bears_what_is_worse() -> None:
+    worse = {DECIDING: compare([5] * 9, [6] * 9), "NoC@85 from a mask": compare([2] * 9, [4] * 9)}
+    assert decide(worse, margin=-3.0).publish
+    assert not decide(worse, margin=-1.5).publish
+
+
 @given(before=CLICKS, seed=st.integers(0, 99), margin=st.floats(0, 3))
 def test_what_is_published_has_fallen_by_the_margin(before: list[int], seed: int, margin: float) -> None:
     after = np.random.default_rng(seed).integers(1, 21, len(before))
