@@ -93,7 +93,7 @@ def test_openvino_equals_the_golden_logits(
 
 
 def test_the_compiled_engine_answers_several_threads(model: InteractiveModel) -> None:
-    """Compiling takes minutes, so what is compiled runs uncompiled here; `bench/engines.py` compiles it."""
+    """Compiling takes minutes, so what would be compiled runs uncompiled here."""
     engine = CompiledEngine(model, name="starter-1")
     asked = [question((96, 128), 2), question((60, 70), 1)]
     with torch.compiler.set_stance("force_eager"), ThreadPoolExecutor(2) as threads:
