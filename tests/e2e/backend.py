@@ -26,6 +26,7 @@ def ritm_serve(folder: Path, extra: Mapping[str, str], *, health: str = "/ready"
         "OMP_WAIT_POLICY": "passive",
         "GOMP_SPINCOUNT": "0",
         "RITM_DEVICE": "cpu",
+        "RITM_ENGINE": "torch",  # the same in all processes, and nothing to convert first
         **extra,
     }
     command = [RITM, "serve", "--port", str(port)]
