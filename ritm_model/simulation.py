@@ -6,11 +6,6 @@ clicks it needs (NoC) says how good a model is.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Lock
-
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +14,6 @@ from ritm_model.clicks import Click
 
 OBJECT = 1
 IGNORED = -1
-
-_OPENCV_THREADS = Lock()
 
 
 def next_click(
@@ -57,38 +50,13 @@ def next_click(
 
 
 def _depth(region_HW: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """Distance of each pixel of a region to the nearest pixel outside it; beyond the frame is outside."""
+    """Squared distance of each pixel of a region to the nearest outside it; beyond the frame is outside.
+
+    Squares of distances between pixels are whole numbers. Rounded to them they are exact, while the last bits
+    of the distances depend on the processor, the number of threads and where the array lies in memory, and
+    with them which of two equally deep pixels would be clicked.
+    """
     padded = np.pad(region_HW.astype(np.uint8), 1)
-    aligned = _array_where_large_ones_lie(padded.shape)
-    with _more_than_one_thread():
-        depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE, dst=aligned)
-    assert np.shares_memory(depth, aligned), "OpenCV has made an array of its own, which may lie anywhere"
-    return depth[1:-1, 1:-1].astype(np.float32, copy=False)
-
-
-def _array_where_large_ones_lie(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """An array 16 bytes behind a multiple of 32.
-
-    The last bit of OpenCV's distances depends on where its vector instructions start, and with it which of
-    two equally deep pixels is clicked. Memory for large arrays starts there; that of small ones, by chance.
-    """
-    n_values = math.prod(shape)
-    values = np.empty(n_values + 8, np.float32)
-    start = (16 - values.ctypes.data) % 32 // values.itemsize
-    return values[start : start + n_values].reshape(shape)
-
-
-@contextmanager
-def _more_than_one_thread() -> Iterator[None]:
-    """With a single thread OpenCV takes another routine for large arrays, whose last bits differ, too.
-
-    The click would then depend on the number of cores. The number belongs to the whole process, hence the
-    lock: another thread must not set it back meanwhile.
-    """
-    with _OPENCV_THREADS:
-        threads = cv2.getNumThreads()
-        cv2.setNumThreads(max(threads, 2))
-        try:
-            yield
-        finally:
-            cv2.setNumThreads(threads)
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    squares: npt.NDArray[np.float32] = np.rint(depth * depth)
+    return squares
