@@ -24,6 +24,8 @@ from ritm_model.errors import RitmError
 
 PATIENCE_S = 300
 PAUSE_S = 2
+PHOTOGRAPHS, LABELS = "images", "labels"  # folders of the bucket
+PICTURES = r"(?i).*\.(jpe?g|png|webp|tiff?|bmp)$"
 
 _log = logging.getLogger("setup")
 
@@ -55,9 +57,9 @@ def main() -> None:
         if not report.is_ready:
             raise SetupError("The project is not ready; see above.")
         sign_events(client, report.project_id, f"{backend}/webhook")
-        keep_storage(client, report.project_id, "/api/storages/s3", "Photographs", bucket, "images")
-        keep_storage(client, report.project_id, "/api/storages/export/s3", "Labels", bucket, "labels")
-    _log.info("Ready: put photographs into s3://%s/images, or upload them in the project.", bucket)
+        keep_storage(client, report.project_id, "/api/storages/s3", "Photographs", bucket, PHOTOGRAPHS)
+        keep_storage(client, report.project_id, "/api/storages/export/s3", "Labels", bucket, LABELS)
+    _log.info("Ready: put photographs into s3://%s/%s, or upload them in the project.", bucket, PHOTOGRAPHS)
 
 
 def wait_for(what: str, attempt: Callable[[], object]) -> None:
@@ -81,6 +83,8 @@ def make_bucket(bucket: str) -> None:
     s3 = boto3.client("s3")
     with suppress(s3.exceptions.BucketAlreadyOwnedByYou, s3.exceptions.BucketAlreadyExists):
         s3.create_bucket(Bucket=bucket)
+    # Label Studio connects a folder only if there is something in it; its filter lets photographs in only.
+    s3.put_object(Bucket=bucket, Key=f"{PHOTOGRAPHS}/README", Body=b"Photographs to annotate go here.\n")
 
 
 def sign_events(client: LabelStudioClient, project: int, url: str) -> None:
@@ -109,7 +113,7 @@ def keep_storage(
         "aws_access_key_id": os.environ["AWS_ACCESS_KEY_ID"],
         "aws_secret_access_key": os.environ["AWS_SECRET_ACCESS_KEY"],
         # The browser cannot reach the store, so Label Studio passes photographs on.
-        **({"use_blob_urls": True, "presign": False} if "export" not in path else {}),
+        **({} if prefix == LABELS else {"use_blob_urls": True, "presign": False, "regex_filter": PICTURES}),
     }
     client.call("POST", path, body=body)
     _log.info("ok: s3://%s/%s is connected.", bucket, prefix)

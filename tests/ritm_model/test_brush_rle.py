@@ -1,8 +1,11 @@
 """The brush codec against Label Studio's own, and against streams nobody should send."""
 
+import importlib.util
 import json
+import os
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,26 @@ RUN_LENGTHS = st.one_of(
     st.integers(60, 70),
     st.sampled_from([1, 2, 3, 4, 5, 63, 64, 65, 16383, 16384, 16385, 32768, 32769, 50000]),
 )
+
+ORACLE = Path(__file__).parents[1] / "oracles/label_studio_brush.py"
+
+
+@pytest.fixture(scope="session")
+def brush_oracle() -> Iterator[Any]:
+    """Label Studio's own brush codec, in a process of its own: `encode(mask)`, `decode(rle, w, h)`."""
+    spec = importlib.util.spec_from_file_location("label_studio_brush", ORACLE)
+    assert spec is not None
+    assert spec.loader is not None
+    oracle = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(oracle)
+    python = oracle.interpreter()
+    if not python.exists():
+        reason = f"Label Studio is not installed at {python}; RITM_LABEL_STUDIO_PYTHON may name another place"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with oracle.BrushOracle(python) as running:
+        yield running
 
 
 @st.composite

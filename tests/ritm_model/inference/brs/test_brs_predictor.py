@@ -6,6 +6,7 @@ The network is told of the first click only, so that the others are news to it a
 import sys
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from threading import Thread
 
 import numpy as np
@@ -16,6 +17,7 @@ from ritm_model.inference import Predictor, PredictorOptions, TorchEngine, ZoomI
 from ritm_model.inference.brs import BRS_MODES, BRSError, BRSPredictor, open_brs_predictor
 from ritm_model.inference.brs.disagreement import claims
 
+HRNET = str(Path(__file__).parents[3] / "models/h18s-synthetic.safetensors")
 WHOLE = PredictorOptions(zoom_in=None, with_flip=False, net_clicks_limit=1)
 ON_BEAR = Click(48, 60)
 MISSED = Click(52, 30)
@@ -162,9 +164,9 @@ def test_threads_share_a_predictor(two_clicks):
 def test_an_opened_predictor_has_the_limit_of_its_mode_unless_another_is_given():
     for mode, limit in {"RGB-BRS": 5, "DistMap-BRS": 5, "f-BRS-A": 8, "f-BRS-B": 8, "f-BRS-C": 8}.items():
         options = PredictorOptions(net_clicks_limit=None)
-        predictor = open_brs_predictor(device="cpu", options=options, mode=mode)
+        predictor = open_brs_predictor(HRNET, device="cpu", options=options, mode=mode)
         assert predictor.options == replace(options, net_clicks_limit=limit)
-    assert open_brs_predictor(device="cpu", mode="f-BRS-A", options=WHOLE).options == WHOLE
+    assert open_brs_predictor(HRNET, device="cpu", mode="f-BRS-A", options=WHOLE).options == WHOLE
 
 
 def test_an_unknown_mode_is_answered_with_the_known_ones():
