@@ -19,7 +19,7 @@ from ritm_model.networks import InteractiveModel
 GRAD_TOLERANCE, CLICKS_GRAD_TOLERANCE = 1e-4, 5e-4
 """For the norms of gradients in the first step. Those of the layers that read the clicks are what is left of
 large sums that cancel. Later on, normalisation over four samples amplifies rounding: among the kernels and
-numbers of threads of two processors norms differed by 9 %, sums of weights by 5e-5 and losses by 3e-3."""
+threads, with oneDNN, single norms differed by up to 20 %, sums of weights by 1.2e-4, losses by 2.1e-3."""
 SUM_TOLERANCE = (1e-5, 2e-4, 2e-4)
 
 
@@ -47,7 +47,7 @@ def test_three_steps_equal_the_golden_ones(
     chooser = LegacyChooser(5)
 
     for clicks, facts in enumerate(expected):
-        close = {"rel": 1e-4 if clicks == 0 else 5e-3}
+        close = {"rel": (1e-4, 1e-3, 5e-3)[clicks]}
         interaction = interact(model, batch, clicks, [chooser] * len(batch.image_B3HW))
         assert model.training
         assert torch.equal(interaction.points_BP3, recorded[f"points_{clicks}"]), clicks
