@@ -6,15 +6,14 @@ is wrong. Secrets are `SecretStr`, so neither a log line nor an error can show t
 
 import ipaddress
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
-from ritm_model.errors import RitmError
+from ritm_model.environment import EnvironmentSettings
 from ritm_model.registry import LIVE_PREFIX
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -23,22 +22,10 @@ _HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _BYTES_PER_MB = 1024 * 1024
 
 
-class SettingsError(RitmError):
-    """An environment variable has a value that cannot be used."""
-
-
-class Settings(BaseSettings):
+class Settings(EnvironmentSettings):
     """The backend's settings; `Settings.from_environment()` reads them, nothing changes them afterwards."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="RITM_",
-        env_ignore_empty=True,  # `VARIABLE=` in a compose file means "the default"
-        frozen=True,
-        extra="ignore",
-        validate_by_name=True,
-        allow_inf_nan=False,
-        hide_input_in_errors=True,
-    )
+    model_config = SettingsConfigDict(env_prefix="RITM_")
 
     # The model
     model: str = Field(
@@ -193,21 +180,6 @@ class Settings(BaseSettings):
         "directly instead of through Label Studio. Every file below it can be named by a task.",
     )
 
-    @classmethod
-    def from_environment(cls) -> "Settings":
-        """Read all settings. Raises SettingsError, one sentence that names each wrong variable."""
-        try:
-            return cls()
-        except ValidationError as error:
-            # The cause is dropped on purpose: pydantic's own report is no sentence.
-            raise SettingsError(_sentence(error)) from None
-
-    @classmethod
-    def variables(cls) -> Iterator[tuple[str, str]]:
-        """Yield (environment variable, description) of each setting; of aliases, the preferred name."""
-        for field, info in cls.model_fields.items():
-            yield _variable(field), info.description or ""
-
     @property
     def live_model(self) -> str | None:
         """The name of the model whose live version is served, if it is one of the registry."""
@@ -304,20 +276,3 @@ def _web_address(text: str) -> str:
     if parts.port == 0:
         raise ValueError("must hold a port between 1 and 65535")
     return parts.geturl().rstrip("/")
-
-
-def _variable(field: str) -> str:
-    alias = Settings.model_fields[field].validation_alias
-    if isinstance(alias, AliasChoices):
-        return str(alias.choices[0])
-    return str(alias) if alias else f"RITM_{field.upper()}"
-
-
-def _sentence(error: ValidationError) -> str:
-    complaints: dict[str, str] = {}
-    for detail in error.errors(include_url=False, include_input=False, include_context=False):
-        place = str(detail["loc"][0]) if detail["loc"] else ""
-        name = _variable(place) if place in Settings.model_fields else place
-        message = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
-        complaints.setdefault(name, f"{name} {message}".strip())
-    return "; ".join(complaints.values()) + "."

@@ -7,9 +7,10 @@ from rq.cron import CronJob, CronScheduler
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from ritm_model.environment import SettingsError
 from ritm_model.job_protocol import FUNCTION, QUEUE
 from ritm_model.job_queue import JobQueue, connect
-from training.settings import TrainingSettings, TrainingSettingsError
+from training.settings import TrainingSettings
 from training.worker import PATIENCE_SECONDS
 
 
@@ -33,13 +34,13 @@ def keep_schedule(settings: TrainingSettings) -> None:
         RitmError: a setting is missing or wrong, or there is no Redis.
     """
     if settings.schedule is None:
-        raise TrainingSettingsError("RITM_FINETUNE_SCHEDULE is not set; it says when, such as 0 2 * * *.")
+        raise SettingsError("RITM_FINETUNE_SCHEDULE is not set; it says when, such as 0 2 * * *.")
     redis = connect(settings.redis, PATIENCE_SECONDS)
     jobs = JobQueue(redis, settings.pauses)
     try:
         asking = AskForJob(settings.schedule, jobs, settings.source_uri)
     except ValueError:  # of croniter, whatever is wrong with the fields
-        raise TrainingSettingsError(
+        raise SettingsError(
             "RITM_FINETUNE_SCHEDULE must have the five fields of cron, such as 0 2 * * *."
         ) from None
     jobs.ping()

@@ -1,32 +1,19 @@
 """Every setting of the processes that fine-tune, read once from the environment."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
-from ritm_model.errors import RitmError
-
-
-class TrainingSettingsError(RitmError):
-    """An environment variable has a value that cannot be used, or one is missing."""
+from ritm_model.environment import EnvironmentSettings, SettingsError
 
 
-class TrainingSettings(BaseSettings):
+class TrainingSettings(EnvironmentSettings):
     """Settings of `ritm finetune`, `ritm worker` and `ritm schedule`; nothing changes them once read."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="RITM_FINETUNE_",
-        env_ignore_empty=True,  # `VARIABLE=` in a compose file means "the default"
-        frozen=True,
-        extra="ignore",
-        validate_by_name=True,
-        allow_inf_nan=False,
-        hide_input_in_errors=True,
-    )
+    model_config = SettingsConfigDict(env_prefix="RITM_FINETUNE_")
 
     # Where things lie
     redis_url: SecretStr | None = Field(
@@ -141,40 +128,25 @@ class TrainingSettings(BaseSettings):
         description="Names of other hosts, separated by commas, that images may be fetched from.",
     )
 
-    @classmethod
-    def from_environment(cls) -> "TrainingSettings":
-        """Read all settings. Raises TrainingSettingsError, one sentence that names each wrong variable."""
-        try:
-            return cls()
-        except ValidationError as error:
-            # The cause is dropped on purpose: pydantic's own report is no sentence.
-            raise TrainingSettingsError(_sentence(error)) from None
-
-    @classmethod
-    def variables(cls) -> Iterator[tuple[str, str]]:
-        """Yield (environment variable, description) of each setting; of aliases, the preferred name."""
-        for field, info in cls.model_fields.items():
-            yield _variable(field), info.description or ""
-
     @property
     def redis(self) -> str:
-        """Address of Redis. Raises TrainingSettingsError where none is set."""
+        """Address of Redis. Raises SettingsError where none is set."""
         if self.redis_url is None:
-            raise TrainingSettingsError("RITM_REDIS_URL is not set; it names the Redis that keeps the jobs.")
+            raise SettingsError("RITM_REDIS_URL is not set; it names the Redis that keeps the jobs.")
         return self.redis_url.get_secret_value()
 
     @property
     def registry_uri(self) -> str:
-        """Where model versions lie. Raises TrainingSettingsError where nobody has said it."""
+        """Where model versions lie. Raises SettingsError where nobody has said it."""
         if self.registry is None:
-            raise TrainingSettingsError("RITM_REGISTRY is not set; it says where model versions lie.")
+            raise SettingsError("RITM_REGISTRY is not set; it says where model versions lie.")
         return self.registry
 
     @property
     def source_uri(self) -> str:
-        """Where the labels lie. Raises TrainingSettingsError where nobody has said it."""
+        """Where the labels lie. Raises SettingsError where nobody has said it."""
         if self.source is None:
-            raise TrainingSettingsError(
+            raise SettingsError(
                 "RITM_FINETUNE_SOURCE is not set; it says where the labels lie, such as s3://bucket/prefix."
             )
         return self.source
@@ -207,20 +179,3 @@ class TrainingSettings(BaseSettings):
         if value is not None and len(value.split()) != 5:
             raise ValueError("must have the five fields of cron, such as 0 2 * * *")
         return value
-
-
-def _variable(field: str) -> str:
-    alias = TrainingSettings.model_fields[field].validation_alias
-    if isinstance(alias, AliasChoices):
-        return str(alias.choices[0])
-    return str(alias) if alias else f"RITM_FINETUNE_{field.upper()}"
-
-
-def _sentence(error: ValidationError) -> str:
-    complaints: dict[str, str] = {}
-    for detail in error.errors(include_url=False, include_input=False, include_context=False):
-        place = str(detail["loc"][0]) if detail["loc"] else ""
-        name = _variable(place) if place in TrainingSettings.model_fields else place
-        message = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
-        complaints.setdefault(name, f"{name} {message}".strip())
-    return "; ".join(complaints.values()) + "."

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ritm_backend.settings import Settings, SettingsError
+from ritm_backend.settings import Settings
+from ritm_model.environment import SettingsError
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 from rq.utils import now
 
+from ritm_model.environment import SettingsError
 from ritm_model.job_queue import JobQueue
 from training.schedule import AskForJob, keep_schedule
-from training.settings import TrainingSettings, TrainingSettingsError
+from training.settings import TrainingSettings
 
 LABELS = "s3://labels/team"
 
@@ -30,5 +31,5 @@ def test_a_job_is_asked_for_when_its_time_has_come(jobs: JobQueue) -> None:
 @pytest.mark.parametrize("fields", [None, "61 2 * * *", "a b c d e"])
 def test_no_schedule_or_a_wrong_one_is_a_sentence(fields: str | None) -> None:
     settings = TrainingSettings(schedule=fields, redis_url="redis://localhost:1", source=LABELS)
-    with pytest.raises(TrainingSettingsError, match="RITM_FINETUNE_SCHEDULE"):
+    with pytest.raises(SettingsError, match="RITM_FINETUNE_SCHEDULE"):
         keep_schedule(settings)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from training.settings import TrainingSettings, TrainingSettingsError
+from ritm_model.environment import SettingsError
+from training.settings import TrainingSettings
 
 PAGE = Path(__file__).parents[2] / "docs/finetuning.md"
 
@@ -67,7 +68,7 @@ def test_values_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_wrong_values_are_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(TrainingSettingsError, match=name):
+    with pytest.raises(SettingsError, match=name):
         TrainingSettings.from_environment()
 
 
@@ -78,5 +79,5 @@ def test_what_is_missing_is_named_when_it_is_needed() -> None:
         (lambda: found.registry_uri, "RITM_REGISTRY"),
         (lambda: found.source_uri, "RITM_FINETUNE_SOURCE"),
     ):
-        with pytest.raises(TrainingSettingsError, match=f"{name} is not set"):
+        with pytest.raises(SettingsError, match=f"{name} is not set"):
             need()

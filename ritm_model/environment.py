@@ -1,0 +1,60 @@
+"""Settings of a process: read once from the environment, and what is wrong there told in one sentence."""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from pydantic import AliasChoices, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ritm_model.errors import RitmError
+
+SettingsT = TypeVar("SettingsT", bound="EnvironmentSettings")
+
+
+class SettingsError(RitmError):
+    """An environment variable has a value that cannot be used, or one is missing."""
+
+
+class EnvironmentSettings(BaseSettings):
+    """What the kinds of processes have in common; each adds its fields, with descriptions, and a prefix."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True,  # `VARIABLE=` in a compose file means "the default"
+        frozen=True,
+        extra="ignore",
+        validate_by_name=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
+
+    @classmethod
+    def from_environment(cls: type[SettingsT]) -> SettingsT:
+        """Read all settings. Raises SettingsError, one sentence that names each wrong variable."""
+        try:
+            return cls()
+        except ValidationError as error:
+            # The cause is dropped on purpose: pydantic's own report is no sentence.
+            raise SettingsError(cls._sentence(error)) from None
+
+    @classmethod
+    def variables(cls) -> Iterator[tuple[str, str]]:
+        """Yield (environment variable, description) of each setting; of aliases, the preferred name."""
+        for field, info in cls.model_fields.items():
+            yield cls._variable(field), info.description or ""
+
+    @classmethod
+    def _variable(cls, field: str) -> str:
+        alias = cls.model_fields[field].validation_alias
+        if isinstance(alias, AliasChoices):
+            return str(alias.choices[0])
+        return str(alias) if alias else f"{cls.model_config['env_prefix']}{field.upper()}"
+
+    @classmethod
+    def _sentence(cls, error: ValidationError) -> str:
+        complaints: dict[str, str] = {}
+        for detail in error.errors(include_url=False, include_input=False, include_context=False):
+            place = str(detail["loc"][0]) if detail["loc"] else ""
+            name = cls._variable(place) if place in cls.model_fields else place
+            message = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
+            complaints.setdefault(name, f"{name} {message}".strip())
+        return "; ".join(complaints.values()) + "."
