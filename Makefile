@@ -24,7 +24,7 @@ serve: $(VENV)/.serve ## install and serve the Label Studio backend on port 9090
 
 test: $(VENV)/.develop $(LABEL_STUDIO)/.installed $(LABEL_STUDIO_ML)/.installed ## install all that tests need and run them
 	./scripts/system-packages chromium redis-server shellcheck nginx docker-compose
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --max-worker-restart 0 $(PYTEST_ARGS)
 
 check: $(VENV)/.develop ## ruff, mypy --strict, import rules, and check-web where node is
 	$(BIN)/ruff check .

@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,7 +49,7 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "ENABLE_CPU_PINNING": False,  # several processes would pin their threads to the same processors
         }
-        self._request = openvino().Core().compile_model(network, "CPU", settings).create_infer_request()
+        self._request = _core().compile_model(network, "CPU", settings).create_infer_request()
         self._turn = Lock()
 
     def run(self, image_BCHW: Tensor, points_BP3: Tensor) -> Tensor:
@@ -71,6 +72,16 @@ def openvino() -> ModuleType:
         raise EngineError(
             "The engine openvino is not installed; `pip install 'ritm[openvino]'` adds it."
         ) from None
+
+
+@cache
+def _core() -> Any:
+    """OpenVINO's library of devices, one for the life of the process.
+
+    Its CPU plugin gives the thread that first compiles a stack for signals, and frees it with the last
+    engine, in whatever thread that goes: the next signal would then kill the process (seen in 2026.4).
+    """
+    return openvino().Core()
 
 
 def open_openvino(model: InteractiveModel, path: Path, version: str) -> OpenVinoEngine:
@@ -114,7 +125,7 @@ def converted(model: InteractiveModel, version: str = "unnamed") -> Any:
 
 def _read(kept: Path, model: InteractiveModel, version: str) -> OpenVinoEngine | None:
     try:
-        return OpenVinoEngine(openvino().Core().read_model(kept), model, version)
+        return OpenVinoEngine(_core().read_model(kept), model, version)
     except RuntimeError:
         _logger.warning("The conversion %s is damaged; it is made anew.", kept.name)
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -163,6 +164,26 @@ def test_without_a_place_to_write_the_conversion_goes_to_the_cache_or_is_not_kep
     monkeypatch.setenv("RITM_MODELS", "/proc/read-only/models")
     open_openvino(model, nowhere, "v1")
     assert "cannot be kept" in caplog.text
+
+
+def test_a_signal_is_survived_after_an_engine_is_released_in_another_thread(weights: Path) -> None:
+    """OpenVINO frees the stack for signals that it gave to the thread which compiled first."""
+    program = """
+import faulthandler, gc, signal, subprocess, sys, threading
+from pathlib import Path
+from ritm_model.checkpoints import load_model
+from ritm_model.inference.engine_openvino import open_openvino
+
+faulthandler.enable()
+weights = Path(sys.argv[1])
+engines = [open_openvino(load_model(weights), weights, "starter-1")]
+released = threading.Thread(target=lambda: (engines.clear(), gc.collect()))
+released.start()
+released.join()
+signal.signal(signal.SIGCHLD, lambda *_: None)
+subprocess.run(["true"], check=True)
+"""
+    subprocess.run([sys.executable, "-c", program, str(weights)], check=True, timeout=120)
 
 
 def test_nothing_is_sent_home(by_openvino: OpenVinoEngine) -> None:
