@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ritm_model.cli.contributed import ContributedCommands
-from ritm_model.cli.datasets import as_json, progress_bar
+from ritm_model.cli.datasets import as_json, config_option, progress_bar
+from ritm_model.cli.train import data_roots, overrides_option, places_option
 
 if TYPE_CHECKING:
     from ritm_model.conversion import About, Collection
@@ -196,6 +197,31 @@ def openimages(root: Path, splits: tuple[str, ...]) -> tuple[Collection, Mapping
     from ritm_model.conversion import openimages
 
     return openimages(root, splits), {"from": _full(root), "splits": splits}
+
+
+@dataset.command("validation")
+@click.argument("recipe")
+@places_option
+@config_option
+@overrides_option
+@converter
+def validation(
+    recipe: str, places: tuple[str, ...], config: Path | None, overrides: tuple[str, ...]
+) -> tuple[Collection, Mapping[str, object]]:
+    """The objects that RECIPE validates on and never learns from, to the folder OUT.
+
+    With the same recipe and data, they are those of `ritm train`.
+    """
+    from ritm_model.conversion import kept_out
+    from ritm_model.learning.recipes import load_recipe
+
+    asked = load_recipe(recipe, overrides)
+    roots = data_roots(config, places)
+    return kept_out(asked, roots), {
+        "from": roots,
+        "data": asked.data.model_dump(mode="json"),
+        "objects": asked.validation.objects,
+    }
 
 
 def _about(source: str, license_name: str, license_class: str) -> About:

@@ -10,10 +10,7 @@ import click
 
 from ritm_model.cli.datasets import as_json, config_option
 
-
-@click.command()
-@click.argument("recipe")
-@click.option(
+places_option = click.option(
     "--data",
     "places",
     multiple=True,
@@ -21,6 +18,14 @@ from ritm_model.cli.datasets import as_json, config_option
     help="What to learn from: a pack, a folder of the COCO-RLE layout, or LAYOUT:FOLDER. For recipes that "
     "name data sets, NAME=FOLDER; repeat it for more.",
 )
+overrides_option = click.option(
+    "--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change the recipe: batch_size=8"
+)
+
+
+@click.command()
+@click.argument("recipe")
+@places_option
 @config_option
 @click.option(
     "--pretrained",
@@ -33,9 +38,7 @@ from ritm_model.cli.datasets import as_json, config_option
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the run; one that was interrupted goes on.",
 )
-@click.option(
-    "--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change the recipe: batch_size=8"
-)
+@overrides_option
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="What computes; short for --set device=..."
 )
@@ -80,7 +83,7 @@ def train(
     if pretrained:
         overrides = (*overrides, f"model.pretrained={json.dumps(pretrained)}")
     asked = load_recipe(recipe, overrides)
-    data = _roots(config, places)
+    data = data_roots(config, places)
     if not as_json and os.environ.get("RANK", "0") == "0":
         click.echo(describe_start(asked), err=True)
     if processes > 1:
@@ -100,7 +103,7 @@ def train(
         click.echo(f"The model is {model}.")
 
 
-def _roots(config: Path | None, places: tuple[str, ...]) -> dict[str, str]:
+def data_roots(config: Path | None, places: tuple[str, ...]) -> dict[str, str]:
     """Where data sets lie, by name; a folder without a name is "own"."""
     from ritm_model.datasets import parse_roots, read_roots
     from ritm_model.learning.recipes.schema import OWN

@@ -7,6 +7,7 @@ from ritm_model.conversion.errors import ConversionError
 from ritm_model.conversion.from_coco import from_coco
 from ritm_model.conversion.from_masks import LAYOUTS, from_masks
 from ritm_model.conversion.from_pack import from_pack
+from ritm_model.conversion.kept_out import kept_out
 from ritm_model.conversion.openimages import openimages
 from ritm_model.conversion.regions import About, Collection
 
@@ -23,6 +24,7 @@ __all__ = [
     "from_coco",
     "from_masks",
     "from_pack",
+    "kept_out",
     "openimages",
     "read_stuff",
     "usable_cores",

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, cast
 
 import numpy as np
 
@@ -24,18 +23,11 @@ from ritm_model.simulation import IGNORED, OBJECT
 LAYOUTS = tuple(name for name in DATASETS if name not in ("COCO", "coco_rle", "OpenImages"))
 
 
-class FilePicture(Picture, Protocol):
-    """A picture whose photograph is a file of its own."""
-
-    @property
-    def image(self) -> Path: ...
-
-
 @dataclass(frozen=True, slots=True)
 class MaskedPhotograph:
     """A picture of an evaluation layout."""
 
-    picture: FilePicture
+    picture: Picture
     about: About
 
     @property
@@ -92,6 +84,6 @@ def from_masks(root: Path, layout: str, splits: Sequence[str], about: About) -> 
             raise ConversionError(f"{root} is no folder of the layout {layout}: {missing[0]} is missing.")
         listing = place.layout.read(place.root, place.split)
         said = replace(about, split=place.split or about.split)
-        photographs += [MaskedPhotograph(cast(FilePicture, picture), said) for picture in listing.pictures]
+        photographs += [MaskedPhotograph(picture, said) for picture in listing.pictures]
         problems += listing.problems
     return Collection(photographs, problems)

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -50,6 +51,10 @@ class Picture(Protocol):
     @property
     def name(self) -> str:
         """Name of the image file."""
+
+    @property
+    def image(self) -> Path:
+        """The image file."""
 
     @property
     def truth(self) -> str:

@@ -90,7 +90,11 @@ class PackPhotograph:
 
     @property
     def name(self) -> str:
-        return Path(self.entries[0].image).name
+        return self.image.name
+
+    @property
+    def image(self) -> Path:
+        return self.folder / self.entries[0].image
 
     @property
     def source(self) -> str:

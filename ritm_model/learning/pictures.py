@@ -48,6 +48,10 @@ class DatasetPhotograph:
         return self.pictures[0].name
 
     @property
+    def image(self) -> Path:
+        return self.pictures[0].image
+
+    @property
     def source(self) -> str:
         return self.data
 
@@ -113,7 +117,11 @@ class CocoPhotograph:
 
     @property
     def name(self) -> str:
-        return Path(self.entry.image).name
+        return self.image.name
+
+    @property
+    def image(self) -> Path:
+        return self.folder / self.entry.image
 
     @property
     def source(self) -> str:

@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -28,6 +29,10 @@ class Photograph(Protocol):
     @property
     def name(self) -> str:
         """Of its file. Whether it is kept out of training follows from it alone."""
+
+    @property
+    def image(self) -> Path:
+        """The file."""
 
     @property
     def source(self) -> str:
