@@ -73,7 +73,7 @@
 
 /** A refusal of the server, with its sentence. */
 export class Refusal extends Error {
-  /** @param {string} sentence @param {number} status @param {string | undefined} missing */
+  /** @param {string} sentence @param {number} status @param {string} [missing] */
   constructor(sentence, status, missing) {
     super(sentence);
     this.status = status;
@@ -122,12 +122,9 @@ export const startJob = () => ask("/training/jobs", { method: "POST" });
 
 /** @returns {Promise<string | null>} the version of the model, null while it is being loaded */
 export async function readyVersion() {
-  try {
-    return (await (await ask("/ready")).json()).model_version;
-  } catch (error) {
-    if (error instanceof Refusal && /still being loaded/.test(error.message)) return null;
-    throw error;
-  }
+  const { ready, failure, model_version: version } = await status();
+  if (failure !== null) throw new Refusal(failure, 503);
+  return ready ? version : null;
 }
 
 /** @param {string} path @returns {Promise<Blob>} */
