@@ -10,7 +10,7 @@ a warning. Only a request that is not one of the protocol is refused.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 import numpy as np
@@ -29,7 +29,7 @@ from ritm_backend.settings import Settings
 from ritm_model import brush_rle
 from ritm_model.errors import RitmError
 from ritm_model.images import decode_image
-from ritm_model.inference import Annotator, Prompt, Superseded
+from ritm_model.inference import Annotator, Prompt, State, Superseded
 from ritm_model.inference.specks import drop_specks
 from ritm_model.timing import Timings
 
@@ -198,8 +198,7 @@ class LabelStudioService:
                 ticket,
             )
         with timings.stage("encode"):
-            tidy_HW = drop_specks(state.mask, clicks, self._settings.min_region_pixels)
-            rle = brush_rle.encode_bytes(resize(tidy_HW, *size)) if tidy_HW.any() else None
+            rle = _encoded(state, size, self._settings.min_region_pixels)
         if rle is None:
             return None
         return MaskAnswer(
@@ -217,6 +216,23 @@ class LabelStudioService:
             data = self._fetcher.fetch(reference, task_id=task_id)
         with timings.stage("decode"):
             return decode_image(data, max_pixels=self._settings.image_max_pixels)
+
+
+def _encoded(state: State, size: tuple[int, int], min_region_pixels: int) -> bytes | None:
+    """The mask without specks, for a picture of (width, height); None if it is empty."""
+    answer = state.prediction
+    if answer is None or answer.mask_roi is None:
+        return None
+    box = answer.mask_roi
+    clicks = [replace(click, x=click.x - box.left, y=click.y - box.top) for click in state.clicks]
+    inside = drop_specks(answer.mask_inside, clicks, min_region_pixels)
+    height, width = state.frame
+    if size == (width, height):
+        return brush_rle.encode_part(inside, (box.top, box.left), state.frame)
+    mask_HW = np.zeros(state.frame, np.bool_)
+    mask_HW[box.slices] = inside
+    resized = resize(mask_HW, *size)
+    return brush_rle.encode_bytes(resized) if resized.any() else None
 
 
 def _read_request(body: object) -> tuple[list[Json], str, Json | None]:

@@ -66,15 +66,31 @@ def encode_bytes(mask_HW: npt.NDArray[np.bool_]) -> bytes:
     Raises:
         RleError: The format cannot hold a mask of this size.
     """
-    if not 1 <= mask_HW.size <= _MAX_PIXELS:
-        raise RleError(f"A brush mask of {mask_HW.size} pixels cannot be written.")
-    counts, kinds, values = _runs(np.ascontiguousarray(mask_HW, dtype=np.bool_).reshape(-1))
+    height, width = mask_HW.shape
+    return encode_part(mask_HW, (0, 0), (height, width))
+
+
+def encode_part(part_hw: npt.NDArray[np.bool_], corner: tuple[int, int], frame: tuple[int, int]) -> bytes:
+    """Write a mask of which only a part holds anything, as in `encode_bytes`; the rest is not looked at.
+
+    Args:
+        part_hw: True inside the object; at least one pixel.
+        corner: row and column of the part's first pixel in the mask.
+        frame: (height, width) of the mask, in which the part lies wholly; at most 2**30 - 1 pixels.
+
+    Raises:
+        RleError: The format cannot hold a mask of this size.
+    """
+    pixels = frame[0] * frame[1]
+    if not part_hw.size or pixels > _MAX_PIXELS:
+        raise RleError(f"A brush mask of {frame[1]} x {frame[0]} pixels cannot be written.")
+    counts, kinds, values = _runs(_changes(part_hw, corner, frame[1]), pixels)
     length_bits = _LENGTH_BITS[kinds]
     tokens = (4 + kinds << length_bits | counts - 1) << 8 | values
     widths = 11 + length_bits
     ends = _HEADER_BITS + np.cumsum(widths)
     words = _pack(tokens, widths, ends - widths)
-    words[0] = mask_HW.size * 4
+    words[0] = pixels * 4
     words[1] |= _FORMAT_BITS << 11
     return words.astype(">u4").tobytes()[: int(ends[-1]) // 8 + 1]
 
@@ -130,12 +146,27 @@ def decode_alpha(rle: Sequence[int], width: int, height: int) -> npt.NDArray[np.
     return alpha.reshape(height, width)
 
 
-def _runs(mask: npt.NDArray[np.bool_]) -> tuple[_Ints, _Ints, _Ints]:
-    """The runs of a flat mask, cut at the longest run: counts in values, length fields, and values."""
-    changes = np.flatnonzero(mask[1:] != mask[:-1]) + 1
-    bounds = np.concatenate(([0], changes, [mask.size]))
-    lengths = 4 * np.diff(bounds)
-    values = np.full(lengths.size, 255 if mask[0] else 0, dtype=np.int64)
+def _changes(part_hw: npt.NDArray[np.bool_], corner: tuple[int, int], width: int) -> _Ints:
+    """The pixels of the whole mask, counted row by row, that differ from the one before; outside is False."""
+    rows, columns = part_hw.shape
+    if columns < width:
+        # A rim on the right stands for all that lies between the end of one row and the start of the next.
+        rimmed = np.zeros((rows, columns + 1), np.bool_)
+        rimmed[:, :columns] = part_hw
+        part_hw = rimmed
+    flat = np.ascontiguousarray(part_hw, dtype=np.bool_).reshape(-1)
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    begins, ends = np.zeros(int(flat[0]), np.int64), np.full(int(flat[-1]), flat.size)
+    row, column = np.divmod(np.concatenate((begins, changes, ends)), part_hw.shape[1])
+    return (row + corner[0]) * width + column + corner[1]
+
+
+def _runs(changes: _Ints, pixels: int) -> tuple[_Ints, _Ints, _Ints]:
+    """The runs of a mask, cut at the longest run: counts in values, length fields, and values."""
+    begins_inside = 0 in changes[:1]
+    changes = changes[(changes > 0) & (changes < pixels)]
+    lengths = 4 * np.diff(changes, prepend=0, append=pixels)
+    values = np.full(lengths.size, 255 if begins_inside else 0, dtype=np.int64)
     values[1::2] ^= 255
     kinds = (lengths > 8).astype(np.int64) + (lengths > 16) + (lengths > 256)
     # The rest of a cut run keeps the length field of the whole, as Label Studio's writer has it.

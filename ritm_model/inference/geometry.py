@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -81,11 +82,8 @@ def box_roi(box: Box, frame: Size) -> Roi | None:
 
 def mask_roi(mask_HW: npt.NDArray[np.bool_]) -> Roi | None:
     """The bounding box of the pixels that are set, None when there are none."""
-    rows = np.flatnonzero(mask_HW.any(axis=1))
-    if not rows.size:
-        return None
-    columns = np.flatnonzero(mask_HW[rows[0] : rows[-1] + 1].any(axis=0))
-    return Roi(int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1]))
+    left, top, width, height = cv2.boundingRect(mask_HW.view(np.uint8))
+    return Roi(top, top + height - 1, left, left + width - 1) if width else None
 
 
 def with_clicks(roi: Roi, clicks: Sequence[Click], frame: Size) -> Roi:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,8 @@ MIN_REGION_PIXELS = 16
 def drop_specks(mask_HW: Mask, clicks: Sequence[Click], min_pixels: int) -> Mask:
     """Remove components (8-neighbours) smaller than `min_pixels`: they only lengthen the answer.
 
-    Components with a positive click stay, and so does the largest, so that a mask never vanishes.
+    Components with a positive click stay, and so does the largest, so that a mask never vanishes. Clicks may
+    lie beside the mask.
     """
     # Outlines are found twenty times faster than components are labelled.
     outlines, nesting = cv2.findContours(mask_HW.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
@@ -30,8 +32,8 @@ def drop_specks(mask_HW: Mask, clicks: Sequence[Click], min_pixels: int) -> Mask
         specks.sort(key=_pixels)
         specks.pop()
     for click in clicks:
-        x, y = int(click.x), int(click.y)
-        if click.is_positive and mask_HW[y, x]:
+        x, y = math.floor(click.x), math.floor(click.y)
+        if click.is_positive and mask_HW[max(y, 0) : y + 1, max(x, 0) : x + 1].any():
             specks = [speck for speck in specks if cv2.pointPolygonTest(speck, (x, y), False) < 0]
     if not specks:
         return mask_HW

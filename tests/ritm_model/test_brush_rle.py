@@ -190,6 +190,16 @@ class TestWrite:
         assert brush_rle.encode(np.asfortranarray(mask_HW)) == brush_rle.encode(mask_HW)
         assert brush_rle.encode(mask_HW[::2, ::-1]) == brush_rle.encode(mask_HW[::2, ::-1].copy())
 
+    @given(data=st.data())
+    def test_a_part_is_written_as_the_whole_mask_that_it_stands_for(self, data: st.DataObject) -> None:
+        part_hw = data.draw(masks().filter(lambda mask: mask.shape[1] < 1000))
+        above, below, left, right = (data.draw(st.integers(0, 3)) for _ in range(4))
+        mask_HW = np.pad(part_hw, ((above, below), (left, right)))
+
+        written = brush_rle.encode_part(part_hw, (above, left), (mask_HW.shape[0], mask_HW.shape[1]))
+
+        assert written == brush_rle.encode_bytes(mask_HW)
+
     @pytest.mark.parametrize("shape", [(0, 5), (2**15, 2**15)])
     def test_sizes_that_the_format_cannot_hold(self, shape: tuple[int, int]) -> None:
         with pytest.raises(RleError, match="cannot be written"):
