@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger as GunicornLog
+from gunicorn.workers.gthread import ThreadWorker
 
 from ritm_backend.cpus import usable_cpus
 from ritm_backend.logs import JsonLines
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ritm_model.inference import Annotator
 
 _THREADS_FOR_SHORT_REQUESTS = 4
+_CLICKS_IN_A_RUN = 8  # on a GPU, of those that wait together
 _BACKLOG = 2048
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (gunicorn's heartbeat; a disk could block it)
 
@@ -42,6 +44,24 @@ class _Log(GunicornLog):  # type: ignore[misc]  # gunicorn has no types
         super().setup(cfg)
         for handler in self.error_log.handlers:
             handler.setFormatter(JsonLines())
+
+
+class _Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """Once told to stop, answers whoever has connected, and lets go of the port before that is done.
+
+    Gunicorn's own worker keeps the port to its end: who connects meanwhile would wait for nothing.
+    """
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        super().set_accept_enabled(enabled)
+        if self.alive:
+            return
+        for listener in self.sockets:
+            connections = -1
+            while connections != self.nr_conns:
+                connections = self.nr_conns
+                self.accept(listener)
+            listener.close()
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -91,7 +111,7 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> None:
     """
     options: dict[str, object] = {
         "bind": f"fd://{listener.detach()}",
-        "worker_class": "gthread",
+        "worker_class": _Worker,
         "workers": workers,
         "threads": settings.threads + _THREADS_FOR_SHORT_REQUESTS,
         "timeout": 120,  # of the heartbeat, not of a request
@@ -162,7 +182,7 @@ def make_host(settings: Settings) -> ModelHost:
 def load_annotator(settings: Settings, model: str) -> Annotator:
     """Open and warm a model, by its name or path, as the settings say. Raises RitmError."""
     from ritm_backend.service import EXISTING_SHARE
-    from ritm_model.inference import Annotator, PredictorOptions, open_predictor
+    from ritm_model.inference import Annotator, PredictorOptions, TorchEngine, open_predictor
 
     options = PredictorOptions.paper() if settings.profile == "paper" else PredictorOptions.serving()
     predictor = open_predictor(model, settings.device, options, engine=settings.engine)
@@ -173,8 +193,10 @@ def load_annotator(settings: Settings, model: str) -> Annotator:
 
         version = f"{predictor.engine.name} {settings.profile}"
         shared = RedisStates(settings.session_store.get_secret_value(), version, settings.session_ttl_seconds)
+    on_gpu = isinstance(predictor.engine, TorchEngine) and predictor.engine.device.type == "cuda"
     return Annotator(
         predictor,
+        at_once=_CLICKS_IN_A_RUN if on_gpu else 1,
         cache_bytes=settings.cache_mb * 1024 * 1024 * (EXISTING_SHARE - 1) // EXISTING_SHARE,
         ttl_seconds=settings.session_ttl_seconds,
         shared=shared,

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ritm_model.clicks import Click
+from ritm_model.inference.engine_batching import GatheringEngine
 from ritm_model.inference.geometry import Box
 from ritm_model.inference.predictor import Predictor
 from ritm_model.inference.sessions import SessionCache, Start
@@ -85,11 +86,13 @@ class AnnotatorStats:
 class Annotator:
     """Answers prompts of many annotators with one predictor. Thread-safe.
 
-    One network run at a time: several at once would only slow each other down. An image is loaded by the
-    first request that needs it while others wait for the same pixels.
+    One network run at a time unless told otherwise: on a CPU, several would only slow each other down. An
+    image is loaded by the first request that needs it while others wait for the same pixels.
 
     Args:
         predictor: what answers the clicks.
+        at_once: clicks that are answered at the same time, without BRS; those that wait for the network share
+            its next run.
         cache_bytes: memory for images and states.
         ttl_seconds: how long an unused image stays.
         shared: where other processes leave their states, and find those of this one.
@@ -100,15 +103,19 @@ class Annotator:
         self,
         predictor: Predictor,
         *,
+        at_once: int = 1,
         cache_bytes: int = 1 << 30,
         ttl_seconds: float = 3600,
         shared: SharedStates | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._predictor = predictor
+        self._answering = predictor
+        if at_once > 1:
+            self._answering = Predictor(GatheringEngine(predictor.engine, at_once), predictor.options)
         self._cache = SessionCache(cache_bytes, ttl_seconds, clock)
         self._shared = shared
-        self._turns = Turns()
+        self._turns = Turns(at_once)
         self._lock = threading.Lock()
         self._loading: dict[str, Future[Image]] = {}
         self._counts: Counter[str] = Counter()
@@ -165,7 +172,7 @@ class Annotator:
             # Whoever ran meanwhile may have answered some of the clicks.
             state = self._known(prompt, start, image)
             for click in prompt.clicks[len(state.clicks) :]:
-                state = self._predictor.click(state, click, timings)
+                state = self._answering.click(state, click, timings)
                 self._cache.add(prompt.image_key, start, state)
                 self._count(clicks_run=1)
         if self._shared:

@@ -1,5 +1,8 @@
 """One run of the network for what several threads ask at the same time.
 
+`BatchingEngine` is for evaluation, whose threads all ask again and again: it waits for everybody.
+`GatheringEngine` is for annotators, of whom nobody knows who clicks next: it waits for nobody.
+
 Shapes: B batch, C channels, H x W the network's input, P points, 3 = (row, column, order).
 """
 
@@ -26,6 +29,11 @@ class Question:
     image_BCHW: Tensor
     points_BP3: Tensor
     answer: Future[Tensor] = field(default_factory=Future)
+
+    @property
+    def size(self) -> torch.Size:
+        """Height and width."""
+        return self.image_BCHW.shape[2:]
 
 
 class BatchingEngine:
@@ -80,19 +88,70 @@ class BatchingEngine:
     def _answer(self, due: Sequence[Question]) -> None:
         by_size: dict[torch.Size, list[Question]] = defaultdict(list)
         for question in due:
-            by_size[question.image_BCHW.shape[2:]].append(question)
-        try:
-            for questions in by_size.values():
-                images_BCHW = torch.cat([question.image_BCHW for question in questions])
-                logits_B1HW = self._engine.run(images_BCHW, _joined([q.points_BP3 for q in questions]))
-                answers = logits_B1HW.split_with_sizes([len(question.image_BCHW) for question in questions])
-                for question, answer in zip(questions, answers, strict=True):
-                    question.answer.set_result(answer)
-        except BaseException as error:
-            for question in due:
-                if not question.answer.done():
-                    question.answer.set_exception(error)
-            raise
+            by_size[question.size].append(question)
+        for questions in by_size.values():
+            _answer_together(self._engine, questions)
+
+
+class GatheringEngine:
+    """Runs together what has come in, in the same size, while the run before was on.
+
+    A question that finds the engine idle is answered alone and at once; one that does not waits for the runs
+    of those that were there before it, which is how long it would have waited without company.
+    """
+
+    def __init__(self, engine: Engine, largest: int) -> None:
+        self._engine = engine
+        self._largest = largest
+        self._turn = Lock()
+        self._lock = Lock()
+        self._waiting: list[Question] = []
+
+    @property
+    def name(self) -> str:
+        return self._engine.name
+
+    @property
+    def with_prev_mask(self) -> bool:
+        return self._engine.with_prev_mask
+
+    @property
+    def waiting(self) -> int:
+        """Questions that have come in and not been begun."""
+        with self._lock:
+            return len(self._waiting)
+
+    def run(self, image_BCHW: Tensor, points_BP3: Tensor) -> Tensor:
+        """Logits, B x 1 x H x W, as `Engine.run`."""
+        question = Question(image_BCHW, points_BP3)
+        with self._lock:
+            self._waiting.append(question)
+        while not question.answer.done():
+            with self._turn:
+                if taken := self._taken():
+                    _answer_together(self._engine, taken)
+        return question.answer.result()
+
+    def _taken(self) -> list[Question]:
+        """The question that has waited longest, with others of its size; none where none is left."""
+        with self._lock:
+            alike = [question for question in self._waiting if question.size == self._waiting[0].size]
+            taken = alike[: self._largest]
+            self._waiting = [question for question in self._waiting if question not in taken]
+            return taken
+
+
+def _answer_together(engine: Engine, questions: Sequence[Question]) -> None:
+    """Answer questions of one size in one run. A failure is an answer, too: all who asked get it."""
+    try:
+        images_BCHW = torch.cat([question.image_BCHW for question in questions])
+        logits_B1HW = engine.run(images_BCHW, _joined([question.points_BP3 for question in questions]))
+        answers = logits_B1HW.split_with_sizes([len(question.image_BCHW) for question in questions])
+        for question, answer in zip(questions, answers, strict=True):
+            question.answer.set_result(answer)
+    except BaseException as error:  # noqa: BLE001  (it is raised where the answer is read)
+        for question in questions:
+            question.answer.set_exception(error)
 
 
 def _joined(all_points: Sequence[Tensor]) -> Tensor:

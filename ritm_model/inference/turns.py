@@ -1,4 +1,4 @@
-"""One at a time, first come first served, and a newer request of a queue replaces the older ones."""
+"""So many at a time, first come first served, and a newer request of a queue replaces the older ones."""
 
 from __future__ import annotations
 
@@ -30,13 +30,16 @@ class Turns:
 
     A request that replaces others takes over their place in the queue, so clicking fast costs nobody
     their turn.
+
+    Args:
+        at_once: turns that may be held at the same time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = 1) -> None:
+        self._free = at_once
         self._changed = threading.Condition()
         self._tickets: list[Ticket] = []
         self._waiting: list[Ticket] = []
-        self._busy = False
         self._places = itertools.count()
 
     @contextmanager
@@ -73,16 +76,17 @@ class Turns:
                 self._changed.notify_all()
             if ticket.superseded:
                 raise Superseded("A newer click of the same task has overtaken this one.")
-            self._busy = ticket.running = True
+            ticket.running = True
+            self._free -= 1
         try:
             yield
         finally:
             with self._changed:
-                self._busy = False
+                self._free += 1
                 self._changed.notify_all()
 
     def _is_next(self, ticket: Ticket) -> bool:
-        return not self._busy and ticket.place == min(other.place for other in self._waiting)
+        return self._free > 0 and ticket.place == min(other.place for other in self._waiting)
 
     @property
     def waiting(self) -> int:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from threading import Barrier
+from threading import Barrier, Event
+from time import monotonic
 
 import pytest
 import torch
 
-from ritm_model.inference.engine_batching import BatchingEngine
+from ritm_model.inference.engine_batching import BatchingEngine, GatheringEngine
 
 
 class Sums:
@@ -104,3 +106,54 @@ def test_it_is_known_by_the_name_of_the_engine_below() -> None:
         engine.run(torch.zeros(1, 4, 2, 2), torch.zeros(1, 3, 3))
     with engine.member():
         assert engine.run(*question(0)).shape == (2, 1, 4, 5)
+
+
+class Gated(Sums):
+    """Its first run waits until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go_on = Event(), Event()
+
+    def run(self, image_BCHW: torch.Tensor, points_BP3: torch.Tensor) -> torch.Tensor:
+        self.begun.set()
+        assert self.go_on.wait(timeout=60)
+        return super().run(image_BCHW, points_BP3)
+
+
+def gathered(gated: Gated, engine: GatheringEngine, questions: list) -> list:
+    """The first runs alone; the others come in meanwhile, in order. Results or exceptions."""
+    with ThreadPoolExecutor(len(questions)) as pool:
+        futures = [pool.submit(engine.run, *questions[0])]
+        assert gated.begun.wait(timeout=60)
+        for count, given in enumerate(questions[1:], start=1):
+            futures.append(pool.submit(engine.run, *given))
+            eventually(lambda count=count: engine.waiting == count)
+        gated.go_on.set()
+    return [future.exception() or future.result() for future in futures]
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = monotonic() + 60
+    while not holds():
+        assert monotonic() < deadline
+        Event().wait(0.001)
+
+
+def test_what_comes_in_during_a_run_shares_the_next_one() -> None:
+    gated = Gated()
+    questions = [question(0), question(1), question(2, (7, 3)), question(3), question(4)]
+    answers = gathered(gated, GatheringEngine(gated, 2), questions)
+    # The longest waiting one goes first, with those of its size, two at most.
+    assert gated.sizes == [(2, 4, 4, 5), (4, 4, 4, 5), (2, 4, 7, 3), (2, 4, 4, 5)]
+    assert all(torch.equal(a, Sums().run(*given)) for given, a in zip(questions, answers, strict=True))
+
+
+def test_a_failed_run_is_told_to_those_who_shared_it_and_to_nobody_else() -> None:
+    gated = Gated()
+    engine = GatheringEngine(gated, 8)
+    too_many_channels = (torch.zeros(2, 5, 4, 5), question(0)[1])
+    answers = gathered(gated, engine, [question(0), question(1), too_many_channels, question(2, (7, 3))])
+    assert [type(answer) for answer in answers] == [torch.Tensor, RuntimeError, RuntimeError, torch.Tensor]
+    assert torch.equal(engine.run(*question(3)), Sums().run(*question(3)))
+    assert (engine.name, engine.with_prev_mask) == ("sums", True)
