@@ -3,8 +3,8 @@
 Each annotator opens a task with a 1080p photograph of its own address, makes five clicks, thinks before each
 (an exponential time, on average `--think` seconds), and goes on to the next task. Refused clicks (503) are
 made again after the time that the server asks for, and count from the first attempt. `network_per_s` is what
-the network alone does, measured before and after: runs on a view of the whole photograph, 400 x 225 pixels.
-Later clicks have other views, so `share`, throughput over it, is not exact.
+the network alone does in another process with the same views, measured before and after each number of
+annotators; `share` is throughput over their mean.
 
     python bench/load.py --model tests/models/h18s-synthetic.safetensors --seconds 20
 """
@@ -21,6 +21,7 @@ import sys
 import threading
 from pathlib import Path
 from statistics import mean
+from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
 
 from served import SIZES, WALK, Results, percentiles, photo, predict_body, served
@@ -28,20 +29,37 @@ from served import SIZES, WALK, Results, percentiles, photo, predict_body, serve
 CLICKS = 5
 SIZE = SIZES["1920x1080"]
 BARE = """
-import sys, time, torch
-from ritm_model.inference import open_predictor
-engine = open_predictor(sys.argv[1], "cpu", engine=sys.argv[2]).engine
-image, points = torch.rand(1, 3 + engine.with_prev_mask, 225, 400), torch.full((1, 6, 3), -1.0)
-points[:, 0] = torch.tensor([100.0, 200.0, 0.0])
-for _ in range(3): engine.run(image, points)
+import sys, time
+import cv2
+from ritm_model.clicks import Click
+from ritm_model.inference import Predictor, open_predictor
+
+class Recording:
+    def __init__(self, engine):
+        self.engine, self.asked = engine, []
+        self.name, self.with_prev_mask = engine.name, engine.with_prev_mask
+    def run(self, *views):
+        self.asked.append(views)
+        return self.engine.run(*views)
+
+predictor = open_predictor(sys.argv[1], "cpu", engine=sys.argv[2])
+recording = Recording(predictor.engine)
+clicks = [Click(float(x), float(y), kind == "1") for x, y, kind in (word.split(",") for word in sys.argv[4:])]
+image = cv2.imread(sys.argv[3])[..., ::-1].copy()
+Predictor(recording, predictor.options).replay(predictor.start(image), clicks)
 start, runs = time.perf_counter(), 0
-while time.perf_counter() - start < 5: engine.run(image, points); runs += 1
+while time.perf_counter() - start < 6:
+    for views in recording.asked:
+        predictor.engine.run(*views)
+        runs += 1
 print(runs / (time.perf_counter() - start))
 """
 
 
-def network_per_second(model: str, engine: str) -> float:
-    command = [sys.executable, "-c", BARE, model, engine]
+def network_per_second(model: str, engine: str, image: Path) -> float:
+    """What the network alone does with what it is shown for the clicks of a task."""
+    clicks = [f"{x / 100 * SIZE[0]},{y / 100 * SIZE[1]},{int(positive)}" for x, y, positive in WALK[:CLICKS]]
+    command = [sys.executable, "-c", BARE, model, engine, str(image), *clicks]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -104,31 +122,30 @@ def main() -> None:
     asked = parser.parse_args()
 
     name = Path(asked.model).stem
-    before = network_per_second(asked.model, asked.engine)
-    rows = []
+    results = Results(f"load-{name}-{asked.engine}", model=name, engine=asked.engine, think_s=asked.think)
     with (
+        TemporaryDirectory() as folder,
         served({"photo.jpg": photo(SIZE)}, asked.model, RITM_ENGINE=asked.engine) as server,
         # Annotators live in a process of their own, one crowd after the other.
         multiprocessing.get_context("spawn").Pool(1) as pool,
     ):
+        image = Path(folder, "photo.jpg")
+        image.write_bytes(photo(SIZE))
         pool.apply(crowd, (server.port, 1, asked.think, 3.0))
+        before = network_per_second(asked.model, asked.engine, image)
         for annotators in map(int, asked.annotators.split(",")):
             took, refused = pool.apply(crowd, (server.port, annotators, asked.think, asked.seconds))
-            rows.append((annotators, took, refused))
-    after = network_per_second(asked.model, asked.engine)
-    network = mean((before, after))
-    results = Results(f"load-{name}-{asked.engine}", model=name, engine=asked.engine, think_s=asked.think)
-    for annotators, took, refused in rows:
-        rate = len(took) / asked.seconds
-        results.row(
-            annotators=annotators,
-            clicks_per_s=round(rate, 2),
-            ms=percentiles(took, 50, 95, 99),
-            refused=refused,
-            network_per_s=round(network, 2),
-            network_before_after=[round(before, 2), round(after, 2)],
-            share=round(rate / network, 2),
-        )
+            after = network_per_second(asked.model, asked.engine, image)
+            rate, network = len(took) / asked.seconds, mean((before, after))
+            results.row(
+                annotators=annotators,
+                clicks_per_s=round(rate, 2),
+                ms=percentiles(took, 50, 95, 99),
+                refused=refused,
+                network_per_s=[round(before, 2), round(after, 2)],
+                share=round(rate / network, 2),
+            )
+            before = after
 
 
 if __name__ == "__main__":
