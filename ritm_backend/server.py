@@ -11,7 +11,9 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 _THREADS_FOR_SHORT_REQUESTS = 4
 _CLICKS_IN_A_RUN = 8  # on a GPU, of those that wait together
 _BACKLOG = 2048
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (gunicorn's heartbeat; a disk could block it)
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (for the heartbeat and the counts: a disk could block them)
 
 
 class ServeError(RitmError):
@@ -47,10 +49,17 @@ class _Log(GunicornLog):  # type: ignore[misc]  # gunicorn has no types
 
 
 class _Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Once told to stop, answers whoever has connected, and lets go of the port before that is done.
+    """A worker that no want of memory ends, and that loses nobody when it is told to stop.
 
-    Gunicorn's own worker keeps the port to its end: who connects meanwhile would wait for nothing.
+    Gunicorn's own makes threads when it needs them, and dies where there is no memory for one. It also keeps
+    the port to its end: who connects while the last answers are given would wait for nothing.
     """
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        pool: ThreadPoolExecutor = super().get_thread_pool()
+        everybody = Barrier(self.cfg.threads)
+        wait([pool.submit(everybody.wait) for _ in range(self.cfg.threads)])
+        return pool
 
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)
@@ -119,16 +128,21 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> None:
         "loglevel": "warning",
         "logger_class": _Log,
         "control_socket_disable": True,
-        "worker_tmp_dir": str(_SHARED_MEMORY) if os.access(_SHARED_MEMORY, os.W_OK) else None,
+        "worker_tmp_dir": _in_memory(),
     }
     if workers > 1:
         options["child_exit"] = _forget_counts
-        with tempfile.TemporaryDirectory(prefix="ritm-metrics-") as folder:
+        # In memory: on a disk that is full, writing to a mapped file ends the process.
+        with tempfile.TemporaryDirectory(prefix="ritm-metrics-", dir=_in_memory()) as folder:
             # Read when `ritm_backend.metrics` is loaded, which is after the fork.
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
             _Gunicorn(options, lambda: application(settings)).run()
     else:
         _Gunicorn(options, lambda: application(settings)).run()
+
+
+def _in_memory() -> str | None:
+    return str(_SHARED_MEMORY) if os.access(_SHARED_MEMORY, os.W_OK) else None
 
 
 def _forget_counts(_: object, worker: Any) -> None:

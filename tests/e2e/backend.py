@@ -17,7 +17,9 @@ RITM = Path(sys.executable).with_name("ritm")
 
 
 @contextlib.contextmanager
-def ritm_serve(folder: Path, extra: Mapping[str, str], *, health: str = "/ready") -> Iterator[Server]:
+def ritm_serve(
+    folder: Path, extra: Mapping[str, str], *, health: str = "/ready", workers: int = 1
+) -> Iterator[Server]:
     """Serve the bundled model on the CPU until the block ends; yields when `health` answers."""
     port = free_port()
     environment = {
@@ -29,11 +31,17 @@ def ritm_serve(folder: Path, extra: Mapping[str, str], *, health: str = "/ready"
         "RITM_ENGINE": "torch",  # the same in all processes, and nothing to convert first
         **extra,
     }
-    command = [RITM, "serve", "--port", str(port)]
+    command = [RITM, "serve", "--port", str(port), "--workers", str(workers)]
     url = f"http://127.0.0.1:{port}"
     log = folder / "backend.log"
     with serving(command, environment, log, url=url, health=health, within_s=120) as server:
         yield server
+
+
+def serving_pids(server: Server) -> list[int]:
+    """The processes of `ritm serve` that answer."""
+    parent = server.process.pid
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
 
 
 def ritm_connect(

@@ -1,0 +1,57 @@
+"""SIGTERM while annotators click: whoever got through to the server gets an answer, then it ends well."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from annotators import annotators, click
+from backend import ritm_serve
+from image_source import ImageSource
+from processes import wait_until
+
+
+def is_refused(url: str) -> bool:
+    address = urlsplit(url)
+    try:
+        socket.create_connection((address.hostname, address.port or 0), timeout=10).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_loses_no_click(
+    image_settings: Mapping[str, str], source: ImageSource, tmp_path: Path, workers: int, record_property: Any
+) -> None:
+    folder = f"/data/upload/stopping/{workers}"
+    with (
+        ritm_serve(tmp_path, {**image_settings, "RITM_FETCH_READ_SECONDS": "20"}, workers=workers) as server,
+        annotators(server.url, lambda task: f"{folder}/{task}.jpg", people=3) as log,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        log.wait_for_well()
+        source.may_answer.clear()
+        source.held = f"{folder}/held.jpg"
+        held = pool.submit(click, server.url, 1000, 1, source.held)
+        wait_until(lambda: source.held in source.asked, "a click that waits for its image", within_s=60)
+
+        server.process.send_signal(signal.SIGTERM)
+        told = time.monotonic()
+        wait_until(lambda: is_refused(server.url), "the end of the port", within_s=20)
+        assert not held.done()
+        source.may_answer.set()
+        answered = held.result()
+        assert server.process.wait(30) == 0
+        record_property("seconds_to_end", time.monotonic() - told)
+    assert answered.is_well
+    assert {click.outcome for click in log.clicks} <= {200, "refused"}
+    assert all(click.is_well for click in log.clicks if click.outcome == 200)
+    assert any(click.answered > told and click.is_well for click in log.clicks)
