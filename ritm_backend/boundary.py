@@ -25,6 +25,7 @@ from ritm_backend.rate_limit import RateLimit
 from ritm_backend.service import Report
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
+from ritm_model.memory import is_out_of_memory
 
 REQUEST_ID = "X-Request-ID"
 
@@ -90,10 +91,12 @@ def surround(app: Flask, settings: Settings, host: ModelHost, metrics: Metrics) 
     @app.errorhandler(BusyError)
     def busy(_: BusyError) -> Response:
         metrics.refused("busy")
-        answer = refusal(
-            503,
-            f"The process takes no more predictions at once (RITM_THREADS is {settings.threads}); try again.",
+        return _come_back(
+            f"The process takes no more predictions at once (RITM_THREADS is {settings.threads}); try again."
         )
+
+    def _come_back(sentence: str) -> Response:
+        answer = refusal(503, sentence)
         answer.headers["Retry-After"] = _SECONDS_TO_COME_BACK
         return answer
 
@@ -111,9 +114,13 @@ def surround(app: Flask, settings: Settings, host: ModelHost, metrics: Metrics) 
 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:
-        metrics.failed()
         g.error_id = uuid4().hex[:8]
         fields = {"error_id": g.error_id, "request_id": g.request_id, **whereabouts(error)}
+        if is_out_of_memory(error):
+            metrics.refused("memory")
+            log(_logger, logging.ERROR, "out of memory", fields)
+            return _come_back("There is not enough memory for this now; try again, or a smaller image.")
+        metrics.failed()
         log(_logger, logging.ERROR, "request failed", fields)
         return refusal(500, f"Something went wrong here (error {g.error_id} in the server's log).")
 

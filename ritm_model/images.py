@@ -19,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ritm_model.bit_depth import deep_colours, eight_bit_grey, has_deep_planes, is_deep_grey
 from ritm_model.errors import RitmError
+from ritm_model.memory import is_out_of_memory
 from ritm_model.orientation import shown_orientation, turned
 
 Pixels = npt.NDArray[np.uint8]
@@ -54,6 +55,7 @@ def decode_image(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels
 
     Raises:
         ImageError: not such a file, damaged, or more than `max_pixels`.
+        Exception: there is not enough memory; `is_out_of_memory` knows it.
     """
     try:
         with _opened(data, max_pixels) as image:
@@ -66,6 +68,8 @@ def decode_image(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels
     except ImageError:
         raise
     except Exception as error:  # a damaged or hostile file can fail in any way
+        if is_out_of_memory(error):
+            raise
         raise ImageError("The image file is damaged or cut off.") from error
 
 
