@@ -57,11 +57,16 @@ class RedisStates:
     ) -> None:
         try:
             import redis
+            from redis.backoff import NoBackoff
+            from redis.retry import Retry
         except ImportError:
             raise RitmError("Sessions in Redis need the extra: pip install 'ritm[redis]'.") from None
         try:
             self._redis = redis.Redis.from_url(
-                url, socket_timeout=SECONDS_TO_ANSWER, socket_connect_timeout=SECONDS_TO_ANSWER
+                url,
+                socket_timeout=SECONDS_TO_ANSWER,
+                socket_connect_timeout=SECONDS_TO_ANSWER,
+                retry=Retry(NoBackoff(), 0),  # the client's own would keep a click waiting for seconds
             )
         except ValueError:
             # The address holds a password, so it is not quoted.
