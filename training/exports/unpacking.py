@@ -63,7 +63,8 @@ def unpacked(path: Path, folder: Path) -> Path:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
+            # Not is_dir(): it fails for a member without a name.
+            members = [member for member in archive.infolist() if not member.filename.endswith("/")]
             _check(path, members)
             for member in members:
                 target = inside(folder, member.filename)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,3 +173,11 @@ def test_hostile_zips(tmp_path: Path, files: dict[str, bytes | str], reason: str
     with pytest.raises(RitmError, match=reason):
         collect(str(path), tmp_path / "out", images=ImageAccess())
     assert sorted(item.name for item in tmp_path.iterdir()) == ["a.zip"]
+
+
+def test_a_zip_whose_file_has_no_name(tmp_path: Path) -> None:
+    """Found by fuzzing."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive, archive.open(zipfile.ZipInfo(""), "w") as file:
+        file.write(b"x")
+    with pytest.raises(RitmError, match=r"a\.zip"):
+        collect(str(tmp_path / "a.zip"), tmp_path / "out", images=ImageAccess())

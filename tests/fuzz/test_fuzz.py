@@ -1,0 +1,32 @@
+"""Readers of strangers' bytes meet hundreds of damaged inputs; `make fuzz` goes on for as long as wanted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from processes import require
+
+FUZZ = Path(__file__).with_name("fuzz.py")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "runs"),
+    [("brush", 4000), ("documents", 500), ("xml", 500), ("zips", 500), ("members", 500)],
+)
+def test_only_errors_of_ours_come_out(target: str, runs: int, tmp_path: Path) -> None:
+    require(find_spec("atheris") is not None, "no atheris for this Python on this machine")
+    done = subprocess.run(
+        [sys.executable, FUZZ, target, f"-runs={runs}", "-seed=1"],
+        cwd=tmp_path,  # where an input that breaks something is left
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Done {runs} runs" in done.stderr
