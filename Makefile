@@ -8,12 +8,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 WEB_CHECK := scripts/web-check
 LABEL_STUDIO := .venvs/label-studio
 LABEL_STUDIO_ML := .venvs/label-studio-ml
+PROMTOOL := .venvs/promtool
 
 # Busy-waiting OpenMP threads make two processes on the same cores many times slower.
 export OMP_WAIT_POLICY := passive
 export GOMP_SPINCOUNT := 0
 
-.PHONY: help serve test check check-web docs format clean
+FUZZ := brush documents xml zips members
+SECONDS := 120
+
+.PHONY: help serve test check check-web docs fuzz format clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -24,6 +28,7 @@ serve: $(VENV)/.serve ## install and serve the Label Studio backend on port 9090
 
 test: $(VENV)/.develop $(LABEL_STUDIO)/.installed $(LABEL_STUDIO_ML)/.installed ## install all that tests need and run them
 	./scripts/system-packages chromium redis-server shellcheck nginx docker-compose
+	@command -v promtool >/dev/null || test -x $(PROMTOOL) || ./scripts/fetch-promtool $(PROMTOOL)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --max-worker-restart 0 $(PYTEST_ARGS)
 
 check: $(VENV)/.develop ## ruff, mypy --strict, import rules, and check-web where node is
@@ -38,6 +43,9 @@ check-web: $(WEB_CHECK)/node_modules/.installed ## types and style of the demo's
 
 docs: $(VENV)/.develop ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+fuzz: $(VENV)/.develop ## throw damaged masks and exports at their readers: make fuzz SECONDS=600 FUZZ=zips
+	set -e; for target in $(FUZZ); do $(BIN)/python tests/fuzz/fuzz.py $$target -max_total_time=$(SECONDS); done
 
 format: $(VENV)/.develop ## put the code into the house style
 	$(BIN)/ruff check --fix .

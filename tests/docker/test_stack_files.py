@@ -51,7 +51,7 @@ def test_hadolint_finds_nothing(file: str) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-@pytest.mark.parametrize("script", ["docker/make-env", "docker/object-store.sh"])
+@pytest.mark.parametrize("script", ["docker/make-env", "docker/object-store.sh", "scripts/fetch-promtool"])
 def test_shellcheck_finds_nothing(script: str) -> None:
     require(shutil.which("shellcheck") is not None, "no shellcheck on this machine")
     done = subprocess.run(["shellcheck", ROOT / script], capture_output=True, text=True, check=False)
@@ -143,12 +143,57 @@ def test_images_run_as_nobody_in_particular() -> None:
     assert not re.search(r"PASS|SECRET|TOKEN|API_KEY", text)
 
 
-def test_the_dashboard_and_the_example_ask_for_metrics_that_exist() -> None:
+def test_dashboard_and_alerts_ask_for_metrics_that_exist() -> None:
     page = Metrics(ModelHost(lambda: pytest.fail("not asked"), "none")).page().decode()
     families = {family.name for family in text_string_to_metric_families(page)}
     dashboard = json.loads((ROOT / "docker/grafana/dashboards/ritm.json").read_text())
-    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
-    assert len(expressions) > 10
-    for expression in expressions:
+    (group,) = yaml.safe_load((ROOT / "docker/alerts.yml").read_text())["groups"]
+    shown = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    warned = [rule["expr"] for rule in group["rules"]]
+    assert min(len(shown), len(warned)) > 5
+    for expression in shown + warned:
         for name in re.findall(r"ritm_\w+", expression):
             assert re.sub("_(total|bucket|sum|count)$", "", name) in families, expression
+
+
+@pytest.fixture
+def promtool() -> str:
+    found = shutil.which("promtool", path=f"{os.environ['PATH']}{os.pathsep}{ROOT / '.venvs'}")
+    require(found is not None, "no promtool on this machine")
+    return str(found)
+
+
+def test_alerts_speak_when_they_should_and_only_then(promtool: str, tmp_path: Path) -> None:
+    for file in (ROOT / "docker/alerts.yml", ROOT / "tests/docker/alerts.test.yml"):
+        shutil.copy(file, tmp_path)
+    cases = yaml.safe_load((tmp_path / "alerts.test.yml").read_text())["tests"]
+    (group,) = yaml.safe_load((tmp_path / "alerts.yml").read_text())["groups"]
+    for case in cases:  # each alert is tried both ways
+        assert [rule["alert"] for rule in group["rules"]] == [
+            rule["alertname"] for rule in case["alert_rule_test"]
+        ]
+    done = subprocess.run(
+        [promtool, "test", "rules", "alerts.test.yml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_accepts_its_configuration(promtool: str, tmp_path: Path) -> None:
+    """As the compose file lays it out: every file that it names is mounted."""
+    mounts = [volume.split(":") for volume in SERVICES["prometheus"]["volumes"] if volume.startswith("./")]
+    for source, target, _ in mounts:
+        text = (ROOT / source).read_text().replace("/etc/prometheus/", f"{tmp_path}/")
+        (tmp_path / Path(target).name).write_text(text.replace("/tmp/password", f"{tmp_path}/password"))
+    (tmp_path / "password").write_text("secret")
+    done = subprocess.run(
+        [promtool, "check", "config", tmp_path / "prometheus.yml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "7 rules found" in done.stdout
