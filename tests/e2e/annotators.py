@@ -99,7 +99,7 @@ class Log:
         wait_until(lambda: not self._is_at_work() or is_there(self.since(now)), what, within_s=WITHIN_S)
         return self.since(now)
 
-    def wait_for_well(self, least: int = 3) -> list[Click]:
+    def wait_for_well(self, least: int = 2) -> list[Click]:
         """Wait until the last so many of the clicks from now on went well; all from now on."""
         return self.wait_for(
             lambda clicks: len(clicks) >= least and all(click.is_well for click in clicks[-least:]),

@@ -44,6 +44,7 @@ def image_settings(source: ImageSource) -> Mapping[str, str]:
         "RITM_FETCH_READ_SECONDS": "1",
         "RITM_RATE_PER_MINUTE": "0",
         "RITM_CACHE_MB": "256",
+        "OMP_NUM_THREADS": "1",  # libgomp ends the process where it cannot make a thread
     }
 
 
