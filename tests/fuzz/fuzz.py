@@ -1,4 +1,4 @@
-"""Fuzzes what reads the bytes of strangers: `python tests/fuzz/fuzz.py TARGET [options of libFuzzer]`.
+"""Fuzzes what reads the bytes of strangers: `python tests/fuzz/fuzz.py TARGET [options of libFuzzer] [input ...]`.
 
 Only errors of the project may come out. Any other ends the run with its traceback; so do one input that takes
 longer than -timeout, and an export that writes a file outside its folder.
@@ -113,7 +113,8 @@ def main(name: str, options: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="corpus-") as corpus:
         for number, data in enumerate(whole()):
             Path(corpus, str(number)).write_bytes(data)
-        atheris.Setup([sys.argv[0], "-timeout=20", *options, corpus], target)
+        again = any(not option.startswith("-") for option in options)  # inputs that once broke something
+        atheris.Setup([sys.argv[0], "-timeout=60", *options, *([] if again else [corpus])], target)
         atheris.Fuzz()  # does not come back
 
 
