@@ -57,16 +57,11 @@ class RedisStates:
     ) -> None:
         try:
             import redis
-            from redis.backoff import NoBackoff
-            from redis.retry import Retry
         except ImportError:
             raise RitmError("Sessions in Redis need the extra: pip install 'ritm[redis]'.") from None
         try:
             self._redis = redis.Redis.from_url(
-                url,
-                socket_timeout=SECONDS_TO_ANSWER,
-                socket_connect_timeout=SECONDS_TO_ANSWER,
-                retry=Retry(NoBackoff(), 0),  # the client's own would keep a click waiting for seconds
+                url, socket_timeout=SECONDS_TO_ANSWER, socket_connect_timeout=SECONDS_TO_ANSWER
             )
         except ValueError:
             # The address holds a password, so it is not quoted.
