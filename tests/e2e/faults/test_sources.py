@@ -57,7 +57,7 @@ def test_label_studio_fails(
     with (
         annotators(server.url, lambda task: f"/data/upload/{mood}/{task}.jpg") as troubled,
         annotators(
-            server.url, lambda task: f"/data/upload/{mood}/{task}.jpg", first_task=OTHERS, stay=True
+            server.url, lambda task: f"/data/upload/{mood}/{task}.jpg", first_task=OTHERS, people=1, stay=True
         ) as others,
     ):
         troubled.wait_for_well(1)
