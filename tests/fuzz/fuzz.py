@@ -1,4 +1,4 @@
-"""Fuzzes what reads the bytes of strangers: `python tests/fuzz/fuzz.py TARGET [options of libFuzzer] [input ...]`.
+"""Fuzzes readers of strangers' bytes: `python tests/fuzz/fuzz.py TARGET [options of libFuzzer] [input ...]`.
 
 Only errors of the project may come out. Any other ends the run with its traceback; so do one input that takes
 longer than -timeout, and an export that writes a file outside its folder.
