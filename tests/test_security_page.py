@@ -1,18 +1,21 @@
-"""docs/security.md promises nothing that no test holds."""
+"""docs/security.md and docs/operations.md promise nothing that no test holds."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 
 
-def test_every_test_that_the_page_names_exists() -> None:
-    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/security.md").read_text()))
+@pytest.mark.parametrize(("page", "least"), [("security.md", 20), ("operations.md", 10)])
+def test_every_test_that_the_page_names_exists(page: str, least: int) -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / page).read_text()))
     texts = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     there = set(re.findall(r"def (test_\w+)\(", texts))
-    assert len(named) > 20
+    assert len(named) > least
     assert named <= there, f"No such tests: {sorted(named - there)}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import tempfile
 import time
@@ -109,3 +110,11 @@ def test_a_serving_process_is_killed(pair: Server, record_property: Any) -> None
     assert all(len(masks - {""}) == 1 for masks in masks_by_number(log.clicks).values())
     record_property("clicks_lost", sum(click.outcome == "lost" for click in in_flight))
     record_property("slowest_click", max(click.answered - click.sent for click in log.since(killed)))
+
+
+def test_no_full_disk_can_end_a_process_that_counts(pair: Server) -> None:
+    """The counts of several processes are mapped files; to write to one on a full disk is fatal (SIGBUS)."""
+    for pid in serving_pids(pair):
+        mapped = re.findall(r"\S*/ritm-metrics-\S+", Path(f"/proc/{pid}/maps").read_text())
+        assert mapped
+        assert all(path.startswith("/dev/shm/") for path in mapped)
