@@ -273,6 +273,12 @@ class Registry:
         return RegistryError(f"{key} in {self._store.uri} is damaged, or not of this registry.")
 
 
+def last_fetched(name: str, cache_dir: Path) -> Path | None:
+    """The weights of a model's version that was fetched last, where they are still here; asks no registry."""
+    kept = [path for path in (cache_dir / name).glob(f"*/{WEIGHTS}") if path.with_name(CARD).is_file()]
+    return max(kept, key=lambda path: path.parent.stat().st_mtime, default=None)
+
+
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise RegistryError(

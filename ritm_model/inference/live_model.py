@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ritm_model.catalogue import models_folder
 from ritm_model.inference.annotator import Annotator
 from ritm_model.object_store import StoreError
-from ritm_model.registry import Registry
+from ritm_model.registry import Registry, last_fetched
 
 MOST_OLDER = 2
 MOST_SESSIONS = 10_000
@@ -142,13 +142,22 @@ class RegistrySource:
     def newer(self) -> Annotator | None:
         """The live version if it is another one than the last time.
 
-        A version that cannot be loaded is not tried again; one that could not be fetched is.
+        A version that cannot be loaded is not tried again; one that could not be fetched is. While the registry
+        is out of reach, the version that was fetched last will do for the start.
 
         Raises:
             StoreError: the registry is out of reach.
             RitmError: the version cannot be loaded.
         """
-        live = self._registry.live(self._name)
+        try:
+            live = self._registry.live(self._name)
+        except StoreError:
+            kept = last_fetched(self._name, self._cache_dir) if self._asked_for is None else None
+            if kept is None:
+                raise
+            annotator = self._load(str(kept))
+            self._asked_for = kept.parent.name
+            return annotator
         wanted = live.version if live else self._fallback
         if wanted == self._asked_for:
             return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 from annotators import Log, annotators
+from backend import serving_pids
 from boto3.session import Session
 from fault_servers import BUCKET, Models, Storage
 from image_source import ImageSource, Mood
@@ -145,3 +148,18 @@ def test_the_registry_fails(
         record_property("seconds_until_normal", time.monotonic() - ended)
         log.wait_for_well()
     assert all(click.is_well for click in log.clicks)
+
+
+def test_a_serving_process_is_killed_while_the_registry_fails(
+    server: Server, storage: Storage, record_property: Any
+) -> None:
+    (victim,) = serving_pids(server)
+    version = requests.get(f"{server.url}/ready", timeout=30).json()["model_version"]
+    storage.for_models.faults.extend(["500"] * 10_000)
+    os.kill(victim, signal.SIGKILL)
+    killed = time.monotonic()
+    with annotators(server.url, lambda task: f"/data/upload/killed/{task}.jpg") as log:
+        log.wait_for_well()
+        record_property("seconds_until_normal", log.seconds_until_well(killed))
+    assert all(click.is_well for click in log.clicks)
+    assert requests.get(f"{server.url}/ready", timeout=30).json()["model_version"] == version

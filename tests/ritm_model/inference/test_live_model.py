@@ -14,7 +14,7 @@ from ritm_model.checkpoints import CheckpointError, bundled_model_path, load_mod
 from ritm_model.inference import Annotator, Predictor, TorchEngine, open_predictor
 from ritm_model.inference.live_model import MOST_OLDER, MOST_SESSIONS, RegistrySource, Versions, follow
 from ritm_model.networks import InteractiveModel
-from ritm_model.object_store import open_store
+from ritm_model.object_store import StoreError, open_store
 from ritm_model.registry import Registry
 
 SMALL = Path(__file__).parents[2] / "models/h18s-synthetic.safetensors"
@@ -129,6 +129,38 @@ def test_the_bundled_model_answers_until_a_version_is_live(
     assert newer is not None
     assert newer.version == version
     assert source.newer() is None
+
+
+def test_whoever_starts_while_the_registry_is_out_of_reach_takes_the_version_fetched_last(
+    source: RegistrySource, registry: Registry, tmp_path: Path
+) -> None:
+    older, live = registry.publish("team", bundled_model_path(), {}), registry.publish("team", SMALL, {})
+    registry.promote("team", live, None)
+    for version in (older, live):
+        registry.fetch("team", version, tmp_path / "cache")
+    pointer = tmp_path / "registry/models/team/live.json"
+    away = pointer.rename(tmp_path / "away")
+    pointer.symlink_to(pointer)  # cannot be read
+    started = source.newer()
+    assert started is not None
+    assert started.version == live
+    with pytest.raises(StoreError):
+        source.newer()
+    pointer.unlink()
+    away.rename(pointer)
+    assert source.newer() is None
+    registry.promote("team", older, live)
+    newer = source.newer()
+    assert newer is not None
+    assert newer.version == older
+
+
+def test_whoever_has_fetched_nothing_waits_for_the_registry(source: RegistrySource, tmp_path: Path) -> None:
+    pointer = tmp_path / "registry/models/team/live.json"
+    pointer.parent.mkdir(parents=True)
+    pointer.symlink_to(pointer)
+    with pytest.raises(StoreError):
+        source.newer()
 
 
 def test_a_version_that_cannot_be_loaded_is_told_once_and_the_next_one_is_loaded(
