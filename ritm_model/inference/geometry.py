@@ -60,6 +60,15 @@ class Roi(NamedTuple):
         top, left = self.top - outer.top, self.left - outer.left
         return slice(top, top + self.size[0]), slice(left, left + self.size[1])
 
+    def moved(self, origin: Roi) -> Roi:
+        """The same rectangle, given from the corner of `origin`, from the corner of the image."""
+        return Roi(
+            self.top + origin.top,
+            self.bottom + origin.top,
+            self.left + origin.left,
+            self.right + origin.left,
+        )
+
     def holds(self, click: Click) -> bool:
         """Whether the click lies inside; the last row and column do not count, as in the paper."""
         return self.top <= click.y < self.bottom and self.left <= click.x < self.right

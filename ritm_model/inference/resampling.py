@@ -28,6 +28,10 @@ class Taps(NamedTuple):
     high: Indices
     weight: Floats
 
+    def part(self, which: slice) -> Taps:
+        """Those of some of the output pixels."""
+        return Taps(self.low[which], self.high[which], self.weight[which])
+
 
 def taps(length: int, count: int) -> Taps:
     """`count` positions spread over `length` pixels; a single one sits at the first pixel."""

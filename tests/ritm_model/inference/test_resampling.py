@@ -50,3 +50,33 @@ def test_a_map_is_zero_outside_what_it_keeps(kept, stored):
     full = SoftMap(np.ones(stored, np.float32), kept, (HEIGHT, WIDTH)).full()
     assert full.sum() == pytest.approx(kept.size[0] * kept.size[1])
     assert full[kept.slices].min() > 0.999
+
+
+@settings(deadline=None)
+@given(kept=rois(), stored=sizes, seed=st.integers(0, 99), threshold=st.sampled_from([0.2, 0.9, 0.999, 1.0]))
+def test_what_exceeds_a_threshold_lies_within_reach_and_comes_in_bands(kept, stored, seed, threshold):
+    soft = SoftMap(np.random.default_rng(seed).random(stored, dtype=np.float32), kept, (HEIGHT, WIDTH))
+    full_HW = soft.full()
+    reach = soft.reach(threshold)
+    if reach is None:
+        assert not (full_HW > threshold + 1e-6).any()
+        return
+    seen_HW = np.zeros_like(full_HW)
+    for rows, values in soft.bands(reach):
+        seen_HW[reach.slices][rows] = values
+    np.testing.assert_allclose(seen_HW[reach.slices], full_HW[reach.slices], atol=1e-5)
+    full_HW[reach.slices] = 0
+    assert not (full_HW > threshold + 1e-6).any()
+
+
+def test_a_large_map_comes_in_several_bands():
+    soft = SoftMap(
+        np.random.default_rng(1).random((30, 40), dtype=np.float32), Roi(0, 599, 0, 999), (600, 1000)
+    )
+    box = Roi(100, 580, 20, 990)
+    bands = [(rows, band.copy()) for rows, band in soft.bands(box)]
+    assert [rows.start for rows, _ in bands[1:]] == [rows.stop for rows, _ in bands[:-1]]
+    assert len(bands) > 2
+    np.testing.assert_allclose(
+        np.concatenate([values for _, values in bands]), soft.full()[box.slices], atol=1e-5
+    )
