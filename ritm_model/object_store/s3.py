@@ -115,7 +115,7 @@ class S3Store:
             for page in pages:
                 for entry in page.get("Contents", ()):
                     key = entry["Key"].removeprefix(self._prefix)
-                    if is_key(key):  # consoles make folders out of objects that are named "folder/"
+                    if _is_key(key):
                         yield ObjectInfo(key, entry["Size"], entry["ETag"])
 
     def exists(self, key: str) -> bool:
@@ -128,7 +128,7 @@ class S3Store:
         return True
 
     def _name(self, key: str) -> str:
-        return self._prefix + checked_key(key)
+        return self._prefix + (key if _is_key(key) else checked_key(key))
 
     def _get(self, key: str, take: Callable[[StreamingBody], T]) -> tuple[T, str]:
         """What `take` makes of an object's bytes, and the object's tag."""
@@ -168,6 +168,11 @@ class S3Store:
             raise StoreError(
                 f"{where}: the object store cannot be used as AWS is set up here ({type(error).__name__})."
             ) from None
+
+
+def _is_key(key: str) -> bool:
+    """Empty parts may be, since Label Studio makes them; at the end, they are the folders of consoles."""
+    return key[-1:] not in ("", "/") and all(is_key(part) for part in key.split("/") if part)
 
 
 def _refusal(error: boto.ClientError, where: str) -> StoreError:

@@ -40,6 +40,8 @@ class ObjectInfo:
 class ObjectStore(Protocol):
     """Thread-safe. Keys are relative paths with slashes; a reader meets whole objects only, old or new.
 
+    In a bucket, keys may have empty parts, such as `/6` and `a//b`; in a folder, they may not.
+
     Every method raises StoreError, with one sentence, when the store cannot be used or the key is none.
     """
 

@@ -20,6 +20,8 @@ MOST_BYTES = 100 << 30
 MOST_RATIO = 200  # photographs hardly shrink, masks and JSON do so up to about a hundred times
 SMALL_BYTES = 64 << 20  # below it, a high ratio does no harm
 _CHUNK = 1 << 20
+_EMPTY = ".ritm-empty"
+"""Stands for an empty part of a key, such as in `out//6`; no key has such a part itself."""
 _FILE_SUFFIXES = (".zip", ".json", ".xml")
 
 
@@ -49,7 +51,8 @@ def fetched(source: str, work: Path) -> Path:
         count, total = count + 1, total + found.size
         if count > MOST_FILES or total > MOST_BYTES:
             raise ExportError(f"{shown(source)} holds more than an export can; give a longer prefix.")
-        store.download(found.key, inside(folder, found.key))
+        path = "/".join(part or _EMPTY for part in found.key.split("/"))
+        store.download(found.key, inside(folder, path))
     if not count:
         raise ExportError(f"There is nothing at {shown(source)}.")
     return folder

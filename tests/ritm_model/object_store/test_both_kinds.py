@@ -72,7 +72,7 @@ def test_a_condition_on_what_is_not_there_fails(store: ObjectStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["", "/etc/passwd", "a/../../b", "..", "./a", "a//b", "a/", "a\nb", "a\0b", "a/.ritm-lock"]
+    "key", ["", "a/../../b", "..", "./a", "/../a", "a/", "a//", "a\nb", "a\0b", "a/.ritm-lock"]
 )
 def test_keys_cannot_lead_elsewhere(store: ObjectStore, key: str, tmp_path: Path) -> None:
     for ask in (

@@ -88,3 +88,9 @@ def test_unfinished_files_and_the_lock_are_no_objects(tmp_path: Path) -> None:
     store.write_if("x", b"", None)
     (tmp_path / ".ritm-half").write_bytes(b"half")
     assert [info.key for info in store.list()] == ["x"]
+
+
+@pytest.mark.parametrize("key", ["/etc/passwd", "a//b"])
+def test_keys_have_no_empty_parts(tmp_path: Path, key: str) -> None:
+    with pytest.raises(StoreError, match="cannot be the key"):
+        open_store(str(tmp_path)).write(key, b"")

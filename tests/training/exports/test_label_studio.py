@@ -75,6 +75,25 @@ def test_recorded_objects_of_target_storage(
     assert "Results that are no masks: 1 of keypointlabels." in reasons
 
 
+def test_a_target_prefix_may_end_in_a_slash(
+    tmp_path: Path, taken: Taken, images: Path, bucket: str, ring: np.ndarray, disc: np.ndarray
+) -> None:
+    """Label Studio then writes `out//6`; one that was written before the slash came stays another object."""
+    client = Session().client("s3")
+    other = {"image": "/data/local-files/?d=imgs/other.png"}
+    (images / "imgs" / "other.png").write_bytes(png(np.full((HEIGHT, WIDTH, 3), 50, np.uint8)))
+    for key, mask, label, task in (
+        ("out/6", ring, "Ring", {"id": 1, "data": DATA}),
+        ("out//6", disc, "Disc", {"id": 2, "data": other}),
+    ):
+        body = {**annotation(6, [brush(mask, label)]), "task": task}
+        client.put_object(Bucket=bucket, Key=key, Body=json.dumps(body).encode())
+    for source in ("out", "out/", "out//"):
+        _, masks, _ = taken(f"s3://{bucket}/{source}", local_roots=(images,))
+        assert {label: len(found) for label, found in masks.items()} == {"Ring": 1, "Disc": 1}
+        np.testing.assert_array_equal(masks["Disc"][0], disc)
+
+
 def test_holes_and_parts_are_kept(
     tmp_path: Path, taken: Taken, images: Path, ring: np.ndarray, disc: np.ndarray
 ) -> None:
