@@ -51,8 +51,8 @@ def fetched(source: str, work: Path) -> Path:
         count, total = count + 1, total + found.size
         if count > MOST_FILES or total > MOST_BYTES:
             raise ExportError(f"{shown(source)} holds more than an export can; give a longer prefix.")
-        path = "/".join(part or _EMPTY for part in found.key.split("/"))
-        store.download(found.key, inside(folder, path))
+        inner = "/".join(part or _EMPTY for part in found.key.split("/"))
+        store.download(found.key, inside(folder, inner))
     if not count:
         raise ExportError(f"There is nothing at {shown(source)}.")
     return folder
