@@ -27,7 +27,7 @@ from ritm_model.errors import RitmError
 
 if TYPE_CHECKING:
     from ritm_backend.model_host import ModelHost
-    from ritm_model.inference import Annotator
+    from ritm_model.inference import Annotator, Engine
 
 _THREADS_FOR_SHORT_REQUESTS = 4
 _CLICKS_IN_A_RUN = 8  # on a GPU, of those that wait together
@@ -196,7 +196,7 @@ def make_host(settings: Settings) -> ModelHost:
 def load_annotator(settings: Settings, model: str) -> Annotator:
     """Open and warm a model, by its name or path, as the settings say. Raises RitmError."""
     from ritm_backend.service import EXISTING_SHARE
-    from ritm_model.inference import Annotator, PredictorOptions, TorchEngine, open_predictor
+    from ritm_model.inference import Annotator, PredictorOptions, open_predictor
 
     options = PredictorOptions.paper() if settings.profile == "paper" else PredictorOptions.serving()
     predictor = open_predictor(model, settings.device, options, engine=settings.engine)
@@ -207,11 +207,20 @@ def load_annotator(settings: Settings, model: str) -> Annotator:
 
         version = f"{predictor.engine.name} {settings.profile}"
         shared = RedisStates(settings.session_store.get_secret_value(), version, settings.session_ttl_seconds)
-    on_gpu = isinstance(predictor.engine, TorchEngine) and predictor.engine.device.type == "cuda"
     return Annotator(
         predictor,
-        at_once=_CLICKS_IN_A_RUN if on_gpu else 1,
+        at_once=_at_once(predictor.engine),
         cache_bytes=settings.cache_mb * 1024 * 1024 * (EXISTING_SHARE - 1) // EXISTING_SHARE,
         ttl_seconds=settings.session_ttl_seconds,
         shared=shared,
     )
+
+
+def _at_once(engine: Engine) -> int:
+    """How many clicks are best answered at the same time."""
+    from ritm_model.inference import TorchEngine
+    from ritm_model.inference.engine_openvino import OpenVinoEngine
+
+    if isinstance(engine, OpenVinoEngine):
+        return engine.at_once
+    return _CLICKS_IN_A_RUN if isinstance(engine, TorchEngine) and engine.device.type == "cuda" else 1

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ritm_model.clicks import Click
+from ritm_model.inference.engine import TorchEngine
 from ritm_model.inference.engine_batching import GatheringEngine
 from ritm_model.inference.geometry import Box
 from ritm_model.inference.predictor import Predictor
@@ -86,13 +87,13 @@ class AnnotatorStats:
 class Annotator:
     """Answers prompts of many annotators with one predictor. Thread-safe.
 
-    One network run at a time unless told otherwise: on a CPU, several would only slow each other down. An
-    image is loaded by the first request that needs it while others wait for the same pixels.
+    One network run at a time unless told otherwise: with torch on a CPU, several only slow each other down.
+    An image is loaded by the first request that needs it while others wait for the same pixels.
 
     Args:
         predictor: what answers the clicks.
-        at_once: clicks that are answered at the same time, without BRS; those that wait for the network share
-            its next run.
+        at_once: clicks that are answered at the same time, without BRS. With torch, those that wait for the
+            network share its next run.
         cache_bytes: memory for images and states.
         ttl_seconds: how long an unused image stays.
         shared: where other processes leave their states, and find those of this one.
@@ -111,7 +112,7 @@ class Annotator:
     ) -> None:
         self._predictor = predictor
         self._answering = predictor
-        if at_once > 1:
+        if at_once > 1 and isinstance(predictor.engine, TorchEngine):
             self._answering = Predictor(GatheringEngine(predictor.engine, at_once), predictor.options)
         self._cache = SessionCache(cache_bytes, ttl_seconds, clock)
         self._shared = shared

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 from threading import Lock
 from types import ModuleType
@@ -33,30 +34,48 @@ _logger = logging.getLogger(__name__)
 class OpenVinoEngine:
     """Runs a converted network on the CPU, in float32, with as many threads as torch has.
 
-    Callers take turns: one run uses all threads anyway.
+    A run that finds the engine idle takes all threads, which is quickest for whoever waits. Runs that meet
+    others take one thread each, which is quickest for all of them together.
 
     Attributes:
         model: what the network was converted from, for whoever needs its parts or gradients.
+        at_once: how many runs may meet; more wait.
     """
 
     def __init__(self, network: Any, model: InteractiveModel, name: str = "unnamed") -> None:
         self.name = name
         self.model = model
         self.with_prev_mask = model.with_prev_mask
-        settings = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "f32",  # the default halves the precision where the CPU can
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "ENABLE_CPU_PINNING": False,  # several processes would pin their threads to the same processors
-        }
-        self._request = _core().compile_model(network, "CPU", settings).create_infer_request()
-        self._turn = Lock()
+        self.at_once = torch.get_num_threads()
+        self._alone = _compiled(network, streams=1, threads=self.at_once).create_infer_request()
+        together = _compiled(network, streams=self.at_once, threads=self.at_once)
+        self._together: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(self.at_once):
+            self._together.put(together.create_infer_request())
+        self._lock = Lock()
+        self._running = 0
 
     def run(self, image_BCHW: Tensor, points_BP3: Tensor) -> Tensor:
+        """Logits, B x 1 x H x W, as `Engine.run`."""
         inputs = [image_BCHW.contiguous().numpy(), points_BP3.contiguous().numpy()]
-        with self._turn:
-            (logits_B1HW,) = self._request.infer(inputs, share_inputs=True).values()
+        with self._request() as request:
+            (logits_B1HW,) = request.infer(inputs, share_inputs=True).values()
         return torch.from_numpy(logits_B1HW)
+
+    @contextmanager
+    def _request(self) -> Iterator[Any]:
+        """All threads for the first who comes, one for each who comes while others are there."""
+        with self._lock:
+            self._running += 1
+            is_alone = self._running == 1
+        request = self._alone if is_alone else self._together.get()
+        try:
+            yield request
+        finally:
+            if not is_alone:
+                self._together.put(request)
+            with self._lock:
+                self._running -= 1
 
 
 def openvino() -> ModuleType:
@@ -72,6 +91,16 @@ def openvino() -> ModuleType:
         raise EngineError(
             "The engine openvino is not installed; `pip install 'ritm[openvino]'` adds it."
         ) from None
+
+
+def _compiled(network: Any, *, streams: int, threads: int) -> Any:
+    settings = {
+        "NUM_STREAMS": streams,
+        "INFERENCE_PRECISION_HINT": "f32",  # the default halves the precision where the CPU can
+        "INFERENCE_NUM_THREADS": threads,
+        "ENABLE_CPU_PINNING": False,  # several processes would pin their threads to the same processors
+    }
+    return _core().compile_model(network, "CPU", settings)
 
 
 @cache

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import onnxruntime
@@ -101,6 +102,21 @@ def test_the_compiled_engine_answers_several_threads(model: InteractiveModel) ->
         answers = list(threads.map(lambda one: engine.run(*one), asked))
     for one, answer in zip(asked, answers, strict=True):
         assert torch.allclose(answer, model(*one)["instances"], atol=TOLERANCE)
+
+
+def test_openvino_answers_several_threads_at_once(by_openvino: OpenVinoEngine) -> None:
+    asked = [question((96 + 8 * index, 128), count=1 + index) for index in range(6)]
+    alone = [by_openvino.run(*each) for each in asked]
+    everybody_is_in = Barrier(len(asked))
+
+    def ask(index: int) -> torch.Tensor:
+        everybody_is_in.wait(timeout=60)
+        return by_openvino.run(*asked[index])
+
+    with ThreadPoolExecutor(len(asked)) as pool:
+        together = list(pool.map(ask, range(len(asked))))
+    for one, other in zip(together, alone, strict=True):
+        assert torch.allclose(one, other, atol=TOLERANCE)
 
 
 def test_a_batch_is_answered_as_its_images_are(by_openvino: OpenVinoEngine) -> None:
