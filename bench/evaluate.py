@@ -186,6 +186,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="bundled")
+    parser.add_argument("--engine", default="torch", help="of ours")
     parser.add_argument("--eval-mode", default="cvpr")
     parser.add_argument("--no-flip", action="store_true")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each, whose median counts")
@@ -206,7 +207,7 @@ def main() -> None:
     one_by_one(model, Photos.first(1), EvaluationProtocol(options=protocol.options, max_clicks=2))
 
     def ours(photos: Photos, rules: EvaluationProtocol) -> Curves:
-        source = PredictorSource(str(path), "cpu", rules.mode, rules.options)
+        source = PredictorSource(str(path), "cpu", rules.mode, rules.options, asked.engine)
         found = evaluate("ours", source, photos, rules, jobs=asked.jobs)
         return [sample.ious for sample in found.samples]
 
@@ -230,6 +231,7 @@ def main() -> None:
     difference = np.abs(np.array(our_curves) - np.array(their_curves))
     row = {
         "model": model_version(path),
+        "engine": asked.engine,
         "mode": protocol.mode,
         "eval_mode": asked.eval_mode,
         "flip": protocol.options.with_flip,
