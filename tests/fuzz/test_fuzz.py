@@ -20,7 +20,7 @@ FUZZ = Path(__file__).with_name("fuzz.py")
 )
 def test_only_errors_of_ours_come_out(target: str, runs: int, tmp_path: Path) -> None:
     require(find_spec("atheris") is not None, "no atheris for this Python on this machine")
-    # The most memory that this test process ever held counts as the fuzzer's, so its limit would mean nothing.
+    # The most memory that this test process ever held counts as the fuzzer's: no limit would mean anything.
     done = subprocess.run(
         [sys.executable, FUZZ, target, f"-runs={runs}", "-seed=1", "-rss_limit_mb=0"],
         cwd=tmp_path,  # where an input that breaks something is left
