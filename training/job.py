@@ -302,6 +302,7 @@ def _image_access(settings: TrainingSettings) -> ImageAccess:
         settings.label_studio_api_key,
         (settings.local_files_root,) if settings.local_files_root else (),
         frozenset(settings.image_hosts),
+        settings.store_seconds,
     )
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from boto3.session import Session
 from processes import wait_until
 from redis_server import Redis
 from s3_server import FaultyProxy
@@ -85,6 +88,69 @@ def test_every_fault_of_s3_while_a_model_is_published(make_site: SiteMaker, prox
     assert not proxy.faults
     assert site.steps(job_id) == STEPS
     assert_published_once(site, job_id)
+
+
+def test_every_fault_of_s3_while_labels_are_collected(
+    make_site: SiteMaker, proxy: FaultyProxy, labels: Path, bucket: str
+) -> None:
+    upload(labels, bucket)
+    site = make_site(
+        RITM_FINETUNE_STORE_SECONDS="2",
+        AWS_ENDPOINT_URL=proxy.url,
+        RITM_FINETUNE_SOURCE=f"s3://{bucket}/labels",
+    )
+    # After the live version comes the list of labels, and then each of them. Four failures end an attempt.
+    proxy.faults.extend(["none", *["500"] * 4, "none", "truncated", "silent", "none", "truncated", "403"])
+    job_id = site.start()
+    with worker(site) as running:
+        job = site.ended(job_id, running)
+    assert job.status == "finished", job.report.message
+    assert not proxy.faults
+    assert "Collected 40 objects of 40 images; 0 things were left out" in site.log(job_id)
+    assert site.log(job_id).count("Collecting") > 1
+    assert_published_once(site, job_id)
+
+
+def test_labels_that_s3_refuses_for_good_end_the_job_with_the_reason(
+    make_site: SiteMaker, proxy: FaultyProxy, labels: Path, bucket: str
+) -> None:
+    upload(labels, bucket)
+    site = make_site(AWS_ENDPOINT_URL=proxy.url, RITM_FINETUNE_SOURCE=f"s3://{bucket}/labels")
+    proxy.faults.extend(["none", *["403"] * 100])
+    job_id = site.start()
+    with worker(site) as running:
+        job = site.ended(job_id, running)
+    assert job.status == "failed"
+    assert "refuses" in job.report.message
+    proxy.faults.clear()
+    assert site.registry.versions("ritm") == ()
+
+
+def test_another_host_does_what_a_lost_one_had_begun(make_site: SiteMaker, tmp_path: Path) -> None:
+    lost = make_site(**LONG)
+    job_id = lost.start()
+    with worker(lost):
+        lost.wait_for_steps(job_id, 3)
+    # Worker and job are killed; the other host has a folder of its own, so it begins anew.
+    other = replace(
+        lost,
+        folder=tmp_path / "other",
+        environment={**lost.environment, "RITM_FINETUNE_FOLDER": str(tmp_path / "other/work")},
+    )
+    other.folder.mkdir()
+    with worker(other) as running:
+        job = other.ended(job_id, running)
+    assert job.status == "finished", job.report.message
+    assert other.steps(job_id) == LONG_STEPS
+    assert len(lost.steps(job_id)) < len(LONG_STEPS)
+    assert_published_once(other, job_id)
+
+
+def upload(labels: Path, bucket: str) -> None:
+    client = Session().client("s3")
+    for path in labels.rglob("*"):
+        if path.is_file():
+            client.upload_file(str(path), bucket, f"labels/{path.relative_to(labels)}")
 
 
 def test_s3_that_refuses_for_good_ends_the_job_with_the_reason(

@@ -70,7 +70,7 @@ def _collected(
 ) -> Collected:
     unzipped = work / "unzipped"
     unzipped.mkdir()
-    found = read_export(fetched(source, work), unzipped, access.local_roots)
+    found = read_export(fetched(source, work, access.store_seconds), unzipped, access.local_roots)
     photographs: list[Photograph] = list(found.photographs)
     photographs += _with_images(found.annotations, Pictures(access), work / "images", found.problems)
     photographs.sort(key=lambda photograph: photograph.name)

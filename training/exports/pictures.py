@@ -34,19 +34,21 @@ Origin = tuple[str, str, int]
 
 @dataclass(frozen=True, slots=True)
 class ImageAccess:
-    """Where images may come from, besides the export itself and S3.
+    """Where images may come from, besides the export itself and S3, and how S3 is asked.
 
     Attributes:
         label_studio_url: address of Label Studio, or None.
         label_studio_token: of a user who may see the images; sent there and nowhere else.
         local_roots: folders in which names and Label Studio's local files are looked for.
         allowed_hosts: other hosts that may be asked by http or https, without a token.
+        store_seconds: longest silence of S3 before it is asked again, for labels and images.
     """
 
     label_studio_url: str | None = None
     label_studio_token: SecretStr | None = None
     local_roots: tuple[Path, ...] = ()
     allowed_hosts: frozenset[str] = frozenset()
+    store_seconds: float = 30
 
 
 @dataclass
@@ -90,7 +92,7 @@ class Pictures:
     def _read_s3(self, reference: str) -> bytes:
         bucket, _, key = reference.removeprefix("s3://").partition("/")
         if bucket not in self._buckets:
-            self._buckets[bucket] = open_store(f"s3://{bucket}")
+            self._buckets[bucket] = open_store(f"s3://{bucket}", timeout_seconds=self.access.store_seconds)
         return self._buckets[bucket].read(key)
 
     def _get(self, url: str) -> bytes:

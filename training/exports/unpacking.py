@@ -25,8 +25,13 @@ _EMPTY = ".ritm-empty"
 _FILE_SUFFIXES = (".zip", ".json", ".xml")
 
 
-def fetched(source: str, work: Path) -> Path:
+def fetched(source: str, work: Path, store_seconds: float) -> Path:
     """The file or folder that a source means; objects of S3 are copied to `work`.
+
+    Args:
+        source: as in `collect`.
+        work: an empty folder.
+        store_seconds: longest silence of S3 before it is asked again.
 
     Raises:
         ExportError: it is not there, or holds nothing.
@@ -40,11 +45,11 @@ def fetched(source: str, work: Path) -> Path:
     address, _, name = source.rpartition("/")
     if name.lower().endswith(_FILE_SUFFIXES):
         try:
-            open_store(address).download(name, work / name)
+            open_store(address, timeout_seconds=store_seconds).download(name, work / name)
         except ObjectMissingError:
             raise ExportError(f"There is no export at {shown(source)}.") from None
         return work / name
-    store = open_store(source)
+    store = open_store(source, timeout_seconds=store_seconds)
     folder = work / "objects"
     count = total = 0
     for found in store.list():

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
+from threading import Event
+from typing import Any
 
 import pytest
 from processes import wait_until
 
+from ritm_backend.app import create_app
+from ritm_backend.images import ImageFetcher
 from ritm_backend.model_host import ModelHost, ModelUnavailableError
+from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
 from ritm_model.inference import Annotator, Predictor, TorchEngine
 
@@ -67,4 +73,46 @@ def test_a_session_stays_with_its_version(annotators: list[Annotator]) -> None:
     wait_until(lambda: host.version == "v2", "the second version", within_s=30)
     assert host.annotator(session="begun").version == begun_on
     assert host.annotator(session="new").version == "v2"
+    host.stop()
+
+
+def test_label_studio_sees_one_version_for_one_object(
+    annotators: list[Annotator], settings: Settings, recorded: Callable[[str], Any]
+) -> None:
+    is_promoted = Event()
+    older, newer = annotators
+    steps = iter([older])
+
+    def newest() -> Annotator | None:
+        if is_promoted.is_set():
+            is_promoted.clear()
+            return newer
+        return next(steps, None)
+
+    host = ModelHost(newest, "team", look_every_seconds=0.01)
+    host.start()
+    client = create_app(settings, host, ImageFetcher(settings)).test_client()
+
+    def version(body: Any) -> str:
+        answer = client.post("/predict", json=body)
+        assert answer.json is not None
+        (prediction,) = answer.json["results"]
+        assert prediction["result"]
+        found: str = prediction["model_version"]
+        return found
+
+    body = recorded("15")
+    points = body["params"]["context"]["result"]
+    begun, another = copy.deepcopy(body), copy.deepcopy(body)
+    del begun["params"]["context"]["result"][1:]
+    for number, point in enumerate(another["params"]["context"]["result"]):
+        point["id"] = f"another{number}"
+    assert len(points) > 1
+    assert version(begun) == "v1"
+    is_promoted.set()
+    wait_until(lambda: host.version == "v2", "the swap", within_s=30)
+    assert version(body) == "v1", "the clicks that follow go to the version of the first one"
+    assert version(another) == "v2"
+    assert client.get("/versions").json == {"versions": ["v2", "v1"]}
+    assert client.post("/setup", json=recorded("02")).json == {"model_version": "v2"}
     host.stop()
