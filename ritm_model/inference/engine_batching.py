@@ -36,16 +36,12 @@ class Question:
         return self.image_BCHW.shape[2:]
 
 
-class BatchingEngine:
-    """Waits until all who take part have asked, then runs images of the same size together.
-
-    The answers differ from those of the engine below by rounding, as for any other size of a batch.
-    """
+class _SharedEngine:
+    """What is known of the engine below, and who waits for it."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = Lock()
-        self._members = 0
         self._waiting: list[Question] = []
 
     @property
@@ -55,6 +51,17 @@ class BatchingEngine:
     @property
     def with_prev_mask(self) -> bool:
         return self._engine.with_prev_mask
+
+
+class BatchingEngine(_SharedEngine):
+    """Waits until all who take part have asked, then runs images of the same size together.
+
+    The answers differ from those of the engine below by rounding, as for any other size of a batch.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._members = 0
 
     @contextmanager
     def member(self) -> Iterator[None]:
@@ -93,27 +100,17 @@ class BatchingEngine:
             _answer_together(self._engine, questions)
 
 
-class GatheringEngine:
+class GatheringEngine(_SharedEngine):
     """Runs together what has come in, in the same size, while the run before was on.
 
     A question that finds the engine idle is answered alone and at once; one that does not waits for the runs
-    of those that were there before it, which is how long it would have waited without company.
+    of those that were there before it, and for nobody who may still come.
     """
 
     def __init__(self, engine: Engine, largest: int) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._largest = largest
         self._turn = Lock()
-        self._lock = Lock()
-        self._waiting: list[Question] = []
-
-    @property
-    def name(self) -> str:
-        return self._engine.name
-
-    @property
-    def with_prev_mask(self) -> bool:
-        return self._engine.with_prev_mask
 
     @property
     def waiting(self) -> int:
