@@ -259,7 +259,7 @@ class Recipe(Part):
     """Numbers that the network computes in; weights, losses and the optimiser stay in fp32."""
     compile: Literal["inductor", "aot_eager", "eager"] | None = None
     """Backend of torch.compile: inductor is the fast one, the others help to find mistakes."""
-    channels_last: bool = False
+    channels_last: bool = True
     """Order of numbers in memory; true is faster on most CPUs and GPUs."""
     sync_batchnorm: bool = True
     """Several processes normalise by the statistics of the whole batch, not each by those of its part."""
