@@ -1,9 +1,10 @@
 """One JSON line per figure that is compared with the paper's code: clicks, evaluation, training step.
 
 `--who ours` runs any checkpoint as it is served by default; `--who stand-in` runs it the way the paper's code
-does, with this project's parts: the network as published (idle branches included), eager and unprepared, the
-first click at full resolution and the later ones at 400 pixels, each together with its mirror image. A
-stand-in is not the paper's code; to compare with that, alternate `--who ours` with it, line by line.
+does, with this project's parts: the network as published (idle branches included), eager and unprepared,
+click maps from the distance of every pixel to every click, the first click at full resolution and the later
+ones at 400 pixels, each together with its mirror image. A stand-in is not the paper's code; to compare with
+that, alternate `--who ours` with it, line by line.
 `--who both` alternates the two here and adds the ratios.
 
     python bench/against_paper.py --who both --model tests/models/h18s-synthetic.safetensors
@@ -19,11 +20,12 @@ from time import perf_counter
 import cv2
 import numpy as np
 import torch
-from evaluate import Photos, network_of_the_paper, one_by_one
+from evaluate import Photos, one_by_one
 from served import SIZES, WALK, Results, photo
+from stand_in import as_published
 from train_step import measured
 
-from ritm_model.checkpoints import model_version, resolve_model
+from ritm_model.checkpoints import load_model, model_version, resolve_model
 from ritm_model.clicks import Click
 from ritm_model.evaluation import EvaluationProtocol, PredictorSource, available_jobs, evaluate, options_for
 from ritm_model.inference import Predictor, PredictorOptions, open_predictor
@@ -78,9 +80,9 @@ def paper_evaluation_s(model: InteractiveModel, objects: int) -> float:
     return perf_counter() - start
 
 
-def step_s(model: str) -> float:
+def step_s(model: str, how: str) -> float:
     """Seconds of a step of four samples."""
-    setting = argparse.Namespace(settings=[f"{model},4"], size="256,256", clicks=1, steps=6)
+    setting = argparse.Namespace(settings=[f"{model},4,{how}"], size="320,480", clicks=2, steps=6)
     setting.threads = torch.get_num_threads()
     return 4 / float(str(measured(setting)["samples_per_s"]))
 
@@ -102,7 +104,7 @@ def main() -> None:
     if asked.who != "stand-in":
         actors["ours"] = open_predictor(str(path), "cpu", engine=asked.engine)
     if asked.who != "ours":
-        actors["stand-in"] = Predictor(Eager(network_of_the_paper(path)), PredictorOptions.paper())
+        actors["stand-in"] = Predictor(Eager(as_published(load_model(path).eval())), PredictorOptions.paper())
     found: dict[tuple[str, str], list[float]] = {}
 
     def note(what: str, who: str, value: float) -> None:
@@ -122,11 +124,13 @@ def main() -> None:
             for what, mode in EVALUATIONS.items():
                 note(what, "ours", evaluation_s(path, asked.objects, engine, mode) - start)
         if asked.objects and "stand-in" in actors:
-            took = paper_evaluation_s(network_of_the_paper(path), asked.objects)
+            took = paper_evaluation_s(as_published(load_model(path).eval()), asked.objects)
             for what in EVALUATIONS:
                 note(what, "stand-in", took)
-    if asked.train and "ours" in actors:
-        note("training step s", "ours", step_s(asked.train))
+        if asked.train:
+            for who in actors:
+                how = "paper" if who == "ours" else who
+                note(f"training step of {asked.train} s", who, step_s(asked.train, how))
 
     results = Results(f"against-paper-{path.stem}-{asked.who}", model=model_version(path))
     for (what, who), values in found.items():
