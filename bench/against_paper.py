@@ -23,7 +23,7 @@ import torch
 from evaluate import Photos, one_by_one
 from served import SIZES, WALK, Results, photo
 from stand_in import as_published
-from train_step import measured
+from train_step import in_fresh_process
 
 from ritm_model.checkpoints import load_model, model_version, resolve_model
 from ritm_model.clicks import Click
@@ -82,9 +82,9 @@ def paper_evaluation_s(model: InteractiveModel, objects: int) -> float:
 
 def step_s(model: str, how: str) -> float:
     """Seconds of a step of four samples."""
-    setting = argparse.Namespace(settings=[f"{model},4,{how}"], size="320,480", clicks=2, steps=6)
-    setting.threads = torch.get_num_threads()
-    return 4 / float(str(measured(setting)["samples_per_s"]))
+    threads = torch.get_num_threads()
+    row = in_fresh_process(f"{model},4,{how}", size="320,480", clicks=2, steps=6, threads=threads)
+    return 4 / float(row["samples_per_s"])
 
 
 def main() -> None:

@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
@@ -134,6 +135,15 @@ def learner_of(setting: Setting, clicks: int, world: World) -> Trainer | StandIn
     return trainer
 
 
+def in_fresh_process(setting: str, **common: object) -> dict[str, Any]:
+    """Measure one setting where no other one has changed how memory is kept."""
+    command = [sys.executable, __file__, "--one", setting]
+    command += [f"--{name}={value}" for name, value in common.items()]
+    answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+    row: dict[str, Any] = json.loads(answer.splitlines()[-1])
+    return row
+
+
 def measured(asked: argparse.Namespace) -> dict[str, object]:
     """Measure one setting in this process."""
     torch.set_num_threads(asked.threads)
@@ -207,15 +217,10 @@ def main() -> None:
         print(json.dumps(measured(asked)))
         return
 
-    rounds: list[list[dict[str, float]]] = []
-    common = [f"--{name}={getattr(asked, name)}" for name in ("size", "clicks", "threads", "steps")]
-    for _ in range(asked.rounds):
-        rows = []
-        for setting in asked.settings:
-            command = [sys.executable, __file__, "--one", setting, *common]
-            answer = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
-            rows.append(json.loads(answer.splitlines()[-1]))
-        rounds.append(rows)
+    common = {name: getattr(asked, name) for name in ("size", "clicks", "threads", "steps")}
+    rounds = [
+        [in_fresh_process(setting, **common) for setting in asked.settings] for _ in range(asked.rounds)
+    ]
     table = csv.DictWriter(sys.stdout, [*rounds[0][0], "ratio", "wall_ratio"])
     table.writeheader()
     for number in range(len(asked.settings)):
