@@ -60,7 +60,7 @@ $(BIN)/python:
 
 $(VENV)/.serve: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing into $(VENV) (once; PyTorch is large) ..."
-	$(PIP) --constraint constraints.txt --editable .
+	$(PIP) --constraint constraints.txt --editable '.[openvino]'
 	@touch $@
 
 $(VENV)/.develop: pyproject.toml constraints.txt | $(BIN)/python
