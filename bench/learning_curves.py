@@ -6,8 +6,8 @@ last of these. `measure` counts the clicks for all of these models on photograph
 training, and prints a JSON line for each; `draw` makes a chart of such lines.
 
     ritm dataset validation starter OBJECTS --data PACK
-    python bench/learning_curves.py train a.yaml b.yaml --data PACK --out RUNS
-    python bench/learning_curves.py measure RUNS/a RUNS/b --objects OBJECTS > results.jsonl
+    python bench/learning_curves.py train bench/recipes/*.yaml --data PACK --out RUNS
+    python bench/learning_curves.py measure RUNS/* --objects OBJECTS > results.jsonl
     python bench/learning_curves.py draw results.jsonl > curves.svg
 """
 
@@ -123,8 +123,8 @@ def measure(runs: list[Path], objects: Path, jobs: int) -> Iterator[Measured]:
                 samples=int(Path(name).stem) * recipe.epoch_samples,
                 processor_minutes=round(seconds / 60, 1),
                 noc85=noc["noc"],
-                low=noc["interval"]["low"],
-                high=noc["interval"]["high"],
+                low=round(noc["interval"]["low"], 2),
+                high=round(noc["interval"]["high"], 2),
                 never=noc["failures"],
                 objects=told["samples"],
             )
