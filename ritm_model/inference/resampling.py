@@ -64,12 +64,12 @@ def crop_pixels(
         channels: which of the image's the result has, in its order; None for all as they are.
 
     Returns:
-        h x w x channels, float32 in the units of the input.
+        h x w x channels, float32 in the units of the input, the channels of a pixel side by side.
     """
     crop_HWC = pixels_HWC[roi.slices]
     channels = range(crop_HWC.shape[2]) if channels is None else channels
     if roi.size == size:
-        return crop_HWC[..., list(channels)].astype(np.float32)
+        return crop_HWC.take(channels, axis=2).astype(np.float32)
     # As lines of single numbers, which NumPy gathers several times as fast as triples.
     rows, columns = taps(roi.size[0], size[0]), taps(roi.size[1], size[1])
     columns = columns.of_channels(crop_HWC.shape[2], channels)

@@ -27,14 +27,23 @@ def resized(values_HW, size):
 
 
 @settings(deadline=None)
-@given(roi=rois(), size=sizes, seed=st.integers(0, 99))
-def test_a_crop_is_cut_out_and_resized(roi, size, seed):
+@given(
+    roi=rois(),
+    size=st.none() | sizes,
+    channels=st.sampled_from([None, (0, 1, 2, 0), (2, 1)]),
+    seed=st.integers(0, 99),
+)
+def test_a_crop_is_cut_out_and_resized(roi, size, channels, seed):
     image = np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-    shown = crop_pixels(image, roi, size)
+    size = size or roi.size
+    shown = crop_pixels(image, roi, size, channels)
     assert shown.dtype == np.float32
-    for channel in range(3):
+    assert shown.flags.c_contiguous
+    channels = channels or (0, 1, 2)
+    assert shown.shape == (*size, len(channels))
+    for place, channel in enumerate(channels):
         expected = resized(image[roi.slices][..., channel], size)
-        np.testing.assert_allclose(shown[..., channel], expected, atol=255 * 1e-4)
+        np.testing.assert_allclose(shown[..., place], expected, atol=255 * 1e-4)
 
 
 @settings(deadline=None)
