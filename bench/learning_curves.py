@@ -1,9 +1,10 @@
 """What a processor minute of training buys: NoC of the models on the way, for recipes side by side.
 
 `train` follows recipes at the same time, each with one thread, and notes in RUN/cost.jsonl how many processor
-seconds every model that a recipe keeps (`keep_models`) had cost. Killed and given again, it goes on after the
-last of these. `measure` counts the clicks for all of these models on photographs that the recipes keep out of
-training, and prints a JSON line for each; `draw` makes a chart of such lines.
+seconds every model that a recipe keeps (`keep_models`) had cost. It begins runs and does not go on with them:
+what a process that is gone had cost, nobody knows. `measure` counts the clicks for all of these models on
+photographs that the recipes keep out of training, and prints a JSON line for each; `draw` makes a chart of
+such lines.
 
     ritm dataset validation starter OBJECTS --data PACK
     python bench/learning_curves.py train bench/recipes/*.yaml --data PACK --out RUNS
@@ -56,25 +57,30 @@ class Measured:
 
 def train(recipes: list[str], data: Path, out: Path) -> None:
     """Follow recipes side by side."""
-    running: list[tuple[Path, subprocess.Popen[bytes], float]] = []
-    for recipe in recipes:
-        run = out / load_recipe(recipe).name
-        run.mkdir(parents=True, exist_ok=True)
-        spent = max([cost for _, cost in costs(run)], default=0.0)
+    runs = [out / load_recipe(recipe).name for recipe in recipes]
+    if there := [str(run) for run in runs if run.exists()]:
+        sys.exit(f"Runs are measured from their beginning, but {', '.join(there)} is there already.")
+    running: list[tuple[Path, subprocess.Popen[bytes]]] = []
+    for recipe, run in zip(recipes, runs, strict=True):
+        run.mkdir(parents=True)
         command = [RITM, "train", recipe, "--data", str(data), "--out", str(run)]
         environment = {**os.environ, **CALM, "OMP_NUM_THREADS": "1"}
-        running.append((run, subprocess.Popen(command, env=environment), spent))
-    while running:
-        sleep(0.5)
-        for one in list(running):
-            run, process, spent = one
-            spent += processor_seconds(process.pid)  # before `poll`, which forgets a process that has ended
-            ended = process.poll() is not None
-            note_costs(run, spent)
-            if process.returncode:
-                sys.exit(f"{run.name} ended with {process.returncode}.")
-            if ended:
-                running.remove(one)
+        running.append((run, subprocess.Popen(command, env=environment)))
+    try:
+        while running:
+            sleep(0.5)
+            for one in list(running):
+                run, process = one
+                spent = processor_seconds(process.pid)  # before `poll` forgets one that has ended
+                ended = process.poll() is not None
+                note_costs(run, spent)
+                if process.returncode:
+                    sys.exit(f"{run.name} ended with {process.returncode}.")
+                if ended:
+                    running.remove(one)
+    finally:
+        for _, process in running:
+            process.terminate()
 
 
 def processor_seconds(pid: int) -> float:
@@ -131,7 +137,7 @@ def measure(runs: list[Path], objects: Path, jobs: int) -> Iterator[Measured]:
 
 
 def draw(lines: list[Measured]) -> str:
-    """A bar for every model; models that have cost about the same stand side by side."""
+    """A bar for every model; the n-th ones of all runs are a group, with the minutes of the longest run."""
     runs: dict[str, list[Measured]] = {}
     for line in lines:
         runs.setdefault(line.run, []).append(line)

@@ -39,7 +39,7 @@ def maps_by_distance(
     if rounded:
         raise ValueError("Rounded clicks are those of the paper's demo, which is not what is measured here.")
     batch, count = points_BP3.shape[:2]
-    rows, columns = (torch.arange(length, dtype=torch.float32) for length in size)
+    rows, columns = (torch.arange(length, device=points_BP3.device).float() for length in size)
     grid_2HW = torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
     centres_M2 = points_BP3[..., :2].float().reshape(-1, 2)
     away_M2HW = grid_2HW - centres_M2[:, :, None, None]
