@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model import brush_rle
+from ritm_model.masks import brush_rle
 
 ORACLES = Path(__file__).parents[1] / "tests" / "oracles"
 SIZES = [(640, 480), (1920, 1080), (4000, 3000)]

@@ -52,7 +52,7 @@ from ritm_model.inference import (
 from ritm_model.inference.geometry import whole
 from ritm_model.inference.soft_map import SoftMap
 from ritm_model.inference.state import Image, Mask, Prediction
-from ritm_model.timing import Timings
+from ritm_model.inference.timing import Timings
 
 SIZES = {"640x480": (640, 480), "1920x1080": (1920, 1080), "4000x3000": (4000, 3000)}
 FORMS: tuple[AnswerForm, ...] = ("shapes", "mask")

@@ -23,7 +23,7 @@ from cvat_serverless.request import Prompts, box_between
 from ritm_model.clicks import Click
 from ritm_model.images import upright_rgb
 from ritm_model.inference import Annotator, open_predictor
-from ritm_model.mask_rle import encode
+from ritm_model.masks.cvat_rle import encode
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from cvat_serverless.interactor import Segmentation
 from cvat_serverless.settings import AnswerForm
 from cvat_serverless.wire import CONFIDENCE_SPEC_ID
-from ritm_model.mask_rle import encode
+from ritm_model.masks.cvat_rle import encode
 
 
 def write_answer(segmentation: Segmentation, form: AnswerForm, *, with_confidence: bool = False) -> str:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from cvat_serverless.wire import CONFIDENCE_SPEC_ID, has_outline, is_number
 from ritm_model.errors import RitmError
-from ritm_model.mask_rle import BOX_LENGTH, MaskRleError, decode
+from ritm_model.masks.cvat_rle import BOX_LENGTH, MaskRleError, decode
 
 
 class AnswerError(RitmError):

@@ -13,9 +13,9 @@ from cvat_serverless.request import Prompts, RequestError
 from cvat_serverless.wire import has_outline
 from ritm_model.clicks import Click
 from ritm_model.inference import Annotator, Box, Prompt
-from ritm_model.inference.live_model import Versions
 from ritm_model.inference.specks import MIN_REGION_PIXELS, drop_specks
-from ritm_model.timing import Timings
+from ritm_model.inference.timing import Timings
+from ritm_ops.registry.live_model import Versions
 
 MAX_CLICKS = 60
 """Of all objects of one request together, the clicks in the middle of boxes included. Each may cost a run

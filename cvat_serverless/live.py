@@ -1,6 +1,6 @@
 """Where the function's model is the live version of a registry: taken up between two events.
 
-Versions, and the sessions on them, are those of `ritm_model/inference/live_model.py`; here they are put
+Versions, and the sessions on them, are those of `ritm_ops/registry/live_model.py`; here they are put
 together from the function's settings, and their news written to Nuclio's log.
 """
 
@@ -14,9 +14,9 @@ from typing import Protocol
 from cvat_serverless.settings import CvatSettings, SettingsError
 from ritm_model.errors import RitmError
 from ritm_model.inference import Annotator
-from ritm_model.inference.live_model import Newer, RegistrySource, Versions, cache_folder, follow
-from ritm_model.object_store import open_store
-from ritm_model.registry import LIVE_PREFIX, Registry
+from ritm_ops.object_store import open_store
+from ritm_ops.registry import LIVE_PREFIX, Registry
+from ritm_ops.registry.live_model import Newer, RegistrySource, Versions, cache_folder, follow
 
 
 class Logger(Protocol):

@@ -31,7 +31,7 @@ from ritm_model.checkpoints import CheckpointError
 from ritm_model.errors import RitmError
 from ritm_model.images import decode_image
 from ritm_model.inference import Annotator, Predictor, open_predictor
-from ritm_model.timing import Timings
+from ritm_model.inference.timing import Timings
 
 JSON = "application/json"
 HASH_SLICE = 128 * 1024

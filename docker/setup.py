@@ -18,8 +18,8 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ritm_backend.connect import Wish, connect
-from ritm_backend.label_studio_client import LabelStudioClient, LabelStudioError
+from ritm_backend.connect.client import LabelStudioClient, LabelStudioError
+from ritm_backend.connect.projects import Wish, connect
 from ritm_model.errors import RitmError
 
 PATIENCE_S = 300

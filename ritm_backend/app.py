@@ -6,7 +6,7 @@
     POST /setup     names the model version; answers at once, keeps nothing of what it is told
     POST /predict   clicks in, masks out
     GET  /versions  the model versions there are (also POST)
-    POST /webhook   events of the project; like all of fine-tuning, in `ritm_backend/training/routes.py`
+    POST /webhook   events of the project; like all of fine-tuning, in `ritm_backend/jobs/routes.py`
     GET  /metrics   what was done and what is held, for Prometheus
     GET  /openapi.json  all of this for programs; `ritm_backend/openapi.yaml`
 
@@ -26,13 +26,13 @@ from flask import Flask, Response, g, request
 from ritm_backend.boundary import BusyError, answer, refusal, surround
 from ritm_backend.demo import demo_routes
 from ritm_backend.images import ImageFetcher
+from ritm_backend.jobs import JobCounts, training_routes
 from ritm_backend.label_studio.body import read_body
 from ritm_backend.label_studio.errors import RequestError
 from ritm_backend.metrics import CONTENT_TYPE, Metrics
 from ritm_backend.model_host import ModelHost
 from ritm_backend.service import LabelStudioService
 from ritm_backend.settings import Settings
-from ritm_backend.training import JobCounts, training_routes
 
 _MB = 1024 * 1024
 _DESCRIPTION = Path(__file__).with_name("openapi.yaml")

@@ -25,7 +25,7 @@ from ritm_backend.rate_limit import RateLimit
 from ritm_backend.service import Report
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
-from ritm_model.memory import is_out_of_memory
+from ritm_model.images.memory import is_out_of_memory
 
 REQUEST_ID = "X-Request-ID"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ritm_backend.connect_cli import connect
+from ritm_backend.connect.cli import connect
 
 if TYPE_CHECKING:
     from ritm_backend.settings import Settings
@@ -109,7 +109,7 @@ def demo(image: Path | None, checkpoint: str | None, cpu: bool, port: int, brows
 def _check_model(settings: Settings) -> None:
     """Say at once what can never work. Loads torch, which reads the limits of threads."""
     from ritm_model.checkpoints import resolve_model
-    from ritm_model.object_store import open_store
+    from ritm_ops.object_store import open_store
 
     if settings.live_model is None:
         resolve_model(settings.model)

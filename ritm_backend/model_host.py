@@ -1,7 +1,7 @@
 """The model of a serving process: loaded in the background, while the server already answers.
 
 Where it follows a registry, a newer version is swapped in between two requests; see
-`ritm_model/inference/live_model.py`.
+`ritm_ops/registry/live_model.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from uuid import uuid4
 from ritm_backend.logs import log, whereabouts
 from ritm_model.errors import RitmError
 from ritm_model.inference import Annotator
-from ritm_model.inference.live_model import Newer, Versions, follow
+from ritm_ops.registry.live_model import Newer, Versions, follow
 
 _logger = logging.getLogger(__name__)
 

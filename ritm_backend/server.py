@@ -173,9 +173,9 @@ def make_host(settings: Settings) -> ModelHost:
 
     if settings.live_model is None:
         return ModelHost(lambda: load_annotator(settings, settings.model), settings.model)
-    from ritm_model.inference.live_model import RegistrySource, cache_folder
-    from ritm_model.object_store import open_store
-    from ritm_model.registry import Registry
+    from ritm_ops.object_store import open_store
+    from ritm_ops.registry import Registry
+    from ritm_ops.registry.live_model import RegistrySource, cache_folder
 
     assert settings.registry is not None
     source = RegistrySource(
@@ -203,7 +203,7 @@ def load_annotator(settings: Settings, model: str) -> Annotator:
     predictor.warm_up()
     shared = None
     if settings.session_store is not None:
-        from ritm_model.inference.shared_states import RedisStates
+        from ritm_ops.redis_states import RedisStates
 
         version = f"{predictor.engine.name} {settings.profile}"
         shared = RedisStates(settings.session_store.get_secret_value(), version, settings.session_ttl_seconds)

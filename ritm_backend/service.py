@@ -26,12 +26,12 @@ from ritm_backend.label_studio.prompts import ObjectPrompt, objects_in, objects_
 from ritm_backend.label_studio.regions import Json, read_regions
 from ritm_backend.model_host import ModelHost
 from ritm_backend.settings import Settings
-from ritm_model import brush_rle
 from ritm_model.errors import RitmError
 from ritm_model.images import decode_image
 from ritm_model.inference import Annotator, Prompt, State, Superseded
 from ritm_model.inference.specks import drop_specks
-from ritm_model.timing import Timings
+from ritm_model.inference.timing import Timings
+from ritm_model.masks import brush_rle
 
 MODEL_WAIT_SECONDS = 60  # Label Studio waits 100
 EXISTING_SHARE = 4  # one part in so many of the cache is for regions to refine, the rest is the annotator's

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from ritm_model.environment import EnvironmentSettings
-from ritm_model.registry import LIVE_PREFIX
+from ritm_ops.environment import EnvironmentSettings
+from ritm_ops.registry import LIVE_PREFIX
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

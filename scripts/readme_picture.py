@@ -14,8 +14,8 @@ from PIL import Image
 
 from ritm_model.clicks import Click
 from ritm_model.images import decode_image
+from ritm_model.images.overlay import draw_overlay
 from ritm_model.inference import open_predictor
-from ritm_model.overlay import draw_overlay
 from ritm_model.simulation import next_click
 
 ROOT = Path(__file__).parent.parent

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from redis_server import Redis, redis_server
+
+from ritm_ops.jobs.queue import JobQueue, connect
 
 # Before any test loads torch: OpenMP threads that wait without spinning.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -27,3 +33,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if os.environ.get("CI") == "true" and reporter is not None and reporter.stats.get("skipped"):
         reporter.write_line("Tests were skipped, which is not allowed here (CI=true).", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+def redis() -> Iterator[Redis]:
+    """A real Redis of the test's own, on a short path."""
+    with tempfile.TemporaryDirectory(prefix="ritm") as folder, redis_server(Path(folder)) as running:
+        yield running
+
+
+@pytest.fixture
+def jobs(redis: Redis) -> Iterator[JobQueue]:
+    """The queue, with attempts that follow each other at once."""
+    client = connect(redis.url)
+    yield JobQueue(client, pauses=(0, 0, 0))
+    client.close()

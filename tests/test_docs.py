@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cvat_serverless.settings import CvatSettings
-from ritm_backend.connect import recommended_config
+from ritm_backend.connect.projects import recommended_config
 from ritm_backend.settings import Settings
 from training.settings import TrainingSettings
 

@@ -12,8 +12,8 @@ import click
 from ritm_model.errors import RitmError
 
 if TYPE_CHECKING:
-    from ritm_model.job_protocol import JobView
-    from ritm_model.job_queue import JobQueue
+    from ritm_ops.jobs.protocol import JobView
+    from ritm_ops.jobs.queue import JobQueue
 
 POLL_SECONDS = 1.0
 
@@ -48,7 +48,7 @@ def finetune() -> None:
 @as_json
 def start(source: str | None, base: str | None, follow: bool, as_json: bool) -> None:
     """Ask for a job; while one with the same labels and base waits or runs, it is that one."""
-    from ritm_model.job_protocol import LIVE
+    from ritm_ops.jobs.protocol import LIVE
 
     jobs, default = _jobs()
     job_id, is_new = jobs.start(source or default(), base or LIVE)
@@ -134,7 +134,7 @@ def schedule() -> None:
 
 def _jobs() -> tuple[JobQueue, Callable[[], str]]:
     """The queue, and what says where the labels lie if nobody else does."""
-    from ritm_model.job_queue import JobQueue, connect
+    from ritm_ops.jobs.queue import JobQueue, connect
     from training.settings import TrainingSettings
 
     settings = TrainingSettings.from_environment()

@@ -29,14 +29,14 @@ from ritm_model.checkpoints import read_card, resolve_model
 from ritm_model.checkpoints.native import write_atomically
 from ritm_model.errors import RitmError
 from ritm_model.evaluation import Comparison
-from ritm_model.job_protocol import LIVE
-from ritm_model.job_queue import connect
 from ritm_model.learning.engine import train
 from ritm_model.learning.launch import train_together
 from ritm_model.learning.recipes import Recipe, load_recipe
 from ritm_model.learning.recipes.loading import parse_recipe, recipe_yaml
-from ritm_model.object_store import ConflictError, StoreError, open_store
-from ritm_model.registry import Registry
+from ritm_ops.jobs.protocol import LIVE
+from ritm_ops.jobs.queue import connect
+from ritm_ops.object_store import ConflictError, StoreError, open_store
+from ritm_ops.registry import Registry
 from training.decision import DECIDING, Decision, decide
 from training.exports import ImageAccess, collect
 from training.ledger import Ledger, work_folder

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from ritm_model.job_protocol import JobReport
+from ritm_ops.jobs.protocol import JobReport
 
 LOG_LINES = 100
 EVERY_SECONDS = 1.0

@@ -7,9 +7,9 @@ from rq.cron import CronJob, CronScheduler
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from ritm_model.environment import SettingsError
-from ritm_model.job_protocol import FUNCTION, QUEUE
-from ritm_model.job_queue import JobQueue, connect
+from ritm_ops.environment import SettingsError
+from ritm_ops.jobs.protocol import FUNCTION, QUEUE
+from ritm_ops.jobs.queue import JobQueue, connect
 from training.settings import TrainingSettings
 from training.worker import PATIENCE_SECONDS
 

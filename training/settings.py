@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from ritm_model.environment import EnvironmentSettings, SettingsError
+from ritm_ops.environment import EnvironmentSettings, SettingsError
 
 
 class TrainingSettings(EnvironmentSettings):

@@ -17,7 +17,7 @@ from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from ritm_model.job_queue import JobQueue, connect
+from ritm_ops.jobs.queue import JobQueue, connect
 from training.settings import TrainingSettings
 
 NICE = 10  # annotators' clicks on the same machine come first

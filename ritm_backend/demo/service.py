@@ -25,7 +25,7 @@ from ritm_model.errors import RitmError
 from ritm_model.images import decode_image
 from ritm_model.inference import Prompt
 from ritm_model.inference.state import Prediction, State
-from ritm_model.timing import Timings
+from ritm_model.inference.timing import Timings
 
 _UPLOADS_SHARE = 8  # one part in so many of what `RITM_CACHE_MB` allows, beside it
 

@@ -33,8 +33,8 @@ from ritm_backend.label_studio.masks import PackedMask
 from ritm_backend.label_studio.prompts import ObjectPrompt, sources_on_screen, stable_id
 from ritm_backend.label_studio.regions import BrushMask, Json, KeyPoint, read_regions
 from ritm_backend.lru import BytesLru
-from ritm_model import brush_rle
-from ritm_model.brush_rle import RleError
+from ritm_model.masks import brush_rle
+from ritm_model.masks.brush_rle import RleError
 
 _OVERHEAD = 512  # bytes of an entry without its mask
 

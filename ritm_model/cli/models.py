@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ritm_model.cli.contributed import ContributedCommands
 from ritm_model.cli.export import export
-from ritm_model.cli.registry import history, promote, publish, rollback
-from ritm_model.errors import RitmError
 
 if TYPE_CHECKING:
     from ritm_model.catalogue import Release
     from ritm_model.checkpoints import ModelCard
-    from ritm_model.download import Progress
 
 NOC_COLUMNS = ("GrabCut@90", "Berkeley@90", "SBD@90", "DAVIS@90")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 
 
-@click.group()
+@click.group(cls=ContributedCommands, contributed="ritm.models_commands")
 def models() -> None:
     """List, fetch, convert and inspect models."""
 
 
-for command in (export, publish, promote, rollback, history):
-    models.add_command(command)
+models.add_command(export)
 
 
 @models.command("list")
@@ -62,41 +58,6 @@ def list_models(as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("name")
-@click.option(
-    "--url",
-    "base_url",
-    envvar="RITM_MODEL_MIRROR",
-    show_envvar=True,
-    metavar="BASE",
-    help="Fetch the published file name from below this address instead of the original one.",
-)
-@click.option(
-    "--attempts", default=5, show_default=True, type=click.IntRange(1, 100), help="Connections to try."
-)
-@click.option("--force", is_flag=True, help="Fetch it even if it is here already.")
-@as_json
-def pull(name: str, base_url: str | None, attempts: int, force: bool, as_json: bool) -> None:
-    """Download the released model NAME, check it and convert it; goes on where it was interrupted."""
-    from ritm_model.catalogue import catalogue, pulled_model_path
-    from ritm_model.checkpoints import read_card
-    from ritm_model.checkpoints.pull import pull_model
-
-    release = catalogue().release(name)
-    if release is None:
-        known = ", ".join(release.name for release in catalogue().models)
-        raise RitmError(f"There is no released model '{name}'; known ones are {known}.")
-    path = pulled_model_path(name)
-    if path.is_file() and not force:
-        card, news = read_card(path), "is here already"
-    else:
-        with _progress_bar(name, hidden=as_json) as on_progress:
-            card = pull_model(release, base_url=base_url, attempts=attempts, on_progress=on_progress)
-        news = "is ready"
-    _echo_saved(card, path, news, as_json)
-
-
-@models.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("destination", type=click.Path(path_type=Path))
 @click.option("--architecture", metavar="NAME", help="For plain state dicts, such as hrnet18s-itm.")
@@ -119,7 +80,7 @@ def convert(
     card = convert_model(
         source, destination, architecture=architecture, half=half, licence=licence, trained_on=trained_on
     )
-    _echo_saved(card, destination, "is ready", as_json)
+    echo_saved(card, destination, "is ready", as_json)
 
 
 @models.command()
@@ -209,21 +170,7 @@ def _own_row(name: str, path: Path) -> dict[str, object]:
     }
 
 
-@contextmanager
-def _progress_bar(name: str, *, hidden: bool) -> Iterator[Progress]:
-    from tqdm import tqdm
-
-    # disable=None: no bar where nobody watches, such as in a log file.
-    with tqdm(desc=name, unit="B", unit_scale=True, unit_divisor=1024, disable=hidden or None) as bar:
-
-        def show(done: int, total: int | None) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield show
-
-
-def _echo_saved(card: ModelCard, path: Path, news: str, as_json: bool) -> None:
+def echo_saved(card: ModelCard, path: Path, news: str, as_json: bool) -> None:
     if as_json:
         _echo_json({"path": str(path), **card.model_dump(mode="json")})
     else:

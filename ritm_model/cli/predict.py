@@ -227,7 +227,7 @@ def _mask_file(path: Path, state: State, _answer: dict[str, Any]) -> bytes:
 
 
 def _overlay_file(path: Path, state: State, _answer: dict[str, Any]) -> bytes:
-    from ritm_model.overlay import draw_overlay
+    from ritm_model.images.overlay import draw_overlay
 
     return _encoded(path, draw_overlay(state.image, state.mask, state.clicks)[..., ::-1])
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.coco_masks import MaskError, filled_polygons
 from ritm_model.conversion.errors import ConversionError
 from ritm_model.conversion.hierarchy import Mask, Shape, are_the_same, hierarchy, shape_of
 from ritm_model.conversion.regions import About, Collection, Photograph, Region
@@ -22,6 +21,7 @@ from ritm_model.datasets.coco_json import CocoJson, Record, read_coco
 from ritm_model.datasets.files import inside, read_mask
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
+from ritm_model.masks.coco import MaskError, filled_polygons
 
 LEAST_AREA = 80
 MOST_STUFF_LEFT_OUT = 500

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ritm_model.coco_masks import MaskError, coco_mask, image_size_of
 from ritm_model.conversion.errors import ConversionError
 from ritm_model.conversion.regions import About, Collection, Kind, Photograph, Region
 from ritm_model.datasets.coco_json import CocoJson, Record, read_coco
 from ritm_model.datasets.files import inside
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
+from ritm_model.masks.coco import MaskError, coco_mask, image_size_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.coco_masks import MaskError, coco_mask, image_size_of
 from ritm_model.datasets.coco_json import CocoJson, Record, read_coco
 from ritm_model.datasets.files import inside, read_image, read_mask
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
 from ritm_model.datasets.samples import Annotated, Listing, truth_of
 from ritm_model.errors import shown
 from ritm_model.images import Pixels
+from ritm_model.masks.coco import MaskError, coco_mask, image_size_of
 from ritm_model.simulation import OBJECT
 
 Kind = Literal["object", "ignored", "crowd", "stuff"]

@@ -11,7 +11,6 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ritm_model.coco_masks import MaskError, filled_polygons, image_size_of
 from ritm_model.datasets.coco import category_name
 from ritm_model.datasets.coco_json import Record, read_coco
 from ritm_model.datasets.files import inside, read_image
@@ -19,6 +18,7 @@ from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.samples import Annotated, Listing, truth_of
 from ritm_model.errors import shown
 from ritm_model.images import Pixels
+from ritm_model.masks.coco import MaskError, filled_polygons, image_size_of
 
 MAX_OVERLAP = 0.5
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from ritm_model.errors import RitmError
 from ritm_model.evaluation.annotate import OnClick
+from ritm_model.images.overlay import draw_overlay
 from ritm_model.inference import State
-from ritm_model.overlay import draw_overlay
 
 
 def picture_writer(folder: Path, sample: str) -> OnClick:

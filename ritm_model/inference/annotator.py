@@ -28,8 +28,8 @@ from ritm_model.inference.predictor import Predictor
 from ritm_model.inference.sessions import SessionCache, Start
 from ritm_model.inference.shared_states import SharedStates
 from ritm_model.inference.state import Image, State
+from ritm_model.inference.timing import Timings
 from ritm_model.inference.turns import Ticket, Turns
-from ritm_model.timing import Timings
 
 LoadImage = Callable[[], Image]
 

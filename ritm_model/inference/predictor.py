@@ -22,8 +22,8 @@ from ritm_model.inference.options import PredictorOptions
 from ritm_model.inference.resampling import Floats
 from ritm_model.inference.soft_map import SoftMap
 from ritm_model.inference.state import Image, Prediction, State
+from ritm_model.inference.timing import Timings
 from ritm_model.inference.view import View, view_of
-from ritm_model.timing import Timings
 
 
 class PromptError(RitmError):

@@ -31,10 +31,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ritm_model.coco_masks import MaskError, decode_runs
 from ritm_model.images import ImageError, decode_image
 from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.scene import Image, Instance, Layers, Mask, Scene
+from ritm_model.masks.coco import MaskError, decode_runs
 
 ANNOTATIONS = "annotations.json"
 IMAGES = "images"

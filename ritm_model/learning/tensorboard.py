@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from ritm_model.clicks import Click
+from ritm_model.images.overlay import draw_overlay
 from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.step import Batch, Interaction
-from ritm_model.overlay import draw_overlay
 
 THRESHOLD = 0.49
 PICTURE = "truth, mask before, mask"

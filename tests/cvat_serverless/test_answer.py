@@ -15,7 +15,7 @@ from cvat_serverless.answer import write_answer
 from cvat_serverless.browser import shown_shapes
 from cvat_serverless.interactor import Segment, Segmentation
 from cvat_serverless.settings import AnswerForm
-from ritm_model.mask_rle import decode
+from ritm_model.masks.cvat_rle import decode
 
 WIDTH, HEIGHT = 24, 16
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cvat_serverless.browser import AnswerError, shown_shapes, through_region
-from ritm_model.mask_rle import decode
+from ritm_model.masks.cvat_rle import decode
 
 WIDTH, HEIGHT = 24, 16
 BLOCK = [0, 3, 0, 0, 2, 0]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cvat_serverless.browser import AnswerError
 from cvat_serverless.check import Probe, _judge, check_function, probes
 from cvat_serverless.dashboard import Dashboard
-from ritm_model.mask_rle import encode
+from ritm_model.masks.cvat_rle import encode
 
 WIDTH, HEIGHT = 8, 6
 REGION = (2, 1, 6, 4)

@@ -16,8 +16,8 @@ from processes import wait_until
 from cvat_serverless.main import Function, handler
 from cvat_serverless.settings import CvatSettings, SettingsError
 from ritm_model.checkpoints import bundled_model_path
-from ritm_model.object_store import StoreError, open_store
-from ritm_model.registry import Registry
+from ritm_ops.object_store import StoreError, open_store
+from ritm_ops.registry import Registry
 
 SMALL = Path(__file__).parents[1] / "models/h18s-synthetic.safetensors"
 

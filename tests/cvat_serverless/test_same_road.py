@@ -20,14 +20,14 @@ from ritm_backend.app import create_app
 from ritm_backend.images import ImageFetcher
 from ritm_backend.model_host import ModelHost
 from ritm_backend.settings import Settings
-from ritm_model import brush_rle
 from ritm_model.cli.predict import predict
 from ritm_model.clicks import Click
 from ritm_model.images import decode_image
 from ritm_model.inference import Annotator, Predictor
 from ritm_model.inference.specks import MIN_REGION_PIXELS, drop_specks
-from ritm_model.mask_rle import decode
-from ritm_model.timing import Timings
+from ritm_model.inference.timing import Timings
+from ritm_model.masks import brush_rle
+from ritm_model.masks.cvat_rle import decode
 
 BUS = Path(__file__).parents[1] / "samples" / "images" / "bus.jpg"
 WIDTH, HEIGHT = 640, 427

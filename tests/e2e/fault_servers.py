@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from s3_server import FaultyProxy
 
-from ritm_model.registry import Registry
+from ritm_ops.registry import Registry
 
 MODEL, BUCKET = "team", "faults"
 

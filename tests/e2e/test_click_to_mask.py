@@ -19,10 +19,10 @@ from label_studio_server import LEGACY_TOKEN, PASSWORD, SAMPLES, USERNAME, Label
 from playwright.sync_api import Page, Response, sync_playwright
 from processes import LABEL_STUDIO, ROOT, Server, chromium
 
-from ritm_model.brush_rle import decode
 from ritm_model.clicks import Click
 from ritm_model.images import decode_image
 from ritm_model.inference import open_predictor
+from ritm_model.masks.brush_rle import decode
 
 PICTURE = SAMPLES / "coins.jpg"
 COIN = 14  # its number in the sample's mask

@@ -18,7 +18,7 @@ from s3_server import ACCESS, s3_server
 from team import RECIPE, SIDE, paint
 from workers import Site, worker
 
-from ritm_model.job_queue import JobQueue, connect
+from ritm_ops.jobs.queue import JobQueue, connect
 
 PICTURES = 6
 BUCKET = "team"

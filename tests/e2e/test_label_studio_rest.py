@@ -17,7 +17,7 @@ from label_studio_ml_server import label_studio_ml
 from label_studio_server import LEGACY_TOKEN, SAMPLES, LabelStudio
 from processes import Server, wait_until
 
-from ritm_model.brush_rle import decode
+from ritm_model.masks.brush_rle import decode
 
 PICTURE = SAMPLES / "coins.jpg"
 WIDTH, HEIGHT = 384, 303

@@ -23,9 +23,9 @@ sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "traini
 with atheris.instrument_imports(include=["ritm_model", "training"]):
     import seeds
 
-    from ritm_model import brush_rle
     from ritm_model.errors import RitmError
     from ritm_model.learning.coco_layout import load_coco_scene, read_coco_layout
+    from ritm_model.masks import brush_rle
     from training.exports import ImageAccess, collect
 
 HOSTILE = ("../a.json", "/tmp/a.json", "images/../../../a.png", "..\\a.xml", "a\0b.json", "images", "b.zip")

@@ -13,7 +13,7 @@ import numpy as np
 from export_files import HEIGHT, WIDTH, make_zip, png
 from pycocotools import mask as coco
 
-from ritm_model import brush_rle, mask_rle
+from ritm_model.masks import brush_rle, cvat_rle
 
 PICTURE = png(np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
 
@@ -72,7 +72,7 @@ def _datumaro() -> dict[str, Any]:
 
 
 def _xml() -> str:
-    *runs, left, top, right, bottom = mask_rle.encode(_disc())
+    *runs, left, top, right, bottom = cvat_rle.encode(_disc())
     place = f'left="{left}" top="{top}" width="{right - left + 1}" height="{bottom - top + 1}"'
     mask = f'<mask label="Cell" rle="{", ".join(map(str, runs))}" {place} z_order="0" group_id="4"/>'
     polygon = '<polygon label="Cell" points="10.00,6.00;30.00,6.00;30.00,18.00" z_order="1"/>'

@@ -17,7 +17,7 @@ import requests
 from label_studio_ml_server import PYTHON, label_studio_ml
 from processes import ROOT, Server
 
-from ritm_model.brush_rle import decode
+from ritm_model.masks.brush_rle import decode
 
 PAYLOADS = ROOT / "tests/payloads/label_studio"
 PICTURE = ROOT / "tests/samples/images/coins.jpg"

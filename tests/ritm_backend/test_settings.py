@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ritm_backend.settings import Settings
-from ritm_model.environment import SettingsError
+from ritm_ops.environment import SettingsError
 
 
 @pytest.fixture(autouse=True)

@@ -1,35 +1,20 @@
-"""Real servers: a Redis for each test that asks for one, on a short path, and an S3 server for all."""
+"""A real S3 server for all tests, and sites whose workers learn from it."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from boto3.session import Session
-from redis_server import Redis, redis_server
+from redis_server import Redis
 from s3_server import ACCESS, FaultyProxy, s3_server
 from team import RECIPE, label, tiny_model
 from workers import Site
 
-from ritm_model.job_queue import JobQueue, connect
-
-
-@pytest.fixture
-def redis() -> Iterator[Redis]:
-    with tempfile.TemporaryDirectory(prefix="ritm") as folder, redis_server(Path(folder)) as running:
-        yield running
-
-
-@pytest.fixture
-def jobs(redis: Redis) -> Iterator[JobQueue]:
-    """The queue, with attempts that follow each other at once."""
-    client = connect(redis.url)
-    yield JobQueue(client, pauses=(0, 0, 0))
-    client.close()
+from ritm_ops.jobs.queue import JobQueue
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from team import RECIPE, tiny_model
 
-from ritm_model.object_store import open_store
-from ritm_model.registry import Registry
+from ritm_ops.object_store import open_store
+from ritm_ops.registry import Registry
 from training.job import Base, Order, finetune, publish
 from training.ledger import Ledger, work_folder
 from training.progress import LOG_LINES, Progress

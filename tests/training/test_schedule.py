@@ -13,8 +13,8 @@ from redis_server import Redis
 from rq.utils import now
 from workers import RITM
 
-from ritm_model.environment import SettingsError
-from ritm_model.job_queue import JobQueue
+from ritm_ops.environment import SettingsError
+from ritm_ops.jobs.queue import JobQueue
 from training.schedule import AskForJob, keep_schedule
 from training.settings import TrainingSettings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ritm_model.environment import SettingsError
+from ritm_ops.environment import SettingsError
 from training.settings import TrainingSettings
 
 PAGE = Path(__file__).parents[2] / "docs/finetuning.md"

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from processes import wait_until
 
-from ritm_model.job_protocol import JobView
-from ritm_model.job_queue import JobQueue
-from ritm_model.object_store import open_store
-from ritm_model.registry import Registry
+from ritm_ops.jobs.protocol import JobView
+from ritm_ops.jobs.queue import JobQueue
+from ritm_ops.object_store import open_store
+from ritm_ops.registry import Registry
 
 RITM = Path(sys.executable).with_name("ritm")
 WITHIN_S = 240

@@ -14,7 +14,7 @@ from ritm_model.conversion.regions import About, Photograph
 from ritm_model.datasets.problems import Problem
 from ritm_model.errors import shown
 from ritm_model.learning.coco_layout import ANNOTATIONS, IMAGES
-from ritm_model.object_store import ObjectMissingError, StoreError
+from ritm_ops.object_store import ObjectMissingError, StoreError
 from training.exports.errors import ExportError
 from training.exports.label_studio import Annotation
 from training.exports.pictures import ImageAccess, Pictures, base_name

@@ -9,12 +9,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from ritm_model.coco_masks import MaskError
 from ritm_model.conversion.regions import About
 from ritm_model.datasets.files import read_bytes
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
-from ritm_model.mask_rle import decode
+from ritm_model.masks.coco import MaskError
+from ritm_model.masks.cvat_rle import decode
 from training.exports.pictures import found_in
 from training.exports.shapes import Drawn, Labelled, Mask, Outline, Paint, check_size, joined
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ritm_model.coco_masks import coco_mask
 from ritm_model.conversion.regions import About
 from ritm_model.datasets.files import read_json
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
+from ritm_model.masks.coco import coco_mask
 from training.exports.pictures import found_in
 from training.exports.shapes import Drawn, Labelled, Mask, Outline, Paint, joined
 

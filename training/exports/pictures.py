@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from ritm_model.datasets.files import inside
 from ritm_model.datasets.problems import BrokenFileError
 from ritm_model.errors import shown
-from ritm_model.object_store import ObjectStore, open_store
+from ritm_ops.object_store import ObjectStore, open_store
 from training.exports.errors import ExportError
 
 MOST_BYTES = 200_000_000

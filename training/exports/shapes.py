@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model import brush_rle
-from ritm_model.coco_masks import MaskError, coco_mask
 from ritm_model.conversion.regions import About, Region
 from ritm_model.datasets.problems import Problem
 from ritm_model.errors import RitmError
+from ritm_model.masks import brush_rle
+from ritm_model.masks.coco import MaskError, coco_mask
 
 Mask = npt.NDArray[np.bool_]
 Paint = Callable[[int, int], Mask]

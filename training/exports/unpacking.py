@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from ritm_model.datasets.files import inside
 from ritm_model.datasets.problems import BrokenFileError
 from ritm_model.errors import shown
-from ritm_model.object_store import ObjectMissingError, open_store
+from ritm_ops.object_store import ObjectMissingError, open_store
 from training.exports.errors import ExportError
 
 MOST_FILES = 1_000_000

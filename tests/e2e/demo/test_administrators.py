@@ -17,8 +17,8 @@ from redis_server import redis_server
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from ritm_model.job_protocol import JobReport
-from ritm_model.job_queue import JobQueue, connect
+from ritm_ops.jobs.protocol import JobReport
+from ritm_ops.jobs.queue import JobQueue, connect
 
 CREDENTIALS: HttpCredentials = {"username": "admin", "password": "correct horse"}
 

@@ -15,8 +15,8 @@ from processes import Server
 from s3_server import ACCESS, FaultyProxy, s3_server
 
 from ritm_model.checkpoints import bundled_model_path, load_model, save_model
-from ritm_model.object_store import open_store
-from ritm_model.registry import Registry
+from ritm_ops.object_store import open_store
+from ritm_ops.registry import Registry
 
 HERE = Path(__file__).parent
 

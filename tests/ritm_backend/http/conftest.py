@@ -131,7 +131,7 @@ def recorded() -> Callable[[str], Any]:
 
 @pytest.fixture
 def mask_of() -> Callable[[Any], np.ndarray]:
-    from ritm_model import brush_rle
+    from ritm_model.masks import brush_rle
 
     def decode(region: Any) -> np.ndarray:
         return brush_rle.decode(region["value"]["rle"], region["original_width"], region["original_height"])

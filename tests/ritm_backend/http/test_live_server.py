@@ -20,8 +20,8 @@ from PIL import Image
 from processes import Server, wait_until
 
 from ritm_model.checkpoints import bundled_model_path, load_model, save_model
-from ritm_model.object_store import open_store
-from ritm_model.registry import Registry
+from ritm_ops.object_store import open_store
+from ritm_ops.registry import Registry
 
 ANNOTATORS = 3
 Click = tuple[float, float, bool]

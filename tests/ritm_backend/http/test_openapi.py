@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from ritm_backend.app import create_app
-from ritm_backend.connect_config import recommended_config
+from ritm_backend.connect.config import recommended_config
 from ritm_backend.images import ImageFetcher
 from ritm_backend.model_host import ModelHost
 from ritm_backend.settings import Settings

@@ -18,8 +18,8 @@ from ritm_backend.app import create_app
 from ritm_backend.images import ImageFetcher
 from ritm_backend.model_host import ModelHost
 from ritm_backend.settings import Settings
+from ritm_model.images.memory import is_out_of_memory
 from ritm_model.inference import Annotator, Predictor
-from ritm_model.memory import is_out_of_memory
 
 
 class FullEngine:

@@ -6,7 +6,7 @@ import pytest
 from ritm_backend.label_studio.existing import ExistingRegions
 from ritm_backend.label_studio.prompts import objects_in, stable_id
 from ritm_backend.label_studio.regions import read_regions
-from ritm_model import brush_rle
+from ritm_model.masks import brush_rle
 
 SIZE = (200, 100)
 MEMORY = 1 << 20

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ritm_model.download import (
+from ritm_ops.download import (
     CHUNK,
     DownloadError,
     Source,

@@ -12,9 +12,9 @@ import torch
 
 from ritm_model.catalogue import Release, catalogue
 from ritm_model.checkpoints import CheckpointError, load_model, read_card, resolve_model
-from ritm_model.checkpoints.pull import pull_model, release_source
-from ritm_model.download import CHUNK, DownloadError, WrongSizeError
 from ritm_model.networks import InteractiveModel
+from ritm_ops.download import CHUNK, DownloadError, WrongSizeError
+from ritm_ops.pull import pull_model, release_source
 
 NAME = "coco_lvis_h18s_itermask"
 CUT = 300 * CHUNK

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from ritm_model.coco_masks import coco_mask
 from ritm_model.learning.coco_layout import load_coco_scene, read_coco_layout
+from ritm_model.masks.coco import coco_mask
 
 SQUARE = [[10, 5, 20, 5, 20, 15, 10, 15]]
 COUNTS = [30 * 12, 30 * 8, 30 * 20]  # columns 12 to 19

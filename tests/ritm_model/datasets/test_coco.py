@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from ritm_model.coco_masks import MaskError, coco_mask, decode_runs
 from ritm_model.datasets import BrokenFileError, DatasetError, open_dataset
+from ritm_model.masks.coco import MaskError, coco_mask, decode_runs
 
 SQUARE = [[10, 5, 20, 5, 20, 15, 10, 15]]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ritm_model.clicks import Click
 from ritm_model.inference import Annotator, Box, Predictor, PredictorOptions, Prompt, Superseded, ZoomIn
-from ritm_model.timing import Timings
+from ritm_model.inference.timing import Timings
 
 OPTIONS = replace(PredictorOptions.serving(), zoom_in=ZoomIn(target_size=64, skip_clicks=-1))
 A, B, C, D = Click(40, 40), Click(5, 5, False), Click(60, 30), Click(41, 44)

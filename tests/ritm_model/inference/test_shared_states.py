@@ -19,8 +19,8 @@ from redis_server import Redis, redis_server
 from ritm_model.clicks import Click
 from ritm_model.errors import RitmError
 from ritm_model.inference import Annotator, Predictor, PredictorOptions, Prompt, State, ZoomIn
-from ritm_model.inference.shared_states import RedisStates
 from ritm_model.inference.state_codec import StateBytesError, decode_state, encode_state
+from ritm_ops.redis_states import RedisStates
 
 OPTIONS = replace(PredictorOptions.serving(), zoom_in=ZoomIn(target_size=64, skip_clicks=-1))
 CLICKS = (Click(40, 40), Click(5.5, 5, False), Click(60, 30))

@@ -13,9 +13,9 @@ from export_files import HEIGHT, WIDTH, png
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ritm_model import brush_rle
 from ritm_model.errors import RitmError
 from ritm_model.learning.coco_layout import load_coco_scene, read_coco_layout
+from ritm_model.masks import brush_rle
 from training.exports import ImageAccess, collect
 
 PICTURE = png(np.zeros((HEIGHT, WIDTH, 3), np.uint8))

@@ -16,7 +16,7 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from ritm_model.errors import RitmError
-from ritm_model.mask_rle import encode
+from ritm_model.masks.cvat_rle import encode
 from training.exports import ImageAccess, collect
 
 Taken = Callable[..., Any]

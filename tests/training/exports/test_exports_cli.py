@@ -9,9 +9,9 @@ import numpy as np
 from click.testing import CliRunner
 from export_files import HEIGHT, WIDTH
 
-from ritm_model import brush_rle
 from ritm_model.cli.main import ritm
-from ritm_model.coco_masks import coco_mask
+from ritm_model.masks import brush_rle
+from ritm_model.masks.coco import coco_mask
 
 
 def export_of(folder: Path, mask: np.ndarray, picture: bytes) -> Path:

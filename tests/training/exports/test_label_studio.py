@@ -13,8 +13,8 @@ import pytest
 from boto3.session import Session
 from export_files import HEIGHT, WIDTH, png
 
-from ritm_model import brush_rle
 from ritm_model.errors import RitmError
+from ritm_model.masks import brush_rle
 from training.exports import ImageAccess, collect
 
 PAYLOADS = Path(__file__).parents[2] / "payloads" / "label_studio"

@@ -1,0 +1,1 @@
+"""`ritm connect`: bring a project of Label Studio and this backend together."""

@@ -1,0 +1,6 @@
+"""Asking for fine-tuning jobs over HTTP; the jobs themselves are none of this package's business."""
+
+from ritm_backend.jobs.counts import JobCounts
+from ritm_backend.jobs.routes import training_routes
+
+__all__ = ["JobCounts", "training_routes"]

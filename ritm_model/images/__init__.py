@@ -1,0 +1,12 @@
+"""Pictures as people see them: decoded, upright, 8-bit RGB."""
+
+from ritm_model.images.reading import (
+    DEFAULT_MAX_PIXELS,
+    FORMATS,
+    ImageError,
+    Pixels,
+    decode_image,
+    upright_rgb,
+)
+
+__all__ = ["DEFAULT_MAX_PIXELS", "FORMATS", "ImageError", "Pixels", "decode_image", "upright_rgb"]

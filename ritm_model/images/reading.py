@@ -1,0 +1,180 @@
+"""From the bytes of an image file to upright 8-bit RGB pixels, whatever kind of file it is.
+
+Shapes: H x W the upright image.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from threading import Lock
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from ritm_model.errors import RitmError
+from ritm_model.images.bit_depth import deep_colours, eight_bit_grey, has_deep_planes, is_deep_grey
+from ritm_model.images.memory import is_out_of_memory
+from ritm_model.images.orientation import shown_orientation, turned
+
+Pixels = npt.NDArray[np.uint8]
+
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+DEFAULT_MAX_PIXELS = 120_000_000
+_JPEG_FORMATS = ("JPEG", "MPO")  # what Pillow calls a JPEG with further pictures behind it
+_MOST_JPEG_SCANS = 100  # ordinary progressive files have about ten; each costs a pass over all pixels
+_START_OF_SCAN, _END_OF_JPEG = b"\xff\xda", b"\xff\xd9"
+_BAND_PIXELS = 1_000_000
+
+_ease = Lock()
+
+
+class ImageError(RitmError):
+    """The bytes are not an image that can be read, or one too large."""
+
+
+def decode_image(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
+    """Decode an image file.
+
+    The first page or frame counts. It is turned as a browser turns it. Transparent pixels show white, as on
+    the page of a browser. Values of more than 8 bits are scaled from the bits they use: full 16-bit images by
+    1/257, the 12-bit ones of microscopes by 1/16; floating-point ones from [0, 1], or from their range if
+    they leave it. (Of 16-bit printing colours, only the high byte is used.)
+
+    Args:
+        data: the whole file: JPEG, PNG, WebP, TIFF, BMP or GIF.
+        max_pixels: largest width times height.
+
+    Returns:
+        H x W x 3 uint8 RGB.
+
+    Raises:
+        ImageError: not such a file, damaged, or more than `max_pixels`.
+        Exception: there is not enough memory; `is_out_of_memory` knows it.
+    """
+    try:
+        with _opened(data, max_pixels) as image:
+            orientation = shown_orientation(image)
+            pixels_HW3 = _photograph(image, data)
+            if pixels_HW3 is None:
+                _load(image)
+                pixels_HW3 = _rgb(deep_colours(image, data) or image)
+            return turned(pixels_HW3, orientation)
+    except ImageError:
+        raise
+    except Exception as error:  # a damaged or hostile file can fail in any way
+        if is_out_of_memory(error):
+            raise
+        raise ImageError("The image file is damaged or cut off.") from error
+
+
+def upright_rgb(image: Image.Image) -> Pixels:
+    """Turn an open Pillow image into H x W x 3 uint8 RGB, by the rules of `decode_image`.
+
+    Of 16-bit colours Pillow has kept no more than the high byte.
+    """
+    orientation = shown_orientation(image)
+    _load(image)
+    return turned(_rgb(image), orientation)
+
+
+def _photograph(image: Image.Image, data: bytes) -> Pixels | None:
+    """The stored pixels of a JPEG or an opaque WebP; None for all other files.
+
+    OpenCV is quicker than Pillow, has the same pixels, and other threads can run meanwhile. What it does with
+    printing colours and animations is different, and what with JPEGs cut off depends on its release.
+    """
+    if image.format in _JPEG_FORMATS:
+        is_plain = image.mode in ("L", "RGB") and data.rfind(_END_OF_JPEG) > data.rfind(_START_OF_SCAN)
+    else:
+        is_still = not getattr(image, "is_animated", False)
+        is_plain = image.format == "WEBP" and image.mode == "RGB" and is_still
+    if not is_plain:
+        return None
+    stored = np.frombuffer(data, np.uint8)
+    pixels_HW3 = cv2.imdecode(stored, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels_HW3 is None or pixels_HW3.shape[:2] != image.size[::-1]:
+        return None
+    return np.asarray(cv2.cvtColor(pixels_HW3, cv2.COLOR_BGR2RGB, dst=pixels_HW3), np.uint8)
+
+
+def _rgb(image: Image.Image) -> Pixels:
+    """The pixels of a loaded image as they are stored."""
+    if is_deep_grey(image):
+        return np.repeat(eight_bit_grey(image)[:, :, None], 3, axis=2)
+    width, height = image.size
+    pixels_HW3 = np.empty((height, width, 3), np.uint8)
+    # In bands, because Pillow keeps other threads from running while it converts.
+    band = max(1, _BAND_PIXELS // width)
+    for top in range(0, height, band):
+        part = image.crop((0, top, width, min(top + band, height)))
+        pixels_HW3[top : top + band] = np.asarray(_on_white(part).convert("RGB"))
+    return pixels_HW3
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image
+    shown = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)
+
+
+def _load(image: Image.Image) -> None:
+    """Decode the pixels; TIFFs are turned, too."""
+    with _ease:
+        limit = Image.MAX_IMAGE_PIXELS or math.inf
+    # Some kinds of files ask Pillow's limit again, and TIFFs have more to warn of. Others need not wait.
+    is_special = math.prod(image.size) > limit or image.format == "TIFF"
+    with _pillow_at_ease() if is_special else nullcontext():
+        image.load()
+
+
+@contextmanager
+def _pillow_at_ease() -> Iterator[None]:
+    """Lift Pillow's own limit and silence its warnings, both one for the whole process, for a moment.
+
+    Our limit comes with every call and is checked before any pixel is decoded. The warnings are of
+    damaged notes beside the picture, of which annotators need not hear.
+    """
+    with _ease, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _opened(data: bytes, max_pixels: int) -> Image.Image:
+    try:
+        with _pillow_at_ease():
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise ImageError(_unknown(data)) from None
+    width, height = image.size
+    if width * height > max_pixels:
+        image.close()
+        raise ImageError(
+            f"The image has {width} x {height} pixels; the limit is {max_pixels / 1e6:g} megapixels."
+        )
+    if image.format in _JPEG_FORMATS and data.count(_START_OF_SCAN) > _MOST_JPEG_SCANS:
+        image.close()
+        raise ImageError(f"The JPEG file has more than {_MOST_JPEG_SCANS} scans, which would take too long.")
+    if has_deep_planes(image):
+        image.close()
+        raise ImageError("The TIFF file keeps its 16-bit colours in separate planes; save it interleaved.")
+    return image
+
+
+def _unknown(data: bytes) -> str:
+    if not data:
+        return "The image file is empty."
+    if b"<svg" in data[:1024].lower():
+        return "The image is an SVG drawing, which has no pixels; convert it to PNG first."
+    return f"The file is not an image of a known kind ({', '.join(FORMATS)})."

@@ -1,0 +1,1 @@
+"""Every format that masks come and go in."""

@@ -1,0 +1,1 @@
+"""What services share: settings, object store, registry, jobs, downloads, pictures of tasks."""

@@ -1,0 +1,1 @@
+"""Commands of `ritm` that need a registry or a network."""

@@ -1,0 +1,131 @@
+"""`ritm models publish|promote|rollback|history`: the versions in a registry, and which of them is live."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from ritm_ops.registry import LiveModel, Registry
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def _registry_option(command: F) -> F:
+    return click.option(
+        "--registry",
+        "uri",
+        envvar="RITM_REGISTRY",
+        show_envvar=True,
+        required=True,
+        metavar="URI",
+        help="Where versions lie: s3://bucket/prefix or a folder.",
+    )(command)
+
+
+def _why_options(command: F) -> F:
+    by = click.option("--by", default="", help="Who does it.  [the user and machine of this process]")
+    why = click.option("--why", default="", help="A sentence for the history.")
+    return by(why(command))
+
+
+@click.command()
+@click.argument("name")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@_registry_option
+def publish(name: str, checkpoint: Path, uri: str) -> None:
+    """Add a CHECKPOINT (.safetensors) of your own to the versions of NAME; `promote` makes it live."""
+    click.echo(f"{_open(uri).publish(name, checkpoint, {})} is published.")
+
+
+@click.command()
+@click.argument("name")
+@click.argument("version")
+@click.option("--expected", metavar="VERSION", help="Only if this version is live now.  [whichever it is]")
+@_why_options
+@_registry_option
+def promote(name: str, version: str, expected: str | None, by: str, why: str, uri: str) -> None:
+    """Make the published VERSION of NAME live: servers take it up within seconds."""
+    registry = _open(uri)
+    if expected is None:
+        live = registry.live(name)
+        expected = live.version if live else None
+    _echo_live(registry.promote(name, version, expected, by=by, why=why))
+
+
+@click.command()
+@click.argument("name")
+@_why_options
+@_registry_option
+def rollback(name: str, by: str, why: str, uri: str) -> None:
+    """Make live again what was live before the live version of NAME."""
+    _echo_live(_open(uri).rollback(name, by=by, why=why))
+
+
+@click.command()
+@click.argument("name")
+@_registry_option
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def history(name: str, uri: str, as_json: bool) -> None:
+    """Show every version of NAME, which one is live, and every change of that."""
+    registry = _open(uri)
+    live, versions = registry.live(name), registry.versions(name)
+    changes = live.history if live else ()
+    if as_json:
+        about = {
+            "live": live.version if live else None,
+            "versions": [manifest.model_dump(mode="json") for manifest in versions],
+            "changes": [change.model_dump(mode="json") for change in changes],
+        }
+        click.echo(json.dumps(about, indent=1, ensure_ascii=False))
+        return
+    rows: list[Sequence[str]] = [("VERSION", "PUBLISHED", "")]
+    for manifest in versions:
+        is_live = live is not None and manifest.version == live.version
+        rows.append((manifest.version, f"{manifest.published_at:%Y-%m-%d %H:%M}", "live" if is_live else ""))
+    _echo_table(rows)
+    if not changes:
+        click.echo("\nNo version is live.")
+        return
+    click.echo()
+    rows = [("WHEN (UTC)", "CHANGE", "TO", "FROM", "NOC BEFORE", "NOC AFTER", "BY", "WHY")]
+    for change in changes:
+        rows.append(
+            (
+                f"{change.at:%Y-%m-%d %H:%M}",
+                change.kind,
+                change.version,
+                change.previous or "-",
+                _clicks(change.noc_before),
+                _clicks(change.noc_after),
+                change.by,
+                change.why,
+            )
+        )
+    _echo_table(rows)
+
+
+def _open(uri: str) -> Registry:
+    from ritm_ops.object_store import open_store
+    from ritm_ops.registry import Registry
+
+    return Registry(open_store(uri))
+
+
+def _echo_live(live: LiveModel) -> None:
+    before = live.history[-1].previous
+    click.echo(f"{live.version} is live; before it was {before or 'no version'}.")
+
+
+def _clicks(noc: float | None) -> str:
+    return "-" if noc is None else f"{noc:.2f}"
+
+
+def _echo_table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

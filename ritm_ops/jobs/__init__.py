@@ -1,0 +1,1 @@
+"""How fine-tuning jobs are asked for, shown and stopped."""

@@ -1,0 +1,17 @@
+"""Versions of models in an object store, and the one that is live."""
+
+from ritm_ops.registry.records import Change, LiveModel, Manifest, RegistryError
+from ritm_ops.registry.versions import CARD, LIVE_PREFIX, REPORT, WEIGHTS, Registry, last_fetched
+
+__all__ = [
+    "CARD",
+    "LIVE_PREFIX",
+    "REPORT",
+    "WEIGHTS",
+    "Change",
+    "LiveModel",
+    "Manifest",
+    "Registry",
+    "RegistryError",
+    "last_fetched",
+]

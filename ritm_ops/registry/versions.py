@@ -1,0 +1,342 @@
+"""Where the versions of a model lie, and which of them is live.
+
+    models/<name>/<version>/model.safetensors   the weights
+    models/<name>/<version>/model.json          their card
+    models/<name>/<version>/report.json         what was measured before and after
+    models/<name>/<version>/manifest.json       sizes and hashes of the three; written last, and once
+    models/<name>/live.json                     which version is live, and every change of that
+
+A version without its manifest does not exist. A version never changes: its name is that of the model and
+the first digits of the hash of its weights, which is also what servers report as their `model_version`. The
+one thing that changes is `live.json`, by conditional writes, so of two who change it at once one is told.
+"""
+
+from __future__ import annotations
+
+import getpass
+import re
+import shutil
+import socket
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from ritm_model.errors import shown
+from ritm_ops.object_store import ConflictError, ObjectMissingError, ObjectStore
+from ritm_ops.registry.records import (
+    Change,
+    FileEntry,
+    LiveModel,
+    Manifest,
+    Record,
+    RegistryError,
+    entry_of_bytes,
+    entry_of_file,
+    json_bytes,
+    json_object,
+)
+
+__all__ = ["LIVE_PREFIX", "Change", "LiveModel", "Manifest", "Registry", "RegistryError"]
+
+LIVE_PREFIX = "registry:"
+"""What servers take as the name of a model begins with this where its live version is meant."""
+
+WEIGHTS = "model.safetensors"
+CARD = "model.json"
+REPORT = "report.json"
+MANIFEST = "manifest.json"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_KEPT_CHANGES = 1000
+_KEPT_IN_CACHE = 4
+
+RecordT = TypeVar("RecordT", bound=Record)
+
+
+class Registry:
+    """Versions of models in an object store. Thread-safe; every method may raise StoreError, too."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    @property
+    def uri(self) -> str:
+        """Where it lies."""
+        return self._store.uri
+
+    def publish(self, name: str, checkpoint: Path, report: Mapping[str, object]) -> str:
+        """Add a version; it does not become live by that. What is published already stays as it is.
+
+        Args:
+            name: of the model; letters, digits, dots, dashes and underscores.
+            checkpoint: safetensors with the card beside it; the card takes the model's name.
+            report: what was measured, for people and for the history, which takes `noc_before` and
+                `noc_after` out of it; plain JSON.
+
+        Returns:
+            The version.
+
+        Raises:
+            RegistryError: the checkpoint does not fit its card, or the store gives back other bytes.
+        """
+        card = _card(checkpoint, _checked(name))
+        weights = entry_of_file(checkpoint)
+        if card["sha256"] != weights.sha256:
+            raise RegistryError(f"{checkpoint} is damaged: its SHA-256 is not the one in its card.")
+        version = f"{name}-{weights.sha256[:8]}"
+        if self._published(name, version, weights):
+            return version
+        folder = _folder(name, version)
+        self._store.write(f"{folder}/{WEIGHTS}", checkpoint)
+        files = {
+            WEIGHTS: weights,
+            # Of an earlier attempt that did not come to its end, these are as good.
+            CARD: self._keep_first(f"{folder}/{CARD}", card),
+            REPORT: self._keep_first(f"{folder}/{REPORT}", report),
+        }
+        self._verify(folder, files)
+        manifest = Manifest(name=name, version=version, published_at=_now(), files=files)
+        try:
+            self._store.write_if(f"{folder}/{MANIFEST}", json_bytes(manifest.model_dump(mode="json")), None)
+        except ConflictError:
+            if not self._published(name, version, weights):
+                raise
+        return version
+
+    def promote(
+        self, name: str, version: str, expected: str | None, *, by: str = "", why: str = ""
+    ) -> LiveModel:
+        """Make a published version live; nothing happens if it is so already.
+
+        Args:
+            name: of the model.
+            version: a published one.
+            expected: the version that is live as far as the caller knows; None if there is none.
+            by: who; left empty, the user and machine of this process.
+            why: a sentence for people.
+
+        Raises:
+            ConflictError: another version is live than expected, or somebody was faster.
+            RegistryError: no such version.
+        """
+        live, etag = self._live(_checked(name))
+        if live is not None and live.version == version:
+            return live
+        if (live.version if live else None) != expected:
+            is_live = live.version if live else "no version"
+            raise ConflictError(f"Of {name}, {is_live} is live and not {expected or 'none'}, as expected.")
+        report = self.report(name, version)
+        change = Change(
+            kind="promote",
+            version=version,
+            previous=expected,
+            at=_now(),
+            by=by or _whoever_runs_this(),
+            why=why,
+            noc_before=_number(report, "noc_before"),
+            noc_after=_number(report, "noc_after"),
+        )
+        return self._change(name, live, etag, change)
+
+    def rollback(self, name: str, *, by: str = "", why: str = "") -> LiveModel:
+        """Make live again what was live before the live version was promoted.
+
+        Raises:
+            ConflictError: somebody changed the live version at the same time.
+            RegistryError: nothing is live, or nothing was before.
+        """
+        live, etag = self._live(_checked(name))
+        if live is None:
+            raise RegistryError(f"No version of {name} is live in {self._store.uri}.")
+        earlier = _earlier(live.history)
+        if earlier is None:
+            raise RegistryError(f"Nothing was live before {live.version}, so there is nothing to go back to.")
+        self.manifest(name, earlier)
+        change = Change(
+            kind="rollback",
+            version=earlier,
+            previous=live.version,
+            at=_now(),
+            by=by or _whoever_runs_this(),
+            why=why,
+        )
+        return self._change(name, live, etag, change)
+
+    def live(self, name: str) -> LiveModel | None:
+        """The live version; None if there is none. Raises RegistryError if the pointer is damaged."""
+        return self._live(_checked(name))[0]
+
+    def history(self, name: str) -> tuple[Change, ...]:
+        """Every change of the live version, the newest last; of very many, the last thousand."""
+        live = self.live(name)
+        return live.history if live else ()
+
+    def versions(self, name: str) -> tuple[Manifest, ...]:
+        """Every published version, the newest last."""
+        keys = [info.key for info in self._store.list(f"models/{_checked(name)}/")]
+        found = [self._read(key, Manifest) for key in keys if key.endswith(f"/{MANIFEST}")]
+        return tuple(sorted(found, key=lambda manifest: manifest.published_at))
+
+    def manifest(self, name: str, version: str) -> Manifest:
+        """A published version. Raises RegistryError if there is none."""
+        try:
+            return self._read(f"{_folder(name, version)}/{MANIFEST}", Manifest)
+        except ObjectMissingError:
+            raise RegistryError(
+                f"There is no version {shown(version)} of {shown(name)} in {self._store.uri}."
+            ) from None
+
+    def report(self, name: str, version: str) -> Mapping[str, object]:
+        """What was measured of a published version. Raises RegistryError if there is none."""
+        entry = self.manifest(name, version).files.get(REPORT)
+        key = f"{_folder(name, version)}/{REPORT}"
+        data = self._store.read(key)
+        if entry is None or entry != entry_of_bytes(data):
+            raise self._damaged(key)
+        return json_object(data, key)
+
+    def fetch(self, name: str, version: str, cache_dir: Path) -> Path:
+        """A version's weights on this machine, with the card beside them; fetched where need be.
+
+        Every file is compared with the manifest, those that were here already, too. The versions used
+        longest ago are removed from the cache.
+
+        Raises:
+            RegistryError: no such version, or it is damaged.
+        """
+        manifest = self.manifest(name, version)
+        folder = cache_dir / name / version
+        for file in (WEIGHTS, CARD):
+            key, path, entry = f"{_folder(name, version)}/{file}", folder / file, manifest.files.get(file)
+            if entry is None:
+                raise self._damaged(key)
+            if not path.is_file() or entry_of_file(path) != entry:
+                self._store.download(key, path)
+                if entry_of_file(path) != entry:
+                    path.unlink()
+                    raise self._damaged(key)
+        _tidy(folder)
+        return folder / WEIGHTS
+
+    def _published(self, name: str, version: str, weights: FileEntry) -> bool:
+        try:
+            there = self._read(f"{_folder(name, version)}/{MANIFEST}", Manifest)
+        except ObjectMissingError:
+            return False
+        if there.files.get(WEIGHTS) != weights:
+            raise RegistryError(f"{version} is already the version of other weights in {self._store.uri}.")
+        return True
+
+    def _keep_first(self, key: str, value: Mapping[str, object]) -> FileEntry:
+        with suppress(ConflictError):
+            self._store.write_if(key, json_bytes(value), None)
+        return entry_of_bytes(self._store.read(key))
+
+    def _verify(self, folder: str, files: Mapping[str, FileEntry]) -> None:
+        """Compare what the store gives back, since a manifest promises it."""
+        with tempfile.TemporaryDirectory() as scratch:
+            for file, entry in files.items():
+                copy = Path(scratch, file)
+                self._store.download(f"{folder}/{file}", copy)
+                if entry_of_file(copy) != entry:
+                    raise self._damaged(f"{folder}/{file}")
+
+    def _live(self, name: str) -> tuple[LiveModel | None, str | None]:
+        key = _live_key(name)
+        try:
+            data, etag = self._store.read_tagged(key)
+        except ObjectMissingError:
+            return None, None
+        return self._parse(key, data, LiveModel), etag
+
+    def _change(self, name: str, live: LiveModel | None, etag: str | None, change: Change) -> LiveModel:
+        history = (*(live.history if live else ()), change)[-_KEPT_CHANGES:]
+        changed = LiveModel(name=name, version=change.version, history=history)
+        self._store.write_if(_live_key(name), json_bytes(changed.model_dump(mode="json")), etag)
+        return changed
+
+    def _read(self, key: str, kind: type[RecordT]) -> RecordT:
+        return self._parse(key, self._store.read(key), kind)
+
+    def _parse(self, key: str, data: bytes, kind: type[RecordT]) -> RecordT:
+        try:
+            return kind.model_validate_json(data)
+        except ValidationError:
+            raise self._damaged(key) from None
+
+    def _damaged(self, key: str) -> RegistryError:
+        return RegistryError(f"{key} in {self._store.uri} is damaged, or not of this registry.")
+
+
+def last_fetched(name: str, cache_dir: Path) -> Path | None:
+    """The weights of a model's version that was fetched last, where they are still here; asks no registry."""
+    kept = [path for path in (cache_dir / name).glob(f"*/{WEIGHTS}") if path.with_name(CARD).is_file()]
+    return max(kept, key=lambda path: path.parent.stat().st_mtime, default=None)
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise RegistryError(
+            f"'{shown(name)}' cannot name a model or version: letters, digits, dots, dashes, underscores do."
+        )
+    return name
+
+
+def _folder(name: str, version: str) -> str:
+    return f"models/{_checked(name)}/{_checked(version)}"
+
+
+def _live_key(name: str) -> str:
+    return f"models/{name}/live.json"
+
+
+def _earlier(history: tuple[Change, ...]) -> str | None:
+    """What was live before: a promotion goes one step up, a rollback one down."""
+    steps: list[str | None] = [history[0].previous] if history else []
+    for change in history:
+        if change.kind == "promote":
+            steps.append(change.version)
+        else:
+            steps.pop()
+    return steps[-2] if len(steps) > 1 else None
+
+
+def _card(checkpoint: Path, name: str) -> dict[str, object]:
+    path = checkpoint.with_suffix(".json")
+    try:
+        card = json_object(path.read_bytes(), str(path))
+    except OSError as error:
+        raise RegistryError(f"{path} cannot be read: {error.strerror}.") from None
+    if "sha256" not in card:
+        raise RegistryError(f"{path} is not a model card.")
+    return {**card, "name": name}
+
+
+def _number(report: Mapping[str, object], name: str) -> float | None:
+    value = report.get(name)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _tidy(folder: Path) -> None:
+    """Keep this version and the few that were fetched last before it."""
+    (folder / WEIGHTS).parent.touch()
+    used = sorted(folder.parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for unused in used[_KEPT_IN_CACHE:]:
+        shutil.rmtree(unused, ignore_errors=True)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def _whoever_runs_this() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in containers
+        user = "somebody"
+    return f"{user}@{socket.gethostname()}"

@@ -1,0 +1,110 @@
+"""Jobs in a real Redis: one for the same data and base, kept as JSON, looked at and stopped by anybody."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from click.testing import CliRunner
+from redis_server import Redis
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from ritm_model.cli.main import ritm
+from ritm_ops.jobs.protocol import EndedJobError, JobError, UnknownJobError
+from ritm_ops.jobs.queue import JobQueue, connect
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("redis")]
+
+LABELS = "s3://labels/team"
+
+
+def test_the_second_who_asks_gets_the_job_of_the_first(jobs: JobQueue) -> None:
+    first, is_new = jobs.start(LABELS)
+    assert is_new
+    assert jobs.start(LABELS) == (first, False)
+    assert jobs.start(LABELS, base="ritm-0123")[1]
+    assert jobs.start("s3://labels/others")[1]
+    assert [job.source for job in jobs.jobs()].count(LABELS) == 2
+
+
+def test_of_many_who_ask_at_once_one_is_first(jobs: JobQueue) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: jobs.start(LABELS), range(64)))
+    assert len({job_id for job_id, _ in answers}) == 1
+    assert [is_new for _, is_new in answers].count(True) == 1
+    assert len(jobs.queue) == 1
+
+
+def test_a_stopped_job_makes_room_for_the_next(jobs: JobQueue) -> None:
+    first, _ = jobs.start(LABELS)
+    jobs.stop(first)
+    assert jobs.job(first).status == "stopped"
+    with pytest.raises(EndedJobError):
+        jobs.stop(first)
+    second, is_new = jobs.start(LABELS)
+    assert is_new
+    assert [job.id for job in jobs.jobs()] == [second, first]
+
+
+def test_a_job_is_a_name_and_two_addresses_in_json(jobs: JobQueue) -> None:
+    job_id, _ = jobs.start(LABELS, request_id="abc")
+    data = zlib.decompress(jobs.redis.hget(f"rq:job:{job_id}", "data"))
+    assert json.loads(data) == ["training.job.run", None, [LABELS, "live"], {}]
+    job = Job.fetch(job_id, connection=jobs.redis, serializer=JSONSerializer)
+    assert job.meta == {"request_id": "abc"}
+    assert job.timeout == -1
+    assert job.retries_left == 3
+
+
+@pytest.mark.parametrize("meta", [{}, {"progress": "much"}, {"progress": 0.5, "newer": 1}])
+def test_whatever_a_worker_said_a_job_can_be_shown(jobs: JobQueue, meta: dict[str, object]) -> None:
+    job_id, _ = jobs.start(LABELS)
+    job = Job.fetch(job_id, connection=jobs.redis, serializer=JSONSerializer)
+    job.meta = meta
+    job.save_meta()
+    assert jobs.job(job_id).to_json()["progress"] == (0.5 if meta.get("progress") == 0.5 else 0.0)
+
+
+def test_unknown_jobs_and_lost_servers_are_sentences(jobs: JobQueue, redis: Redis) -> None:
+    with pytest.raises(UnknownJobError, match="There is no job elsewhere"):
+        jobs.job("elsewhere")
+    impatient = JobQueue(connect(redis.url, patience_seconds=0.1))
+    redis.kill()
+    for ask in (lambda: impatient.start(LABELS), impatient.jobs, lambda: impatient.job("x"), impatient.ping):
+        with pytest.raises(JobError, match="Redis cannot be reached"):
+            ask()
+    with pytest.raises(JobError, match="must look like redis://"):
+        connect("here")
+
+
+def test_jobs_survive_a_redis_that_is_killed(jobs: JobQueue, redis: Redis) -> None:
+    job_id, _ = jobs.start(LABELS)
+    redis.kill()
+    redis.start()
+    assert jobs.job(job_id).status == "queued"
+    assert jobs.start(LABELS) == (job_id, False)
+
+
+def test_the_command_line(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RITM_REDIS_URL", redis.url)
+    monkeypatch.setenv("RITM_FINETUNE_SOURCE", LABELS)
+
+    def told(*words: str) -> str:
+        done = CliRunner().invoke(ritm, ["finetune", *words], catch_exceptions=False)
+        assert done.exit_code == 0
+        return done.output
+
+    started = json.loads(told("start", "--json"))
+    assert started["new"]
+    assert "goes on already" in told("start")
+    (listed,) = json.loads(told("list", "--json"))
+    assert listed["id"] == started["id"]
+    assert (listed["status"], listed["source"]) == ("queued", LABELS)
+    assert json.loads(told("status", started["id"], "--json")) == listed
+    assert started["id"] in told("list")
+    assert told("logs", started["id"]) == ""
+    assert json.loads(told("stop", started["id"], "--json"))["stopped"]
+    assert json.loads(told("status", started["id"], "--json"))["status"] == "stopped"
