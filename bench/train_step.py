@@ -64,7 +64,7 @@ PAPER = (
     "optimiser.learning_rate=0.0005",
     "optimiser.schedule=milestones",
     "optimiser.clip_norm=null",
-    "optimiser.average=null",
+    "optimiser.ema_decay=null",
 )
 
 
@@ -130,7 +130,7 @@ def learner_of(setting: Setting, clicks: int, world: World) -> Trainer | StandIn
         return StandIn(setting.recipe, clicks)
     with TemporaryDirectory() as folder:
         trainer = Trainer(setting.recipe, RunFolder(Path(folder)), world)
-    # As many corrective clicks in every step, though recipes draw their number.
+    # As many simulated corrective clicks in every step, though recipes draw their number.
     trainer.clicks_drawn = lambda random: clicks  # type: ignore[method-assign]  # noqa: ARG005
     return trainer
 
@@ -207,7 +207,7 @@ def main() -> None:
     )
     parser.add_argument("settings", nargs="+", help="MODEL,BATCH[,NAME=VALUE...]")
     parser.add_argument("--size", default="256,256", help="of the images: height,width")
-    parser.add_argument("--clicks", type=int, default=1, help="corrective clicks in each step")
+    parser.add_argument("--clicks", type=int, default=1, help="simulated corrective clicks in each step")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--steps", type=int, default=9, help="the first third warms up")
     parser.add_argument("--rounds", type=int, default=3)

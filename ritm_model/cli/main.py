@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 import click
 
@@ -25,10 +26,17 @@ def ritm() -> None:
     """Click-based interactive segmentation for annotation teams."""
 
 
+def _echo_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+    """Show people what is meant for them: FutureWarning, such as of an old name. Not those of libraries."""
+    if category is FutureWarning:
+        click.echo(f"Warning: {message}", err=True)
+
+
 def main() -> None:
     """Run the command line. Errors meant for people end it with one sentence and status 1."""
     for name, value in WAIT_ASLEEP.items():
         os.environ.setdefault(name, value)
+    warnings.showwarning = _echo_warning
     try:
         ritm()
     except RitmError as error:

@@ -49,7 +49,7 @@ class Samples(Dataset["Batch | BrokenSample"]):
         seed: of everything.
         min_area: objects with fewer pixels after augmentation are background.
         keep_background: chance of keeping a sample in which no object is left.
-        paste_chance: of pasting an object of another sample on top.
+        paste_prob: of pasting an object of another sample on top.
     """
 
     sources: tuple[Source, ...]
@@ -58,7 +58,7 @@ class Samples(Dataset["Batch | BrokenSample"]):
     seed: int
     min_area: int = 1
     keep_background: float = 0.0
-    paste_chance: float = 0.0
+    paste_prob: float = 0.0
 
     def __getitem__(self, index: int) -> Batch | BrokenSample:
         """Make sample number `index`, a batch of one without the batch axis."""
@@ -69,7 +69,7 @@ class Samples(Dataset["Batch | BrokenSample"]):
 
     def _made(self, random: np.random.Generator) -> Batch:
         scene = self._augmented(random)
-        if random.random() < self.paste_chance:
+        if random.random() < self.paste_prob:
             scene = paste(scene, self._augmented(random), random)
         target = self.sampler.sample(scene.with_objects_of(self.min_area), random)
         return Batch(
@@ -106,7 +106,7 @@ def make_samples(recipe: Recipe, sources: tuple[Source, ...]) -> Samples:
         seed=recipe.seed,
         min_area=part.min_area,
         keep_background=part.keep_background,
-        paste_chance=part.paste_chance,
+        paste_prob=part.paste_prob,
     )
 
 

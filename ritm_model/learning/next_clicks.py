@@ -35,7 +35,7 @@ def next_points(
     random: Chooser,
     threshold: float = THRESHOLD,
 ) -> Tensor:
-    """Add one corrective click per sample.
+    """Add one simulated corrective click per sample.
 
     Clicks fill the slots of each half from its end, so that they overwrite clicks sampled beforehand only
     where a half is nearly full. A sample without mistakes gets none.
@@ -44,7 +44,7 @@ def next_points(
         probability_B1HW: the mask so far, in [0, 1].
         truth_B1HW: 1 on the object; 0 and the ignored -1 are background.
         points_BP3: clicks so far; not changed.
-        order: 1 for the first corrective click, 2 for the next, …
+        order: 1 for the first simulated corrective click, 2 for the next, …
         random: draws once per sample that has a mistake, in the order of the batch.
         threshold: of the probability.
 

@@ -62,7 +62,7 @@ def _photographs(part: DataPart, asked: SourcePart, roots: Roots) -> Sequence[Ph
             return pack_photographs(folder, part.licence_classes, part.min_object_share)
         if is_coco_layout(folder):
             return coco_photographs(
-                folder, split, part.licence_classes, part.min_object_share, asked.stuff_chance
+                folder, split, part.licence_classes, part.min_object_share, asked.stuff_prob
             )
         if str(roots[OWN]).partition(":")[0] not in DATASETS:
             raise TrainingError(
@@ -77,7 +77,7 @@ def _photographs(part: DataPart, asked: SourcePart, roots: Roots) -> Sequence[Ph
         asked.data,
         (),
         min_share=part.min_object_share,
-        stuff_chance=asked.stuff_chance,
+        stuff_prob=asked.stuff_prob,
         skip_broken=part.broken_objects == "skip",
     )
     listing = place.layout.read(place.root, place.split)

@@ -50,22 +50,22 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, base_lrs: Sequence[float
         group["lr"] = base * factor
 
 
-class Average:
-    """Exponential moving average of the weights, often better than the weights themselves.
+class ExponentialMovingAverage:
+    """Exponential moving average (EMA) of the weights, often better than the weights themselves.
 
-    The inertia grows with the number of updates, so that the random start is soon forgotten.
+    The decay grows with the number of updates, so that the random start is soon forgotten.
     """
 
-    def __init__(self, model: nn.Module, inertia: float) -> None:
-        self.inertia = inertia
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
         self.state = {key: value.detach().clone() for key, value in model.state_dict().items()}
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        inertia = min(self.inertia, (1 + step) / (10 + step))
+        decay = min(self.decay, (1 + step) / (10 + step))
         for key, value in model.state_dict().items():
-            mean = self.state[key]
-            if mean.is_floating_point():
-                mean.lerp_(value, 1 - inertia)
+            average = self.state[key]
+            if average.is_floating_point():
+                average.lerp_(value, 1 - decay)
             else:
-                mean.copy_(value)
+                average.copy_(value)

@@ -33,14 +33,14 @@ class DatasetPhotograph:
         data: name of the data set.
         pictures: readers of the photograph; where there are several, each scene has the objects of one.
         min_share: objects below this part of the photograph are background.
-        stuff_chance: of taking stuff as objects.
+        stuff_prob: of taking stuff as objects.
         skip_broken: leave out objects that cannot be used; otherwise they are errors.
     """
 
     data: str
     pictures: tuple[Picture, ...] = field(repr=False)
     min_share: float = 0.0
-    stuff_chance: float = 0.0
+    stuff_prob: float = 0.0
     skip_broken: bool = False
 
     @property
@@ -70,7 +70,7 @@ class DatasetPhotograph:
         image_HW3 = np.require(picture.load_image(), requirements="W")
         size = image_HW3.shape[0], image_HW3.shape[1]
         found = list(self._usable(picture, picture.objects(), size))
-        if random.random() < self.stuff_chance and isinstance(picture, HasStuff):
+        if random.random() < self.stuff_prob and isinstance(picture, HasStuff):
             found += self._usable(picture, picture.stuff(), size)
         layers_LHW, instances = pack_layers([each.mask == OBJECT for each in found], size, MOST_IN_A_LAYER)
         ignored_HW = np.zeros(size, bool)
@@ -113,7 +113,7 @@ class CocoPhotograph:
     folder: Path
     entry: CocoEntry = field(repr=False)
     min_share: float = 0.0
-    stuff_chance: float = 0.0
+    stuff_prob: float = 0.0
 
     @property
     def name(self) -> str:
@@ -137,7 +137,7 @@ class CocoPhotograph:
 
     def scene(self, random: np.random.Generator) -> Scene:
         chosen = self.entry.chosen(self.min_share, parts=True)
-        stuff = bool(random.random() < self.stuff_chance)
+        stuff = bool(random.random() < self.stuff_prob)
         scene = load_coco_scene(self.folder, self.entry, chosen, stuff=stuff)
         places = dict(zip(chosen, scene.instances, strict=False))  # stuff comes after the objects
         parents = {
@@ -149,12 +149,12 @@ class CocoPhotograph:
 
 
 def coco_photographs(
-    folder: Path, split: str, licence_classes: Iterable[str] | None, min_share: float, stuff_chance: float
+    folder: Path, split: str, licence_classes: Iterable[str] | None, min_share: float, stuff_prob: float
 ) -> list[CocoPhotograph]:
     """The photographs of a split (or all) that have a licence of these classes (None: any) and an object."""
     allowed = None if licence_classes is None else frozenset(licence_classes)
     return [
-        CocoPhotograph(folder, entry, min_share, stuff_chance)
+        CocoPhotograph(folder, entry, min_share, stuff_prob)
         for entry in read_coco_layout(folder)
         if entry.chosen(min_share)
         and (not split or entry.split == split)

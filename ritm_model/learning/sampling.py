@@ -65,9 +65,9 @@ class ClickSampler:
     Attributes:
         max_points: slots for the clicks of one sign.
         gamma: i clicks more than the least number are gamma ** i times as likely.
-        merge_chance: of taking several objects as one, where there are several.
+        merge_prob: of taking several objects as one, where there are several.
         max_merged: how many at most.
-        erode_chance: of keeping positive clicks off the edge of the object.
+        erode_prob: of keeping positive clicks off the edge of the object.
         erode_steps: by so many pixels, if more than ten are left.
         border_share: width of the band around the object, over the root of its area.
         anywhere, others, border: how likely a negative click is anywhere off the object, on other objects,
@@ -79,9 +79,9 @@ class ClickSampler:
 
     max_points: int = 24
     gamma: float = 0.8
-    merge_chance: float = 0.15
+    merge_prob: float = 0.15
     max_merged: int = 2
-    erode_chance: float = 0.9
+    erode_prob: float = 0.9
     erode_steps: int = 3
     border_share: float = 0.1
     anywhere: float = 0.1
@@ -114,7 +114,7 @@ class ClickSampler:
         if not wholes:
             return ()
         together = 1
-        if len(wholes) > 1 and random.random() < self.merge_chance:
+        if len(wholes) > 1 and random.random() < self.merge_prob:
             together = int(random.integers(2, min(len(wholes), self.max_merged) + 1))
         chosen = tuple(wholes[i] for i in random.choice(len(wholes), together, replace=False))
         return tuple(self._descend(scene, each, random) for each in chosen) if self.hierarchy else chosen
@@ -205,7 +205,7 @@ class ClickSampler:
         return ([clicks[0] for clicks in parts] + rest)[: self.max_points]
 
     def _inside(self, mask_HW: Mask, random: np.random.Generator) -> Mask:
-        if random.random() < self.erode_chance:
+        if random.random() < self.erode_prob:
             eroded_HW = cv2.erode(mask_HW.astype(np.uint8), SQUARE, iterations=self.erode_steps) > 0
             if eroded_HW.sum() > 10:
                 return eroded_HW

@@ -97,9 +97,11 @@ def interact(model: InteractiveModel, batch: Batch, clicks: int, randoms: Sequen
     return interaction
 
 
-def forget(interaction: Interaction, chance: float, randoms: Sequence[np.random.Generator]) -> Interaction:
-    """Empty the previous mask of each sample by chance; its clicks stay."""
-    kept = torch.tensor([random.random() >= chance for random in randoms])
+def drop_prev_masks(
+    interaction: Interaction, prob: float, randoms: Sequence[np.random.Generator]
+) -> Interaction:
+    """Empty the previous mask of each sample with probability `prob`; its clicks stay."""
+    kept = torch.tensor([random.random() >= prob for random in randoms])
     prev_mask_B1HW = interaction.prev_mask_B1HW
     return replace(interaction, prev_mask_B1HW=prev_mask_B1HW * kept.view(-1, 1, 1, 1).to(prev_mask_B1HW))
 

@@ -27,7 +27,7 @@ from ritm_model.learning.losses import (
 from ritm_model.learning.metrics import AdaptiveIoU
 from ritm_model.learning.normalisation import average_statistics, synchronise
 from ritm_model.learning.optimiser import (
-    Average,
+    ExponentialMovingAverage,
     cosine_factor,
     make_optimiser,
     milestone_factor,
@@ -38,7 +38,7 @@ from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.recipes.schema import LossName
 from ritm_model.learning.run_folder import RunFolder
 from ritm_model.learning.starting import make_model
-from ritm_model.learning.step import Batch, Network, Objective, forget, interact, learn
+from ritm_model.learning.step import Batch, Network, Objective, drop_prev_masks, interact, learn
 from ritm_model.learning.tensorboard import BoardWriter
 from ritm_model.learning.validation import Question, validate
 from ritm_model.networks import InteractiveModel
@@ -61,12 +61,12 @@ class Trainer:
         self.share = self.world.share(recipe.batch_size)  # samples of a batch that this process gets
         self.precision = precision_named(recipe.precision, self.world.device)
         self.model = make_model(recipe).to(self.world.device)
-        self.mean_model = make_model(recipe).to(self.world.device).requires_grad_(False)
+        self.ema_model = make_model(recipe).to(self.world.device).requires_grad_(False)
         self.network = self._spread(self.model)
         part = recipe.optimiser
         self.optimiser = make_optimiser(self.model, part.name, part.learning_rate, part.weight_decay)
         self.base_lrs = [float(group["lr"]) for group in self.optimiser.param_groups]
-        self.average = Average(self.model, part.average) if part.average else None
+        self.ema = ExponentialMovingAverage(self.model, part.ema_decay) if part.ema_decay else None
         self.objective = Objective(
             LOSSES[recipe.loss.instance],
             recipe.loss.instance_weight,
@@ -102,8 +102,8 @@ class Trainer:
         randoms = self._randoms()
         with self.precision.autocast():
             interaction = interact(self.model, batch, clicks, randoms)
-            if recipe.clicks.forget_chance:
-                interaction = forget(interaction, recipe.clicks.forget_chance, randoms)
+            if recipe.clicks.prev_mask_dropout:
+                interaction = drop_prev_masks(interaction, recipe.clicks.prev_mask_dropout, randoms)
             outcome = learn(self.model, batch, interaction, self.objective, self.network)
         scaler = self.precision.scaler
         self.optimiser.zero_grad(set_to_none=True)
@@ -119,8 +119,8 @@ class Trainer:
         scaler.update()
         if not recipe.sync_batchnorm:
             average_statistics(self.model, world)
-        if self.average and norm.isfinite():
-            self.average.update(self.model, step)
+        if self.ema and norm.isfinite():
+            self.ema.update(self.model, step)
 
         self.step += 1
         ious = self.iou.sample_ious(outcome.logits_B1HW.detach(), batch.truth_B1HW)
@@ -139,23 +139,23 @@ class Trainer:
     def finish_epoch(self, asked: tuple[Question, ...], card: TrainingCard) -> None:
         """Validate, write the model out and save everything."""
         recipe = self.recipe
-        source = self.average.state if self.average else self.model.state_dict()
-        self.mean_model.load_state_dict(source)
+        source = self.ema.state if self.ema else self.model.state_dict()
+        self.ema_model.load_state_dict(source)
         self.epoch += 1
         line: dict[str, object] = {"step": self.step, "epoch": self.epoch, "epoch_iou": self.iou.mean}
         if asked:
             size, clicks = recipe.data.crop, recipe.validation.clicks
             with self.precision.autocast():
-                ious = validate(self.mean_model, asked, size, clicks, self.world)
+                ious = validate(self.ema_model, asked, size, clicks, self.world)
             rounded = [round(iou, 4) for iou in ious.tolist()]
             line["validation_iou"] = self.validation = rounded
             names = (f"validation IoU after {click}" for click in range(1, len(rounded) + 1))
             card = card.model_copy(update={"metrics": dict(zip(names, rounded, strict=True))})
         self.iou = self.iou.new_epoch()
         if self.world.is_first:
-            save_model(self.folder.model, self.mean_model, card, half=True)
+            save_model(self.folder.model, self.ema_model, card, half=True)
             if recipe.keeps(self.epoch):
-                save_model(self.folder.kept_model(self.epoch), self.mean_model, card, half=True)
+                save_model(self.folder.kept_model(self.epoch), self.ema_model, card, half=True)
             self._write(line)
         self.save()
         self._logged_at = time.monotonic()
@@ -181,7 +181,7 @@ class Trainer:
                 "model": self.model.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
                 "scaler": self.precision.scaler.state_dict(),
-                "average": self.average.state if self.average else None,
+                "ema": self.ema.state if self.ema else None,
                 "iou": dataclasses.asdict(self.iou),
                 "monitor": dataclasses.asdict(self.monitor),
                 "lines": self._lines,
@@ -202,9 +202,9 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         if self.precision.scaler.is_enabled():
             self.precision.scaler.load_state_dict(state["scaler"])
-        if self.average:
+        if self.ema:
             device = self.world.device
-            self.average.state = {key: value.to(device) for key, value in state["average"].items()}
+            self.ema.state = {key: value.to(device) for key, value in state["ema"].items()}
         self.iou = AdaptiveIoU(**state["iou"])
         self.monitor = FocalMonitor(**state["monitor"])
         self._lines = state["lines"]
@@ -227,8 +227,8 @@ class Trainer:
         return [np.random.default_rng((self.recipe.seed, 2, first + i)) for i in range(self.share)]
 
     def clicks_drawn(self, random: np.random.Generator) -> int:
-        """How many corrective clicks the step has, the same in every process."""
-        return int(random.integers(self.recipe.clicks.corrective + 1))
+        """How many simulated corrective clicks the step has, the same in every process."""
+        return int(random.integers(self.recipe.clicks.max_next_clicks + 1))
 
     def _lr_factor(self) -> float:
         part, recipe = self.recipe.optimiser, self.recipe

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 
 from ritm_model.learning.errors import TrainingError
+from ritm_model.learning.recipes.renamed import new_name, with_new_names
 from ritm_model.learning.recipes.schema import Recipe
 
 SUFFIX = ".yaml"
@@ -71,9 +72,10 @@ def _text(name_or_path: str) -> str:
 
 def _tree(text: str, source: str) -> Tree:
     try:
-        return TREE.validate_python(yaml.safe_load(text))
+        tree = TREE.validate_python(yaml.safe_load(text))
     except (yaml.YAMLError, ValidationError):
         raise TrainingError(f"{source} is not a recipe in YAML.") from None
+    return with_new_names(tree, source)
 
 
 def _extended(tree: Tree, source: str, seen: tuple[str, ...]) -> Tree:
@@ -105,7 +107,7 @@ def recipe_yaml(recipe: Recipe) -> str:
 
 def _override(tree: Tree, override: str) -> None:
     path, equals, value = override.partition("=")
-    *parts, last = path.strip().split(".")
+    *parts, last = new_name(path.strip(), "--set").split(".")
     if not equals or not last:
         raise TrainingError(f"An override has the form name=value, such as batch_size=8, not '{override}'.")
     for part in parts:

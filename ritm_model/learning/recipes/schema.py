@@ -77,7 +77,7 @@ class SourcePart(Part):
     share: Positive | None = None
     """How often it is drawn from, over the sum of all shares. Left out of all, every photograph of every
     source is drawn equally often."""
-    stuff_chance: Chance = 0.0
+    stuff_prob: Chance = 0.0
     """How often sky, road and the like of a photograph count as objects."""
     scores: str = ""
     """A file (.json, or the paper's pickle) of [number, photograph, score], for drawing badly segmented ones
@@ -125,7 +125,7 @@ class DataPart(Part):
     0.75 to 1.25, mirrored both ways, turned by quarters and by up to 3 degrees, cut, colours changed. strong:
     framed around an object or not, stretched, mirrored, turned by up to 20 degrees, colours, blur.
     validation: as they are."""
-    paste_chance: Chance = 0.0
+    paste_prob: Chance = 0.0
     """How often an object of another photograph is pasted on top."""
     broken_objects: Literal["stop", "skip"] = "stop"
     """What is done about a mask that cannot be used: stop and name it, or learn from the others. Broken
@@ -143,20 +143,20 @@ class DataPart(Part):
 class ClicksPart(Part):
     """The simulated user."""
 
-    corrective: Annotated[int, Field(ge=0, le=24)] = 3
-    """Each batch gets 0 to so many clicks that correct the network's own mask, one after the other, before it
-    learns. 0 trains without a user's corrections."""
-    forget_chance: Chance = 0.0
-    """How often the mask that they led to is emptied before a sample is learnt from."""
+    max_next_clicks: Annotated[int, Field(ge=0, le=24)] = 3
+    """Simulated corrective clicks: each batch gets 0 to so many, one after the other, each placed where the
+    network's own mask is most wrong, before it learns. 0 trains without corrections."""
+    prev_mask_dropout: Chance = 0.0
+    """Previous-mask dropout: how often the mask that they gave is emptied before a sample is learnt from."""
     max_points: Count = 24
-    """Places for clicks of one sign, those sampled beforehand and the corrective ones."""
+    """Places for clicks of one sign, those sampled beforehand and those that correct the mask."""
     gamma: Chance = 0.8
     """Each click more beforehand is so many times as likely as one less."""
-    merge_chance: Chance = 0.15
+    merge_prob: Chance = 0.15
     """How often several objects are asked for as one."""
     max_merged: Annotated[int, Field(ge=2)] = 2
     """How many at most."""
-    erode_chance: Chance = 0.9
+    erode_prob: Chance = 0.9
     """How often positive clicks keep off the edge of the object."""
     erode_steps: Count = 3
     """By so many pixels, if more than ten pixels are left."""
@@ -177,7 +177,7 @@ class ClicksPart(Part):
 
     def sampler(self) -> ClickSampler:
         """What draws the clicks that are sampled beforehand."""
-        return ClickSampler(**self.model_dump(exclude={"corrective", "forget_chance"}))
+        return ClickSampler(**self.model_dump(exclude={"max_next_clicks", "prev_mask_dropout"}))
 
     @model_validator(mode="after")
     def _has_negative_clicks(self) -> ClicksPart:
@@ -219,8 +219,9 @@ class OptimiserPart(Part):
     """What is left of the learning rate at the end of the cosine."""
     clip_norm: Positive | None = None
     """Bound of the norm of the gradient; null for none."""
-    average: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Inertia of a moving mean of the weights, which then is what is validated and saved; null for none."""
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay of an exponential moving average (EMA) of the weights, which then is what is validated and saved;
+    null for none."""
 
 
 class ValidationPart(Part):

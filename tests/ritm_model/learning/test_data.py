@@ -59,7 +59,7 @@ def test_a_sample_follows_from_seed_and_number(pack: Path) -> None:
 
 
 def test_a_batch_has_the_shapes_and_ranges_of_the_learning_step(pack: Path) -> None:
-    batch = batch_of(samples(pack, paste_chance=0.5), *range(4))
+    batch = batch_of(samples(pack, paste_prob=0.5), *range(4))
     assert batch.image_B3HW.shape == (4, 3, *CROP)
     assert batch.truth_B1HW.shape == (4, 1, *CROP)
     assert batch.points_BP3.shape == (4, 48, 3)

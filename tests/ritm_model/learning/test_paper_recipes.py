@@ -113,8 +113,8 @@ def test_the_numbers_are_the_papers(name: str) -> None:
     assert (recipe.data.min_area, recipe.data.keep_background) == row[4:6]
     assert (recipe.epoch_samples, recipe.validation.objects) == row.samples
     assert tuple(source.data for source in recipe.data.sources) == row.data
-    assert {source.stuff_chance for source in recipe.data.sources} == {row.stuff}
-    assert all(source.stuff_chance == 0 for source in recipe.data.validation)
+    assert {source.stuff_prob for source in recipe.data.sources} == {row.stuff}
+    assert all(source.stuff_prob == 0 for source in recipe.data.validation)
     assert recipe.loss.model_dump() == {
         "instance": row.loss,
         "instance_weight": 1.0,
@@ -132,18 +132,18 @@ def test_what_all_scripts_share(name: str) -> None:
         0,
         "milestones",
     )
-    assert (part.gamma, part.clip_norm, part.average) == (0.1, None, None)
+    assert (part.gamma, part.clip_norm, part.ema_decay) == (0.1, None, None)
     assert recipe.data.crop == (320, 480)
-    assert recipe.data.paste_chance == 0
+    assert recipe.data.paste_prob == 0
     assert recipe.data.augmentation == ("sbd" if name == "hrnet18_sbd_itermask_3p" else "coco")
     assert recipe.clicks.model_dump() == {
-        "corrective": 3 if name.endswith("_itermask_3p") else 0,
-        "forget_chance": 0,
+        "max_next_clicks": 3 if name.endswith("_itermask_3p") else 0,
+        "prev_mask_dropout": 0,
         "max_points": 24,
         "gamma": 0.8,
-        "merge_chance": 0.15,
+        "merge_prob": 0.15,
         "max_merged": 2,
-        "erode_chance": 0.9,
+        "erode_prob": 0.9,
         "erode_steps": 3,
         "border_share": 0.1,
         "anywhere": 0.1,

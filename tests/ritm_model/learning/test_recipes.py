@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from ritm_model.learning.data import make_samples
 from ritm_model.learning.errors import TrainingError
@@ -22,6 +23,7 @@ from ritm_model.learning.recipes import (
     recipe_yaml,
 )
 from ritm_model.learning.recipes.explain import explanations_of_params
+from ritm_model.learning.recipes.renamed import RENAMED
 from ritm_model.learning.recipes.schema import CONFIGS
 from ritm_model.learning.starting import make_model
 from ritm_model.networks import build
@@ -157,3 +159,28 @@ def test_a_network_that_there_is_not_is_refused() -> None:
         make_model(load_recipe("starter", ["model.family=vgg"]))
     with pytest.raises(TrainingError, match="bundled is another model than the recipe's: see family"):
         make_model(load_recipe("starter", ["model.family=hrnet", "model.weights=bundled"]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(old, new) for old, new in RENAMED.items() if not old.startswith("data.validation")]
+)
+def test_old_names_are_read_with_a_warning_that_tells_the_new_one(old: str, new: str) -> None:
+    *parts, key = old.split(".")
+    value: object = {key: 1 if key == "corrective" else 0.5}
+    for part in reversed(parts):
+        value = {part: [value] if part == "sources" else value}
+    text = yaml.safe_dump({"name": "old", "model": {"family": "mobile"}, **value})
+
+    with pytest.warns(FutureWarning, match=f"{old} is now called {new}"):
+        recipe = parse_recipe(text, "old.yaml")
+
+    found: object = recipe.model_dump()
+    for part in new.split("."):
+        found = found[0] if isinstance(found, tuple) else found
+        found = found[part]
+    assert found == (1 if key == "corrective" else 0.5)
+
+
+def test_old_names_in_overrides_are_read_with_a_warning() -> None:
+    with pytest.warns(FutureWarning, match="--set: optimiser.average is now called optimiser.ema_decay"):
+        assert load_recipe("starter", ["optimiser.average=0.5"]).optimiser.ema_decay == 0.5

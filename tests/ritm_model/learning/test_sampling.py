@@ -120,7 +120,7 @@ def test_ignored_pixels_are_marked(scene: Scene) -> None:
 
 
 def test_the_first_click_may_be_asked_into_the_middle(scene: Scene) -> None:
-    sampler = ClickSampler(centre_first=True, erode_chance=0, merge_chance=0)
+    sampler = ClickSampler(centre_first=True, erode_prob=0, merge_prob=0)
     for seed in range(20):
         target = sampler.sample(scene, np.random.default_rng(seed))
         row, column, order = target.points_P3[0].astype(int)
@@ -155,7 +155,7 @@ def test_only_whole_objects_are_asked_for(animal: Scene) -> None:
 
 
 def test_with_the_hierarchy_parts_are_asked_for_as_often_as_said(animal: Scene) -> None:
-    sampler = ClickSampler(hierarchy=True, merge_chance=0)
+    sampler = ClickSampler(hierarchy=True, merge_prob=0)
     asked = [sampler.sample(animal, np.random.default_rng(seed)).instances[0] for seed in range(2000)]
     for place, chance in (
         ((0, 2), 1 / 2),
@@ -170,7 +170,7 @@ def test_with_the_hierarchy_parts_are_asked_for_as_often_as_said(animal: Scene) 
 
 
 def test_a_part_gets_a_negative_click_on_the_rest_of_its_whole(animal: Scene) -> None:
-    sampler = ClickSampler(hierarchy=True, merge_chance=0)
+    sampler = ClickSampler(hierarchy=True, merge_prob=0)
     whole_HW, large_HW = animal.mask(Instance(0, 1)), animal.mask(Instance(1, 1))
     removed = seen = 0
     for seed in range(400):

@@ -59,7 +59,7 @@ def combined(painter, empty):
 
 
 def test_parts_know_their_wholes_and_stuff_comes_as_often_as_asked(combined: Path) -> None:
-    recipe = recipe_of("[{data: 'COCO_LVIS:train', stuff_chance: 0.3}]")
+    recipe = recipe_of("[{data: 'COCO_LVIS:train', stuff_prob: 0.3}]")
     made = scenes(open_data(recipe, {"COCO_LVIS": combined}), 300)
     with_stuff = [scene for scene in made if len(scene.instances) == 4]
     assert {len(scene.instances) for scene in made} == {3, 4}
@@ -92,7 +92,7 @@ def ade(painter, empty):
 
 
 def test_one_layer_of_ade20k_is_drawn(ade: Path) -> None:
-    data = open_data(recipe_of("[{data: 'ADE20k:train', stuff_chance: 0.5}]"), {"ADE20k": ade})
+    data = open_data(recipe_of("[{data: 'ADE20k:train', stuff_prob: 0.5}]"), {"ADE20k": ade})
     assert {len(scene.instances) for scene in scenes(data)} == {1, 2, 3}
 
 
@@ -249,7 +249,7 @@ def coco_rle(painter, empty):
 
 
 def test_the_coco_rle_layout_is_read_with_parts_and_stuff(coco_rle) -> None:
-    data = open_data(recipe_of("[{data: own, stuff_chance: 0.5}]"), coco_rle.root)
+    data = open_data(recipe_of("[{data: own, stuff_prob: 0.5}]"), coco_rle.root)
     made = scenes(data)
     assert {len(scene.instances) for scene in made} == {2, 3}
     assert all(scene.parents == {scene.instances[1]: scene.instances[0]} for scene in made)

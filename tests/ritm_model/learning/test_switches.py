@@ -22,7 +22,7 @@ from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.memory import keep_freed_memory
 from ritm_model.learning.recipes import Recipe, load_recipe
 from ritm_model.learning.run_folder import RunFolder
-from ritm_model.learning.step import Batch, Interaction, forget
+from ritm_model.learning.step import Batch, Interaction, drop_prev_masks
 from ritm_model.learning.tensorboard import clicks_of
 from ritm_model.learning.trainer import Trainer
 
@@ -38,7 +38,7 @@ TINY = (
     "data.crop=[32, 48]",
     "data.min_area=20",
     "validation={objects: 2, clicks: 2}",
-    "clicks.corrective=1",
+    "clicks.max_next_clicks=1",
     "batch_size=2",
     "epochs=1",
     "epoch_samples=8",
@@ -192,14 +192,14 @@ def test_models_of_earlier_epochs_are_kept_where_a_recipe_says_so(pack: Path, tm
     assert not all(torch.equal(value, older[key]) for key, value in last.items())
 
 
-def test_masks_are_forgotten_by_chance_and_clicks_stay() -> None:
+def test_previous_masks_are_dropped_and_clicks_stay() -> None:
     interaction = Interaction(torch.rand(200, 4, 3), torch.rand(200, 1, 2, 2) + 0.1)
     randoms = [np.random.default_rng(number) for number in range(200)]
-    forgotten = forget(interaction, 0.25, randoms)
-    empty = forgotten.prev_mask_B1HW.flatten(1).eq(0).all(1)
+    dropped = drop_prev_masks(interaction, 0.25, randoms)
+    empty = dropped.prev_mask_B1HW.flatten(1).eq(0).all(1)
     assert 30 < empty.sum() < 70
-    assert torch.equal(forgotten.prev_mask_B1HW[~empty], interaction.prev_mask_B1HW[~empty])
-    assert forgotten.points_BP3 is interaction.points_BP3
+    assert torch.equal(dropped.prev_mask_B1HW[~empty], interaction.prev_mask_B1HW[~empty])
+    assert dropped.points_BP3 is interaction.points_BP3
 
 
 def test_memory_is_kept_where_the_c_library_can() -> None:
