@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from typing import Any
 
 import click
 
@@ -26,7 +27,7 @@ def ritm() -> None:
     """Click-based interactive segmentation for annotation teams."""
 
 
-def _echo_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+def _echo_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     """Show people what is meant for them: FutureWarning, such as of an old name. Not those of libraries."""
     if category is FutureWarning:
         click.echo(f"Warning: {message}", err=True)
