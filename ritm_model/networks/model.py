@@ -22,13 +22,18 @@ from ritm_model.networks.config import (
     DeeplabConfig,
     HRNetConfig,
     InputConfig,
+    LiteConfig,
     MobileConfig,
     from_params,
     to_params,
 )
 from ritm_model.networks.deeplab import DeepLabV3Plus, LogitsHead
 from ritm_model.networks.hrnet import HRNetOCR
-from ritm_model.networks.mobile import STEM_CHANNELS, MobileNetFPN
+from ritm_model.networks.lite import STEM_CHANNELS as LITE_STEM_CHANNELS
+from ritm_model.networks.lite import lite_pyramid
+from ritm_model.networks.mobile import STEM_CHANNELS as MOBILE_STEM_CHANNELS
+from ritm_model.networks.mobile import mobile_pyramid
+from ritm_model.networks.pyramid import FeaturePyramid
 
 CONV_EXTEND_LR_MULT = 0.1
 
@@ -179,14 +184,14 @@ class DeeplabModel(InteractiveModel):
         return {"feature_extractor.backbone.": self._backbone_lr_mult}
 
 
-class MobileModel(InteractiveModel):
-    family = "mobile"
-    click_channels = STEM_CHANNELS
+class PyramidModel(InteractiveModel):
+    """A backbone under a feature pyramid, which a subclass makes."""
 
-    def __init__(self, config: MobileConfig) -> None:
+    feature_extractor: FeaturePyramid
+
+    def __init__(self, config: MobileConfig | LiteConfig) -> None:
         super().__init__(config)
         self._backbone_lr_mult = config.backbone_lr_mult
-        self.feature_extractor = MobileNetFPN(config.head_width)
 
     def logits(self, image_B3HW: Tensor, clicks_BCHW: Tensor | None) -> list[Tensor]:
         return [self.feature_extractor(image_B3HW, clicks_BCHW)]
@@ -195,13 +200,31 @@ class MobileModel(InteractiveModel):
         return {"feature_extractor.features.": self._backbone_lr_mult}
 
 
+class MobileModel(PyramidModel):
+    family = "mobile"
+    click_channels = MOBILE_STEM_CHANNELS
+
+    def __init__(self, config: MobileConfig) -> None:
+        super().__init__(config)
+        self.feature_extractor = mobile_pyramid(config.head_width)
+
+
+class LiteModel(PyramidModel):
+    family = "lite"
+    click_channels = LITE_STEM_CHANNELS
+
+    def __init__(self, config: LiteConfig) -> None:
+        super().__init__(config)
+        self.feature_extractor = lite_pyramid(config.variant, config.head_width)
+
+
 def build(family: str, params: Mapping[str, object]) -> InteractiveModel:
     """Make a model with untrained weights.
 
     Args:
-        family: "hrnet", "deeplab" or "mobile".
-        params: constructor parameters, see `HRNetConfig`, `DeeplabConfig` and `MobileConfig`; those left out
-            have the defaults of the paper's code, where it has such a family.
+        family: "hrnet", "deeplab", "mobile" or "lite".
+        params: constructor parameters, see `HRNetConfig`, `DeeplabConfig`, `MobileConfig` and `LiteConfig`;
+            those left out have the defaults of the paper's code, where it has such a family.
 
     Raises:
         ValueError: an unknown family or parameter, or a value that does not fit; one sentence says which.
@@ -215,4 +238,5 @@ FAMILIES: dict[str, Callable[[Mapping[str, object]], InteractiveModel]] = {
     "hrnet": lambda params: HRNetModel(from_params(HRNetConfig, params)),
     "deeplab": lambda params: DeeplabModel(from_params(DeeplabConfig, params)),
     "mobile": lambda params: MobileModel(from_params(MobileConfig, params)),
+    "lite": lambda params: LiteModel(from_params(LiteConfig, params)),
 }

@@ -19,8 +19,12 @@ from ritm_model.networks.blocks import BasicBlock, Bottleneck
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
-# What oneDNN can do to a result before it writes it.
-ACTIVATIONS: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.Hardswish: "hardswish"}
+# What oneDNN can do to a result before it writes it, and with which numbers.
+ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
+    nn.ReLU: ("relu", []),
+    nn.ReLU6: ("hardtanh", [0.0, 6.0]),
+    nn.Hardswish: ("hardswish", []),
+}
 
 
 def prepared(model: ModuleT) -> ModuleT:
@@ -63,14 +67,14 @@ class FusedConv(nn.Module):
 
     def _by_onednn(self, x_BCHW: Tensor, plus_BCHW: Tensor | None) -> Tensor:
         conv = self._conv
-        name = None if self._activation is None else ACTIVATIONS[type(self._activation)]
+        name, numbers = (None, []) if self._activation is None else ACTIVATIONS[type(self._activation)]
         how = (conv.weight, conv.bias, conv.padding, conv.stride, conv.dilation, conv.groups)
         run = torch.ops.mkldnn._convolution_pointwise
         out_BCHW: Tensor
         if plus_BCHW is None:
-            out_BCHW = run.default(x_BCHW, *how, name or "none", [], "")
+            out_BCHW = run.default(x_BCHW, *how, name or "none", numbers, "")
         else:
-            out_BCHW = run.binary(x_BCHW, plus_BCHW, *how, "add", None, name, [], "")
+            out_BCHW = run.binary(x_BCHW, plus_BCHW, *how, "add", None, name, numbers, "")
         return out_BCHW
 
 

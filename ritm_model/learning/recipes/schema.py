@@ -13,7 +13,7 @@ from ritm_model.learning.augment import Augmentation
 from ritm_model.learning.optimiser import OptimiserName
 from ritm_model.learning.precision import PrecisionName
 from ritm_model.learning.sampling import ClickSampler
-from ritm_model.networks import DeeplabConfig, HRNetConfig, MobileConfig
+from ritm_model.networks import DeeplabConfig, HRNetConfig, LiteConfig, MobileConfig
 from ritm_model.networks.config import InputConfig, from_params
 
 Chance = Annotated[float, Field(ge=0, le=1)]
@@ -28,6 +28,7 @@ CONFIGS: dict[str, type[InputConfig]] = {
     "hrnet": HRNetConfig,
     "deeplab": DeeplabConfig,
     "mobile": MobileConfig,
+    "lite": LiteConfig,
 }
 
 
@@ -41,13 +42,14 @@ class ModelPart(Part):
     """Which network is learnt, and from which weights on."""
 
     family: str = ""
-    """Kind of network: hrnet, deeplab or mobile. Nothing for that of `weights`."""
+    """Kind of network: hrnet, deeplab, mobile or lite. Nothing for that of `weights`."""
     params: dict[str, JsonValue] = {}
     """What the network is built with."""
     weights: str | None = None
     """A model to go on with: "bundled", a name that `ritm models` lists, or a path. Its network is taken."""
     pretrained: str | None = None
-    """For a new network: a file of ImageNet weights for the backbone."""
+    """For a new network: ImageNet weights for the backbone, a file or the name of an installed package of
+    them, such as efficientnet-lite0."""
     click_scale: Positive | None = None
     """What the features of the clicks are multiplied with at first. Left out, it is 0.05 with `pretrained`,
     so that the backbone is hardly disturbed, and else 1, so that clicks are heard at once."""
@@ -120,6 +122,9 @@ class DataPart(Part):
     """How often a cut in which no object is left is learnt from all the same."""
     crop: tuple[Side, Side] = (320, 480)
     """Height and width of what the network sees."""
+    growing: tuple[tuple[Count, tuple[Side, Side]], ...] = ()
+    """Other sizes for the first epochs, for small cuts are learnt from faster. Pairs: up to and with this
+    epoch, this height and width; [[8, [160, 160]]] begins with eight epochs of small cuts."""
     augmentation: Augmentation = "coco"
     """How photographs are varied. coco: scaled by 0.75 to 1.4, mirrored, cut, colours changed. sbd: scaled by
     0.75 to 1.25, mirrored both ways, turned by quarters and by up to 3 degrees, cut, colours changed. strong:
@@ -278,6 +283,13 @@ class Recipe(Part):
     def _has_steps(self) -> Recipe:
         if self.epoch_samples < self.batch_size:
             raise ValueError("epoch_samples must be at least batch_size")
+        return self
+
+    @model_validator(mode="after")
+    def _grows_in_order(self) -> Recipe:
+        last = [epoch for epoch, _ in self.data.growing]
+        if last != sorted(set(last)) or (last and last[-1] >= self.epochs):
+            raise ValueError("data.growing must name epochs in rising order, all below epochs")
         return self
 
     def keeps(self, epoch: int) -> bool:

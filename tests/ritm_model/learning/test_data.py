@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from ritm_model.learning.augment import pipeline
-from ritm_model.learning.data import BrokenSample, Samples, collate, paste, unbroken
+from ritm_model.learning.data import BrokenSample, Samples, collate, make_samples, paste, unbroken
 from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.pack import (
     PackEntry,
@@ -23,6 +23,7 @@ from ritm_model.learning.pack import (
     read_pack,
     with_licence,
 )
+from ritm_model.learning.recipes import load_recipe
 from ritm_model.learning.sampling import ClickSampler
 from ritm_model.learning.scene import Instance, Scene
 from ritm_model.learning.sources import by_collection, divide, draw, is_kept_out
@@ -68,6 +69,16 @@ def test_a_batch_has_the_shapes_and_ranges_of_the_learning_step(pack: Path) -> N
     for truth_HW, points_P3 in zip(batch.truth_B1HW[:, 0], batch.points_BP3, strict=True):
         rows, columns, _ = points_P3[:24][points_P3[:24, 0] >= 0].long().T
         assert (truth_HW[rows, columns] != 0).all()
+
+
+def test_the_first_samples_may_be_smaller(pack: Path) -> None:
+    growing = samples(pack, first_transforms=((2, pipeline("strong", (32, 48))),))
+    assert batch_of(growing, 0, 1).image_B3HW.shape[2:] == (32, 48)
+    assert batch_of(growing, 2, 3).image_B3HW.shape[2:] == CROP
+    assert torch.equal(batch_of(growing, 2).image_B3HW, batch_of(samples(pack), 2).image_B3HW)
+    recipe = load_recipe("starter", ["data.growing=[[3, [64, 64]]]", "epoch_samples=21", "batch_size=4"])
+    ((end, _),) = make_samples(recipe, ()).first_transforms
+    assert end == 3 * 20  # whole batches, so that none has two sizes
 
 
 def test_the_split_is_by_photograph_and_never_changes(pack: Path) -> None:

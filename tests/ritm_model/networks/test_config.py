@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from ritm_model.networks import DeeplabConfig, HRNetConfig, MobileConfig, build
+from ritm_model.networks import DeeplabConfig, HRNetConfig, LiteConfig, MobileConfig, build
 
 SHARED = {
     "use_rgb_conv": True,
@@ -30,17 +30,22 @@ def test_names_and_defaults_are_those_of_released_checkpoints() -> None:
     deeplab = {**SHARED, "backbone": "resnet50", "deeplab_ch": 256, "aspp_dropout": 0.5}
     assert dataclasses.asdict(HRNetConfig()) == hrnet
     assert dataclasses.asdict(DeeplabConfig()) == deeplab
-    mobile = {
+    light = {
         **SHARED,
         "use_rgb_conv": False,
         "use_leaky_relu": True,
         "use_disks": True,
         "norm_radius": 5.0,
         "with_prev_mask": True,
-        "backbone_lr_mult": 1.0,
         "head_width": 96,
     }
-    assert dataclasses.asdict(MobileConfig()) == mobile
+    assert dataclasses.asdict(MobileConfig()) == {**light, "backbone_lr_mult": 1.0}
+    lite = {
+        "variant": "lite0",
+        "backbone_lr_mult": 0.2,
+        "norm_mean_std": ((127 / 255,) * 3, (128 / 255,) * 3),
+    }
+    assert dataclasses.asdict(LiteConfig()) == {**light, **lite}
 
 
 def test_params_survive_json_and_rebuild_the_same_model() -> None:
@@ -56,7 +61,7 @@ def test_params_survive_json_and_rebuild_the_same_model() -> None:
 @pytest.mark.parametrize(
     ("family", "params", "sentence"),
     [
-        ("unet", {}, "Unknown model family unet; the known ones are hrnet, deeplab, mobile."),
+        ("unet", {}, "Unknown model family unet; the known ones are hrnet, deeplab, mobile, lite."),
         ("hrnet", {"deeplab_ch": 8}, "Unknown model parameter deeplab_ch; the known ones are"),
         ("hrnet", {"width": "18"}, "Model parameter width must be int, not str."),
         ("hrnet", {"width": True}, "Model parameter width must be int, not bool."),
@@ -82,6 +87,8 @@ def test_params_survive_json_and_rebuild_the_same_model() -> None:
         ("hrnet", {"ocr_width": 0, "with_aux_output": True}, "with_aux_output must be false."),
         ("deeplab", {"with_aux_output": True}, "with_aux_output must be false."),
         ("mobile", {"with_aux_output": True}, "with_aux_output must be false."),
+        ("lite", {"with_aux_output": True}, "with_aux_output must be false."),
+        ("lite", {"variant": "lite9"}, "Model parameter variant must be one of lite0, lite1, lite2."),
         ("mobile", {"head_width": 1000}, "Model parameter head_width must be 4 to 256."),
         ("deeplab", {"backbone": "vgg"}, "Model parameter backbone must be one of resnet34, resnet50"),
         ("deeplab", {"deeplab_ch": 7}, "Model parameter deeplab_ch must be even, 2 to 1024."),

@@ -18,6 +18,7 @@ TINY: dict[str, dict[str, object]] = {
     "hrnet": {"width": 4, "ocr_width": 8, "small": True, "with_aux_output": True},
     "deeplab": {"backbone": "resnet34", "deeplab_ch": 16},
     "mobile": {"head_width": 8},
+    "lite": {"head_width": 8},
 }
 CONV1S = {"use_rgb_conv": False, "norm_radius": 5, "use_disks": True}
 POINTS = torch.tensor([[[10.0, 12.5, 0.0], [30.0, 5.0, 1.0]]])

@@ -15,6 +15,7 @@ DEEP_STEM = ("deeplab", {"backbone": "resnet50", "deeplab_ch": 8})
 PLAIN_HEAD = ("hrnet", {"width": 4, "ocr_width": 0, "small": True})
 RGB_CONV = ("deeplab", {"backbone": "resnet34", "deeplab_ch": 8, "use_rgb_conv": True})
 MOBILE = ("mobile", {})
+LITE = ("lite", {})
 
 
 def inputs(model: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
@@ -49,6 +50,8 @@ def test_logits_of_the_published_architectures_stay(seeded_model, model_name) ->
         (PLAIN_HEAD, torch.float64),
         (MOBILE, torch.float32),
         (MOBILE, torch.float64),
+        (LITE, torch.float32),
+        (LITE, torch.float64),
     ],
 )
 def test_logits_of_the_others_stay(architecture, dtype) -> None:

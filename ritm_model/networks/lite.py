@@ -1,0 +1,100 @@
+"""EfficientNet-Lite under a light feature pyramid, for CPUs.
+
+Lite networks have neither squeeze-and-excitation nor swish, so that every engine runs them fast. Attribute
+names are part of the state-dict keys. Shapes: B batch, C channels, h and w a feature map.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from ritm_model.networks.blocks import conv
+from ritm_model.networks.pyramid import FeaturePyramid
+
+STEM_CHANNELS = 32
+# How much wider and deeper than lite0 the variants are.
+VARIANTS = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Blocks of one size: how often, kernel, stride of the first one, expansion, and channels."""
+
+    repeats: int
+    kernel: int
+    stride: int
+    expansion: int
+    channels: int
+
+
+STAGES = (
+    Stage(1, 3, 1, 1, 16),
+    Stage(2, 3, 2, 6, 24),
+    Stage(2, 5, 2, 6, 40),
+    Stage(3, 3, 2, 6, 80),
+    Stage(3, 5, 1, 6, 112),
+    Stage(4, 5, 2, 6, 192),
+    Stage(1, 3, 1, 6, 320),
+)
+
+
+class InvertedResidual(nn.Module):
+    """Widen, filter each channel, narrow again; with the input added where the shapes allow it."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, kernel: int, stride: int, expansion: int
+    ) -> None:
+        super().__init__()
+        hidden = in_channels * expansion
+        self.expand = _conv_norm(in_channels, hidden, 1, active=True) if expansion > 1 else nn.Identity()
+        self.depthwise = _conv_norm(hidden, hidden, kernel, stride=stride, groups=hidden, active=True)
+        self.project = _conv_norm(hidden, out_channels, 1, active=False)
+        self._adds = stride == 1 and in_channels == out_channels
+
+    def forward(self, x_BChw: Tensor) -> Tensor:
+        y: Tensor = self.project(self.depthwise(self.expand(x_BChw)))
+        return x_BChw + y if self._adds else y
+
+
+def lite_pyramid(variant: str, width: int) -> FeaturePyramid:
+    """Make the network: one of `VARIANTS` without its classifier, and a pyramid of `width` channels."""
+    wider, deeper = VARIANTS[variant]
+    layers: list[nn.Module] = [_conv_norm(3, STEM_CHANNELS, 3, stride=2, active=True)]
+    levels: dict[int, int] = {}
+    channels = STEM_CHANNELS
+    for stage in STAGES:
+        if stage.stride == 2 and stage is not STAGES[1]:  # what is at half the image is no level
+            levels[len(layers) - 1] = channels
+        scaled = stage not in (STAGES[0], STAGES[-1])  # these two are as deep in every variant
+        repeats = math.ceil(stage.repeats * deeper) if scaled else stage.repeats
+        out_channels = _rounded(stage.channels * wider)
+        for number in range(repeats):
+            layers.append(
+                InvertedResidual(
+                    channels,
+                    out_channels,
+                    kernel=stage.kernel,
+                    stride=stage.stride if number == 0 else 1,
+                    expansion=stage.expansion,
+                )
+            )
+            channels = out_channels
+    levels[len(layers) - 1] = channels
+    return FeaturePyramid(nn.Sequential(*layers), levels, width)
+
+
+def _conv_norm(
+    in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, groups: int = 1, active: bool
+) -> nn.Sequential:
+    norm = nn.BatchNorm2d(out_channels, eps=1e-3)  # as the ImageNet weights were learnt with
+    layers = (conv(in_channels, out_channels, kernel, stride=stride, groups=groups), norm)
+    return nn.Sequential(*layers, nn.ReLU6(inplace=True)) if active else nn.Sequential(*layers)
+
+
+def _rounded(channels: float) -> int:
+    """To a multiple of eight that is not much smaller."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * channels else rounded + 8
