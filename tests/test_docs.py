@@ -48,6 +48,8 @@ def test_variables_named_anywhere_exist(page: Path) -> None:
     assert named <= known, f"{page.name} names unknown variables"
 
 
-def test_the_readme_shows_the_recommended_configuration() -> None:
-    (shown,) = re.findall(r"```xml\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+def test_the_label_studio_page_shows_the_recommended_configuration() -> None:
+    (shown,) = re.findall(
+        r"```xml\n(.*?)```", (ROOT / "docs" / "label_studio.md").read_text(), flags=re.DOTALL
+    )
     assert shown.strip() == recommended_config(["Cat", "Dog"]).strip()
