@@ -1,0 +1,1 @@
+"""What Label Studio stores, read in one way by the backend and by the exports."""

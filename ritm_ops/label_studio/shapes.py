@@ -1,0 +1,197 @@
+"""The five shapes of Label Studio that enclose pixels: brush, bitmask, polygon, rectangle, ellipse.
+
+Each is read from the `value` of a result by `shape_of`, and painted by its `mask(height, width)`, which gives
+H x W bool and raises ShapeError. Places are in percent of the upright photograph's width and height.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, SupportsBytes, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ritm_model.errors import RitmError
+from ritm_model.masks import bitmask, brush_rle
+from ritm_model.masks.coco import MaskError, coco_mask
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Kind = Literal["brush", "bitmask", "polygon", "rectangle", "ellipse"]
+
+KINDS: dict[str, Kind] = {
+    "brush": "brush",
+    "brushlabels": "brush",
+    "labels": "brush",  # only with an rle in its value
+    "bitmask": "bitmask",
+    "bitmasklabels": "bitmask",
+    "polygon": "polygon",
+    "polygonlabels": "polygon",
+    "rectangle": "rectangle",
+    "rectanglelabels": "rectangle",
+    "ellipse": "ellipse",
+    "ellipselabels": "ellipse",
+}
+"""What each type of result encloses its pixels with."""
+
+
+class ShapeError(RitmError):
+    """A shape that cannot be read or painted."""
+
+
+class Shape(Protocol):
+    def mask(self, height: int, width: int) -> Mask:
+        """Paint it: H x W bool. Raises ShapeError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brush:
+    """Run lengths; a list of byte values, or text that becomes one when it is painted."""
+
+    rle: Sequence[int] | SupportsBytes = field(repr=False)
+
+    def bytes(self) -> bytes:
+        """Raises ShapeError where it is no list of byte values."""
+        try:
+            return bytes(self.rle)
+        except (TypeError, ValueError):
+            raise ShapeError("The brush mask is not a list of byte values.") from None
+
+    def mask(self, height: int, width: int) -> Mask:
+        try:
+            return brush_rle.decode(self.bytes(), width, height)
+        except brush_rle.RleError as error:
+            raise ShapeError(str(error)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Bitmask:
+    """A PNG in a `data:` address."""
+
+    url: str = field(repr=False)
+
+    def mask(self, height: int, width: int) -> Mask:
+        try:
+            return bitmask.decode(self.url, width, height)
+        except bitmask.BitmaskError as error:
+            raise ShapeError(str(error)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Polygon:
+    """One ring of at least three corners (x, y)."""
+
+    points: tuple[tuple[float, float], ...] = field(repr=False)
+
+    def mask(self, height: int, width: int) -> Mask:
+        return _filled([(x / 100 * width, y / 100 * height) for x, y in self.points], height, width)
+
+
+@dataclass(frozen=True, slots=True)
+class Rectangle:
+    """A box, turned clockwise by `rotation` degrees about its first corner (x, y)."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    rotation: float
+
+    def mask(self, height: int, width: int) -> Mask:
+        return _filled(self.corners(height, width), height, width)
+
+    def corners(self, height: int, width: int) -> list[tuple[float, float]]:
+        """Its corners (x, y) in pixels. The editor turns it in pixels, not in percent."""
+        x, y = self.x / 100 * width, self.y / 100 * height
+        w, h = self.width / 100 * width, self.height / 100 * height
+        cos, sin = math.cos(math.radians(self.rotation)), math.sin(math.radians(self.rotation))
+        return [(x + u * cos - v * sin, y + u * sin + v * cos) for u, v in ((0, 0), (w, 0), (w, h), (0, h))]
+
+
+@dataclass(frozen=True, slots=True)
+class Ellipse:
+    """Centre (x, y) and radii, turned clockwise by `rotation` degrees about the centre."""
+
+    x: float
+    y: float
+    radius_x: float
+    radius_y: float
+    rotation: float
+
+    def mask(self, height: int, width: int) -> Mask:
+        row_H1, column_1W = np.ogrid[:height, :width]
+        down_H1 = row_H1 + 0.5 - self.y / 100 * height
+        right_1W = column_1W + 0.5 - self.x / 100 * width
+        cos, sin = math.cos(math.radians(self.rotation)), math.sin(math.radians(self.rotation))
+        with np.errstate(over="ignore"):  # radii next to nothing
+            along_HW = (right_1W * cos + down_H1 * sin) / (self.radius_x / 100 * width)
+            across_HW = (down_H1 * cos - right_1W * sin) / (self.radius_y / 100 * height)
+            return np.asarray(along_HW**2 + across_HW**2 <= 1, np.bool_)
+
+
+def shape_of(kind: Kind, value: object) -> Shape:
+    """Read the `value` of a result.
+
+    Raises:
+        ShapeError: it holds no shape of this kind.
+    """
+    if not isinstance(value, dict):
+        raise ShapeError("It has no value.")
+    match kind:
+        case "brush":
+            rle = value.get("rle")
+            if isinstance(rle, str) or not isinstance(rle, Sequence | SupportsBytes):
+                raise ShapeError("It holds no brush mask.")
+            return Brush(rle)
+        case "bitmask":
+            if not isinstance(url := value.get("imageDataURL"), str):
+                raise ShapeError("It holds no bitmask.")
+            return Bitmask(url)
+        case "polygon":
+            points = value.get("points")
+            pairs = [_pair(point) for point in points] if isinstance(points, list) else []
+            found = tuple(pair for pair in pairs if pair is not None)
+            if len(found) < 3 or len(found) < len(pairs):
+                raise ShapeError("It holds no polygon of at least three points.")
+            return Polygon(found)
+        case "rectangle":
+            x, y, width, height = _numbers(value, "x", "y", "width", "height")
+            if width <= 0 or height <= 0:
+                raise ShapeError("Its width and height must be positive.")
+            return Rectangle(x, y, width, height, number(value.get("rotation")) or 0.0)
+        case "ellipse":
+            x, y, radius_x, radius_y = _numbers(value, "x", "y", "radiusX", "radiusY")
+            if radius_x <= 0 or radius_y <= 0:
+                raise ShapeError("Its radii must be positive.")
+            return Ellipse(x, y, radius_x, radius_y, number(value.get("rotation")) or 0.0)
+
+
+def number(value: object) -> float | None:
+    """A finite number of ordinary size, else None: JSON may hold NaN, Infinity and 10**400."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < 1e9 else None  # false for NaN, too
+
+
+def _numbers(value: dict[str, object], *keys: str) -> list[float]:
+    found = [number(value.get(key)) for key in keys]
+    known = [item for item in found if item is not None]
+    if len(known) < len(keys):
+        raise ShapeError(f"{', '.join(keys)} must be numbers.")
+    return known
+
+
+def _pair(point: object) -> tuple[float, float] | None:
+    if not isinstance(point, list) or len(point) != 2:
+        return None
+    x, y = number(point[0]), number(point[1])
+    return None if x is None or y is None else (x, y)
+
+
+def _filled(corners: list[tuple[float, float]], height: int, width: int) -> Mask:
+    try:
+        return coco_mask([[float(side) for corner in corners for side in corner]], height, width)
+    except MaskError as error:
+        raise ShapeError(str(error)) from None
