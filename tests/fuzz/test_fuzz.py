@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -31,4 +32,5 @@ def test_only_errors_of_ours_come_out(target: str, runs: int, tmp_path: Path) ->
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"Done {runs} runs" in done.stderr
+    counted = re.search(r"Done (\d+) runs", done.stderr)  # libFuzzer counts its own first inputs, or not
+    assert counted is not None and int(counted[1]) >= runs, done.stderr
