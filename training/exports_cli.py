@@ -89,16 +89,16 @@ def coco(source: str, out: Path, as_json: bool, **access: Any) -> None:
 
     SOURCE is anything that `ritm dataset from-label-studio` or `from-cvat` reads.
     """
-    from ritm_model.checkpoints.native import write_atomically
+    from ritm_model.files import write_file, writing
     from ritm_model.learning.coco_layout import ANNOTATIONS
     from training.exports import ExportError
 
-    try:
-        with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".export-") as work:
-            collected = _collect("export", source, Path(work) / "data", as_json, access)
-            write_atomically(out, (collected.folder / ANNOTATIONS).read_bytes())
-    except OSError as error:
-        raise ExportError(f"{out} cannot be written: {error.strerror}.") from None
+    with (
+        writing(out, ExportError),
+        tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".export-") as work,
+    ):
+        collected = _collect("export", source, Path(work) / "data", as_json, access)
+        write_file(out, (collected.folder / ANNOTATIONS).read_bytes())
     _tell(collected, as_json, out)
 
 

@@ -26,9 +26,9 @@ from pathlib import Path
 from rq import get_current_job
 
 from ritm_model.checkpoints import read_card, resolve_model
-from ritm_model.checkpoints.native import write_atomically
 from ritm_model.errors import RitmError
 from ritm_model.evaluation import Comparison
+from ritm_model.files import write_file
 from ritm_model.learning.engine import train
 from ritm_model.learning.launch import train_together
 from ritm_model.learning.recipes import Recipe, load_recipe
@@ -172,13 +172,13 @@ def _all_stages(
     comparisons = compare_measured(before, after)
     decision = decide(comparisons, settings.margin)
     report = report_of(order, base, fingerprint, counts, before, after, comparisons, decision)
-    write_atomically(folder / "report.json", json.dumps(report, indent=1).encode())
+    write_file(folder / "report.json", json.dumps(report, indent=1))
     with progress.stage("publish"):
         if decision.publish:
             return publish(registry, settings.name, model, base, report, order)
         ending = Ending(decision.reason)
         tried.parent.mkdir(exist_ok=True)
-        write_atomically(tried, json.dumps({"job": order.id, "message": ending.message}).encode())
+        write_file(tried, json.dumps({"job": order.id, "message": ending.message}))
         return ending
 
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ritm_model.checkpoints.native import write_atomically
 from ritm_model.errors import RitmError
+from ritm_model.files import write_file, writing
 
 LEDGER = "ledger.json"
 
@@ -43,10 +43,8 @@ class Ledger:
         """What a stage has found; it is done now, unless it has been."""
         if stage not in self._done:
             finding = do()
-            try:
-                write_atomically(self._path, json.dumps({**self._done, stage: finding}, indent=1).encode())
-            except OSError as error:
-                raise WorkFolderError(f"{self._path} cannot be written: {error.strerror}.") from None
+            with writing(self._path, WorkFolderError):
+                write_file(self._path, json.dumps({**self._done, stage: finding}, indent=1))
             self._done[stage] = finding
         return self._done[stage]
 

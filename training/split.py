@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ritm_model.checkpoints.native import write_atomically
 from ritm_model.errors import RitmError
+from ritm_model.files import write_file
 from ritm_model.learning.coco_layout import ANNOTATIONS, IMAGES
 from ritm_model.learning.sources import is_kept_out
 
@@ -63,7 +63,7 @@ def divide_dataset(folder: Path, share: float, least_objects: int) -> Split:
     for image in images:
         data = (folder / IMAGES / image["file_name"]).read_bytes()
         sides[image["id"]] = image["split"] = side_of(data, share)
-    write_atomically(path, json.dumps(content).encode())
+    write_file(path, json.dumps(content))
     counts = _counts(sides, content["annotations"])
     if not counts.learnt_objects or counts.held_out_objects < least_objects:
         raise SplitError(

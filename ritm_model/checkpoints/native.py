@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from ritm_model.checkpoints.card import ModelCard, TrainingCard, card_path, sha256_hex
 from ritm_model.checkpoints.errors import CheckpointError
+from ritm_model.files import write_file, writing
 from ritm_model.networks import InteractiveModel
 
 SUFFIX = ".safetensors"
@@ -60,12 +60,10 @@ def save_model(
         sha256=sha256_hex(data),
         training=training or TrainingCard(),
     )
-    try:
+    with writing(path, CheckpointError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, data)
-        write_atomically(card_path(path), (card.model_dump_json(indent=1) + "\n").encode())
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be written: {error.strerror}.") from None
+        write_file(path, data)
+        write_file(card_path(path), card.model_dump_json(indent=1) + "\n")
     return card
 
 
@@ -74,21 +72,3 @@ def _as_dtype(state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tens
         key: tensor.to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
         for key, tensor in state.items()
     }
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write through a temporary file in the same folder: never half a file under the final name."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the rename itself survives a power cut
-    finally:
-        os.close(folder)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ritm_model.errors import RitmError
+from ritm_model.files import writing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -261,7 +262,5 @@ def _encoded(path: Path, pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    try:
+    with writing(path):
         path.write_bytes(data)
-    except OSError as error:
-        raise RitmError(f"{path} cannot be written: {error.strerror}.") from None

@@ -13,6 +13,7 @@ import click
 
 from ritm_model.cli.datasets import as_json, config_option, root_option
 from ritm_model.errors import RitmError
+from ritm_model.files import writing
 
 if TYPE_CHECKING:
     from ritm_model.evaluation.report import Run, Sources, WorstCases
@@ -200,8 +201,6 @@ def _named(names: str | None) -> tuple[str, ...]:
 
 
 def _write(path: Path, text: str) -> None:
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    except OSError as error:
-        raise RitmError(f"{path} cannot be written: {error.strerror}.") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from codecs import StreamWriter
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import cv2
 
@@ -170,7 +171,7 @@ class _Taken:
 
 
 def _write_annotations(
-    file: IO[str], records: Callable[[], Iterator[Record]], taken: _Taken, collection: Collection
+    file: StreamWriter, records: Callable[[], Iterator[Record]], taken: _Taken, collection: Collection
 ) -> None:
     """Write annotations.json line by line; the records are read twice."""
     licenses = {name: number for number, name in enumerate(sorted(filter(None, taken.about["license"])), 1)}
@@ -197,7 +198,7 @@ def _write_annotations(
     file.write("}\n")
 
 
-def _write_list(file: IO[str], name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+def _write_list(file: StreamWriter, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
     file.write(f',\n"{name}": [')
     for place, row in enumerate(rows):
         file.write(",\n" if place else "\n")

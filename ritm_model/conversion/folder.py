@@ -8,15 +8,17 @@ conversion.json         at the end: what was converted, what was taken, what was
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ritm_model.conversion.errors import ConversionError
 from ritm_model.conversion.photographs import Record
+from ritm_model.files import new_file, writing
 from ritm_model.learning.coco_layout import IMAGES
 
 MANIFEST = "conversion.json"
@@ -42,7 +44,7 @@ class ConversionFolder:
         self._part = path / PART
         self._places: dict[str, int] = {}
         self.settings = json.loads(json.dumps({"format": FORMAT, **settings}))
-        try:
+        with writing(path, ConversionError):
             path.mkdir(parents=True, exist_ok=True)
             self._check(fresh)
             if fresh:
@@ -50,8 +52,6 @@ class ConversionFolder:
             if not self._part.exists():
                 self._part.write_text(json.dumps(self.settings) + "\n", encoding="utf-8")
             self._read_part()
-        except OSError as error:
-            raise self._not_written(error) from None
 
     @property
     def images(self) -> Path:
@@ -68,12 +68,9 @@ class ConversionFolder:
         Raises:
             ConversionError: it cannot be written.
         """
-        try:
-            with self._part.open("ab") as file:
-                self._places[record["name"]] = file.tell()
-                file.write(json.dumps(record).encode() + b"\n")
-        except OSError as error:
-            raise self._not_written(error) from None
+        with writing(self.path, ConversionError), self._part.open("ab") as file:
+            self._places[record["name"]] = file.tell()
+            file.write(json.dumps(record).encode() + b"\n")
 
     def records(self, names: list[str]) -> Iterator[Record]:
         """The records of photographs, one by one, so that memory never holds all of them."""
@@ -83,23 +80,14 @@ class ConversionFolder:
                 yield json.loads(file.readline())
 
     @contextmanager
-    def written(self, name: str) -> Iterator[IO[str]]:
+    def written(self, name: str) -> Iterator[codecs.StreamWriter]:
         """Write a file whole or not at all.
 
         Raises:
             ConversionError: it cannot be written.
         """
-        temporary = self.path / f".{name}.{os.getpid()}.tmp"
-        try:
-            with temporary.open("w", encoding="utf-8") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path / name)
-        except OSError as error:
-            raise self._not_written(error) from None
-        finally:
-            temporary.unlink(missing_ok=True)
+        with writing(self.path, ConversionError), new_file(self.path / name) as file:
+            yield codecs.getwriter("utf-8")(file)
 
     def forget_records(self) -> None:
         """Remove what is only needed while a conversion lasts."""
@@ -143,9 +131,6 @@ class ConversionFolder:
             except (KeyError, TypeError, ValueError):
                 raise ConversionError(f"{self._part} is damaged; begin anew with --fresh.") from None
             place = end + 1
-
-    def _not_written(self, error: OSError) -> ConversionError:
-        return ConversionError(f"Cannot write into {self.path}: {error.strerror}.")
 
 
 def _read_settings(path: Path, *, first_line: bool = False) -> dict[str, Any] | None:

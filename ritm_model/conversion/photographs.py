@@ -5,7 +5,6 @@ Shapes: H x W the upright photograph.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from ritm_model.conversion.errors import ConversionError
 from ritm_model.conversion.regions import Mask, Photograph, Region
 from ritm_model.datasets.files import read_bytes
 from ritm_model.datasets.problems import BrokenFileError, Problem
+from ritm_model.files import new_path, writing
 from ritm_model.images import ImageError, decode_image
 
 Placing = Literal["copy", "link"]
@@ -83,18 +83,13 @@ class Work:
 
     def _place(self, data: bytes, photograph: Photograph) -> None:
         path = self.images / photograph.name
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
+        with writing(path, ConversionError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            if self.placing == "link":
-                temporary.symlink_to(photograph.image.resolve())
-            else:
-                temporary.write_bytes(data)
-            temporary.replace(path)
-        except OSError as error:
-            raise ConversionError(f"{path} cannot be written: {error.strerror}.") from None
-        finally:
-            temporary.unlink(missing_ok=True)
+            with new_path(path) as unfinished:
+                if self.placing == "link":
+                    unfinished.symlink_to(photograph.image.resolve())
+                else:
+                    unfinished.write_bytes(data)
 
 
 def _size(data: bytes, path: Path) -> tuple[int, int]:

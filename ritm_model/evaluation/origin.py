@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ritm_model.checkpoints import ModelCard, read_card
 from ritm_model.datasets import DATASETS, Dataset, Roots, find_dataset
 from ritm_model.evaluation.run_folder import RunFolderError
+from ritm_model.files import write_file, writing
 
 ORIGIN = "origin.json"
 
@@ -84,13 +85,8 @@ def origin_of(model: Path, device: str, processes: int, dataset: Dataset, roots:
 
 def write_origin(folder: Path, origin: Origin) -> None:
     """Keep it beside the results. Raises RunFolderError where the folder cannot be written."""
-    path = folder / ORIGIN
-    try:
-        half_written = path.with_name(f"{ORIGIN}.part")
-        half_written.write_text(origin.model_dump_json(indent=1))
-        half_written.replace(path)
-    except OSError as error:
-        raise RunFolderError(f"Cannot write into {folder}: {error.strerror}.") from None
+    with writing(folder, RunFolderError):
+        write_file(folder / ORIGIN, origin.model_dump_json(indent=1))
 
 
 def read_origin(folder: Path) -> Origin | None:

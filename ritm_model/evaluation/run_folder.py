@@ -13,6 +13,7 @@ from typing import Any
 
 from ritm_model.errors import RitmError
 from ritm_model.evaluation.results import SampleResult
+from ritm_model.files import write_file, writing
 
 SETTINGS = "run.json"
 SAMPLES = "samples.jsonl"
@@ -39,7 +40,7 @@ class RunFolder:
         """
         self.path = path
         wanted = json.loads(json.dumps({"format": FORMAT, **settings}))
-        try:
+        with writing(path, RunFolderError):
             path.mkdir(parents=True, exist_ok=True)
             if fresh:
                 (path / SAMPLES).unlink(missing_ok=True)
@@ -47,12 +48,8 @@ class RunFolder:
             if (path / SETTINGS).exists():
                 _check_same(path, _read_settings(path), wanted)
             else:
-                half_written = path / f"{SETTINGS}.part"
-                half_written.write_text(json.dumps(wanted, indent=1))
-                half_written.replace(path / SETTINGS)
+                write_file(path / SETTINGS, json.dumps(wanted, indent=1))
             self.done = _read_samples(path / SAMPLES, repair=True)
-        except OSError as error:
-            raise RunFolderError(f"Cannot write into {path}: {error.strerror}.") from None
 
     def append(self, result: SampleResult) -> None:
         """Keep a result."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from ritm_model.checkpoints.native import write_atomically
+from ritm_model.files import write_file, writing
 from ritm_model.inference.graph import EngineError, Graph
 from ritm_model.networks import InteractiveModel
 
@@ -56,11 +56,9 @@ def export_onnx(model: InteractiveModel, path: Path, version: str = "unnamed") -
     written = program.model_proto
     written.graph.name = version
     onnx.helper.set_model_props(written, {"version": version, "family": model.family})
-    try:
+    with writing(path, EngineError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, written.SerializeToString())
-    except OSError as error:
-        raise EngineError(f"{path} cannot be written: {error.strerror}.") from None
+        write_file(path, written.SerializeToString())
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from ritm_model.checkpoints.native import write_atomically
+from ritm_model.files import UNFINISHED, write_file, writing
 from ritm_model.learning.distributed import World
 from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.recipes import Recipe, parse_recipe, recipe_yaml
@@ -56,9 +56,9 @@ class RunFolder:
             TrainingError: it belongs to another recipe, or cannot be written.
         """
         written = self.path / "recipe.yaml"
-        try:
+        with writing(self.path, TrainingError):
             self.path.mkdir(parents=True, exist_ok=True)
-            for half_written in self.path.glob(".*.tmp"):  # by a run that was killed at that moment
+            for half_written in self.path.glob(f"{UNFINISHED}*"):  # by a run that was killed at that moment
                 half_written.unlink()
             if written.exists():
                 earlier = parse_recipe(written.read_text(encoding="utf-8"), str(written))
@@ -68,21 +68,15 @@ class RunFolder:
                         "give another folder, or the same recipe to go on with it."
                     )
             else:
-                write_atomically(written, recipe_yaml(recipe).encode())
-            write_atomically(
-                self.path / "environment.json", json.dumps(environment(world), indent=1).encode()
-            )
-        except OSError as error:
-            raise _not_written(self.path, error) from None
+                write_file(written, recipe_yaml(recipe))
+            write_file(self.path / "environment.json", json.dumps(environment(world), indent=1))
 
     def save(self, path: Path, state: Mapping[str, Any]) -> None:
         """Write tensors and plain values. If that fails, what was there before is still whole."""
         buffer = io.BytesIO()
         torch.save(dict(state), buffer)
-        try:
-            write_atomically(path, buffer.getvalue())
-        except OSError as error:
-            raise _not_written(path, error) from None
+        with writing(path, TrainingError):
+            write_file(path, buffer.getvalue())
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """The last checkpoint, None if there is none. Only tensors and plain values are read."""
@@ -96,11 +90,8 @@ class RunFolder:
 
     def log(self, values: Mapping[str, object]) -> None:
         """Add one line to the metrics."""
-        try:
-            with self.metrics.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(values) + "\n")
-        except OSError as error:
-            raise _not_written(self.metrics, error) from None
+        with writing(self.metrics, TrainingError), self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values) + "\n")
 
     def logged(self) -> int:
         """How many bytes of metrics there are."""
@@ -141,7 +132,3 @@ def _git_revision() -> str | None:
 def _difference(earlier: Recipe, recipe: Recipe) -> str:
     ours, theirs = recipe.model_dump(), earlier.model_dump()
     return ", ".join(name for name in ours if ours[name] != theirs[name])
-
-
-def _not_written(path: Path, error: OSError) -> TrainingError:
-    return TrainingError(f"{path} cannot be written: {error.strerror}.")

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ritm_model.clicks import Click
+from ritm_model.files import writing
 from ritm_model.images.overlay import draw_overlay
 from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.step import Batch, Interaction
@@ -55,7 +55,7 @@ class BoardWriter:
         now = time.time()
         # By the names of their files, TensorBoard knows which part of a run is the later one.
         self._path = folder / "tensorboard" / f"events.out.tfevents.{now:017.6f}.{os.getpid()}"
-        with self._named_errors():
+        with writing(self._path, TrainingError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("ab", buffering=0)
         self._records = RecordWriter(self._file)
@@ -91,15 +91,8 @@ class BoardWriter:
 
     def _write(self, step: object, **content: object) -> None:
         event = self._event(wall_time=time.time(), step=step, **content)
-        with self._named_errors():
+        with writing(self._path, TrainingError):
             self._records.write(event.SerializeToString())
-
-    @contextmanager
-    def _named_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise TrainingError(f"{self._path} cannot be written: {error.strerror}.") from None
 
 
 def clicks_of(points_P3: Tensor) -> list[Click]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ritm_model.files import writing
 from ritm_ops.object_store.store import (
     OWN_NAMES,
     ConflictError,
@@ -18,8 +19,7 @@ from ritm_ops.object_store.store import (
     checked_key,
     given_file,
     is_key,
-    new_file,
-    writing,
+    stored_file,
 )
 
 _LOCK_NAME = f"{OWN_NAMES}lock"
@@ -44,16 +44,16 @@ class FolderStore:
             return file.read(), _tag(os.fstat(file.fileno()))
 
     def download(self, key: str, path: Path) -> None:
-        with self._reading(key) as source, source.open("rb") as file, new_file(path) as copy:
+        with self._reading(key) as source, source.open("rb") as file, stored_file(path) as copy:
             shutil.copyfileobj(file, copy)
 
     def write(self, key: str, data: bytes | Path) -> None:
         path = self._path(key)
         if isinstance(data, bytes):
-            with new_file(path) as file:
+            with stored_file(path) as file:
                 file.write(data)
         else:
-            with given_file(data) as source, new_file(path) as file:
+            with given_file(data) as source, stored_file(path) as file:
                 shutil.copyfileobj(source, file)
 
     def write_if(self, key: str, data: bytes, etag: str | None) -> str:
@@ -61,9 +61,9 @@ class FolderStore:
         with self._lock():
             if _tag_of(path) != etag:
                 raise ConflictError(f"{key} in {self.uri} was changed by somebody else in the meantime.")
-            with new_file(path) as file:
+            with stored_file(path) as file:
                 file.write(data)
-            with writing(path):
+            with writing(path, StoreError):
                 return _tag(path.stat())
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
@@ -104,11 +104,11 @@ class FolderStore:
     def _lock(self) -> Iterator[None]:
         """One conditional write at a time; the lock goes with the process that holds it."""
         path = self._folder / _LOCK_NAME
-        with writing(path):
+        with writing(path, StoreError):
             self._folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            with writing(path):
+            with writing(path, StoreError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:

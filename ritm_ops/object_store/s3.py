@@ -16,7 +16,7 @@ from ritm_ops.object_store.store import (
     checked_key,
     given_file,
     is_key,
-    new_file,
+    stored_file,
 )
 
 try:
@@ -70,7 +70,7 @@ class S3Store:
 
     def download(self, key: str, path: Path) -> None:
         def save(body: StreamingBody) -> None:
-            with new_file(path) as file:
+            with stored_file(path) as file:
                 for chunk in _chunks(body):
                     file.write(chunk)
 

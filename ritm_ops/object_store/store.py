@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
-from uuid import uuid4
 
 from ritm_model.errors import RitmError, shown
+from ritm_model.files import UNFINISHED, new_file, reading, writing
 
-OWN_NAMES = ".ritm-"
+OWN_NAMES = UNFINISHED
 """Names that begin with this are a folder's lock and unfinished files, and never objects."""
 
 
@@ -106,43 +105,20 @@ def is_key(key: str) -> bool:
 @contextmanager
 def given_file(path: Path) -> Iterator[BinaryIO]:
     """A file to be written to a store. Raises StoreError where it cannot be opened."""
-    try:
+    with reading(path, StoreError):
         file = path.open("rb")
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
     with file:
         yield file
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that gets its name when the block ends well, and is on the disk by then.
+def stored_file(path: Path) -> Iterator[BinaryIO]:
+    """A file of a store, in whatever folder, that gets its name when the block ends well.
 
     Raises:
         StoreError: it cannot be written, for example because the disk is full.
     """
-    unfinished = path.with_name(f"{OWN_NAMES}{uuid4().hex}")
-    with writing(path):
+    with writing(path, StoreError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with unfinished.open("xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the rename itself survives a power cut
-        finally:
-            os.close(folder)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the operating system says into a sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror or type(error).__name__}.") from None
+        with new_file(path) as file:
+            yield file

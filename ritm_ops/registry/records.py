@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ritm_model.errors import RitmError
+from ritm_model.files import reading
 
 _CHUNK = 1 << 20
 
@@ -83,13 +84,10 @@ def json_bytes(value: object) -> bytes:
 def entry_of_file(path: Path) -> FileEntry:
     """Size and hash of a file. Raises RegistryError where it cannot be read."""
     digest, size = hashlib.sha256(), 0
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-                size += len(chunk)
-    except OSError as error:
-        raise RegistryError(f"{path} cannot be read: {error.strerror}.") from None
+    with reading(path, RegistryError), path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
     return FileEntry(size=size, sha256=digest.hexdigest())
 
 

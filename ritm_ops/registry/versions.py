@@ -27,6 +27,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from ritm_model.errors import shown
+from ritm_model.files import reading
 from ritm_ops.object_store import ConflictError, ObjectMissingError, ObjectStore
 from ritm_ops.registry.records import (
     Change,
@@ -308,10 +309,8 @@ def _earlier(history: tuple[Change, ...]) -> str | None:
 
 def _card(checkpoint: Path, name: str) -> dict[str, object]:
     path = checkpoint.with_suffix(".json")
-    try:
+    with reading(path, RegistryError):
         card = json_object(path.read_bytes(), str(path))
-    except OSError as error:
-        raise RegistryError(f"{path} cannot be read: {error.strerror}.") from None
     if "sha256" not in card:
         raise RegistryError(f"{path} is not a model card.")
     return {**card, "name": name}

@@ -152,7 +152,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(masks, tmp_path, ritm):
     (tmp_path / "file").write_text("x")
     status, _, complaint = ritm("from-masks", masks.root, tmp_path / "file/out", "--jobs", 1)
     assert status == 1
-    assert "Cannot write into" in complaint
+    assert "cannot be written" in complaint
     assert complaint.count("\n") == 1
 
 
