@@ -11,36 +11,34 @@ Like the editor, this reads names of tags and attributes without regard to case.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from xml.etree import ElementTree as ET
 
 from ritm_backend.label_studio.errors import ConfigError, TaskError
-
-MAX_CONFIG_CHARACTERS = 1_000_000
-UPLOAD_KEY = "$undefined$"  # where Label Studio puts an upload made before the project had a configuration
+from ritm_ops.label_studio.images import (
+    ConfigXmlError,
+    ImageTag,
+    NoImageError,
+    elements,
+    image_tags,
+    indices_in,
+    parse_xml,
+    reference_of,
+    with_indices,
+)
 
 _LABEL_LISTS = ("brushlabels", "keypointlabels", "rectanglelabels", "labels")
 _CONTROLS = (*_LABEL_LISTS, "brush", "keypoint", "rectangle")
-_VARIABLE = re.compile(r"\$([\w.\[\]]+)")
-
-
-@dataclass(frozen=True, slots=True)
-class ImageTag:
-    """An `Image`; `value` names the task's data, as in `$image`, and holds several images if `is_list`."""
-
-    name: str
-    value: str
-    is_list: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
     """A tool or a list of labels. `kind` is its tag in lower case, which is also the type of its results.
 
-    `labels` is None where the labels come with each task, so that any label must be taken.
+    `labels` is None where the labels come with each task, so that any label must be taken. `flags` stand in
+    its names for the indices of the Repeaters around it.
     """
 
     kind: str
@@ -48,6 +46,15 @@ class Control:
     to_names: tuple[str, ...]
     labels: tuple[str, ...] | None
     is_smart: bool
+    flags: tuple[str, ...] = ()
+
+    def on(self, to_name: str) -> Control | None:
+        """The control as it works on this image, or None. In a Repeater, it has the index of the image."""
+        for written in self.to_names:
+            indices = indices_in(written, to_name, self.flags)
+            if indices is not None:
+                return replace(self, name=with_indices(self.name, indices), to_names=(to_name,))
+        return None
 
     def accepts(self, label: str) -> bool:
         return self.labels is None or label in self.labels
@@ -77,7 +84,8 @@ class LabelingConfig:
 
     def of_image(self, to_name: str, *kinds: str) -> Iterator[Control]:
         """Controls of the given kinds that work on an image, in the order of the configuration."""
-        return (c for c in self.controls if c.kind in kinds and to_name in c.to_names)
+        found = (control.on(to_name) for control in self.controls if control.kind in kinds)
+        return (control for control in found if control is not None)
 
     def is_smart(self, from_name: str, to_name: str) -> bool:
         """Whether a point or box of this control asks for a mask.
@@ -116,16 +124,10 @@ class LabelingConfig:
         Raises:
             TaskError: No such image.
         """
-        tag = next((image for image in self.images if image.name == to_name), None)
-        if tag is None:
-            raise TaskError(f"The labeling configuration has no Image called {to_name[:80]!r}.")
-        found = _resolve(tag.value, data)
-        if isinstance(found, list):
-            index = item_index or 0
-            found = found[index] if 0 <= index < len(found) else None
-        if not isinstance(found, str) or not found:
-            raise TaskError(f"The task's data holds no image under {tag.value[:80]!r}.")
-        return found
+        try:
+            return reference_of(self.images, to_name, item_index or 0, data)
+        except NoImageError as error:
+            raise TaskError(str(error)) from None
 
 
 def parse_config(xml: str) -> LabelingConfig:
@@ -134,36 +136,26 @@ def parse_config(xml: str) -> LabelingConfig:
     Raises:
         ConfigError: Not well-formed, too long, or with a document type, which could blow up memory.
     """
-    if len(xml) > MAX_CONFIG_CHARACTERS:
-        raise ConfigError(f"The labeling configuration is longer than {MAX_CONFIG_CHARACTERS:,} characters.")
-    return _parse(xml)
+    try:
+        return _parse(xml)
+    except ConfigXmlError as error:
+        raise ConfigError(str(error)) from None
 
 
 @lru_cache(maxsize=32)
 def _parse(xml: str) -> LabelingConfig:
-    if "<!DOCTYPE" in xml:  # without a document type there are no entities to expand
-        raise ConfigError("The labeling configuration must not have a document type.")
-    try:
-        root = ET.fromstring(xml)  # noqa: S314  (see the line above)
-    except (ET.ParseError, ValueError):
-        raise ConfigError("The labeling configuration is not well-formed XML.") from None
-    images, controls = [], []
-    for element in root.iter():
-        kind = str(element.tag).lower()
-        attributes = {name.lower(): value for name, value in element.attrib.items()}
-        if kind == "image" and "name" in attributes:
-            images.append(_image_tag(attributes))
-        elif kind in _CONTROLS and "name" in attributes:
-            controls.append(_control(kind, attributes, element))
-    return LabelingConfig(tuple(images), tuple(controls))
+    root = parse_xml(xml)
+    controls = [
+        _control(kind, attributes, element, flags)
+        for kind, attributes, element, flags in elements(root)
+        if kind in _CONTROLS and "name" in attributes
+    ]
+    return LabelingConfig(image_tags(root), tuple(controls))
 
 
-def _image_tag(attributes: dict[str, str]) -> ImageTag:
-    several = attributes.get("valuelist")
-    return ImageTag(attributes["name"], several or attributes.get("value", ""), bool(several))
-
-
-def _control(kind: str, attributes: dict[str, str], element: ET.Element) -> Control:
+def _control(
+    kind: str, attributes: Mapping[str, str], element: ET.Element, flags: tuple[str, ...]
+) -> Control:
     labels: tuple[str, ...] | None = ()
     if kind in _LABEL_LISTS:
         labels = None if "value" in attributes else tuple(dict.fromkeys(_labels(element)))
@@ -173,6 +165,7 @@ def _control(kind: str, attributes: dict[str, str], element: ET.Element) -> Cont
         to_names=tuple(name.strip() for name in attributes.get("toname", "").split(",")),
         labels=labels,
         is_smart="true" in (attributes.get("smart", "").lower(), attributes.get("smartonly", "").lower()),
+        flags=flags,
     )
 
 
@@ -183,31 +176,3 @@ def _labels(element: ET.Element) -> Iterator[str]:
             label = attributes.get("alias") or attributes.get("value")
             if label:
                 yield label
-
-
-def _resolve(value: str, data: object) -> object:
-    """`$image` gives the data as it is; variables inside a longer text are filled in."""
-    whole = _VARIABLE.fullmatch(value)
-    if whole:
-        found = _look_up(whole[1], data)
-        return _look_up(UPLOAD_KEY, data) if found is None else found
-    if not _VARIABLE.search(value):
-        return value
-    parts = {m[0]: _look_up(m[1], data) for m in _VARIABLE.finditer(value)}
-    if not all(isinstance(part, str | int) for part in parts.values()):
-        return None
-    return _VARIABLE.sub(lambda m: str(parts[m[0]]), value)
-
-
-def _look_up(path: str, data: object) -> object:
-    """Follow a path such as `images[0].url`; a key that is written like a path comes first."""
-    if isinstance(data, dict) and path in data:
-        return data[path]
-    for step in re.findall(r"[^.\[\]]+", path):
-        if isinstance(data, dict):
-            data = data.get(step)
-        elif isinstance(data, list) and step in map(str, range(len(data))):
-            data = data[int(step)]
-        else:
-            return None
-    return data

@@ -123,6 +123,27 @@ def test_an_item_of_a_list_of_images(click, label_studio):
     assert "/data/upload/1/p0.jpg" not in label_studio.asked
 
 
+def test_a_page_of_a_repeater(click, label_studio):
+    config = """<View><Repeater on="$images" indexFlag="{{idx}}">
+      <Image name="page_{{idx}}" value="$images[{{idx}}].url"/>
+      <BrushLabels name="brush_{{idx}}" toName="page_{{idx}}"><Label value="Object"/></BrushLabels>
+      <KeyPointLabels name="kp_{{idx}}" toName="page_{{idx}}" smart="true">
+      <Label value="Object"/></KeyPointLabels></Repeater></View>"""
+    pages = [{"url": f"/data/upload/1/r{number}.jpg"} for number in range(2)]
+
+    (region,) = click(
+        ("a", 31, 50, True),
+        task={"id": 61, "data": {"images": pages}},
+        config=config,
+        to_name="page_1",
+        from_name="kp_1",
+    )["result"]
+
+    assert (region["from_name"], region["to_name"]) == ("brush_1", "page_1")
+    assert "/data/upload/1/r1.jpg" in label_studio.asked
+    assert "/data/upload/1/r0.jpg" not in label_studio.asked
+
+
 @pytest.mark.parametrize(
     ("task", "config", "sentence"),
     [

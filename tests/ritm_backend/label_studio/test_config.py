@@ -1,9 +1,12 @@
 """Labeling configurations: the three usual ways to write them, and hostile ones."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ritm_backend.label_studio.config import MAX_CONFIG_CHARACTERS, parse_config
+from ritm_backend.label_studio.config import parse_config
 from ritm_backend.label_studio.errors import ConfigError, TaskError
+from ritm_ops.label_studio.images import MAX_CONFIG_CHARACTERS
 
 ONE_LABEL_B = """<View><Image name="image" value="$image"/>
   <BrushLabels name="brush" toName="image"><Label value="Cat"/></BrushLabels>
@@ -90,6 +93,40 @@ def test_item_index_chooses_from_a_list_of_images():
     for beyond in (2, -1):
         with pytest.raises(TaskError, match="no image under '\\$pages'"):
             config.image_reference("i", beyond, data)
+
+
+REPEATER = """<View><Repeater on="$images" indexFlag="{{idx}}" mode="pagination">
+  <Image name="page_{{idx}}" value="$images[{{idx}}].url"/>
+  <BrushLabels name="brush_{{idx}}" toName="page_{{idx}}"><Label value="Cat"/></BrushLabels>
+  <KeyPointLabels name="click_{{idx}}" toName="page_{{idx}}" smart="true">
+    <Label value="Cat"/></KeyPointLabels>
+</Repeater></View>"""
+
+
+def test_pages_of_a_repeater_have_their_own_image_and_controls():
+    config = parse_config(REPEATER)
+    data = {"images": [{"url": "/0.jpg"}, {"url": "/1.jpg"}]}
+
+    assert config.image_reference("page_1", None, data) == "/1.jpg"
+    assert config.brush("page_1", "Cat").control.name == "brush_1"
+    assert config.is_smart("click_1", "page_1")
+    with pytest.raises(TaskError, match=r"no image under '\$images\[2\]"):
+        config.image_reference("page_2", None, data)
+    for other in ("page_", "page_x", "page_1x", "brush_1", "page_{{idx}}"):
+        with pytest.raises(TaskError):
+            config.image_reference(other, None, data)
+
+
+@given(st.integers(0, 99), st.integers(0, 99), st.sampled_from(["{{idx}}", "#", "(i)", "$n"]))
+def test_repeaters_in_repeaters(outer, inner, flag):
+    config = parse_config(
+        f"""<View><Repeater on="$sheets" indexFlag="{flag}">
+        <Repeater on="$x" indexFlag="{{{{j}}}}">
+        <Image name="p{flag}-{{{{j}}}}-{flag}" value="/a/{flag}/{{{{j}}}}.png"/>
+        </Repeater></Repeater></View>"""
+    )
+
+    assert config.image_reference(f"p{outer}-{inner}-{outer}", None, {}) == f"/a/{outer}/{inner}.png"
 
 
 @pytest.mark.parametrize(
