@@ -43,8 +43,8 @@ from ritm_model.evaluation import (
     evaluate,
     options_for,
 )
-from ritm_model.evaluation.metrics import iou
 from ritm_model.inference.geometry import Roi, mask_roi, to_crop, whole
+from ritm_model.masks.overlap import iou
 from ritm_model.networks import InteractiveModel
 from ritm_model.simulation import next_click
 

@@ -13,12 +13,12 @@ import numpy as np
 from ritm_model.clicks import Click
 from ritm_model.errors import RitmError
 from ritm_model.evaluation.initial_mask import initial_mask
-from ritm_model.evaluation.metrics import boundary_iou, iou
 from ritm_model.evaluation.modes import ClickPredictor
 from ritm_model.evaluation.protocol import EvaluationProtocol
 from ritm_model.evaluation.results import SampleResult
 from ritm_model.evaluation.sample import SampleLike
 from ritm_model.inference import State
+from ritm_model.masks.overlap import boundary_iou, iou
 from ritm_model.simulation import OBJECT, next_click
 
 OnClick = Callable[[State], None]

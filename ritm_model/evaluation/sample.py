@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ritm_model.evaluation.metrics import Truth
 from ritm_model.inference.state import Image
+from ritm_model.masks.overlap import Truth
 
 
 class SampleLike(Protocol):

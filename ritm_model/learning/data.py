@@ -18,11 +18,13 @@ from torchvision.transforms import v2
 from ritm_model.errors import RitmError
 from ritm_model.learning.augment import augment, pipeline
 from ritm_model.learning.errors import TrainingError
+from ritm_model.learning.next_clicks import first_correction
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.sampling import ClickSampler
 from ritm_model.learning.scene import Instance, Scene
 from ritm_model.learning.sources import Source, draw
 from ritm_model.learning.step import Batch
+from ritm_model.masks.mistakes import with_mistakes
 
 TRIES = 20
 EDGE_BLUR = 0.8  # of the edges of pasted objects, in pixels
@@ -45,6 +47,7 @@ class Samples(Dataset["Batch | BrokenSample"]):
     Attributes:
         sources: to draw photographs from.
         transforms: of `augment.pipeline`.
+        from_mask_prob: of starting from a mask with mistakes and the first click that corrects it.
         first_transforms: others for the first samples, each with the number of the sample before which
             it ends.
         sampler: draws object and clicks.
@@ -61,6 +64,7 @@ class Samples(Dataset["Batch | BrokenSample"]):
     min_area: int = 1
     keep_background: float = 0.0
     paste_prob: float = 0.0
+    from_mask_prob: float = 0.0
     first_transforms: tuple[tuple[int, v2.Transform], ...] = ()
 
     def __getitem__(self, index: int) -> Batch | BrokenSample:
@@ -76,10 +80,16 @@ class Samples(Dataset["Batch | BrokenSample"]):
         if random.random() < self.paste_prob:
             scene = paste(scene, self._augmented(random, transforms), random)
         target = self.sampler.sample(scene.with_objects_of(self.min_area), random)
+        truth_HW, points_P3 = target.truth_HW, target.points_P3
+        given_HW = np.zeros(truth_HW.shape, bool)
+        if self.from_mask_prob and random.random() < self.from_mask_prob and target.instances:
+            given_HW = with_mistakes(truth_HW, random)
+            points_P3 = first_correction(given_HW, truth_HW, len(points_P3), random)
         return Batch(
             torch.from_numpy(scene.image_HW3).permute(2, 0, 1),
-            torch.from_numpy(target.truth_HW)[None],
-            torch.from_numpy(target.points_P3),
+            torch.from_numpy(truth_HW)[None],
+            torch.from_numpy(points_P3),
+            torch.from_numpy(given_HW)[None] if self.from_mask_prob else None,
         )
 
     def _augmented(self, random: np.random.Generator, transforms: v2.Transform) -> Scene:
@@ -111,6 +121,7 @@ def make_samples(recipe: Recipe, sources: tuple[Source, ...]) -> Samples:
         min_area=part.min_area,
         keep_background=part.keep_background,
         paste_prob=part.paste_prob,
+        from_mask_prob=recipe.clicks.from_mask_prob,
         first_transforms=tuple(
             (epoch * recipe.epoch_steps * recipe.batch_size, pipeline(part.augmentation, size))
             for epoch, size in part.growing
@@ -124,10 +135,12 @@ def collate(samples: Sequence[Batch | BrokenSample]) -> Batch | BrokenSample:
     broken = next((sample for sample in samples if isinstance(sample, BrokenSample)), None)
     if broken is not None:
         return broken
+    given = [sample.given_B1HW for sample in whole if sample.given_B1HW is not None]
     return Batch(
         torch.stack([sample.image_B3HW for sample in whole]).float() / 255,
         torch.stack([sample.truth_B1HW for sample in whole]).float(),
         torch.stack([sample.points_BP3 for sample in whole]),
+        torch.stack(given).float() if given else None,
     )
 
 

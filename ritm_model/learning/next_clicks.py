@@ -65,6 +65,18 @@ def next_points(
     return points
 
 
+def first_correction(
+    given_HW: npt.NDArray[np.bool_], truth_HW: npt.NDArray[np.int8], slots: int, random: Chooser
+) -> npt.NDArray[np.float32]:
+    """Give `slots` rows of points; one is a click that corrects the given mask, if it has mistakes."""
+    points_P3 = np.full((slots, 3), -1, np.float32)
+    is_positive, candidates_K2 = candidates(given_HW.astype(np.float32), truth_HW == 1)
+    if len(candidates_K2):
+        chosen = candidates_K2[int(random.integers(len(candidates_K2)))]
+        points_P3[0 if is_positive else slots // 2] = (*chosen, 0)
+    return points_P3
+
+
 def candidates(
     probability_HW: npt.NDArray[np.float32], truth_HW: npt.NDArray[np.bool_], threshold: float = THRESHOLD
 ) -> tuple[bool, npt.NDArray[np.int64]]:

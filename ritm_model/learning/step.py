@@ -27,16 +27,20 @@ class Batch:
         image_B3HW: float RGB in [0, 1].
         truth_B1HW: float, 1 on the object, 0 off it, -1 ignored.
         points_BP3: float clicks sampled beforehand; unused rows are (-1, -1, -1).
+        given_B1HW: masks to correct, 0 or 1; those of samples that start from nothing are empty. None where
+            all start from nothing.
     """
 
     image_B3HW: Tensor
     truth_B1HW: Tensor
     points_BP3: Tensor
+    given_B1HW: Tensor | None = None
 
     def on(self, device: torch.device, memory_format: torch.memory_format) -> Batch:
         """The same batch on a device, the image laid out in memory in this way."""
         image = self.image_B3HW.to(device, memory_format=memory_format)
-        return Batch(image, self.truth_B1HW.to(device), self.points_BP3.to(device))
+        given = None if self.given_B1HW is None else self.given_B1HW.to(device)
+        return Batch(image, self.truth_B1HW.to(device), self.points_BP3.to(device), given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ def interact(model: InteractiveModel, batch: Batch, clicks: int, randoms: Sequen
     """Let the simulated user correct the model's masks with so many clicks.
 
     The model runs in eval mode, as it will with real users, and comes back in the mode it was in. With
-    0 clicks it does not run, and the previous mask is empty.
+    0 clicks it does not run, and the previous mask is the given one, or empty.
 
     Args:
         model: to correct.
@@ -79,7 +83,8 @@ def interact(model: InteractiveModel, batch: Batch, clicks: int, randoms: Sequen
         clicks: corrections of every sample.
         randoms: one for each sample, so that a sample's clicks do not depend on what else is in the batch.
     """
-    interaction = Interaction(batch.points_BP3, torch.zeros_like(batch.truth_B1HW))
+    given = torch.zeros_like(batch.truth_B1HW) if batch.given_B1HW is None else batch.given_B1HW
+    interaction = Interaction(batch.points_BP3, given)
     was_training = model.training
     truth = batch.truth_B1HW.cpu() if clicks else batch.truth_B1HW
     model.eval()
@@ -98,10 +103,18 @@ def interact(model: InteractiveModel, batch: Batch, clicks: int, randoms: Sequen
 
 
 def drop_prev_masks(
-    interaction: Interaction, prob: float, randoms: Sequence[np.random.Generator]
+    interaction: Interaction,
+    prob: float,
+    randoms: Sequence[np.random.Generator],
+    given_B1HW: Tensor | None = None,
 ) -> Interaction:
-    """Empty the previous mask of each sample with probability `prob`; its clicks stay."""
+    """Empty the previous mask of each sample with probability `prob`; its clicks stay.
+
+    Where a mask was given the clicks alone do not say what is meant, so those masks stay, too.
+    """
     kept = torch.tensor([random.random() >= prob for random in randoms])
+    if given_B1HW is not None:
+        kept |= given_B1HW.flatten(1).any(1).cpu()
     prev_mask_B1HW = interaction.prev_mask_B1HW
     return replace(interaction, prev_mask_B1HW=prev_mask_B1HW * kept.view(-1, 1, 1, 1).to(prev_mask_B1HW))
 

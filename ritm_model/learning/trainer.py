@@ -103,7 +103,8 @@ class Trainer:
         with self.precision.autocast():
             interaction = interact(self.model, batch, clicks, randoms)
             if recipe.clicks.prev_mask_dropout:
-                interaction = drop_prev_masks(interaction, recipe.clicks.prev_mask_dropout, randoms)
+                dropout = recipe.clicks.prev_mask_dropout
+                interaction = drop_prev_masks(interaction, dropout, randoms, batch.given_B1HW)
             outcome = learn(self.model, batch, interaction, self.objective, self.network)
         scaler = self.precision.scaler
         self.optimiser.zero_grad(set_to_none=True)
@@ -270,7 +271,8 @@ class Trainer:
 
     def _stop(self, batch: Batch, clicks: int) -> None:
         path = self.folder.path / f"not_finite_{self.step}.pt"
-        whole = {name: self.world.gather(part).cpu() for name, part in dataclasses.asdict(batch).items()}
+        parts = {name: part for name, part in dataclasses.asdict(batch).items() if part is not None}
+        whole = {name: self.world.gather(part).cpu() for name, part in parts.items()}
         if self.world.is_first:
             self.folder.save(path, {**whole, "clicks": clicks})
         raise TrainingError(

@@ -18,13 +18,13 @@ from ritm_model.datasets import Problem, Roots, Sample, find_dataset
 from ritm_model.datasets.samples import sample_name
 from ritm_model.errors import RitmError
 from ritm_model.evaluation.initial_mask import initial_mask
-from ritm_model.evaluation.metrics import iou
 from ritm_model.evaluation.modes import ClickPredictor, PredictorSource
 from ritm_model.evaluation.noc import clicks_to_reach, reaches
 from ritm_model.evaluation.report.filmstrip import draw_frame, to_webp, view_of
 from ritm_model.evaluation.report.runs import Run
 from ritm_model.evaluation.results import SampleResult
 from ritm_model.evaluation.run import Evaluation
+from ritm_model.masks.overlap import iou
 from ritm_model.simulation import OBJECT
 
 MOST_FRAMES = 20

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from ritm_model.clicks import Click
-from ritm_model.evaluation.metrics import Mask, Truth
 from ritm_model.images.overlay import draw_overlay
+from ritm_model.masks.overlap import Mask, Truth
 from ritm_model.simulation import OBJECT
 
 FRAME_HEIGHT, FRAME_WIDTH = 240, 340

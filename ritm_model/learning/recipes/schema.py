@@ -151,6 +151,9 @@ class ClicksPart(Part):
     max_next_clicks: Annotated[int, Field(ge=0, le=24)] = 3
     """Simulated corrective clicks: each batch gets 0 to so many, one after the other, each placed where the
     network's own mask is most wrong, before it learns. 0 trains without corrections."""
+    from_mask_prob: Chance = 0.0
+    """How often a sample starts from a mask with mistakes of IoU 0.75 to 0.85 and the click that corrects it,
+    not from clicks sampled beforehand."""
     prev_mask_dropout: Chance = 0.0
     """Previous-mask dropout: how often the mask that they gave is emptied before a sample is learnt from."""
     max_points: Count = 24
@@ -182,7 +185,9 @@ class ClicksPart(Part):
 
     def sampler(self) -> ClickSampler:
         """What draws the clicks that are sampled beforehand."""
-        return ClickSampler(**self.model_dump(exclude={"max_next_clicks", "prev_mask_dropout"}))
+        return ClickSampler(
+            **self.model_dump(exclude={"max_next_clicks", "prev_mask_dropout", "from_mask_prob"})
+        )
 
     @model_validator(mode="after")
     def _has_negative_clicks(self) -> ClicksPart:

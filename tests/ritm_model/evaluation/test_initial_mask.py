@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ritm_model.evaluation.initial_mask import initial_mask
-from ritm_model.evaluation.metrics import iou
+from ritm_model.masks.overlap import iou
 
 
 def ellipse(height: int = 200, width: int = 300) -> np.ndarray:

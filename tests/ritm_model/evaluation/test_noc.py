@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ritm_model.evaluation.metrics import boundary_iou, iou
 from ritm_model.evaluation.noc import (
     at_limit,
     clicks_to_reach,
@@ -16,6 +15,7 @@ from ritm_model.evaluation.noc import (
     stability,
     targets,
 )
+from ritm_model.masks.overlap import boundary_iou, iou
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden/unit.json").read_text())
 

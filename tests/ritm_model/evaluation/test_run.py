@@ -22,8 +22,8 @@ from ritm_model.evaluation import (
     evaluate,
     load_evaluation,
 )
-from ritm_model.evaluation.metrics import iou
 from ritm_model.inference import PredictorOptions, ZoomIn, open_predictor
+from ritm_model.masks.overlap import iou
 
 QUICK = EvaluationProtocol(
     options=PredictorOptions(zoom_in=ZoomIn(target_size=96, min_crop_size=60), with_flip=False), max_clicks=3

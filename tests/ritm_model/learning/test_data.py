@@ -29,6 +29,7 @@ from ritm_model.learning.scene import Instance, Scene
 from ritm_model.learning.sources import by_collection, divide, draw, is_kept_out
 from ritm_model.learning.step import Batch
 from ritm_model.learning.validation import questions
+from ritm_model.masks.overlap import iou
 
 CROP = (64, 80)
 
@@ -69,6 +70,26 @@ def test_a_batch_has_the_shapes_and_ranges_of_the_learning_step(pack: Path) -> N
     for truth_HW, points_P3 in zip(batch.truth_B1HW[:, 0], batch.points_BP3, strict=True):
         rows, columns, _ = points_P3[:24][points_P3[:24, 0] >= 0].long().T
         assert (truth_HW[rows, columns] != 0).all()
+
+
+def test_a_sample_may_start_from_a_mask_and_the_click_that_corrects_it(pack: Path) -> None:
+    batch = batch_of(samples(pack, from_mask_prob=0.5), *range(12))
+    assert batch.given_B1HW is not None
+    starts = batch.given_B1HW.flatten(1).any(1)
+    assert 2 < starts.sum() < 10
+    for number in range(12):
+        truth_HW = batch.truth_B1HW[number, 0].numpy().astype(np.int8)
+        clicks_K3 = batch.points_BP3[number][batch.points_BP3[number, :, 0] >= 0].int().tolist()
+        if not starts[number]:
+            assert len(clicks_K3) >= 1
+            continue
+        given_HW = batch.given_B1HW[number, 0].numpy() > 0
+        assert 0.75 <= iou(given_HW, truth_HW) < 0.85
+        ((row, column, _),) = clicks_K3
+        slot = int((batch.points_BP3[number, :, 0] >= 0).nonzero()[0])
+        assert (truth_HW[row, column] == 1) == (slot < 24)  # positive on what is missing
+        assert given_HW[row, column] == (slot >= 24)
+    assert batch_of(samples(pack), 0).given_B1HW is None
 
 
 def test_the_first_samples_may_be_smaller(pack: Path) -> None:

@@ -200,6 +200,12 @@ def test_previous_masks_are_dropped_and_clicks_stay() -> None:
     assert 30 < empty.sum() < 70
     assert torch.equal(dropped.prev_mask_B1HW[~empty], interaction.prev_mask_B1HW[~empty])
     assert dropped.points_BP3 is interaction.points_BP3
+    given = torch.zeros(200, 1, 2, 2)
+    given[:150, 0, 0, 0] = 1
+    dropped = drop_prev_masks(interaction, 0.25, randoms, given)
+    empty = dropped.prev_mask_B1HW.flatten(1).eq(0).all(1)
+    assert not empty[:150].any()
+    assert empty[150:].any()
 
 
 def test_memory_is_kept_where_the_c_library_can() -> None:
