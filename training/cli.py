@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from ritm_model.cli.options import as_json
+from ritm_model.cli.output import echo_json, progress_bar
 from ritm_model.errors import RitmError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 1.0
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 follow_option = click.option(
     "--follow", is_flag=True, help="Stay until the job has ended, with a progress bar."
 )
@@ -55,7 +55,7 @@ def start(source: str | None, base: str | None, follow: bool, as_json: bool) -> 
     if follow:
         _follow(jobs, job_id, as_json)
     elif as_json:
-        _echo({"id": job_id, "new": is_new})
+        echo_json({"id": job_id, "new": is_new})
     else:
         click.echo(f"Job {job_id} {'waits for a worker' if is_new else 'goes on already'}.")
 
@@ -81,7 +81,7 @@ def stop(job_id: str, as_json: bool) -> None:
     jobs, _ = _jobs()
     jobs.stop(job_id)
     if as_json:
-        _echo({"id": job_id, "stopped": True})
+        echo_json({"id": job_id, "stopped": True})
     else:
         click.echo(f"Job {job_id} is being stopped.")
 
@@ -93,7 +93,7 @@ def list_(as_json: bool) -> None:
     jobs, _ = _jobs()
     found = jobs.jobs()
     if as_json:
-        _echo([job.to_json() for job in found])
+        echo_json([job.to_json() for job in found])
         return
     for job in found:
         click.echo(f"{job.id}  {job.status:<8}  {job.report.progress:>4.0%}  {job.report.message}")
@@ -107,7 +107,7 @@ def logs(job_id: str, as_json: bool) -> None:
     jobs, _ = _jobs()
     lines = jobs.job(job_id).report.log
     if as_json:
-        _echo(lines)
+        echo_json(lines)
         return
     for line in lines:
         click.echo(line)
@@ -147,19 +147,13 @@ def _follow(jobs: JobQueue, job_id: str, as_json: bool) -> None:
     Raises:
         FailedJobError: it has not finished.
     """
-    from tqdm import tqdm
-
     job = jobs.job(job_id)
-    with tqdm(
-        total=100, unit="%", disable=True if as_json else None, bar_format="{l_bar}{bar}| {postfix}"
-    ) as bar:
+    with progress_bar("", hidden=as_json, unit="%", bar_format="{l_bar}{bar}| {postfix}") as on_progress:
         while not job.has_ended:
             time.sleep(POLL_SECONDS)
             job = jobs.job(job_id)
-            bar.set_description_str(job.report.stage or job.status)
-            bar.set_postfix_str(_left(job), refresh=False)
-            bar.n = round(100 * job.report.progress)
-            bar.refresh()
+            done, stage = round(100 * job.report.progress), job.report.stage or job.status
+            on_progress(done, 100, note=_left(job), title=stage)
     _show(job, as_json)
     if job.status != "finished":
         raise FailedJobError(f"Job {job.id} {job.status}: {job.report.message or 'no reason was given.'}")
@@ -167,7 +161,7 @@ def _follow(jobs: JobQueue, job_id: str, as_json: bool) -> None:
 
 def _show(job: JobView, as_json: bool) -> None:
     if as_json:
-        _echo(job.to_json())
+        echo_json(job.to_json())
         return
     report = job.report
     click.echo(f"{job.id}  {job.status}  {report.progress:.0%}  {_left(job)}".rstrip())
@@ -187,7 +181,3 @@ def _left(job: JobView) -> str:
         return ""
     minutes, rest = divmod(round(seconds), 60)
     return f"about {minutes} min {rest} s left" if minutes else f"about {rest} s left"
-
-
-def _echo(value: Any) -> None:
-    click.echo(json.dumps(value, indent=1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ritm_model.cli.datasets import as_json, progress_bar
+from ritm_model.cli.options import as_json
+from ritm_model.cli.output import echo_json, progress_bar
 
 if TYPE_CHECKING:
     from training.exports import Collected, ImageAccess
@@ -105,7 +105,7 @@ def coco(source: str, out: Path, as_json: bool, **access: Any) -> None:
 def _collect(name: str, source: str, out: Path, as_json: bool, access: dict[str, Any]) -> Collected:
     from training.exports import collect
 
-    with progress_bar(name, hidden=as_json) as on_progress:
+    with progress_bar(name, hidden=as_json, unit="image") as on_progress:
         return collect(source, out, images=_access(**access), progress=on_progress)
 
 
@@ -130,7 +130,7 @@ def _tell(collected: Collected, as_json: bool, out: Path | None = None) -> None:
             "left_out": collected.left_out,
             "fingerprint": collected.fingerprint,
         }
-        click.echo(json.dumps(answer, indent=1))
+        echo_json(answer)
         return
     click.echo(f"{place}: {collected.photographs} photographs ({collected.objects} objects)")
     where = "" if out else f" ({place / 'conversion.json'} says what and why)"

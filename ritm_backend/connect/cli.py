@@ -6,6 +6,8 @@ import sys
 
 import click
 
+from ritm_model.cli.output import echo_json
+
 
 @click.command()
 @click.option(
@@ -70,7 +72,6 @@ def connect(
     if bool(basic_auth_user) != bool(basic_auth_pass):
         raise click.UsageError("--basic-auth-user and --basic-auth-pass belong together.")
 
-    import json
     from dataclasses import asdict
     from typing import cast
 
@@ -91,7 +92,7 @@ def connect(
     with LabelStudioClient(url, token) as client:
         report = connect_project(client, wish)
     if as_json:
-        click.echo(json.dumps({**asdict(report), "is_ready": report.is_ready}, indent=2, ensure_ascii=False))
+        echo_json({**asdict(report), "is_ready": report.is_ready})
     else:
         marks = {"ok": "✓", "advice": "!", "problem": "✗"}
         click.echo(f"Project {report.project_id} {report.project_title!r}: {report.project_url}")

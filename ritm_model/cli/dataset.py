@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ritm_model.cli.contributed import ContributedCommands
-from ritm_model.cli.datasets import as_json, config_option, progress_bar
+from ritm_model.cli.options import as_json, config_option
+from ritm_model.cli.output import echo_json, progress_bar
 from ritm_model.cli.train import data_roots, overrides_option, places_option
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def converter(command: Callable[..., tuple[Collection, Mapping[str, object]]]) -
 
         name = str(click.get_current_context().info_name)
         collection, told = command(**options)
-        with progress_bar(name, hidden=as_json) as on_progress:
+        with progress_bar(name, hidden=as_json, unit="image") as on_progress:
             outcome = convert(
                 collection,
                 out,
@@ -61,7 +61,7 @@ def converter(command: Callable[..., tuple[Collection, Mapping[str, object]]]) -
         if as_json:
             counts = {"photographs": outcome.photographs, **outcome.counts}
             answer = {"folder": str(out), **counts, "broken": len(broken), "left_out_by_rule": by_rule}
-            click.echo(json.dumps(answer, indent=1, ensure_ascii=False))
+            echo_json(answer)
             return
         counted = ", ".join(f"{count} {kind}" for kind, count in outcome.counts.items())
         click.echo(f"{out}: {outcome.photographs} photographs ({counted})")

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ritm_model.cli.options import as_json, config_option, root_option
+from ritm_model.cli.output import echo_json, progress_bar
 from ritm_model.errors import RitmError
 
 if TYPE_CHECKING:
     from ritm_model.datasets import Problem, Roots
-    from ritm_model.datasets.samples import OnProgress
-
-config_option = click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    envvar="RITM_DATASETS",
-    show_envvar=True,
-    help="YAML file with NAME: PATH, line by line; the paper's config.yml will do.",
-)
-root_option = click.option(
-    "--root",
-    "roots",
-    multiple=True,
-    metavar="NAME=PATH",
-    help="Where a data set lies; of your own, NAME=LAYOUT:PATH. Repeat it for more.",
-)
-as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 
 
 @click.group(invoke_without_command=True)
@@ -51,7 +33,7 @@ def datasets(context: click.Context, config: Path | None, roots: tuple[str, ...]
         return
     rows = _rows(_all_roots(config, roots))
     if as_json:
-        _echo_json(rows)
+        echo_json(rows)
         return
     for row in rows:
         click.echo(f"{row['name']}: {row['about']}")
@@ -81,12 +63,12 @@ def check(
 
     config_before, roots_before = before  # the options may stand before `check`, too
     places = _all_roots(config or config_before, (*roots_before, *roots))
-    with progress_bar(name, hidden=as_json) as on_progress:
+    with progress_bar(name, hidden=as_json, unit="image") as on_progress:
         dataset = open_dataset(name, places, on_progress)
     broken = [problem for problem in dataset.problems if not problem.by_rule]
     by_rule = [problem for problem in dataset.problems if problem.by_rule]
     if as_json:
-        _echo_json(
+        echo_json(
             {
                 "name": dataset.name,
                 "images": len(dataset.pictures),
@@ -144,21 +126,3 @@ def _row(name: str, roots: Roots) -> dict[str, Any]:
 
 def _without_rule(problem: Problem) -> dict[str, str]:
     return {key: value for key, value in asdict(problem).items() if key != "by_rule"}
-
-
-@contextmanager
-def progress_bar(name: str, *, hidden: bool) -> Iterator[OnProgress]:
-    from tqdm import tqdm
-
-    # disable=None: no bar where nobody watches, such as in a log file.
-    with tqdm(desc=name, unit="image", disable=hidden or None) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield show
-
-
-def _echo_json(value: object) -> None:
-    click.echo(json.dumps(value, indent=1, ensure_ascii=False))

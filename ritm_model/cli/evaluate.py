@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
-from ritm_model.cli.datasets import as_json, config_option, root_option
+from ritm_model.cli.options import as_json, config_option, root_option
+from ritm_model.cli.output import echo_json, progress_bar
 
 if TYPE_CHECKING:
     from ritm_model.datasets import Dataset, Roots
@@ -186,7 +187,7 @@ def evaluate(
             folder = output / version / _run_name(dataset.name, rules)
             if fresh:
                 (folder / ORIGIN).unlink(missing_ok=True)
-            with _progress_bar(f"{version} {dataset.name}", protocol, hidden=as_json) as on_result:
+            with _noc_bar(f"{version} {dataset.name}", protocol, hidden=as_json) as on_result:
                 evaluation = annotate_all(
                     version,
                     PredictorSource(str(path), device, mode, protocol.options, engine),
@@ -209,8 +210,6 @@ def evaluate(
 
 
 def _opened(names: str, known: Roots, *, hidden: bool) -> list[Dataset]:
-    from tqdm import tqdm
-
     from ritm_model.datasets import find_dataset, open_dataset
 
     wanted = [name.strip() for name in names.split(",") if name.strip()]
@@ -220,14 +219,8 @@ def _opened(names: str, known: Roots, *, hidden: bool) -> list[Dataset]:
         find_dataset(name, known)  # a misspelt last name is found before the first is read
     opened = []
     for name in wanted:
-        # disable=None: no bar where nobody watches, such as in a log file.
-        with tqdm(desc=f"Reading {name}", unit="image", disable=hidden or None) as bar:
-
-            def show(done: int, total: int, bar: tqdm[NoReturn] = bar) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
-            opened.append(open_dataset(name, known, show))
+        with progress_bar(f"Reading {name}", hidden=hidden, unit="image") as on_progress:
+            opened.append(open_dataset(name, known, on_progress))
     return opened
 
 
@@ -270,23 +263,19 @@ def _run_name(dataset: str, rules: Rules) -> str:
 
 
 @contextmanager
-def _progress_bar(title: str, protocol: EvaluationProtocol, *, hidden: bool) -> Iterator[OnResult]:
-    from tqdm import tqdm
-
+def _noc_bar(title: str, protocol: EvaluationProtocol, *, hidden: bool) -> Iterator[OnResult]:
     from ritm_model.evaluation.noc import clicks_to_reach
 
     target = min(protocol.targets, key=lambda target: abs(target - 0.9))
     clicks = samples = 0
 
-    with tqdm(desc=title, unit="sample", disable=hidden or None) as bar:
+    with progress_bar(title, hidden=hidden, unit="sample") as on_progress:
 
         def show(result: SampleResult, total: int) -> None:
             nonlocal clicks, samples
             samples += 1
             clicks += clicks_to_reach(result.curve, target, protocol.max_clicks)
-            bar.total = total
-            bar.update()
-            bar.set_postfix_str(f"NoC@{100 * target:g} {clicks / samples:.2f}")
+            on_progress(samples, total, note=f"NoC@{100 * target:g} {clicks / samples:.2f}")
 
         yield show
 
@@ -324,7 +313,7 @@ def _show(datasets: Sequence[Dataset], evaluations: Sequence[Sequence[Evaluation
             }
             for dataset, of_dataset, compared in zip(datasets, results, comparisons, strict=True)
         ]
-        click.echo(json.dumps(rows, indent=1, default=str))
+        echo_json(rows)
         return
     for block in _blocks(datasets, results, comparisons):
         click.echo(f"{block}\n")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
+
+from ritm_model.cli.options import as_json
+from ritm_model.cli.output import echo_json
 
 
 @click.command()
 @click.argument("model")
 @click.argument("destination", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@as_json
 def export(model: str, destination: Path, as_json: bool) -> None:
     """Write MODEL as DESTINATION, an .onnx file for any size of image and number of clicks.
 
@@ -30,6 +32,6 @@ def export(model: str, destination: Path, as_json: bool) -> None:
     size = destination.stat().st_size
     if as_json:
         about = {"path": str(destination), "version": version, "opset": OPSET, "bytes": size}
-        click.echo(json.dumps(about, indent=1))
+        echo_json(about)
     else:
         click.echo(f"{version} is exported: {destination} ({size / 1e6:.1f} MB, ONNX opset {OPSET})")

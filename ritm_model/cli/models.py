@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,14 +9,14 @@ import click
 
 from ritm_model.cli.contributed import ContributedCommands
 from ritm_model.cli.export import export
+from ritm_model.cli.options import as_json
+from ritm_model.cli.output import echo_json, echo_table
 
 if TYPE_CHECKING:
     from ritm_model.catalogue import Release
     from ritm_model.checkpoints import ModelCard
 
 NOC_COLUMNS = ("GrabCut@90", "Berkeley@90", "SBD@90", "DAVIS@90")
-
-as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 
 
 @click.group(cls=ContributedCommands, contributed="ritm.models_commands")
@@ -35,7 +33,7 @@ def list_models(as_json: bool) -> None:
     """Show the released models, the bundled one and your own."""
     rows = _rows()
     if as_json:
-        _echo_json(rows)
+        echo_json(rows)
         return
     header = ("NAME", "ARCHITECTURE", "SIZE", "TRAINED ON", "LICENCE", *NOC_COLUMNS, "HERE")
     table: list[tuple[str, ...]] = [header]
@@ -53,7 +51,7 @@ def list_models(as_json: bool) -> None:
                 str(row["here"]),
             )
         )
-    _echo_table(table)
+    echo_table(table)
     click.echo("\nNoC: published mean number of clicks to reach that IoU in percent; fewer is better.")
 
 
@@ -109,7 +107,7 @@ def info(name_or_path: str, as_json: bool) -> None:
         **card.model_dump(mode="json", exclude={"format_version"}),
     }
     if as_json:
-        _echo_json(about)
+        echo_json(about)
         return
     training = card.training.model_dump(exclude_defaults=True)
     metrics = training.pop("metrics", {})
@@ -123,7 +121,7 @@ def info(name_or_path: str, as_json: bool) -> None:
         **metrics,
         **{f"  {name}": value for name, value in card.params.items()},
     }
-    _echo_lines(lines)
+    echo_table(lines.items())
 
 
 def _rows() -> list[dict[str, object]]:
@@ -172,42 +170,25 @@ def _own_row(name: str, path: Path) -> dict[str, object]:
 
 def echo_saved(card: ModelCard, path: Path, news: str, as_json: bool) -> None:
     if as_json:
-        _echo_json({"path": str(path), **card.model_dump(mode="json")})
+        echo_json({"path": str(path), **card.model_dump(mode="json")})
     else:
         click.echo(f"{card.name} {news}: {path} (SHA-256 {card.sha256[:8]}…)")
 
 
 def _echo_release(release: Release, as_json: bool) -> None:
     if as_json:
-        _echo_json({**release.model_dump(), "here": "no"})
+        echo_json({**release.model_dump(), "here": "no"})
         return
-    _echo_lines(
-        {
-            "name": release.name,
-            "file": f"not on this machine; ritm models pull {release.name}",
-            "architecture": release.architecture,
-            "parameters": f"{release.parameters:,}",
-            "size": f"{release.megabytes:g} MB",
-            "source": release.url,
-            "trained_on": release.trained_on,
-            "licence": release.licence,
-            "licence_note": release.licence_note,
-            **{f"NoC {name}": f"{clicks:.2f}" for name, clicks in release.noc.items()},
-        }
-    )
-
-
-def _echo_lines(lines: Mapping[str, object]) -> None:
-    width = max(len(name) for name in lines)
-    for name, value in lines.items():
-        click.echo(f"{name:<{width}}  {value}")
-
-
-def _echo_table(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _echo_json(value: object) -> None:
-    click.echo(json.dumps(value, indent=1, ensure_ascii=False))
+    lines: dict[str, str] = {
+        "name": release.name,
+        "file": f"not on this machine; ritm models pull {release.name}",
+        "architecture": release.architecture,
+        "parameters": f"{release.parameters:,}",
+        "size": f"{release.megabytes:g} MB",
+        "source": release.url,
+        "trained_on": release.trained_on,
+        "licence": release.licence,
+        "licence_note": release.licence_note,
+        **{f"NoC {name}": f"{clicks:.2f}" for name, clicks in release.noc.items()},
+    }
+    echo_table(lines.items())

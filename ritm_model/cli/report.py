@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import itertools
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ritm_model.cli.datasets import as_json, config_option, root_option
+from ritm_model.cli.options import as_json, config_option, root_option
+from ritm_model.cli.output import echo_json, progress_bar
 from ritm_model.errors import RitmError
 from ritm_model.files import writing
 
 if TYPE_CHECKING:
     from ritm_model.evaluation.report import Run, Sources, WorstCases
-    from ritm_model.evaluation.report.cases import OnStrip
 
 MOST_PICTURE_BYTES = 3_600_000  # a third more once they are in the page
 
@@ -84,7 +83,7 @@ def report(
     page = render_report(runs, cases)
     _write(out, page)
     if as_json:
-        click.echo(json.dumps(_told(out, page, runs, cases), indent=1, default=str))
+        echo_json(_told(out, page, runs, cases))
         return
     for one in cases:
         if one.note:
@@ -133,7 +132,7 @@ def plot(
     _write(out, draw_curves(panels))
     if as_json:
         rows = [asdict(panel) for panel in panels]
-        click.echo(json.dumps({"path": str(out), "panels": rows}, indent=1))
+        echo_json({"path": str(out), "panels": rows})
     else:
         click.echo(f"{curves_table(panels)}\n\n{out}")
 
@@ -143,7 +142,8 @@ def _worst(runs: Sequence[Run], count: int, sources: Sources, *, hidden: bool) -
     from ritm_model.evaluation.report.wording import headline_target
 
     total = sum(min(count, run.summary.samples) for run in runs)
-    with _progress_bar("Worst objects", total, hidden=hidden) as on_strip:
+    shown = itertools.count(1)
+    with progress_bar("Worst objects", hidden=hidden, unit="object") as on_progress:
         return [
             worst_cases(
                 run,
@@ -151,23 +151,10 @@ def _worst(runs: Sequence[Run], count: int, sources: Sources, *, hidden: bool) -
                 count,
                 sources,
                 MOST_PICTURE_BYTES // len(runs),
-                on_strip,
+                lambda: on_progress(next(shown), total),
             )
             for run in runs
         ]
-
-
-@contextmanager
-def _progress_bar(title: str, total: int, *, hidden: bool) -> Iterator[OnStrip]:
-    from tqdm import tqdm
-
-    # disable=None: no bar where nobody watches, such as in a log file.
-    with tqdm(desc=title, total=total, unit="object", disable=hidden or None) as bar:
-
-        def show() -> None:
-            bar.update()
-
-        yield show
 
 
 def _told(out: Path, page: str, runs: Sequence[Run], cases: Sequence[WorstCases]) -> dict[str, Any]:

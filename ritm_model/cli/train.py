@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from ritm_model.cli.datasets import as_json, config_option
+from ritm_model.cli.options import as_json, config_option
+from ritm_model.cli.output import echo_json, echo_table
 
 places_option = click.option(
     "--data",
@@ -99,7 +100,7 @@ def train(
         return  # under torchrun, one process speaks for all
     if as_json:
         facts = {"model": str(model), "steps": asked.steps, "epochs": asked.epochs, **_last_epoch(out)}
-        click.echo(json.dumps(facts, indent=1))
+        echo_json(facts)
     else:
         click.echo(f"The model is {model}.")
 
@@ -136,8 +137,6 @@ def recipes(name: str | None, as_json: bool) -> None:
         return
     about = {each: load_recipe(each).about for each in recipe_names()}
     if as_json:
-        click.echo(json.dumps(about, indent=1))
+        echo_json(about)
         return
-    width = max(len(each) for each in about)
-    for each, text in about.items():
-        click.echo(f"{each:<{width}}  {text}")
+    echo_table(about.items())

@@ -20,7 +20,7 @@ from ritm_model.evaluation.report.charts import (
     to_text,
 )
 from ritm_model.evaluation.report.runs import Run, grouped
-from ritm_model.evaluation.tables import aligned
+from ritm_model.tables import aligned
 
 COLUMNS = 2
 HEADING, LEGEND_LINE, GAP = 34, 20, 24

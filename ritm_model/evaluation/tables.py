@@ -8,8 +8,7 @@ from ritm_model.evaluation.compare import Comparison
 from ritm_model.evaluation.protocol import EvaluationProtocol
 from ritm_model.evaluation.run import Evaluation
 from ritm_model.evaluation.summary import GroupSummary, Summary, TargetSummary
-
-Row = Sequence[str]
+from ritm_model.tables import Row, aligned
 
 
 def noc_table(results: Sequence[tuple[Evaluation, Summary]]) -> str:
@@ -138,11 +137,3 @@ def _verdict(found: Comparison) -> str:
 
 def _percent(target: float) -> str:
     return f"{round(100 * target, 3):g}"
-
-
-def aligned(rows: Sequence[Row]) -> str:
-    """Cells in columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )

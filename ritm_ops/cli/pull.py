@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
-from ritm_model.cli.models import as_json, echo_saved
+from ritm_model.cli.models import echo_saved
+from ritm_model.cli.options import as_json
+from ritm_model.cli.output import progress_bar
 from ritm_model.errors import RitmError
 
-if TYPE_CHECKING:
-    from ritm_ops.download import Progress
+BYTES: dict[str, Any] = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
 
 
 @click.command()
@@ -44,21 +43,7 @@ def pull(name: str, base_url: str | None, attempts: int, force: bool, as_json: b
     if path.is_file() and not force:
         card, news = read_card(path), "is here already"
     else:
-        with _progress_bar(name, hidden=as_json) as on_progress:
+        with progress_bar(name, hidden=as_json, **BYTES) as on_progress:
             card = pull_model(release, base_url=base_url, attempts=attempts, on_progress=on_progress)
         news = "is ready"
     echo_saved(card, path, news, as_json)
-
-
-@contextmanager
-def _progress_bar(name: str, *, hidden: bool) -> Iterator[Progress]:
-    from tqdm import tqdm
-
-    # disable=None: no bar where nobody watches, such as in a log file.
-    with tqdm(desc=name, unit="B", unit_scale=True, unit_divisor=1024, disable=hidden or None) as bar:
-
-        def show(done: int, total: int | None) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield show

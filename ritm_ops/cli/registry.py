@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
+
+from ritm_model.cli.options import as_json
+from ritm_model.cli.output import echo_json, echo_table
 
 if TYPE_CHECKING:
     from ritm_ops.registry import LiveModel, Registry
@@ -69,7 +71,7 @@ def rollback(name: str, by: str, why: str, uri: str) -> None:
 @click.command()
 @click.argument("name")
 @_registry_option
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@as_json
 def history(name: str, uri: str, as_json: bool) -> None:
     """Show every version of NAME, which one is live, and every change of that."""
     registry = _open(uri)
@@ -81,13 +83,13 @@ def history(name: str, uri: str, as_json: bool) -> None:
             "versions": [manifest.model_dump(mode="json") for manifest in versions],
             "changes": [change.model_dump(mode="json") for change in changes],
         }
-        click.echo(json.dumps(about, indent=1, ensure_ascii=False))
+        echo_json(about)
         return
     rows: list[Sequence[str]] = [("VERSION", "PUBLISHED", "")]
     for manifest in versions:
         is_live = live is not None and manifest.version == live.version
         rows.append((manifest.version, f"{manifest.published_at:%Y-%m-%d %H:%M}", "live" if is_live else ""))
-    _echo_table(rows)
+    echo_table(rows)
     if not changes:
         click.echo("\nNo version is live.")
         return
@@ -106,7 +108,7 @@ def history(name: str, uri: str, as_json: bool) -> None:
                 change.why,
             )
         )
-    _echo_table(rows)
+    echo_table(rows)
 
 
 def _open(uri: str) -> Registry:
@@ -123,9 +125,3 @@ def _echo_live(live: LiveModel) -> None:
 
 def _clicks(noc: float | None) -> str:
     return "-" if noc is None else f"{noc:.2f}"
-
-
-def _echo_table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
