@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from threading import Event, Thread
 from typing import Protocol
 
-from cvat_serverless.settings import CvatSettings, SettingsError
+from cvat_serverless.settings import CvatSettings
 from ritm_model.errors import RitmError
 from ritm_model.inference import Annotator
+from ritm_ops.environment import SettingsError
 from ritm_ops.object_store import open_store
 from ritm_ops.registry import LIVE_PREFIX, Registry
 from ritm_ops.registry.live_model import Newer, RegistrySource, Versions, cache_folder, follow

@@ -26,12 +26,13 @@ from cvat_serverless.answer import write_answer
 from cvat_serverless.interactor import Interactor
 from cvat_serverless.live import LiveModel, Logger, open_live
 from cvat_serverless.request import RequestError, read_request
-from cvat_serverless.settings import CvatSettings, SettingsError, read_settings
+from cvat_serverless.settings import CvatSettings
 from ritm_model.checkpoints import CheckpointError
 from ritm_model.errors import RitmError
 from ritm_model.images import decode_image
 from ritm_model.inference import Annotator, Predictor, open_predictor
 from ritm_model.inference.timing import Timings
+from ritm_ops.environment import SettingsError
 
 JSON = "application/json"
 HASH_SLICE = 128 * 1024
@@ -100,7 +101,7 @@ class Function:
 
 def init_context(context: Context) -> None:
     """Called by Nuclio before the first event."""
-    settings = read_settings()
+    settings = CvatSettings.from_environment()
     function = context.user_data.function = Function.start(settings)
     if function.live:
         function.live.follow(context.logger)

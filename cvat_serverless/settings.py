@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field
 
-from ritm_model.errors import RitmError
 from ritm_model.inference.specks import MIN_REGION_PIXELS
+from ritm_ops.environment import EnvironmentSettings
 
 AnswerForm = Literal["shapes", "mask"]
 
 
-class SettingsError(RitmError):
-    """A variable of the environment holds something it cannot."""
-
-
-class CvatSettings(BaseSettings):
+class CvatSettings(EnvironmentSettings):
     """The function's environment; `docs/cvat.md` has the table."""
-
-    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
 
     ritm_model: str = "bundled"
     """`bundled`, the path of a checkpoint that is mounted into the container, or `registry:NAME`."""
@@ -48,17 +41,3 @@ class CvatSettings(BaseSettings):
 
     ritm_min_region_pixels: int = Field(default=MIN_REGION_PIXELS, ge=0)
     """Specks of a mask smaller than this are removed, as in Label Studio."""
-
-
-def read_settings() -> CvatSettings:
-    """Read the environment.
-
-    Raises:
-        SettingsError: names the variable at fault.
-    """
-    try:
-        return CvatSettings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]).upper()
-        raise SettingsError(f"{name} cannot be used: {first['msg']}.") from error

@@ -10,23 +10,21 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, model_validator
+
+from ritm_model.values import Value
 
 BUNDLED_NAME = "starter"
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Architecture(_Value):
+class Architecture(Value):
     """What a state dict fits into: a family of networks and its constructor parameters."""
 
     family: str
     params: dict[str, JsonValue]
 
 
-class Release(_Value):
+class Release(Value):
     """A published checkpoint that `ritm models pull` can fetch.
 
     `megabytes` is the size as published, rounded there; `noc` the published mean number of clicks,
@@ -48,7 +46,7 @@ class Release(_Value):
         return self.url.rsplit("/", 1)[1]
 
 
-class Catalogue(_Value):
+class Catalogue(Value):
     """`architectures` by name, and the released models in the order in which they are shown."""
 
     architectures: dict[str, Architecture]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from ritm_backend.label_studio.errors import RequestError
 from ritm_model.clicks import Click
+from ritm_model.values import Value, first_problem
 
 MOST_CLICKS = 500
 
@@ -15,11 +16,7 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Coordinate = Annotated[float, Field(ge=0, le=1e6)]
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class ZoomInWanted(_Value):
+class ZoomInWanted(Value):
     """The options of ZoomIn by the names of the paper's demo."""
 
     fixed: bool = False
@@ -28,7 +25,7 @@ class ZoomInWanted(_Value):
     expand_ratio: float = Field(default=1.4, ge=1, le=4)
 
 
-class BrsWanted(_Value):
+class BrsWanted(Value):
     """Refinement by backpropagation.
 
     `network_clicks` of None stands for the mode's own number; `iterations` are those of L-BFGS.
@@ -39,7 +36,7 @@ class BrsWanted(_Value):
     iterations: int = Field(default=20, ge=1, le=1000)
 
 
-class ModelWanted(_Value):
+class ModelWanted(Value):
     """Which model answers, and how it looks at images. `zoom_in` of None switches ZoomIn off."""
 
     model: str = Field(max_length=200)
@@ -47,14 +44,14 @@ class ModelWanted(_Value):
     brs: BrsWanted | None = None
 
 
-class MaskFile(_Value):
+class MaskFile(Value):
     """A mask to start from: the pixels of an uploaded file that have this value; None for all but black."""
 
     file: Digest
     value: int | None = Field(default=None, ge=1, le=255)
 
 
-class DemoPrompt(_Value):
+class DemoPrompt(Value):
     """One object, or one part of it."""
 
     image: Digest
@@ -73,6 +70,4 @@ def read_prompt(text: str) -> DemoPrompt:
     try:
         return DemoPrompt.model_validate_json(text)
     except ValidationError as error:
-        detail = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(part) for part in detail["loc"]) or "the prompt"
-        raise RequestError(f"The request cannot be understood: {where}: {detail['msg']}.") from None
+        raise RequestError(f"The request cannot be understood: {first_problem(error)}.") from None

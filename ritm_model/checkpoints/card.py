@@ -6,18 +6,15 @@ import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
-from ritm_model.checkpoints.errors import CheckpointError, shown
+from ritm_model.checkpoints.errors import CheckpointError
+from ritm_model.values import Value, first_problem
 
 MAX_CARD_BYTES = 1_000_000
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class TrainingCard(_Value):
+class TrainingCard(Value):
     """Where weights come from, for people. Every field may be empty.
 
     `metrics` is by name, such as "GrabCut@90"; `source` an address or file name the weights were
@@ -28,12 +25,12 @@ class TrainingCard(_Value):
     trained_on: str = ""
     licence: str = ""
     recipe: str = ""
-    metrics: dict[str, float | str] = {}
+    metrics: dict[str, float | str] = Field(default_factory=dict)
     source: str = ""
     source_sha256: str = ""
 
 
-class ModelCard(_Value):
+class ModelCard(Value):
     """What a model file holds: `family` and `params` build the network, `sha256` is of the weights' file."""
 
     format_version: Literal[1] = 1
@@ -75,12 +72,3 @@ def read_card_file(path: Path) -> ModelCard:
         return ModelCard.model_validate_json(data)
     except ValidationError as error:
         raise CheckpointError(f"{path} is not a model card: {first_problem(error)}.") from None
-
-
-def first_problem(error: ValidationError) -> str:
-    """The first thing pydantic found, and how many more there are, on one line."""
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    where = ".".join(str(part) for part in problems[0]["loc"])
-    text = f"{where}: {problems[0]['msg']}" if where else problems[0]["msg"]
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return shown(text, 300) + more

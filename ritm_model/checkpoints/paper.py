@@ -19,9 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from torch import Tensor
 
 from ritm_model.catalogue import Architecture
-from ritm_model.checkpoints.card import first_problem
 from ritm_model.checkpoints.errors import CheckpointError, shown
 from ritm_model.networks import DeeplabConfig, HRNetConfig
+from ritm_model.values import first_problem
 
 CLASSES = {
     "isegm.model.is_hrnet_model.HRNetModel": ("hrnet", HRNetConfig),

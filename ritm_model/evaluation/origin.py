@@ -13,21 +13,18 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from ritm_model.checkpoints import ModelCard, read_card
 from ritm_model.datasets import DATASETS, Dataset, Roots, find_dataset
 from ritm_model.evaluation.run_folder import RunFolderError
 from ritm_model.files import write_file, writing
+from ritm_model.values import Value
 
 ORIGIN = "origin.json"
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LeftOut(_Value):
+class LeftOut(Value):
     """A file that was not evaluated. `by_rule`: nothing is broken, the data set leaves such things out."""
 
     file: str
@@ -35,7 +32,7 @@ class LeftOut(_Value):
     by_rule: bool = False
 
 
-class DataOrigin(_Value):
+class DataOrigin(Value):
     """A data set as it was evaluated; `place` is LAYOUT:PATH, as `--root` takes it."""
 
     place: str
@@ -44,7 +41,7 @@ class DataOrigin(_Value):
     left_out: tuple[LeftOut, ...] = ()
 
 
-class Origin(_Value):
+class Origin(Value):
     """What `origin.json` holds. `finished` is in UTC; `model` a path."""
 
     ritm: str

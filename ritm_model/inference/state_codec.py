@@ -15,13 +15,14 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from ritm_model.clicks import Click
 from ritm_model.errors import RitmError
 from ritm_model.inference.geometry import Roi, Size
 from ritm_model.inference.soft_map import SoftMap
 from ritm_model.inference.state import Image, Prediction, State
+from ritm_model.values import Value
 
 _MAGIC = b"RITM"
 _LENGTH_BYTES = 4
@@ -37,8 +38,8 @@ class StateBytesError(RitmError):
     """Bytes that are no state, or not one of this image."""
 
 
-class _Header(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+class _Header(Value):
+    model_config = ConfigDict(strict=True)
 
     frame: Sides
     values: Sides

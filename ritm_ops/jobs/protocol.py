@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
 from ritm_model.errors import RitmError
+from ritm_model.values import ForeignValue
 
 QUEUE = "ritm-finetune"
 FUNCTION = "training.job.run"
@@ -38,7 +39,7 @@ class EndedJobError(JobError):
     """The job has ended already."""
 
 
-class JobReport(BaseModel):
+class JobReport(ForeignValue):
     """What the worker says of its job; RQ keeps it as the job's `meta`.
 
     Attributes:
@@ -51,13 +52,11 @@ class JobReport(BaseModel):
         log: the last lines of the job's log.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
     stage: str = ""
     progress: float = 0.0
     eta_seconds: float | None = None
     message: str = ""
-    metrics: dict[str, dict[str, float]] = {}
+    metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
     published_version: str | None = None
     log: tuple[str, ...] = ()
 

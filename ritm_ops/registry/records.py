@@ -8,10 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ritm_model.errors import RitmError
 from ritm_model.files import reading
+from ritm_model.values import Value
 
 _CHUNK = 1 << 20
 
@@ -20,18 +21,14 @@ class RegistryError(RitmError):
     """There is no such model or version, or what lies there is damaged."""
 
 
-class Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class FileEntry(Record):
+class FileEntry(Value):
     """One file of a version: its size in bytes and its hash."""
 
     size: int = Field(ge=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class Manifest(Record):
+class Manifest(Value):
     """A published version."""
 
     format_version: Literal[1] = 1
@@ -41,7 +38,7 @@ class Manifest(Record):
     files: dict[str, FileEntry]
 
 
-class Change(Record):
+class Change(Value):
     """The live version changed.
 
     `noc_before` and `noc_after` are mean clicks on the held-out objects, as the report of `version` has them.
@@ -57,7 +54,7 @@ class Change(Record):
     noc_after: float | None = None
 
 
-class LiveModel(Record):
+class LiveModel(Value):
     """The live version of a model, and how it came to be: the newest change last."""
 
     format_version: Literal[1] = 1

@@ -28,13 +28,13 @@ from pydantic import ValidationError
 
 from ritm_model.errors import shown
 from ritm_model.files import reading
+from ritm_model.values import Value
 from ritm_ops.object_store import ConflictError, ObjectMissingError, ObjectStore
 from ritm_ops.registry.records import (
     Change,
     FileEntry,
     LiveModel,
     Manifest,
-    Record,
     RegistryError,
     entry_of_bytes,
     entry_of_file,
@@ -56,7 +56,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _KEPT_CHANGES = 1000
 _KEPT_IN_CACHE = 4
 
-RecordT = TypeVar("RecordT", bound=Record)
+RecordT = TypeVar("RecordT", bound=Value)
 
 
 class Registry:

@@ -14,8 +14,9 @@ import pytest
 from processes import wait_until
 
 from cvat_serverless.main import Function, handler
-from cvat_serverless.settings import CvatSettings, SettingsError
+from cvat_serverless.settings import CvatSettings
 from ritm_model.checkpoints import bundled_model_path
+from ritm_ops.environment import SettingsError
 from ritm_ops.object_store import StoreError, open_store
 from ritm_ops.registry import Registry
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cvat_serverless.settings import CvatSettings, SettingsError, read_settings
+from cvat_serverless.settings import CvatSettings
+from ritm_ops.environment import SettingsError
 
 DOCS = Path(__file__).parents[2] / "docs" / "cvat.md"
 
@@ -13,7 +14,7 @@ def test_everything_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in CvatSettings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
 
-    settings = read_settings()
+    settings = CvatSettings.from_environment()
 
     assert settings.ritm_model == "bundled"
     assert settings.ritm_cvat_answer == "shapes"
@@ -25,7 +26,7 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RITM_CVAT_ANSWER", "mask")
     monkeypatch.setenv("RITM_CVAT_CONFIDENCE", "true")
 
-    settings = read_settings()
+    settings = CvatSettings.from_environment()
 
     assert settings.ritm_model == "/models/ours.safetensors"
     assert settings.ritm_cvat_answer == "mask"
@@ -44,15 +45,15 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
 
-    with pytest.raises(SettingsError, match=f"^{name} cannot be used"):
-        read_settings()
+    with pytest.raises(SettingsError, match=f"^{name} should be"):
+        CvatSettings.from_environment()
 
 
 def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in CvatSettings.model_fields:
         monkeypatch.setenv(name.upper(), "")
 
-    assert read_settings() == CvatSettings.model_construct()
+    assert CvatSettings.from_environment() == CvatSettings.model_construct()
 
 
 @pytest.mark.parametrize("name", CvatSettings.model_fields)

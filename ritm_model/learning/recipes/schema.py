@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from ritm_model.learning.augment import Augmentation
 from ritm_model.learning.optimiser import OptimiserName
@@ -15,6 +15,7 @@ from ritm_model.learning.precision import PrecisionName
 from ritm_model.learning.sampling import ClickSampler
 from ritm_model.networks import DeeplabConfig, HRNetConfig, LiteConfig, MobileConfig
 from ritm_model.networks.config import InputConfig, from_params
+from ritm_model.values import Value
 
 Chance = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0)]
@@ -32,10 +33,10 @@ CONFIGS: dict[str, type[InputConfig]] = {
 }
 
 
-class Part(BaseModel):
+class Part(Value):
     """A part of a recipe."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class ModelPart(Part):
@@ -43,7 +44,7 @@ class ModelPart(Part):
 
     family: str = ""
     """Kind of network: hrnet, deeplab, mobile or lite. Nothing for that of `weights`."""
-    params: dict[str, JsonValue] = {}
+    params: dict[str, JsonValue] = Field(default_factory=dict)
     """What the network is built with."""
     weights: str | None = None
     """A model to go on with: "bundled", a name that `ritm models` lists, or a path. Its network is taken."""
@@ -109,7 +110,7 @@ class DataPart(Part):
     replay: ReplayPart = ReplayPart()
     licence_classes: tuple[str, ...] | None = None
     """Of packs: classes of licences to learn from; null for all."""
-    source_weights: dict[str, Weight] = {}
+    source_weights: dict[str, Weight] = Field(default_factory=dict)
     """Of packs: how often each collection is drawn from, "other" for all that are not named; {} to draw
     every photograph equally often."""
     validation_share: Chance = 0.1
