@@ -18,9 +18,9 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ritm_backend.connect.client import LabelStudioClient, LabelStudioError
 from ritm_backend.connect.projects import Wish, connect
 from ritm_model.errors import RitmError
+from ritm_ops.label_studio.client import LabelStudioClient, LabelStudioError
 
 PATIENCE_S = 300
 PAUSE_S = 2

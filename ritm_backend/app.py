@@ -25,7 +25,6 @@ from flask import Flask, Response, g, request
 
 from ritm_backend.boundary import BusyError, answer, refusal, surround
 from ritm_backend.demo import demo_routes
-from ritm_backend.images import ImageFetcher
 from ritm_backend.jobs import JobCounts, training_routes
 from ritm_backend.label_studio.body import read_body
 from ritm_backend.label_studio.errors import RequestError
@@ -33,12 +32,13 @@ from ritm_backend.metrics import CONTENT_TYPE, Metrics
 from ritm_backend.model_host import ModelHost
 from ritm_backend.service import LabelStudioService
 from ritm_backend.settings import Settings
+from ritm_ops.pictures import PictureFetcher
 
 _MB = 1024 * 1024
 _DESCRIPTION = Path(__file__).with_name("openapi.yaml")
 
 
-def create_app(settings: Settings, host: ModelHost, fetcher: ImageFetcher) -> Flask:
+def create_app(settings: Settings, host: ModelHost, fetcher: PictureFetcher) -> Flask:
     """Make the application. `host` may still be loading its model."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.request_max_mb * _MB

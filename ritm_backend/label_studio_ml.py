@@ -27,9 +27,9 @@ _THREADS_CHOSEN = "OMP_NUM_THREADS" in os.environ
 limit_threads(workers=1)  # before torch is loaded by the imports below
 
 # Loaded with this module and not at the first setup, for which Label Studio waits three seconds only.
-from ritm_backend.images import ImageFetcher  # noqa: E402
 from ritm_backend.model_host import ModelHost  # noqa: E402
 from ritm_backend.service import LabelStudioService  # noqa: E402
+from ritm_ops.pictures import PictureFetcher  # noqa: E402
 
 try:
     from label_studio_ml.model import LabelStudioMLBase
@@ -57,7 +57,7 @@ def _make_service() -> tuple[ModelHost, LabelStudioService]:
     settings = Settings.from_environment()
     host = make_host(settings)
     host.start()
-    return host, LabelStudioService(host, ImageFetcher(settings), settings)
+    return host, LabelStudioService(host, PictureFetcher(settings.picture_access), settings)
 
 
 def _service() -> tuple[ModelHost, LabelStudioService]:

@@ -154,13 +154,13 @@ def _forget_counts(_: object, worker: Any) -> None:
 def application(settings: Settings) -> Any:
     """The WSGI application with its own model, which starts to load."""
     from ritm_backend.app import create_app
-    from ritm_backend.images import ImageFetcher
     from ritm_backend.logs import set_up_logging
+    from ritm_ops.pictures import PictureFetcher
 
     set_up_logging(settings.log_level)
     host = make_host(settings)
     host.start()
-    return create_app(settings, host, ImageFetcher(settings))
+    return create_app(settings, host, PictureFetcher(settings.picture_access))
 
 
 def make_host(settings: Settings) -> ModelHost:

@@ -16,7 +16,6 @@ from hashlib import sha256
 import numpy as np
 import numpy.typing as npt
 
-from ritm_backend.images import ImageFetcher
 from ritm_backend.label_studio.answers import MaskAnswer, regions_of
 from ritm_backend.label_studio.config import LabelingConfig, parse_config
 from ritm_backend.label_studio.errors import ConfigError, RequestError
@@ -32,6 +31,7 @@ from ritm_model.inference import Annotator, Prompt, State, Superseded
 from ritm_model.inference.specks import drop_specks
 from ritm_model.inference.timing import Timings
 from ritm_model.masks import brush_rle
+from ritm_ops.pictures import PictureFetcher
 
 MODEL_WAIT_SECONDS = 60  # Label Studio waits 100
 EXISTING_SHARE = 4  # one part in so many of the cache is for regions to refine, the rest is the annotator's
@@ -51,7 +51,7 @@ class Report:
 class LabelStudioService:
     """Answers predict requests. Thread-safe."""
 
-    def __init__(self, host: ModelHost, fetcher: ImageFetcher, settings: Settings) -> None:
+    def __init__(self, host: ModelHost, fetcher: PictureFetcher, settings: Settings) -> None:
         self._host = host
         self._fetcher = fetcher
         self._settings = settings

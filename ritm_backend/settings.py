@@ -4,25 +4,18 @@ The environment is the only source: one class, one description for each variable
 is wrong. Secrets are `SecretStr`, so neither a log line nor an error can show them by accident.
 """
 
-import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
 
-from ritm_ops.environment import EnvironmentSettings
+from ritm_ops.pictures.settings import PictureSettings
 from ritm_ops.registry import LIVE_PREFIX
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
-_BYTES_PER_MB = 1024 * 1024
-
-
-class Settings(EnvironmentSettings):
+class Settings(PictureSettings):
     """The backend's settings; `Settings.from_environment()` reads them, nothing changes them afterwards."""
 
     model_config = SettingsConfigDict(env_prefix="RITM_")
@@ -123,18 +116,6 @@ class Settings(EnvironmentSettings):
         default=None, description="Picture that the browser demo opens with; `ritm demo` sets it."
     )
 
-    # Label Studio
-    label_studio_url: str | None = Field(
-        default=None,
-        validation_alias=AliasChoices("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST"),
-        description="Address of Label Studio as this server reaches it; the only place the token is sent to.",
-    )
-    label_studio_api_key: SecretStr | None = Field(
-        default=None,
-        validation_alias=AliasChoices("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_ACCESS_TOKEN"),
-        description="Personal access token (or legacy token) of a Label Studio user who may see the images.",
-    )
-
     # Learning from labels
     redis_url: SecretStr | None = Field(
         default=None,
@@ -157,41 +138,10 @@ class Settings(EnvironmentSettings):
         "count; beside a password it is the only way, since events come without one.",
     )
 
-    # Images
-    image_max_mb: float = Field(default=100, gt=0, description="Largest image file in MB.")
-    image_max_megapixels: float = Field(default=120, gt=0, description="Largest image in millions of pixels.")
-    fetch_connect_seconds: float = Field(
-        default=3, gt=0, le=3600, description="Longest wait for a connection to an image's server."
-    )
-    fetch_read_seconds: float = Field(
-        default=20, gt=0, le=3600, description="Longest silence while an image is read."
-    )
-    fetch_total_seconds: float = Field(
-        default=30, gt=0, le=3600, description="Longest time for one image, redirects included."
-    )
-    allowed_hosts: Annotated[tuple[Network | str, ...], NoDecode] = Field(
-        default=(),
-        description="Host names and networks, separated by commas, that images may come from although their "
-        "addresses are private, for example `minio,10.1.0.0/16`. Label Studio itself is always allowed.",
-    )
-    local_files_root: Path | None = Field(
-        default=None,
-        description="Folder in which Label Studio's local files are mounted here; they are read from it "
-        "directly instead of through Label Studio. Every file below it can be named by a task.",
-    )
-
     @property
     def live_model(self) -> str | None:
         """The name of the model whose live version is served, if it is one of the registry."""
         return self.model.removeprefix(LIVE_PREFIX) if self.model.startswith(LIVE_PREFIX) else None
-
-    @property
-    def image_max_bytes(self) -> int:
-        return int(self.image_max_mb * _BYTES_PER_MB)
-
-    @property
-    def image_max_pixels(self) -> int:
-        return int(self.image_max_megapixels * 1_000_000)
 
     @field_validator("device")
     @classmethod
@@ -205,43 +155,11 @@ class Settings(EnvironmentSettings):
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("allowed_hosts", mode="before")
-    @classmethod
-    def _split_hosts(cls, value: object) -> object:
-        return (
-            tuple(_host_or_network(part) for part in value.split(",") if part.strip())
-            if isinstance(value, str)
-            else value
-        )
-
-    @field_validator("label_studio_url")
-    @classmethod
-    def _plain_url(cls, value: str | None) -> str | None:
-        return None if value is None else _web_address(value)
-
-    @field_validator("label_studio_api_key")
-    @classmethod
-    def _one_word(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None:
-            return None
-        token = value.get_secret_value().strip()
-        # It becomes part of a header: anything else could smuggle in another one.
-        if not re.fullmatch(r"[!-~]+", token):
-            raise ValueError("must be one word of plain ASCII characters, as Label Studio shows it")
-        return SecretStr(token)
-
     @field_validator("demo_image")
     @classmethod
     def _existing_file(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():
             raise ValueError("must be a file that exists")
-        return value
-
-    @field_validator("local_files_root")
-    @classmethod
-    def _existing_folder(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_dir():
-            raise ValueError("must be a folder that exists")
         return value
 
     @model_validator(mode="after")
@@ -255,24 +173,3 @@ class Settings(EnvironmentSettings):
         if (self.basic_auth_user is None) != (self.basic_auth_pass is None):
             raise ValueError("BASIC_AUTH_USER and BASIC_AUTH_PASS must be set together")
         return self
-
-
-def _host_or_network(text: str) -> Network | str:
-    text = text.strip().lower()
-    try:
-        return ipaddress.ip_network(text.strip("[]"), strict=False)
-    except ValueError:
-        if _HOST_NAME.fullmatch(text):
-            return text
-        raise ValueError(f"must list host names and networks, and {text[:80]!r} is neither") from None
-
-
-def _web_address(text: str) -> str:
-    parts = urlsplit(text.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must start with http:// or https:// and name a host")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise ValueError("must hold no user name, password, query or fragment")
-    if parts.port == 0:
-        raise ValueError("must hold a port between 1 and 65535")
-    return parts.geturl().rstrip("/")

@@ -75,9 +75,9 @@ def connect(
     from dataclasses import asdict
     from typing import cast
 
-    from ritm_backend.connect.client import LabelStudioClient
     from ritm_backend.connect.projects import Style, Wish
     from ritm_backend.connect.projects import connect as connect_project
+    from ritm_ops.label_studio.client import LabelStudioClient
 
     wish = Wish(
         project=project,

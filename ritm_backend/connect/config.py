@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Literal
 from xml.sax.saxutils import quoteattr
 
-from ritm_backend.connect.client import JSON
 from ritm_backend.label_studio.config import Control, LabelingConfig, parse_config
 from ritm_backend.label_studio.errors import ConfigError
 from ritm_model.errors import RitmError
+from ritm_ops.label_studio.client import JSON
 
 Level = Literal["ok", "advice", "problem"]
 Style = Literal["continuous", "labelled"]

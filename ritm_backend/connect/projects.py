@@ -12,10 +12,10 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ritm_backend.connect.client import JSON, LabelStudioClient, LabelStudioError
 from ritm_backend.connect.config import Finding, Style, check_config, recommended_config, trial_point
 from ritm_backend.label_studio.errors import ConfigError
 from ritm_model.errors import RitmError
+from ritm_ops.label_studio.client import JSON, LabelStudioClient, LabelStudioError
 
 __all__ = ["ConnectError", "Finding", "Report", "Style", "Wish", "connect", "recommended_config"]
 

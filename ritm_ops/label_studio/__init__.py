@@ -1,1 +1,1 @@
-"""What Label Studio stores, read in one way by the backend and by the exports."""
+"""Label Studio as services see it: what it stores, its REST API, and the tokens that it takes."""

@@ -17,7 +17,6 @@ from cvat_serverless.interactor import Interactor
 from cvat_serverless.main import Function
 from cvat_serverless.settings import CvatSettings
 from ritm_backend.app import create_app
-from ritm_backend.images import ImageFetcher
 from ritm_backend.model_host import ModelHost
 from ritm_backend.settings import Settings
 from ritm_model.cli.predict import predict
@@ -28,6 +27,7 @@ from ritm_model.inference.specks import MIN_REGION_PIXELS, drop_specks
 from ritm_model.inference.timing import Timings
 from ritm_model.masks import brush_rle
 from ritm_model.masks.cvat_rle import decode
+from ritm_ops.pictures import PictureFetcher
 
 BUS = Path(__file__).parents[1] / "samples" / "images" / "bus.jpg"
 WIDTH, HEIGHT = 640, 427
@@ -66,7 +66,7 @@ def client_of(predictor: Predictor) -> FlaskClient:
     host = ModelHost(lambda: Annotator(predictor), "bundled")
     host.start()
     host.annotator(60)
-    return create_app(settings, host, ImageFetcher(settings)).test_client()
+    return create_app(settings, host, PictureFetcher(settings.picture_access)).test_client()
 
 
 def mask_in_cvat(cvat: Function, n: int) -> Mask:

@@ -14,8 +14,8 @@ from backend import connected, ritm_connect, ritm_serve
 from label_studio_server import LEGACY_TOKEN, SAMPLES, LabelStudio, label_studio
 from processes import Server, free_port
 
-from ritm_backend.connect.client import LabelStudioClient, LabelStudioError
 from ritm_backend.connect.projects import ConnectError, Report, Wish, connect, recommended_config
+from ritm_ops.label_studio.client import LabelStudioClient, LabelStudioError
 
 _numbers = itertools.count(1)
 

@@ -11,11 +11,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from ritm_backend.app import create_app
-from ritm_backend.images import ImageFetcher
 from ritm_backend.model_host import ModelHost
 from ritm_backend.settings import Settings
 from ritm_model.images import decode_image
 from ritm_model.inference import Annotator, Predictor, open_predictor
+from ritm_ops.pictures import PictureFetcher
 
 SAMPLE = Path(__file__).parents[2] / "samples/images/coins.jpg"
 
@@ -39,7 +39,7 @@ def serve(host: ModelHost) -> Callable[..., FlaskClient]:
 
     def make(**changed: object) -> FlaskClient:
         settings = Settings(**changed)
-        return create_app(settings, host, ImageFetcher(settings)).test_client()
+        return create_app(settings, host, PictureFetcher(settings.picture_access)).test_client()
 
     return make
 

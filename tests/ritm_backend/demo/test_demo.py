@@ -13,12 +13,12 @@ from PIL import Image
 
 from ritm_backend.app import create_app
 from ritm_backend.demo.routes import WEB
-from ritm_backend.images import ImageFetcher
 from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_backend.settings import Settings
 from ritm_model.clicks import Click
 from ritm_model.errors import RitmError
 from ritm_model.inference import Predictor, PredictorOptions, ZoomIn
+from ritm_ops.pictures import PictureFetcher
 
 ON_A_COIN = (101.5, 195.25, True)
 ALSO_ON_IT = (106.0, 179.0, True)
@@ -290,7 +290,7 @@ class TestStatus:
         host = ModelHost(load, "mine")
         host.start()
         settings = Settings()
-        client = create_app(settings, host, ImageFetcher(settings)).test_client()
+        client = create_app(settings, host, PictureFetcher(settings.picture_access)).test_client()
         status = client.get("/demo/status").json
         assert (status["ready"], status["failure"], status["model_version"]) == (False, None, "mine")
         may_fail.set()

@@ -16,10 +16,10 @@ from flask.testing import FlaskClient
 from PIL import Image, ImageDraw
 
 from ritm_backend.app import create_app
-from ritm_backend.images import ImageFetcher
 from ritm_backend.model_host import ModelHost
 from ritm_backend.settings import Settings
 from ritm_model.inference import Annotator, Predictor, open_predictor
+from ritm_ops.pictures import PictureFetcher
 
 PAYLOADS = Path(__file__).parents[2] / "payloads/label_studio"
 TOKEN = "a" * 40
@@ -115,7 +115,7 @@ def host(annotator: Annotator) -> ModelHost:
 
 @pytest.fixture
 def client(settings: Settings, host: ModelHost) -> FlaskClient:
-    return create_app(settings, host, ImageFetcher(settings)).test_client()
+    return create_app(settings, host, PictureFetcher(settings.picture_access)).test_client()
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import pytest
 from pydantic import SecretStr
 
 from ritm_backend.app import create_app
-from ritm_backend.images import ImageFetcher
 from ritm_backend.logs import JsonLines
 from ritm_backend.model_host import ModelHost
 from ritm_model.errors import RitmError
+from ritm_ops.pictures import PictureFetcher
 
 
 @pytest.fixture
@@ -25,7 +25,9 @@ def serve(settings):
 
     def make(host, **changed):
         changed_settings = settings.model_copy(update=changed)
-        return create_app(changed_settings, host, ImageFetcher(changed_settings)).test_client()
+        return create_app(
+            changed_settings, host, PictureFetcher(changed_settings.picture_access)
+        ).test_client()
 
     return make
 
@@ -295,11 +297,11 @@ class TestTheLog:
             assert secret not in text
 
     def test_a_fault_has_an_id_and_the_log_says_where_it_happened(self, host, settings, recorded, caplog):
-        class BrokenFetcher(ImageFetcher):
+        class BrokenFetcher(PictureFetcher):
             def fetch(self, reference, *, task_id=None):
                 raise ZeroDivisionError("inner detail")
 
-        client = create_app(settings, host, BrokenFetcher(settings)).test_client()
+        client = create_app(settings, host, BrokenFetcher(settings.picture_access)).test_client()
         answer = client.post(
             "/predict", json=recorded("04") | {"tasks": [recorded("04")["tasks"][0] | {"id": 999}]}
         )

@@ -12,9 +12,9 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from ritm_backend.app import create_app
-from ritm_backend.images import ImageFetcher
 from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_backend.settings import Settings
+from ritm_ops.pictures import PictureFetcher
 
 OPERATIONS = Path(__file__).parents[3] / "docs/operations.md"
 
@@ -63,7 +63,12 @@ def test_a_model_that_is_not_there_is_told(settings: Settings) -> None:
         raise ModelUnavailableError("It is gone.")
 
     host = ModelHost(load, "gone")
-    assert samples(create_app(settings, host, ImageFetcher(settings)).test_client())["ritm_ready",] == 0
+    assert (
+        samples(create_app(settings, host, PictureFetcher(settings.picture_access)).test_client())[
+            "ritm_ready",
+        ]
+        == 0
+    )
 
 
 def test_paths_that_nobody_serves_do_not_become_metrics(client: FlaskClient) -> None:
@@ -76,7 +81,7 @@ def test_metrics_need_the_password(settings: Settings, host: ModelHost) -> None:
     guarded = settings.model_copy(
         update={"basic_auth_user": "anna", "basic_auth_pass": settings.label_studio_api_key}
     )
-    client = create_app(guarded, host, ImageFetcher(guarded)).test_client()
+    client = create_app(guarded, host, PictureFetcher(guarded.picture_access)).test_client()
     assert client.get("/metrics").status_code == 401
     assert client.get("/metrics", auth=("anna", "a" * 40)).status_code == 200
 
@@ -99,7 +104,7 @@ def test_a_flood_is_told_when_to_come_back_and_health_is_not_counted(
     settings: Settings, host: ModelHost
 ) -> None:
     limited = settings.model_copy(update={"rate_per_minute": 3})
-    client = create_app(limited, host, ImageFetcher(limited)).test_client()
+    client = create_app(limited, host, PictureFetcher(limited.picture_access)).test_client()
     for _ in range(5):
         assert client.get("/health").status_code == 200
     codes = [client.get("/versions").status_code for _ in range(4)]

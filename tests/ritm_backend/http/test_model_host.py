@@ -11,11 +11,11 @@ import pytest
 from processes import wait_until
 
 from ritm_backend.app import create_app
-from ritm_backend.images import ImageFetcher
 from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
 from ritm_model.inference import Annotator, Predictor, TorchEngine
+from ritm_ops.pictures import PictureFetcher
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_label_studio_sees_one_version_for_one_object(
 
     host = ModelHost(newest, "team", look_every_seconds=0.01)
     host.start()
-    client = create_app(settings, host, ImageFetcher(settings)).test_client()
+    client = create_app(settings, host, PictureFetcher(settings.picture_access)).test_client()
 
     def version(body: Any) -> str:
         answer = client.post("/predict", json=body)

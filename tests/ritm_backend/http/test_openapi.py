@@ -21,9 +21,9 @@ from schemathesis.specs.openapi.checks import (
 
 from ritm_backend.app import create_app
 from ritm_backend.connect.config import recommended_config
-from ritm_backend.images import ImageFetcher
 from ritm_backend.model_host import ModelHost
 from ritm_backend.settings import Settings
+from ritm_ops.pictures import PictureFetcher
 
 ROOT = Path(__file__).parents[3]
 OPERATIONS = [
@@ -44,7 +44,7 @@ def app(annotator: Any) -> Flask:
     host.start()
     host.annotator(60)
     alone = Settings(rate_per_minute=0)
-    return create_app(alone, host, ImageFetcher(alone))
+    return create_app(alone, host, PictureFetcher(alone.picture_access))
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,11 @@ import torch
 from flask.testing import FlaskClient
 
 from ritm_backend.app import create_app
-from ritm_backend.images import ImageFetcher
 from ritm_backend.model_host import ModelHost
 from ritm_backend.settings import Settings
 from ritm_model.images.memory import is_out_of_memory
 from ritm_model.inference import Annotator, Predictor
+from ritm_ops.pictures import PictureFetcher
 
 
 class FullEngine:
@@ -42,7 +42,7 @@ def client_for(settings: Settings, predictor: Predictor, *errors: BaseException)
     host = ModelHost(lambda: Annotator(Predictor(engine, predictor.options)), "bundled")
     host.start()
     host.annotator(60)
-    return create_app(settings, host, ImageFetcher(settings)).test_client()
+    return create_app(settings, host, PictureFetcher(settings.picture_access)).test_client()
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ritm_backend.app import create_app
-from ritm_backend.images import ImageFetcher
 from ritm_backend.model_host import ModelHost
 from ritm_model.inference import Annotator, Predictor
+from ritm_ops.pictures import PictureFetcher
 
 
 class HeldEngine:
@@ -44,7 +44,7 @@ def test_the_newest_click_on_an_object_overtakes_those_that_wait(
     annotator = Annotator(Predictor(engine, predictor.options))
     host = ModelHost(lambda: annotator, "bundled")
     host.start()
-    app = create_app(settings, host, ImageFetcher(settings))
+    app = create_app(settings, host, PictureFetcher(settings.picture_access))
 
     def ask(task, *ids):
         body = recorded("04")
@@ -81,14 +81,14 @@ def test_the_newest_click_on_an_object_overtakes_those_that_wait(
 def test_the_newer_click_wins_even_if_the_image_of_the_older_takes_longer(host, settings, recorded):
     loading, go_on = threading.Event(), threading.Event()
 
-    class SlowFetcher(ImageFetcher):
+    class SlowFetcher(PictureFetcher):
         def fetch(self, reference, *, task_id=None):
             if "slow" in reference:
                 loading.set()
                 assert go_on.wait(60)
             return super().fetch(reference, task_id=task_id)
 
-    app = create_app(settings, host, SlowFetcher(settings))
+    app = create_app(settings, host, SlowFetcher(settings.picture_access))
 
     def ask(image):
         body = recorded("04")
@@ -108,7 +108,7 @@ def test_an_image_larger_than_the_cache_is_fetched_once_per_click(
 ):
     host = ModelHost(lambda: Annotator(predictor, cache_bytes=1), "bundled")
     host.start()
-    app = create_app(settings, host, ImageFetcher(settings))
+    app = create_app(settings, host, PictureFetcher(settings.picture_access))
     body = recorded("04")
     body["tasks"][0] |= {"id": 4, "data": {"image": "/data/upload/1/too-large-to-keep.jpg"}}
 

@@ -8,9 +8,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from ritm_backend.app import create_app
-from ritm_backend.images import ImageFetcher
 from ritm_backend.model_host import ModelHost
 from ritm_backend.settings import Settings
+from ritm_ops.pictures import PictureFetcher
 
 
 @pytest.fixture
@@ -20,6 +20,6 @@ def client_with() -> Callable[..., FlaskClient]:
     def make(**settings: object) -> FlaskClient:
         chosen = Settings(**settings)
         host = ModelHost(lambda: pytest.fail("no model is needed"), "none")
-        return create_app(chosen, host, ImageFetcher(chosen)).test_client()
+        return create_app(chosen, host, PictureFetcher(chosen.picture_access)).test_client()
 
     return make

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ritm_backend.images import FetchError, ImageFetcher
-from ritm_backend.images.local_files import read_local_file
+from ritm_ops.pictures import FetchError, PictureFetcher
+from ritm_ops.pictures.local_files import read_local_file
 
-Make = Callable[..., ImageFetcher]
+Make = Callable[..., PictureFetcher]
 
 
 def test_an_announced_size_beyond_the_limit_is_not_read(

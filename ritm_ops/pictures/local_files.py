@@ -5,8 +5,8 @@ import stat
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from ritm_backend.images.errors import FetchError
-from ritm_backend.images.urls import brief
+from ritm_ops.pictures.errors import FetchError
+from ritm_ops.pictures.urls import brief
 
 _ROUTE = "/data/local-files/"
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ritm_backend.images import FetchError, ImageFetcher
-from ritm_backend.images.urls import brief
+from ritm_ops.pictures import FetchError, PictureFetcher
+from ritm_ops.pictures.urls import brief
 
-Make = Callable[..., ImageFetcher]
+Make = Callable[..., PictureFetcher]
 
 
 def at(label_studio: Any, **more: object) -> dict[str, object]:

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from ritm_backend.images import FetchError, ImageFetcher
-from ritm_backend.images.tokens import LabelStudioToken
-from ritm_backend.images.transport import Deadline
+from ritm_ops.label_studio.tokens import LabelStudioToken
+from ritm_ops.pictures import FetchError, PictureFetcher
+from ritm_ops.pictures.transport import Deadline
 
-Make = Callable[..., ImageFetcher]
+Make = Callable[..., PictureFetcher]
 CAT = "/data/upload/1/cat.png"
 
 
 @pytest.fixture
-def fetcher(label_studio: Any, make_fetcher: Make) -> ImageFetcher:
+def fetcher(label_studio: Any, make_fetcher: Make) -> PictureFetcher:
     return make_fetcher(
         label_studio_url=label_studio.url,
         label_studio_api_key=label_studio.personal_token,
@@ -27,7 +27,7 @@ def fetcher(label_studio: Any, make_fetcher: Make) -> ImageFetcher:
     )
 
 
-def test_a_personal_token_is_exchanged_once_and_kept(label_studio: Any, fetcher: ImageFetcher) -> None:
+def test_a_personal_token_is_exchanged_once_and_kept(label_studio: Any, fetcher: PictureFetcher) -> None:
     for _ in range(3):
         assert fetcher.fetch(CAT) == b"cat"
     assert label_studio.issued["access"] == 1
@@ -36,7 +36,7 @@ def test_a_personal_token_is_exchanged_once_and_kept(label_studio: Any, fetcher:
     assert not any(label_studio.personal_token in header for header in sent)
 
 
-def test_an_expired_access_token_is_replaced(label_studio: Any, fetcher: ImageFetcher) -> None:
+def test_an_expired_access_token_is_replaced(label_studio: Any, fetcher: PictureFetcher) -> None:
     assert fetcher.fetch(CAT) == b"cat"
     label_studio.expire()
     assert fetcher.fetch(CAT) == b"cat"
@@ -58,14 +58,14 @@ def test_an_access_token_is_replaced_before_its_five_minutes_are_over(make_jwt: 
     assert header == "Bearer access3"
 
 
-def test_a_second_refusal_is_an_error(label_studio: Any, fetcher: ImageFetcher) -> None:
+def test_a_second_refusal_is_an_error(label_studio: Any, fetcher: PictureFetcher) -> None:
     label_studio.server.serves(CAT, b"", 401)
     with pytest.raises(FetchError, match="refused the token in LABEL_STUDIO_API_KEY"):
         fetcher.fetch(CAT)
     assert label_studio.issued["access"] == 2
 
 
-def test_many_threads_share_one_exchange(label_studio: Any, fetcher: ImageFetcher) -> None:
+def test_many_threads_share_one_exchange(label_studio: Any, fetcher: PictureFetcher) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(fetcher.fetch, [CAT] * 16)) == {b"cat"}
     assert label_studio.issued["access"] == 1
@@ -81,7 +81,7 @@ def test_a_revoked_personal_token(
 
 
 @pytest.mark.parametrize("answer", [b"", b"<html>", b"[]", b'{"access": 5}', b'{"access": "a\\nb"}'])
-def test_an_odd_answer_to_the_exchange(answer: bytes, label_studio: Any, fetcher: ImageFetcher) -> None:
+def test_an_odd_answer_to_the_exchange(answer: bytes, label_studio: Any, fetcher: PictureFetcher) -> None:
     label_studio.server.serves("/api/token/refresh/", answer)
     with pytest.raises(FetchError, match="is LABEL_STUDIO_URL the exact address"):
         fetcher.fetch(CAT)
@@ -104,7 +104,7 @@ def test_an_access_token_is_sent_as_it_is(
 
 
 def test_the_token_stays_behind_when_label_studio_redirects(
-    label_studio: Any, serve: Callable[..., Any], fetcher: ImageFetcher
+    label_studio: Any, serve: Callable[..., Any], fetcher: PictureFetcher
 ) -> None:
     """Not even a redirect back to Label Studio gets it again: its target was chosen elsewhere."""
     other = serve()
@@ -117,14 +117,14 @@ def test_the_token_stays_behind_when_label_studio_redirects(
     assert label_studio.server.seen[-1].target == CAT
 
 
-def test_a_redirect_to_the_login_page_is_a_refusal(label_studio: Any, fetcher: ImageFetcher) -> None:
+def test_a_redirect_to_the_login_page_is_a_refusal(label_studio: Any, fetcher: PictureFetcher) -> None:
     label_studio.server.redirects(CAT, "/user/login/?next=/data/upload")
     with pytest.raises(FetchError, match="refused the token"):
         fetcher.fetch(CAT)
 
 
 def test_neither_errors_nor_logs_nor_reprs_hold_a_token(
-    label_studio: Any, fetcher: ImageFetcher, caplog: pytest.LogCaptureFixture
+    label_studio: Any, fetcher: PictureFetcher, caplog: pytest.LogCaptureFixture
 ) -> None:
     shown: list[str] = []
     with caplog.at_level(logging.DEBUG):

@@ -9,48 +9,21 @@ import http.client
 import io
 import socket
 import ssl
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import certifi
 
-from ritm_backend.images.addresses import Address
-from ritm_backend.images.errors import FetchError
-from ritm_backend.images.urls import HttpUrl
+from ritm_ops.deadline import Deadline
+from ritm_ops.pictures.access import Limits
+from ritm_ops.pictures.addresses import Address
+from ritm_ops.pictures.errors import FetchError
+from ritm_ops.pictures.urls import HttpUrl
 
 Dialer = Callable[[Address, int, float], socket.socket]
 
 _CHUNK_BYTES = 256 * 1024
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Seconds for a connection and between two pieces of an answer, and the largest body in bytes."""
-
-    connect_seconds: float
-    read_seconds: float
-    max_bytes: int
-
-
-@dataclass(frozen=True)
-class Deadline:
-    """The moment at which a whole fetch, with all its redirects, has to be over."""
-
-    at: float
-
-    @classmethod
-    def after(cls, seconds: float) -> "Deadline":
-        """The moment so many seconds from now."""
-        return cls(time.monotonic() + seconds)
-
-    def remaining(self) -> float:
-        """Return the seconds left. Raises TimeoutError when there are none."""
-        seconds = self.at - time.monotonic()
-        if seconds <= 0:
-            raise TimeoutError("the deadline has passed")
-        return seconds
 
 
 @dataclass(frozen=True)
@@ -112,7 +85,7 @@ class Transport:
                     body=post,
                     headers={
                         "Host": url.authority,
-                        "User-Agent": "ritm-backend",
+                        "User-Agent": "ritm",
                         "Connection": "close",
                         "Accept-Encoding": "identity",  # nothing to unpack, no decompression bombs
                         **headers,

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from ritm_backend.images import ImageFetcher
-from ritm_backend.settings import Settings
+from ritm_ops.pictures import PictureFetcher
+from ritm_ops.pictures.settings import PictureSettings
 
 Route = Callable[["Handler"], None]
 
@@ -158,14 +158,14 @@ def label_studio(serve: Callable[..., HttpServer]) -> LabelStudio:
 
 
 @pytest.fixture
-def make_fetcher(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ImageFetcher]:
+def make_fetcher(monkeypatch: pytest.MonkeyPatch) -> Callable[..., PictureFetcher]:
     """A fetcher with its own settings; `resolve` and `dial` as the fetcher takes them."""
-    for name, _ in Settings.variables():
+    for name, _ in PictureSettings.variables():
         monkeypatch.delenv(name, raising=False)
 
-    def make(resolve: Any = None, dial: Any = None, **settings: object) -> ImageFetcher:
+    def make(resolve: Any = None, dial: Any = None, **settings: object) -> PictureFetcher:
         doors = {name: door for name, door in (("resolve", resolve), ("dial", dial)) if door}
-        return ImageFetcher(Settings(**settings), **doors)
+        return PictureFetcher(PictureSettings(**settings).picture_access, **doors)
 
     return make
 

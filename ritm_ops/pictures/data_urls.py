@@ -4,7 +4,7 @@ import base64
 import binascii
 from urllib.parse import unquote_to_bytes
 
-from ritm_backend.images.errors import FetchError
+from ritm_ops.pictures.errors import FetchError
 
 
 def decode_data_url(url: str, max_bytes: int) -> bytes:

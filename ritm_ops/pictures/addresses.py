@@ -10,9 +10,9 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ritm_backend.images.errors import FetchError
-from ritm_backend.images.urls import HttpUrl
-from ritm_backend.settings import Network
+from ritm_ops.pictures.access import Network
+from ritm_ops.pictures.errors import FetchError
+from ritm_ops.pictures.urls import HttpUrl
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Sequence[Address]]

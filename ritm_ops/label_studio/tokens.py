@@ -13,8 +13,7 @@ from collections.abc import Callable
 
 from pydantic import SecretStr
 
-from ritm_backend.images.errors import FetchError
-from ritm_backend.images.transport import Deadline
+from ritm_ops.deadline import Deadline
 
 # Asks Label Studio for an access token: (personal access token, deadline) -> access token.
 Exchange = Callable[[str, Deadline], str]
@@ -51,15 +50,13 @@ class LabelStudioToken:
             refused: a header that was just answered with 401; another one is returned if there can be one.
 
         Raises:
-            FetchError: Label Studio gives no access token, or not in time.
+            TimeoutError: not before the deadline.
+            RitmError: what `exchange` raises, where Label Studio gives no access token.
         """
         if not self.is_personal:
             return f"{self._scheme} {self._token.get_secret_value()}"
-        try:
-            if not self._lock.acquire(timeout=deadline.remaining()):
-                raise TimeoutError
-        except TimeoutError:
-            raise FetchError("Label Studio gave no access token within RITM_FETCH_TOTAL_SECONDS.") from None
+        if not self._lock.acquire(timeout=deadline.remaining()):
+            raise TimeoutError("Label Studio has given no access token in time")
         try:
             if self._access and self._access[0] != refused and self._clock() < self._access[1]:
                 return self._access[0]

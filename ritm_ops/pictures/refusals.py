@@ -1,8 +1,8 @@
 """What to tell the administrator when a server answers with something other than the image."""
 
-from ritm_backend.images.errors import FetchError
-from ritm_backend.images.tokens import LabelStudioToken
-from ritm_backend.images.urls import HttpUrl
+from ritm_ops.label_studio.tokens import LabelStudioToken
+from ritm_ops.pictures.errors import FetchError
+from ritm_ops.pictures.urls import HttpUrl
 
 
 def refusal(

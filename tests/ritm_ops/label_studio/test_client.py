@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ritm_backend.connect.client import LabelStudioClient, LabelStudioError
 from ritm_backend.connect.projects import ConnectError, Wish, connect, recommended_config
+from ritm_ops.label_studio.client import LabelStudioClient, LabelStudioError
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 Answers = dict[str, tuple[int, dict[str, str], object]]

@@ -10,16 +10,17 @@ import json
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from ritm_backend.images import addresses, transport
-from ritm_backend.images.addresses import Address, AddressPolicy, Resolver
-from ritm_backend.images.data_urls import decode_data_url
-from ritm_backend.images.errors import FetchError
-from ritm_backend.images.local_files import local_file_name, read_local_file
-from ritm_backend.images.refusals import refusal
-from ritm_backend.images.tokens import LabelStudioToken
-from ritm_backend.images.transport import Answer, Deadline, Dialer, Limits, Transport, trusted_authorities
-from ritm_backend.images.urls import HttpUrl, brief, scheme_of
-from ritm_backend.settings import Settings
+from ritm_ops.deadline import Deadline
+from ritm_ops.label_studio.tokens import LabelStudioToken
+from ritm_ops.pictures import addresses, transport
+from ritm_ops.pictures.access import PictureAccess
+from ritm_ops.pictures.addresses import Address, AddressPolicy, Resolver
+from ritm_ops.pictures.data_urls import decode_data_url
+from ritm_ops.pictures.errors import FetchError
+from ritm_ops.pictures.local_files import local_file_name, read_local_file
+from ritm_ops.pictures.refusals import refusal
+from ritm_ops.pictures.transport import Answer, Dialer, Transport, trusted_authorities
+from ritm_ops.pictures.urls import HttpUrl, brief, scheme_of
 
 _STORAGE_SCHEMES = frozenset({"s3", "gs", "azure-blob"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -27,35 +28,30 @@ _MOST_REDIRECTS = 5
 _OK = 200
 
 
-class ImageFetcher:
-    """Fetches images by the references that stand in tasks; one per process, thread-safe.
+class PictureFetcher:
+    """Fetches pictures by the references that stand in tasks; one per process, thread-safe.
 
     Args:
-        settings: limits, Label Studio, allow-list, mounted folder.
+        access: what may be read.
         resolve: looks up the addresses of (host, port).
         dial: opens a TCP connection to (address, port) within so many seconds.
     """
 
     def __init__(
-        self, settings: Settings, *, resolve: Resolver = addresses.resolve, dial: Dialer = transport.dial
+        self, access: PictureAccess, *, resolve: Resolver = addresses.resolve, dial: Dialer = transport.dial
     ) -> None:
-        self._label_studio = HttpUrl.parse(settings.label_studio_url) if settings.label_studio_url else None
-        self._token = (
-            LabelStudioToken(settings.label_studio_api_key, self._access_token)
-            if settings.label_studio_api_key
-            else None
-        )
-        self._local_files_root = settings.local_files_root
-        self._total_seconds = settings.fetch_total_seconds
-        self._max_bytes = settings.image_max_bytes
+        self._label_studio = HttpUrl.parse(access.label_studio_url) if access.label_studio_url else None
+        token = access.label_studio_token
+        self._token = LabelStudioToken(token, self._access_token) if token else None
+        self._local_files_root = access.local_files_root
+        self._limits = access.limits
         self._resolve = resolve
         self._policy = AddressPolicy(
             label_studio=self._label_studio.origin if self._label_studio else None,
-            hosts=frozenset(entry for entry in settings.allowed_hosts if isinstance(entry, str)),
-            networks=tuple(entry for entry in settings.allowed_hosts if not isinstance(entry, str)),
+            hosts=frozenset(entry for entry in access.allowed_hosts if isinstance(entry, str)),
+            networks=tuple(entry for entry in access.allowed_hosts if not isinstance(entry, str)),
         )
-        limits = Limits(settings.fetch_connect_seconds, settings.fetch_read_seconds, self._max_bytes)
-        self._transport = Transport(limits, trusted_authorities(), dial)
+        self._transport = Transport(self._limits, trusted_authorities(), dial)
 
     def fetch(self, reference: str, *, task_id: int | None = None) -> bytes:
         """Return the bytes of an image, undecoded.
@@ -75,7 +71,7 @@ class ImageFetcher:
             raise FetchError(f"The image address {brief(reference)} is not valid text.") from None
         scheme = scheme_of(reference)
         if scheme == "data":
-            return decode_data_url(reference, self._max_bytes)
+            return decode_data_url(reference, self._limits.max_bytes)
         if scheme in _STORAGE_SCHEMES:
             return self._get(self._presign_url(reference, task_id), shown=brief(reference))
         if scheme not in (None, "http", "https"):
@@ -86,7 +82,7 @@ class ImageFetcher:
         if self._local_files_root is not None:
             name = self._local_file_name(reference)
             if name is not None:
-                return read_local_file(self._local_files_root, name, self._max_bytes)
+                return read_local_file(self._local_files_root, name, self._limits.max_bytes)
         url = self._on_label_studio(reference) if scheme is None else HttpUrl.parse(reference)
         return self._get(url, shown=str(url))
 
@@ -119,7 +115,7 @@ class ImageFetcher:
         return self._on_label_studio(f"/tasks/{task_id:d}/presign/?fileuri={encoded}")
 
     def _get(self, url: HttpUrl, shown: str) -> bytes:
-        deadline = Deadline.after(self._total_seconds)
+        deadline = Deadline.after(self._limits.total_seconds)
         start, is_home = url, True
         for _ in range(_MOST_REDIRECTS + 1):
             # Having left Label Studio once, nobody may send the token back to an address of their choice.
@@ -138,12 +134,18 @@ class ImageFetcher:
         """Ask Label Studio with the token, a second time when an access token has just expired."""
         if self._token is None:
             return self._exchange(url, deadline, {})
-        header = self._token.header(deadline)
+        header = self._header(self._token, deadline)
         answer = self._exchange(url, deadline, {"Authorization": header})
         if answer.status == 401 and self._token.is_personal:
-            header = self._token.header(deadline, refused=header)
+            header = self._header(self._token, deadline, refused=header)
             answer = self._exchange(url, deadline, {"Authorization": header})
         return answer
+
+    def _header(self, token: LabelStudioToken, deadline: Deadline, refused: str | None = None) -> str:
+        try:
+            return token.header(deadline, refused)
+        except TimeoutError:
+            raise FetchError("Label Studio gave no access token within RITM_FETCH_TOTAL_SECONDS.") from None
 
     def _access_token(self, personal_token: str, deadline: Deadline) -> str:
         url = self._on_label_studio("/api/token/refresh/")

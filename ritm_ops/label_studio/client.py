@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import requests
 from pydantic import SecretStr
 
-from ritm_backend.images.tokens import LabelStudioToken
-from ritm_backend.images.transport import Deadline
 from ritm_model.errors import RitmError
+from ritm_ops.deadline import Deadline
+from ritm_ops.label_studio.tokens import LabelStudioToken
 
 JSON = dict[str, "JSON"] | list["JSON"] | str | int | float | bool | None
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ritm_backend.images import FetchError, ImageFetcher
-from ritm_backend.images.addresses import is_public, unwrapped
+from ritm_ops.pictures import FetchError, PictureFetcher
+from ritm_ops.pictures.addresses import is_public, unwrapped
 
-Make = Callable[..., ImageFetcher]
+Make = Callable[..., PictureFetcher]
 REFUSED = "is private or reserved; if images may come from there, list it in RITM_ALLOWED_HOSTS"
 
 
