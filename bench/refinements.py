@@ -70,12 +70,14 @@ class Variant:
 
 
 NOTHING, MASK = (False,), (True,)
+CROP_SHARE = 200 / 480  # what the least crop of 200 pixels is of the photographs of the pack
+NOISE = 4  # standard deviation of the noise on enlarged photographs, of 255 grey levels
 
 
 def variants_at(size: int) -> dict[str, Variant]:
     """The serving profile with a view of some size, and what can be different about it."""
     zoom_in = ZoomIn(skip_clicks=-1, target_size=size)
-    serving = replace(PredictorOptions.serving(), zoom_in=zoom_in)
+    serving = replace(PredictorOptions.serving(), zoom_in=zoom_in, antialias=False)
 
     def but(starts: tuple[bool, ...] = NOTHING + MASK, radius: float | None = None, **fields: Any) -> Variant:
         return Variant(replace(serving, **fields), radius, starts)
@@ -91,6 +93,15 @@ def variants_at(size: int) -> dict[str, Variant]:
         f"{size}, radius 3": but(radius=3),
         f"{size}, radius 7": but(radius=7),
         f"{size}, no zoom-in": but(zoom_in=None, max_size=size),
+        f"{size}, first look 256": but(NOTHING, zoom_in=replace(zoom_in, first_size=256)),
+        f"{size}, first look 320": but(NOTHING, zoom_in=replace(zoom_in, first_size=320)),
+        f"{size}, antialias": but(antialias=True),
+        f"{size}, crop share": but(zoom_in=replace(zoom_in, min_crop_share=CROP_SHARE)),
+        f"{size}, crop share, antialias": but(
+            zoom_in=replace(zoom_in, min_crop_share=CROP_SHARE), antialias=True
+        ),
+        f"{size}, threshold 0.4": but(threshold=0.4),
+        f"{size}, threshold 0.6": but(threshold=0.6),
     }
 
 
@@ -105,6 +116,7 @@ class PackObject:
     entry: PackEntry
     value: int
     category: str = ""
+    enlarged: int = 1
 
     @property
     def name(self) -> str:
@@ -114,16 +126,22 @@ class PackObject:
     def mask(self) -> npt.NDArray[np.int8]:
         labels_HW = cv2.imread(str(self.folder / self.entry.mask), cv2.IMREAD_GRAYSCALE)
         assert labels_HW is not None, self.entry.mask
-        return np.where(labels_HW == IGNORED_VALUE, -1, labels_HW == self.value).astype(np.int8)
+        truth_HW = np.where(labels_HW == IGNORED_VALUE, -1, labels_HW == self.value).astype(np.int8)
+        return truth_HW.repeat(self.enlarged, axis=0).repeat(self.enlarged, axis=1)
 
     def load_image(self) -> Image:
         pixels = cv2.imread(str(self.folder / self.entry.image), cv2.IMREAD_COLOR_RGB)
         assert pixels is not None, self.entry.image
-        return pixels.astype(np.uint8)
+        if self.enlarged == 1:
+            return pixels.astype(np.uint8)
+        size = (pixels.shape[1] * self.enlarged, pixels.shape[0] * self.enlarged)
+        noisy = cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC).astype(np.float32)
+        noisy += np.random.default_rng(0).normal(0, NOISE, noisy.shape)
+        return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
 
-def chosen_objects(folder: Path, count: int, recipe: str) -> list[PackObject]:
-    """The objects, the collections taking turns."""
+def chosen_objects(folder: Path, count: int, recipe: str, enlarged: int = 1) -> list[PackObject]:
+    """The objects, the collections taking turns, on photographs that are so many times as large."""
     data = load_recipe(recipe).data
     learnt_from = None if data.licence_classes is None else frozenset(data.licence_classes)
     collections: dict[str, dict[str, PackObject]] = {}
@@ -134,7 +152,7 @@ def chosen_objects(folder: Path, count: int, recipe: str) -> list[PackObject]:
             continue
         instances = sorted(entry.instances(MIN_SHARE), key=lambda one: _digest(f"{entry.mask}#{one.value}"))
         if instances:
-            one = PackObject(folder, entry, instances[0].value, entry.source)
+            one = PackObject(folder, entry, instances[0].value, entry.source, enlarged)
             collections.setdefault(entry.source, {}).setdefault(entry.image, one)
     queues = [list(collections[name].values()) for name in sorted(collections)]
     turns = [queue[turn] for turn in range(max(map(len, queues))) for queue in queues if turn < len(queue)]
@@ -213,14 +231,14 @@ def _one_thread() -> None:
 
 def run(asked: argparse.Namespace, variants: dict[str, Variant]) -> None:
     path = resolve_model(asked.model)
-    about = {"model": model_version(path), "clicks": asked.clicks}
+    about = {"model": model_version(path), "clicks": asked.clicks, "enlarged": asked.enlarge}
     if asked.output.exists() and json.loads(asked.output.open().readline()) != about:
         raise SystemExit(f"{asked.output} holds another measurement; choose another file.")
     if not asked.output.exists():
         asked.output.write_text(json.dumps(about) + "\n")
     done = {(row["object"], row["from_mask"], row["settings"]) for row in read(asked.output)}
     work = []
-    for one in chosen_objects(asked.data, asked.objects, asked.recipe):
+    for one in chosen_objects(asked.data, asked.objects, asked.recipe, asked.enlarge):
         tasks: list[Task] = [
             (name, variant, from_mask)
             for name, variant in variants.items()
@@ -341,6 +359,7 @@ def main() -> None:
     parser.add_argument("--model", default="bundled")
     parser.add_argument("--recipe", default="starter", help="that the model was trained with")
     parser.add_argument("--objects", type=int, default=100)
+    parser.add_argument("--enlarge", type=int, default=1, help="photographs by this factor, with noise")
     parser.add_argument("--clicks", type=int, default=10, help="clicks on each, at most")
     parser.add_argument("--jobs", type=int, default=2, help="processes of one thread each")
     parser.add_argument(

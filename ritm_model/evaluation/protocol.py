@@ -16,6 +16,7 @@ ALWAYS_ALL_CLICKS = 1.01
 """A target IoU that no mask reaches."""
 # By the names of the fields of `PredictorOptions`.
 REFINEMENTS = {"merge": ProgressiveMerge}
+ADDED_TO_ZOOM_IN = ("min_crop_share", "first_size")
 
 
 class ProtocolError(RitmError):
@@ -57,10 +58,15 @@ class EvaluationProtocol:
         return tuple(target for target in targets(self.target_iou) if target >= lowest)
 
     def settings(self) -> dict[str, Any]:
-        """All rules as JSON, flat: options come first. Refinements that are off are left out."""
+        """All rules as JSON, flat: options come first. What was added later is left out where it is off."""
         rules = asdict(self)
         options = rules.pop("options")
         zoom_in = options.pop("zoom_in")
+        if not options["antialias"]:
+            del options["antialias"]
+        for name in ADDED_TO_ZOOM_IN if zoom_in else ():
+            if not zoom_in[name]:
+                del zoom_in[name]
         if zoom_in and isinstance(zoom_in["target_size"], tuple):
             zoom_in["target_size"] = list(zoom_in["target_size"])
         for name in REFINEMENTS:
@@ -81,6 +87,7 @@ class EvaluationProtocol:
         }
         options = PredictorOptions(
             zoom_in=ZoomIn(**zoom_in) if zoom_in else None,
+            antialias=rules.pop("antialias", False),
             **{name: rules.pop(name) for name in names},
             **refinements,
         )

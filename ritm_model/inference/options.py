@@ -21,6 +21,7 @@ class PredictorOptions:
         reference: repeat the known defects of the paper's code, to compare with its numbers. An emptied
             prediction then leaves a stale crop behind, and a mask given at the start is passed with
             every click, and twice with the first, but never guides ZoomIn.
+        antialias: shrink photographs by means of all their pixels, as training does; otherwise by samples.
         merge: keep what a click is not about; None takes each answer as it is.
     """
 
@@ -30,6 +31,7 @@ class PredictorOptions:
     net_clicks_limit: int | None = None
     threshold: float = 0.49
     reference: bool = False
+    antialias: bool = False
     merge: ProgressiveMerge | None = None
 
     @classmethod

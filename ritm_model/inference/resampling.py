@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -53,7 +54,12 @@ def taps_at(positions: npt.NDArray[np.float64], length: int) -> Taps:
 
 
 def crop_pixels(
-    pixels_HWC: npt.NDArray[Any], roi: Roi, size: Size, channels: Sequence[int] | None = None
+    pixels_HWC: npt.NDArray[Any],
+    roi: Roi,
+    size: Size,
+    channels: Sequence[int] | None = None,
+    *,
+    antialias: bool = False,
 ) -> Floats:
     """Show `roi` of the image at `size`.
 
@@ -62,6 +68,7 @@ def crop_pixels(
         roi: rows and columns inside the image.
         size: (h, w) of the result.
         channels: which of the image's the result has, in its order; None for all as they are.
+        antialias: where the result is smaller, each of its pixels is the mean of those that it stands for.
 
     Returns:
         h x w x channels, float32 in the units of the input, the channels of a pixel side by side.
@@ -70,6 +77,9 @@ def crop_pixels(
     channels = range(crop_HWC.shape[2]) if channels is None else channels
     if roi.size == size:
         return crop_HWC.take(channels, axis=2).astype(np.float32)
+    if antialias and all(now < before for now, before in zip(size, roi.size, strict=True)):
+        shrunk_hwC = cv2.resize(crop_HWC, size[::-1], interpolation=cv2.INTER_AREA)
+        return shrunk_hwC.reshape(*size, -1).take(channels, axis=2).astype(np.float32)
     # As lines of single numbers, which NumPy gathers several times as fast as triples.
     rows, columns = taps(roi.size[0], size[0]), taps(roi.size[1], size[1])
     columns = columns.of_channels(crop_HWC.shape[2], channels)

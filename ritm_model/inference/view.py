@@ -64,14 +64,17 @@ def view_of(
         with_prev_mask: whether the network takes the previous mask.
     """
     roi = seen or whole(state.frame)
-    size = options.zoom_in.input_size(roi) if options.zoom_in and seen else state.frame
+    size = state.frame
+    if options.zoom_in and seen:
+        has_mask = state.prediction is not None and state.prediction.object_roi is not None
+        size = options.zoom_in.input_size(roi, has_mask=has_mask)
     if options.max_size is not None and max(size) > options.max_size:
         size = scaled(size, options.max_size / max(size))
 
     # The last axis holds the channels: the memory layout that convolutions like best.
     # Where a previous mask belongs, red stands at first: to fill the place is cheaper than to leave a gap.
     channels = (0, 1, 2, 0) if with_prev_mask else (0, 1, 2)
-    view_HWC = crop_pixels(state.image, roi, size, channels)
+    view_HWC = crop_pixels(state.image, roi, size, channels, antialias=options.antialias)
     view_HWC /= 255
     if with_prev_mask:
         view_HWC[..., 3] = 0 if previous is None else previous.crop(roi, size)

@@ -20,6 +20,9 @@ class ZoomIn:
             target size for the first click.
         expansion_ratio: size of the crop over the size of the object.
         min_crop_size: least height and width of the crop, in pixels of the image.
+        min_crop_share: the same, over the longer side of the image, so that large photographs are not looked
+            at more narrowly than small ones; the larger of the two counts.
+        first_size: `target_size` of looks without a previous mask; None for the same.
         recompute_thresh_iou: a crop stays as it is until the one that the object asks for overlaps it
             less than this.
         prob_thresh: pixels above it make up the object whose surroundings are shown.
@@ -31,10 +34,15 @@ class ZoomIn:
     min_crop_size: int | None = 200
     recompute_thresh_iou: float = 0.5
     prob_thresh: float = 0.50
+    min_crop_share: float = 0.0
+    first_size: int | None = None
 
     def around(self, object_roi: Roi, frame: Size) -> Roi:
         """The crop for an object with this bounding box."""
-        return clamp(expand(object_roi, self.expansion_ratio, self.min_crop_size), whole(frame))
+        least = self.min_crop_size
+        if self.min_crop_share:
+            least = max(least or 0, round(self.min_crop_share * max(frame)))
+        return clamp(expand(object_roi, self.expansion_ratio, least), whole(frame))
 
     def next_roi(
         self,
@@ -73,11 +81,15 @@ class ZoomIn:
             return False
         return roi_iou(self.around(object_roi, frame), whole(frame)) < self.recompute_thresh_iou
 
-    def input_size(self, roi: Roi) -> Size:
-        """(height, width) at which the network sees the crop; small crops are enlarged."""
-        if isinstance(self.target_size, tuple):
-            return self.target_size
-        return scaled(roi.size, self.target_size / max(roi.size))
+    def input_size(self, roi: Roi, *, has_mask: bool = True) -> Size:
+        """(height, width) at which the network sees the crop; small crops are enlarged.
+
+        Args:
+            roi: the crop.
+            has_mask: whether there is a previous mask.
+        """
+        target = self.target_size if has_mask or self.first_size is None else self.first_size
+        return target if isinstance(target, tuple) else scaled(roi.size, target / max(roi.size))
 
 
 def scaled(size: Size, factor: float) -> Size:

@@ -70,7 +70,11 @@ def test_no_zoom_in_survives_a_file_too() -> None:
 
 
 def test_refinements_survive_a_file_and_leave_no_trace_when_they_are_off() -> None:
-    options = PredictorOptions(merge=ProgressiveMerge(from_click=5))
+    options = PredictorOptions(
+        zoom_in=ZoomIn(min_crop_share=0.4, first_size=256),
+        antialias=True,
+        merge=ProgressiveMerge(from_click=5),
+    )
     protocol = EvaluationProtocol(options=options)
     assert EvaluationProtocol.from_settings(json.loads(json.dumps(protocol.settings()))) == protocol
     assert "merge" not in EvaluationProtocol().settings()

@@ -53,6 +53,15 @@ def test_clicks_anywhere_give_probabilities_that_vanish_outside_the_crop(hrnet_e
     np.testing.assert_array_equal(state.mask, probability > predictor.options.threshold)
 
 
+def test_the_view_is_small_until_there_is_a_mask(hrnet_engine) -> None:
+    options = replace(SMALL, zoom_in=replace(SMALL.zoom_in, first_size=96), threshold=0.0)
+    predictor = Predictor(hrnet_engine, options)
+    first = predictor.click(predictor.start(IMAGE), Click(60, 40))
+    assert max(first.prediction.soft.values_hw.shape) == 96
+    later = predictor.click(predictor.start(IMAGE, mask=np.ones(IMAGE.shape[:2], bool)), Click(60, 40))
+    assert max(later.prediction.soft.values_hw.shape) == 128
+
+
 @settings(max_examples=8, deadline=None)
 @given(clicks=st.lists(clicks_near_the_image, min_size=2, max_size=3))
 def test_undo_is_keeping_the_older_state(hrnet_engine, clicks):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from ritm_model.inference.geometry import Roi
+from ritm_model.inference.geometry import Roi, whole
 from ritm_model.inference.resampling import crop_pixels
 from ritm_model.inference.soft_map import SoftMap
 
@@ -44,6 +44,24 @@ def test_a_crop_is_cut_out_and_resized(roi, size, channels, seed):
     for place, channel in enumerate(channels):
         expected = resized(image[roi.slices][..., channel], size)
         np.testing.assert_allclose(shown[..., place], expected, atol=255 * 1e-4)
+
+
+@pytest.mark.parametrize("size", [(8, 6), (11, 7)])
+def test_a_shrunk_crop_is_the_mean_of_all_its_pixels(size):
+    """A pattern of single pixels, of which samples see one colour only, becomes grey."""
+    image = np.zeros((32, 24, 3), np.uint8)
+    image[::2, ::2] = image[1::2, 1::2] = 200
+    shown = crop_pixels(image, whole((32, 24)), size, (0, 1, 2, 0), antialias=True)
+    assert shown.shape == (*size, 4)
+    assert shown.dtype == np.float32
+    np.testing.assert_allclose(shown, 100, atol=26)
+    plain = crop_pixels(image, whole((32, 24)), size)
+    assert np.abs(plain - 100).max() > 50
+    for larger in ((32, 24), (40, 30), (16, 30)):  # nothing to take the mean of
+        np.testing.assert_array_equal(
+            crop_pixels(image, whole((32, 24)), larger, antialias=True),
+            crop_pixels(image, whole((32, 24)), larger),
+        )
 
 
 @settings(deadline=None)

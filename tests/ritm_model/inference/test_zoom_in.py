@@ -121,3 +121,21 @@ def test_an_emptied_prediction_brings_back_the_whole_image(index):
             expected = torch.sigmoid(cone.logits(golden["logit_radius"], None, cone.frame)).numpy()
             np.testing.assert_allclose(cone.prediction.soft.full(), expected[0, 0], atol=1e-6)
             break
+
+
+def test_the_least_crop_may_grow_with_the_photograph() -> None:
+    zoom_in = ZoomIn(skip_clicks=-1, min_crop_share=0.25)
+    speck = Roi(1000, 1009, 2000, 2009)
+    assert max(zoom_in.around(speck, (2000, 4000)).size) == 1001
+    assert max(zoom_in.around(speck, (1200, 2400)).size) == 601
+    assert max(ZoomIn().around(speck, (2000, 4000)).size) == 201
+    assert zoom_in.around(Roi(10, 19, 10, 19), (300, 400)) == ZoomIn().around(
+        Roi(10, 19, 10, 19), (300, 400)
+    )  # 200 pixels are more than a quarter of it
+
+
+def test_the_first_look_may_be_smaller() -> None:
+    zoom_in = ZoomIn(skip_clicks=-1, first_size=128)
+    assert zoom_in.input_size(whole((300, 600)), has_mask=False) == (64, 128)
+    assert zoom_in.input_size(whole((300, 600)), has_mask=True) == (200, 400)
+    assert ZoomIn(skip_clicks=-1).input_size(whole((300, 600)), has_mask=False) == (200, 400)
