@@ -17,7 +17,7 @@ places_option = click.option(
     multiple=True,
     metavar="FOLDER",
     help="What to learn from: a pack, a folder of the COCO-RLE layout, or LAYOUT:FOLDER. For recipes that "
-    "name data sets, NAME=FOLDER; repeat it for more.",
+    "name data sets, NAME=FOLDER. Repeat it for more: several packs are learnt from as one.",
 )
 overrides_option = click.option(
     "--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change the recipe: batch_size=8"
@@ -106,12 +106,15 @@ def train(
 
 
 def data_roots(config: Path | None, places: tuple[str, ...]) -> dict[str, str]:
-    """Where data sets lie, by name; a folder without a name is "own"."""
+    """Where data sets lie, by name; folders without a name are "own", "own2", …"""
     from ritm_model.datasets import parse_roots, read_roots
     from ritm_model.learning.recipes.schema import OWN
 
-    named = [place if "=" in place and not Path(place).exists() else f"{OWN}={place}" for place in places]
-    return {**(read_roots(config) if config else {}), **parse_roots(named)}
+    is_named = ["=" in place and not Path(place).exists() for place in places]
+    named = [place for place, has_name in zip(places, is_named, strict=True) if has_name]
+    own = [place for place, has_name in zip(places, is_named, strict=True) if not has_name]
+    numbered = [f"{OWN}{number if number > 1 else ''}={place}" for number, place in enumerate(own, 1)]
+    return {**(read_roots(config) if config else {}), **parse_roots([*numbered, *named])}
 
 
 def _last_epoch(run: Path) -> dict[str, object]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from ritm_model.learning.recipes.schema import OWN, DataPart, SourcePart
 from ritm_model.learning.sources import LearningData, Photograph, Source, by_collection, divide
 
 MANIFEST = "manifest.json"
+FURTHER = re.compile(rf"{OWN}\d+")  # more folders that "own" stands for
 
 
 def open_data(recipe: Recipe, where: Path | Roots) -> LearningData:
@@ -28,7 +31,8 @@ def open_data(recipe: Recipe, where: Path | Roots) -> LearningData:
 
     Args:
         recipe: says which data sets.
-        where: the folder of "own", or where each data set lies, by its name.
+        where: the folder of "own", or where each data set lies, by its name; "own2", "own3", … are more of
+            "own".
 
     Raises:
         RitmError: something is not there, not what it should be, or nothing is left to learn from.
@@ -57,6 +61,9 @@ def _photographs(part: DataPart, asked: SourcePart, roots: Roots) -> Sequence[Ph
     if name == OWN:
         if OWN not in roots:
             raise TrainingError("Where are the photographs to learn from? Give their folder with --data.")
+        if further := [root for other, root in roots.items() if FURTHER.fullmatch(other)]:
+            each = [_photographs(part, asked, {OWN: root}) for root in (roots[OWN], *further)]
+            return tuple(chain.from_iterable(each))
         folder = Path(roots[OWN])
         if (folder / MANIFEST).is_file():
             return pack_photographs(folder, part.licence_classes, part.min_object_share)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, JsonValue
 from ritm_model.learning.recipes.schema import CONFIGS, ModelPart, Recipe
 
 WIDTH = 108
+ONE_LINE = 10_000
 INDENT = "  "
 
 
@@ -76,6 +77,6 @@ def _comment(words: str, indent: str, bullet: str = "") -> list[str]:
 def _dumped(name: str, value: JsonValue, indent: str) -> list[str]:
     flow = None if isinstance(value, list | dict) else False  # lists of plain values on one line
     text: str = yaml.safe_dump(
-        {name: value}, sort_keys=False, allow_unicode=True, width=WIDTH, default_flow_style=flow
+        {name: value}, sort_keys=False, allow_unicode=True, width=ONE_LINE, default_flow_style=flow
     )
     return [indent + line for line in text.splitlines()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ import pytest
 from pycocotools import mask as coco
 from scipy.io import savemat
 
+from ritm_model.cli.train import data_roots
 from ritm_model.datasets import DatasetError
 from ritm_model.errors import RitmError
 from ritm_model.learning.data import make_samples
@@ -187,6 +189,25 @@ def test_sources_are_mixed_by_share_or_by_size(sbd, pack: Path) -> None:
         assert drawn.count("SBD_Train:train") / 2000 == pytest.approx(expected, abs=0.05)
     with pytest.raises(TrainingError, match="must have a share, or none"):
         recipe_of("[{data: own, share: 1}, {data: SBD_Train}]")
+
+
+def test_several_packs_are_learnt_from_as_one(pack: Path, tmp_path: Path) -> None:
+    manifest = json.loads((pack / "manifest.json").read_text())
+    packs = []
+    for number, samples in enumerate((manifest["samples"][:4], manifest["samples"][4:])):
+        packs.append(tmp_path / str(number))
+        shutil.copytree(pack, packs[-1])
+        (packs[-1] / "manifest.json").write_text(json.dumps({"samples": samples}))
+    recipe = load_recipe("starter", ["data.source_weights={}", "data.licence_classes=null"])
+    apart = open_data(recipe, data_roots(None, tuple(map(str, packs))))
+    together = open_data(recipe, data_roots(None, (str(pack),)))
+    names = [
+        sorted(each.name for source in data.sources for each in source.photographs)
+        for data in (apart, together)
+    ]
+    assert names[0] == names[1]
+    assert len(apart.sources) == 1
+    assert {each.name for each in apart.kept_out} == {each.name for each in together.kept_out}
 
 
 def test_older_data_is_replayed_in_its_share(sbd, pack: Path) -> None:
