@@ -1,7 +1,10 @@
 """Label Studio's bitmasks: a PNG as a `data:` URL, opaque where the object is.
 
-The editor writes RGBA, black with an alpha of 0 or 255. Pictures without alpha, which other programs write,
-are bright where the object is.
+The editor writes RGBA, black with an alpha of 0 or 255, and reads whatever a browser draws with an alpha. So
+the writer here takes the smallest form of that: one bit a pixel, which chooses between transparent and opaque
+black. Rows are not filtered, and compressed as runs only, which for masks is both quicker and smaller than
+the general search (12 megapixels: 12 kB for a smooth mask). Pictures without alpha, which other programs
+write, are bright where the object is.
 """
 
 from __future__ import annotations
@@ -9,6 +12,8 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import struct
+import zlib
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +24,48 @@ from ritm_model.errors import RitmError
 MOST_CHARACTERS = 100_000_000
 _HEAD = "data:image/png;base64,"
 _HALF = 128
+_BITS, _INDEXED = 1, 3  # a pixel; the kind of picture whose pixels choose from a palette
 
 
 class BitmaskError(RitmError):
     """A bitmask that cannot be read, or that does not fit its picture."""
+
+
+def encode(mask_HW: npt.NDArray[np.bool_]) -> str:
+    """Write a mask as a region's `imageDataURL`: H x W, True inside the object; at least one pixel."""
+    height, width = mask_HW.shape
+    return encode_part(mask_HW, (0, 0), (height, width))
+
+
+def encode_part(part_hw: npt.NDArray[np.bool_], corner: tuple[int, int], frame: tuple[int, int]) -> str:
+    """Write a mask of which only a part holds anything; the rest is transparent.
+
+    Args:
+        part_hw: True inside the object.
+        corner: row and column of the part's first pixel in the mask.
+        frame: (height, width) of the mask, in which the part lies wholly.
+    """
+    (top, left), (height, width) = corner, frame
+    first = left // 8
+    rows, columns = part_hw.shape
+    shifted = np.zeros((rows, left - first * 8 + columns), np.bool_)
+    shifted[:, left - first * 8 :] = part_hw
+    packed = np.packbits(shifted, axis=1)
+    lines = np.zeros((height, 1 + (width + 7) // 8), np.uint8)  # each begins with its filter: none
+    lines[top : top + rows, 1 + first : 1 + first + packed.shape[1]] = packed
+    compressor = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
+    pixels = compressor.compress(lines.tobytes()) + compressor.flush()
+    png = b"".join(
+        [
+            b"\x89PNG\r\n\x1a\n",
+            _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, _BITS, _INDEXED, 0, 0, 0)),
+            _chunk(b"PLTE", bytes(6)),
+            _chunk(b"tRNS", b"\x00\xff"),
+            _chunk(b"IDAT", pixels),
+            _chunk(b"IEND", b""),
+        ]
+    )
+    return _HEAD + base64.b64encode(png).decode()
 
 
 def decode(url: str, width: int, height: int) -> npt.NDArray[np.bool_]:
@@ -53,3 +96,7 @@ def decode(url: str, width: int, height: int) -> npt.NDArray[np.bool_]:
     except (binascii.Error, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise BitmaskError("The bitmask is no PNG, or is damaged.") from None
     return picture_HW >= _HALF
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
