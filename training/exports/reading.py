@@ -10,8 +10,9 @@ from ritm_model.conversion import ConversionError, from_coco
 from ritm_model.conversion.from_coco import CocoPhotograph
 from ritm_model.conversion.regions import About, Photograph
 from ritm_model.datasets.coco_json import Record
-from ritm_model.datasets.files import IMAGE_SUFFIXES, read_bytes
+from ritm_model.datasets.files import read_bytes
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
+from ritm_model.images.names import IMAGE_SUFFIXES
 from ritm_model.learning.coco_layout import ANNOTATIONS
 from training.exports import cvat_images, datumaro, label_studio, segmentation_mask
 from training.exports.errors import ExportError

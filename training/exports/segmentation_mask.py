@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ritm_model.conversion.regions import About, Region
-from ritm_model.datasets.files import IMAGE_SUFFIXES, inside, read_mask, read_names
+from ritm_model.datasets.files import inside, read_mask, read_names
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
+from ritm_model.images.names import IMAGE_SUFFIXES
 from training.exports.pictures import found_in
 
 SOURCE = "cvat"
