@@ -47,31 +47,64 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def content_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that say what is taken of Label Studio's exports, and what is remembered."""
+    for option in (
+        click.option(
+            "--cache",
+            type=folder,
+            help="Folder that remembers what was read: the next time, only what has changed is read again.",
+        ),
+        click.option(
+            "--predictions",
+            is_flag=True,
+            help="Take predictions of a model, of tasks that nobody has annotated.",
+        ),
+        click.option("--boxes", is_flag=True, help="Take rectangles as masks, too."),
+        click.option(
+            "--labeling-config",
+            type=click.Path(path_type=Path, dir_okay=False, exists=True),
+            help="XML file of the labeling configuration, which says what is drawn on which picture.",
+        ),
+        click.option(
+            "--whose",
+            default="newest",
+            show_default=True,
+            help="Whose annotation of a task counts: newest, ground_truth, reviewed, union, or users (ids, "
+            "addresses or names, separated by commas).",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 @click.command("from-label-studio")
 @click.argument("source")
 @click.argument("out", type=folder)
 @access_options
+@content_options
 @as_json
-def from_label_studio(source: str, out: Path, as_json: bool, **access: Any) -> None:
+def from_label_studio(source: str, out: Path, as_json: bool, **options: Any) -> None:
     """Labels of Label Studio, to the folder OUT.
 
-    SOURCE is target storage (s3://bucket/prefix, or a folder), or a JSON or JSON_MIN file.
+    SOURCE is target storage (s3://bucket/prefix, or a folder), or a file: JSON, JSON_MIN, or a task a line.
     """
-    _tell(_collect("from-label-studio", source, out, as_json, access), as_json)
+    _tell(_collect("from-label-studio", source, out, as_json, options), as_json)
 
 
 @click.command("from-cvat")
 @click.argument("source")
 @click.argument("out", type=folder)
 @access_options
+@content_options
 @as_json
-def from_cvat(source: str, out: Path, as_json: bool, **access: Any) -> None:
+def from_cvat(source: str, out: Path, as_json: bool, **options: Any) -> None:
     """A CVAT export, to the folder OUT.
 
     SOURCE is a zip, or a folder or s3://bucket/prefix with zips: CVAT for images 1.1, COCO 1.0, Segmentation
     mask 1.1 or Datumaro 1.0.
     """
-    _tell(_collect("from-cvat", source, out, as_json, access), as_json)
+    _tell(_collect("from-cvat", source, out, as_json, options), as_json)
 
 
 @click.group()
@@ -83,8 +116,9 @@ def export() -> None:
 @click.argument("source")
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 @access_options
+@content_options
 @as_json
-def coco(source: str, out: Path, as_json: bool, **access: Any) -> None:
+def coco(source: str, out: Path, as_json: bool, **options: Any) -> None:
     """One COCO file OUT with packed masks, of what SOURCE exports: holes and parts are kept.
 
     SOURCE is anything that `ritm dataset from-label-studio` or `from-cvat` reads.
@@ -97,16 +131,24 @@ def coco(source: str, out: Path, as_json: bool, **access: Any) -> None:
         writing(out, ExportError),
         tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".export-") as work,
     ):
-        collected = _collect("export", source, Path(work) / "data", as_json, access)
+        collected = _collect("export", source, Path(work) / "data", as_json, options)
         write_file(out, (collected.folder / ANNOTATIONS).read_bytes())
     _tell(collected, as_json, out)
 
 
-def _collect(name: str, source: str, out: Path, as_json: bool, access: dict[str, Any]) -> Collected:
-    from training.exports import collect
+def _collect(name: str, source: str, out: Path, as_json: bool, options: dict[str, Any]) -> Collected:
+    from training.exports import Options, Whose, collect
 
+    config: Path | None = options.pop("labeling_config")
+    content = Options(
+        Whose.parse(options.pop("whose")),
+        config.read_text("utf-8-sig", "replace") if config else None,
+        options.pop("boxes"),
+        options.pop("predictions"),
+        options.pop("cache"),
+    )
     with progress_bar(name, hidden=as_json, unit="image") as on_progress:
-        return collect(source, out, images=_access(**access), progress=on_progress)
+        return collect(source, out, images=_access(**options), options=content, progress=on_progress)
 
 
 def _access(
@@ -128,6 +170,7 @@ def _tell(collected: Collected, as_json: bool, out: Path | None = None) -> None:
             "photographs": collected.photographs,
             "objects": collected.objects,
             "left_out": collected.left_out,
+            "unused": dict(collected.unused),
             "fingerprint": collected.fingerprint,
         }
         echo_json(answer)
@@ -135,3 +178,5 @@ def _tell(collected: Collected, as_json: bool, out: Path | None = None) -> None:
     click.echo(f"{place}: {collected.photographs} photographs ({collected.objects} objects)")
     where = "" if out else f" ({place / 'conversion.json'} says what and why)"
     click.echo(f"left out: {collected.left_out}{where}")
+    for reason, count in sorted(collected.unused.items()):
+        click.echo(f"not used: {count} {reason}")

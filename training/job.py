@@ -29,8 +29,8 @@ from ritm_model.checkpoints import read_card, resolve_model
 from ritm_model.errors import RitmError
 from ritm_model.evaluation import Comparison
 from ritm_model.files import write_file
-from ritm_model.learning.loop.launch import train_together
-from ritm_model.learning.loop.loop import train
+from ritm_model.learning.engine import train
+from ritm_model.learning.launch import train_together
 from ritm_model.learning.recipes import Recipe, load_recipe
 from ritm_model.learning.recipes.loading import parse_recipe, recipe_yaml
 from ritm_ops.jobs.protocol import LIVE
@@ -38,7 +38,7 @@ from ritm_ops.jobs.queue import connect
 from ritm_ops.object_store import ConflictError, StoreError, open_store
 from ritm_ops.registry import Registry
 from training.decision import DECIDING, Decision, decide
-from training.exports import ImageAccess, collect
+from training.exports import ImageAccess, Options, Whose, collect
 from training.ledger import Ledger, work_folder
 from training.measure import Measured, compare_measured, held_out_objects, measure
 from training.progress import Progress
@@ -143,12 +143,15 @@ def _all_stages(
             order.source,
             data,
             images=_image_access(settings),
+            options=_options(settings),
             progress=lambda done, total: progress.at("collect", done / max(total, 1)),
         )
         progress.say(
             f"Collected {found.objects} objects of {found.photographs} images; {found.left_out} things were "
             "left out, as conversion.json in the job's folder says."
         )
+        for reason, count in sorted(found.unused.items()):
+            progress.say(f"Not used: {count} annotations {reason}.")
         return found.fingerprint
 
     with progress.stage("collect"):
@@ -303,6 +306,17 @@ def _image_access(settings: TrainingSettings) -> ImageAccess:
         (settings.local_files_root,) if settings.local_files_root else (),
         frozenset(settings.image_hosts),
         settings.store_seconds,
+    )
+
+
+def _options(settings: TrainingSettings) -> Options:
+    config = settings.labeling_config
+    return Options(
+        Whose.parse(settings.whose),
+        config.read_text("utf-8-sig", "replace") if config else None,
+        settings.boxes,
+        settings.predictions,
+        settings.folder / "cache",
     )
 
 

@@ -8,6 +8,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from ritm_ops.environment import EnvironmentSettings, SettingsError
+from training.whose import Whose, WhoseError
 
 
 class TrainingSettings(EnvironmentSettings):
@@ -34,6 +35,20 @@ class TrainingSettings(EnvironmentSettings):
     source: str | None = Field(
         default=None,
         description="Where the team's labels lie: `s3://bucket/prefix`, a folder or an export's file.",
+    )
+    whose: str = Field(
+        default="newest",
+        description="Whose annotation of a task counts: `newest`, `ground_truth`, `reviewed`, `union`, or "
+        "users (ids, e-mail addresses or names, separated by commas).",
+    )
+    labeling_config: Path | None = Field(
+        default=None,
+        description="XML file of the labeling configuration, for tasks with several pictures whose tags are "
+        "not called like the tasks' data.",
+    )
+    boxes: bool = Field(default=False, description="Whether rectangles are learnt from as masks.")
+    predictions: bool = Field(
+        default=False, description="Whether predictions are learnt from, of tasks that nobody has annotated."
     )
     folder: Path = Field(
         default=Path("finetune"),
@@ -163,6 +178,15 @@ class TrainingSettings(EnvironmentSettings):
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("whose")
+    @classmethod
+    def _known_whose(cls, value: str) -> str:
+        try:
+            Whose.parse(value)
+        except WhoseError as error:
+            raise ValueError(str(error)) from None
         return value
 
     @field_validator("device")

@@ -31,6 +31,9 @@ KINDS = {"object": "objects", "part": "parts", "stuff": "stuff", "ignored": "ign
 OnProgress = Callable[[int, int], None]
 """Called with the number of photographs that are done and the number of all."""
 
+Converter = Callable[[Photograph], Record]
+"""From a photograph to its record; must be picklable where several processes are used."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -58,6 +61,7 @@ def convert(
     jobs: int = 1,
     fresh: bool = False,
     on_progress: OnProgress | None = None,
+    wrapped: Callable[[Work], Converter] = lambda work: work,
 ) -> Outcome:
     """Write a collection as a folder of the COCO-RLE layout.
 
@@ -71,6 +75,7 @@ def convert(
         jobs: processes; 1 stays in this one.
         fresh: discard what is there of an earlier conversion.
         on_progress: called after each photograph.
+        wrapped: what converts a photograph, made from what does so by default; for example, to remember it.
 
     Raises:
         ConversionError: nothing could be taken, the folder holds something else, or cannot be written.
@@ -78,7 +83,7 @@ def convert(
     photographs, problems = _named_once(collection)
     folder = ConversionFolder(out, {**settings, "placing": placing}, fresh=fresh)
     missing = [photograph for name, photograph in photographs.items() if name not in folder.done]
-    with closing(_records(Work(folder.images, placing), missing, jobs)) as records:
+    with closing(_records(wrapped(Work(folder.images, placing)), missing, jobs)) as records:
         for count, record in enumerate(records, len(photographs) - len(missing) + 1):
             folder.append(record)
             if on_progress is not None:
@@ -117,7 +122,7 @@ def _named_once(collection: Collection) -> tuple[dict[str, Photograph], list[Pro
     return photographs, problems
 
 
-def _records(work: Work, photographs: Sequence[Photograph], jobs: int) -> Generator[Record, None, None]:
+def _records(work: Converter, photographs: Sequence[Photograph], jobs: int) -> Generator[Record, None, None]:
     """Convert in order; processes that are still at work when nobody asks any more are let go."""
     jobs = min(jobs, len(photographs))
     if jobs <= 1:

@@ -33,7 +33,7 @@ class Drawing:
         kind: "brush", "bitmask", "polygon", "rectangle" or "ellipse".
         from_name: the control that drew it, or nothing.
         to_name: the image tag that it was drawn on, or nothing.
-        item_index: which of the tag's pictures, 0 where nothing says it.
+        item_index: which of the tag's pictures, or None where nothing says it.
         label: or None.
         size: (height, width) of the picture that it was drawn on, or None where the result does not say.
         shape: what encloses the pixels.
@@ -43,7 +43,7 @@ class Drawing:
     kind: Kind
     from_name: str
     to_name: str
-    item_index: int
+    item_index: int | None
     label: str | None
     size: tuple[int, int] | None
     shape: Shape = field(repr=False)
@@ -117,7 +117,7 @@ def _drawing(id: str, kind: str, label: str | None, result: Json) -> Drawing:
         KINDS[kind],
         _text(result.get("from_name")),
         _text(result.get("to_name")),
-        int(index) if index is not None else 0,
+        int(index) if index is not None else None,
         label,
         size_of(result),
         shape_of(KINDS[kind], result.get("value")),

@@ -45,6 +45,9 @@ class Shape(Protocol):
     def mask(self, height: int, width: int) -> Mask:
         """Paint it: H x W bool. Raises ShapeError."""
 
+    def value(self) -> dict[str, object]:
+        """What `shape_of` reads it from; an `rle` as bytes. Raises ShapeError where it is damaged."""
+
 
 @dataclass(frozen=True, slots=True)
 class Brush:
@@ -65,6 +68,9 @@ class Brush:
         except brush_rle.RleError as error:
             raise ShapeError(str(error)) from None
 
+    def value(self) -> dict[str, object]:
+        return {"format": "rle", "rle": self.bytes()}
+
 
 @dataclass(frozen=True, slots=True)
 class Bitmask:
@@ -78,6 +84,9 @@ class Bitmask:
         except bitmask.BitmaskError as error:
             raise ShapeError(str(error)) from None
 
+    def value(self) -> dict[str, object]:
+        return {"imageDataURL": self.url}
+
 
 @dataclass(frozen=True, slots=True)
 class Polygon:
@@ -87,6 +96,9 @@ class Polygon:
 
     def mask(self, height: int, width: int) -> Mask:
         return _filled([(x / 100 * width, y / 100 * height) for x, y in self.points], height, width)
+
+    def value(self) -> dict[str, object]:
+        return {"points": [list(point) for point in self.points], "closed": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +113,15 @@ class Rectangle:
 
     def mask(self, height: int, width: int) -> Mask:
         return _filled(self.corners(height, width), height, width)
+
+    def value(self) -> dict[str, object]:
+        return {
+            "x": self.x,
+            "y": self.y,
+            "width": self.width,
+            "height": self.height,
+            "rotation": self.rotation,
+        }
 
     def corners(self, height: int, width: int) -> list[tuple[float, float]]:
         """Its corners (x, y) in pixels. The editor turns it in pixels, not in percent."""
@@ -129,6 +150,10 @@ class Ellipse:
             along_HW = (right_1W * cos + down_H1 * sin) / (self.radius_x / 100 * width)
             across_HW = (down_H1 * cos - right_1W * sin) / (self.radius_y / 100 * height)
             return np.asarray(along_HW**2 + across_HW**2 <= 1, np.bool_)
+
+    def value(self) -> dict[str, object]:
+        radii = {"radiusX": self.radius_x, "radiusY": self.radius_y}
+        return {"x": self.x, "y": self.y, **radii, "rotation": self.rotation}
 
 
 def shape_of(kind: Kind, value: object) -> Shape:

@@ -1,7 +1,8 @@
 """What annotation tools export, read as it is stored, as one data set of the COCO-RLE layout."""
 
-from training.exports.collecting import Collected, collect
+from training.exports.collecting import Collected, Options, collect
 from training.exports.errors import ExportError
 from training.exports.pictures import ImageAccess
+from training.whose import Whose, WhoseError
 
-__all__ = ["Collected", "ExportError", "ImageAccess", "collect"]
+__all__ = ["Collected", "ExportError", "ImageAccess", "Options", "Whose", "WhoseError", "collect"]

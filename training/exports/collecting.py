@@ -3,26 +3,51 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import json
+import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ritm_model.conversion import Collection, convert
-from ritm_model.conversion.regions import About, Photograph
+from ritm_model.conversion.regions import Photograph
 from ritm_model.datasets.problems import Problem
 from ritm_model.errors import shown
 from ritm_model.learning.coco_layout import ANNOTATIONS, IMAGES
-from ritm_ops.object_store import ObjectMissingError, StoreError
 from training.exports.errors import ExportError
-from training.exports.label_studio import Annotation
-from training.exports.pictures import ImageAccess, Pictures, base_name
-from training.exports.reading import read_export
-from training.exports.shapes import Labelled
-from training.exports.unpacking import fetched
+from training.exports.library import Library, LibraryInUseError
+from training.exports.pictures import ImageAccess
+from training.exports.reading import Reader
+from training.exports.source import open_source
+from training.exports.tasks.assigning import Tags
+from training.exports.tasks.choosing import chosen_photographs
+from training.exports.tasks.rows import Rules
+from training.exports.tasks.stored import StoredPhotograph, remembering
+from training.whose import NEWEST, Whose
 
 OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is taken of an export.
+
+    Attributes:
+        whose: of several annotations of a task, those that count.
+        labeling_config: of Label Studio's project, XML; where its tags are not called like the task's data.
+        boxes: take rectangles as masks, too.
+        predictions: take the newest prediction of tasks that nobody has annotated.
+        cache: folder that remembers what was read, for the next time; None remembers nothing.
+    """
+
+    whose: Whose = NEWEST
+    labeling_config: str | None = None
+    boxes: bool = False
+    predictions: bool = False
+    cache: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +59,7 @@ class Collected:
         photographs: how many were taken.
         objects: how many of their objects.
         left_out: how many things were left out, whether broken or by rule.
+        unused: how many annotations were not used, by reason.
         fingerprint: SHA-256 of the data: the same labels and images give the same.
     """
 
@@ -41,10 +67,18 @@ class Collected:
     photographs: int
     objects: int
     left_out: int
+    unused: Mapping[str, int] = field(hash=False)
     fingerprint: str
 
 
-def collect(source: str, out: Path, *, images: ImageAccess, progress: OnProgress | None = None) -> Collected:
+def collect(
+    source: str,
+    out: Path,
+    *,
+    images: ImageAccess,
+    options: Options | None = None,
+    progress: OnProgress | None = None,
+) -> Collected:
     """Read an export and write it as one folder of the COCO-RLE layout.
 
     Args:
@@ -52,93 +86,108 @@ def collect(source: str, out: Path, *, images: ImageAccess, progress: OnProgress
             storage, JSON or JSON_MIN; zips of CVAT; COCO.
         out: the folder to write; new or empty.
         images: where images may come from that the export does not hold.
+        options: what is taken.
         progress: called with how many photographs are done and how many there are.
 
     Raises:
         RitmError: nothing could be taken, or a place cannot be read or written.
     """
+    options = options or Options()
+    tags = Tags.read(options.labeling_config) if options.labeling_config else None
+    rules = Rules(tags, options.boxes, options.predictions)
     try:
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".collect-") as folder:
-            return _collected(source, out, images, progress, Path(folder))
+            told = f"{source} {options.labeling_config} {rules.boxes} {rules.predictions}"
+            with closing(_library(options.cache, Path(folder), source, _digest(told))) as library:
+                return _collected(source, out, images, options, rules, library, progress)
+    except sqlite3.Error as error:
+        raise ExportError(f"What was read of {shown(source)} cannot be kept: {error}.") from None
     except OSError as error:
         raise ExportError(f"Labels cannot be collected into {out}: {error.strerror}.") from None
 
 
+def _library(cache: Path | None, folder: Path, source: str, rules: str) -> Library:
+    """What is remembered of a source; nothing where another process reads it at this moment."""
+    if cache is not None:
+        with suppress(LibraryInUseError):
+            return Library(cache / _digest(source)[:16], rules)
+    return Library(folder, rules)
+
+
 def _collected(
-    source: str, out: Path, access: ImageAccess, progress: OnProgress | None, work: Path
+    source: str,
+    out: Path,
+    access: ImageAccess,
+    options: Options,
+    rules: Rules,
+    library: Library,
+    progress: OnProgress | None,
 ) -> Collected:
-    unzipped = work / "unzipped"
-    unzipped.mkdir()
-    found = read_export(fetched(source, work, access.store_seconds), unzipped, access.local_roots)
-    photographs: list[Photograph] = list(found.photographs)
-    photographs += _with_images(found.annotations, Pictures(access), work / "images", found.problems)
+    unused: Counter[str] = Counter()
+    found = open_source(source, library, access.store_seconds)
+    reader = Reader(found, library, rules, access.local_roots)
+    photographs: list[Photograph]
+    photographs, problems = reader.read(unused)
+    problems += library.problems()
+    photographs += chosen_photographs(library, access, options.whose, rules, unused, problems)
     photographs.sort(key=lambda photograph: photograph.name)
     if not photographs:
-        raise ExportError(f"There is nothing to take from {shown(source)}{_first(found.problems)}")
-    # Names of temporary folders would make the manifest differ from run to run.
-    problems = [
-        Problem(item.file.replace(f"{work}{os.sep}", ""), item.reason, item.by_rule)
-        for item in found.problems
+        raise ExportError(f"There is nothing to take from {shown(source)}{_reason(problems, unused)}")
+    problems += [
+        Problem(shown(source), f"Annotations that are {reason}: {count}.", by_rule=True)
+        for reason, count in sorted(unused.items())
     ]
     outcome = convert(
-        Collection(photographs, problems), out, {"converter": "exports", "from": source}, on_progress=progress
+        Collection(photographs, problems),
+        out,
+        {"converter": "exports", "from": source},
+        on_progress=progress,
+        wrapped=remembering(library, reader.renamed),
     )
+    library.forget_pictures()
+    known = {item.name: item.sha256 for item in photographs if isinstance(item, StoredPhotograph)}
     return Collected(
         out,
         outcome.photographs,
         sum(outcome.counts.values()),
         len(outcome.problems),
-        _fingerprint(out),
+        dict(unused),
+        _fingerprint(out, known),
     )
 
 
-def _with_images(
-    annotations: list[Annotation], pictures: Pictures, folder: Path, problems: list[Problem]
-) -> Iterator[Labelled]:
-    """Get the image of each annotation; without one it is left out.
-
-    Raises:
-        StoreError: a bucket that has given other images fails, or none gives any: that may pass.
-    """
-    folder.mkdir()
-    given: set[str] = set()
-    failures: dict[str, StoreError] = {}
-    for place, annotation in enumerate(annotations):
-        reference = annotation.reference
-        name = f"{annotation.task}-{base_name(reference) or 'image'}"
-        truth = f"annotation {annotation.id}"
-        bucket = reference.split("/")[2] if reference.startswith("s3://") else ""
-        try:
-            path = pictures.local(reference)
-            if path is None:
-                path = folder / str(place)
-                path.write_bytes(pictures.fetch(reference))
-                given.add(bucket)
-        except (ExportError, StoreError) as error:
-            problems.append(Problem(truth, str(error)))
-            if isinstance(error, StoreError) and not isinstance(error, ObjectMissingError):
-                failures[bucket] = error
-        else:
-            yield Labelled(name, path, truth, annotation.drawn, About(source="label_studio"))
-    for bucket, failure in failures.items():
-        if bucket in given or not given:
-            raise failure
-
-
-def _first(problems: list[Problem]) -> str:
-    if not problems:
+def _reason(problems: list[Problem], unused: Mapping[str, int]) -> str:
+    """Why nothing is left: the first thing that is broken, or else what was not used."""
+    if not problems and not unused:
         return "."
+    if not any(not problem.by_rule for problem in problems) and unused:
+        told = ", ".join(f"{count} {reason}" for reason, count in sorted(unused.items()))
+        return f": of its annotations, {told} (--whose and --predictions decide what is used)."
+    first = next((problem for problem in problems if not problem.by_rule), problems[0])
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f": {problems[0]}{more}"
+    return f": {first}{more}"
 
 
-def _fingerprint(folder: Path) -> str:
-    """Of the annotations and of the images, as they are written; the writer gives the same for the same."""
-    digest = hashlib.sha256()
-    for path in (
-        folder / ANNOTATIONS,
-        *sorted(item for item in (folder / IMAGES).rglob("*") if item.is_file()),
-    ):
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+def _fingerprint(folder: Path, known: Mapping[str, str]) -> str:
+    """Of the annotations and of the images, as they are written; the writer gives the same for the same.
+
+    Args:
+        folder: of the COCO-RLE layout.
+        known: SHA-256 of images, by their names, that need not be read again.
+    """
+    digest = hashlib.sha256(_file_digest(folder / ANNOTATIONS))
+    images = folder / IMAGES
+    for path in sorted(item for item in images.rglob("*") if item.is_file()):
+        sha256 = known.get(path.relative_to(images).as_posix())
+        digest.update(bytes.fromhex(sha256) if sha256 else _file_digest(path))
     return digest.hexdigest()
+
+
+def _file_digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(json.dumps(text).encode()).hexdigest()

@@ -65,10 +65,7 @@ class Pictures:
 
     def local(self, reference: str) -> Path | None:
         """The file that a reference names in one of the allowed folders, if there is one."""
-        name = reference
-        if urlsplit(reference).path.endswith(_LOCAL_FILES):
-            name = parse_qs(urlsplit(reference).query).get("d", [""])[0]
-        return found_in(self.access.local_roots, name)
+        return found_in(self.access.local_roots, local_name(reference))
 
     def fetch(self, reference: str) -> bytes:
         """The bytes of an image.
@@ -155,6 +152,13 @@ class Pictures:
         if not isinstance(content, dict) or not isinstance(content.get("access"), str):
             raise ExportError("Label Studio gives no access token for the personal access token.")
         return str(content["access"])
+
+
+def local_name(reference: str) -> str:
+    """The name below a folder that a reference stands for."""
+    if urlsplit(reference).path.endswith(_LOCAL_FILES):
+        return parse_qs(urlsplit(reference).query).get("d", [""])[0]
+    return reference
 
 
 def found_in(folders: tuple[Path, ...], name: str) -> Path | None:

@@ -1,144 +1,303 @@
-"""Which export a file or folder is, and what it holds."""
+"""Which export each file is, and what it holds: rows of Label Studio go to the library, others come out."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ritm_model.conversion import ConversionError, from_coco
 from ritm_model.conversion.from_coco import CocoPhotograph
 from ritm_model.conversion.regions import About, Photograph
 from ritm_model.datasets.coco_json import Record
-from ritm_model.datasets.files import read_bytes
-from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
-from ritm_model.images.names import IMAGE_SUFFIXES
-from ritm_model.learning.coco_layout import ANNOTATIONS
-from training.exports import cvat_images, datumaro, label_studio, segmentation_mask
+from ritm_model.datasets.files import IMAGE_SUFFIXES
+from ritm_model.datasets.problems import DatasetError, Problem
+from ritm_ops.object_store import ObjectMissingError
+from training.exports.ahead import done_ahead
 from training.exports.errors import ExportError
-from training.exports.label_studio import Annotation
+from training.exports.json_values import json_values
+from training.exports.library import Library
+from training.exports.source import Source
+from training.exports.tasks.rows import Broken, Rules, is_row, read_row
+from training.exports.tools import cvat_images, datumaro, segmentation_mask
+from training.exports.tools.supersede import Export, described, newest_only, told_apart
 from training.exports.unpacking import unpacked
 
-_PAPERS = frozenset({".txt", ".md", ".yaml", ".yml", ".xml", ".png"})
+_PAPERS = frozenset({".txt", ".md", ".yaml", ".yml", ".xml", ".png", ".pdf", ".csv", ".tsv"})
+_LAYOUTS = {"annotations.xml": "cvat", "labelmap.txt": "segmentation mask"}
+_LARGE_BYTES = 16 << 20  # of a file that is copied before it is read
+_NOTHING = object()
+
+Listed = tuple[str, int, str]
+"""Key, size in bytes, tag."""
 
 
 @dataclass
-class Found:
-    """What was read.
+class Reader:
+    """Reads a source.
 
     Attributes:
-        photographs: whose files are there.
-        annotations: of Label Studio, whose images must be fetched.
-        problems: what is left out.
-    """
-
-    photographs: list[Photograph] = field(default_factory=list)
-    annotations: list[Annotation] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-
-
-def read_export(path: Path, work: Path, roots: tuple[Path, ...]) -> Found:
-    """Read an export, or a folder of several.
-
-    Args:
-        path: a file, or a folder.
-        work: an empty folder for what must be unpacked.
+        source: what is read.
+        library: hears of rows of Label Studio.
+        rules: how these are read.
         roots: folders in which images are looked for that the export does not hold.
-
-    Raises:
-        RitmError: it is a single file or export, and cannot be read.
+        folders: folders of this machine, with what people know instead of them.
     """
-    found = Found()
-    if path.is_dir() and not (kind := _layout(path)):
-        objects: list[object] = []
-        for file in sorted(item for item in path.rglob("*") if item.is_file()):
-            if file.name.startswith(".") or file.suffix.lower() in IMAGE_SUFFIXES | _PAPERS:
-                continue
-            try:
-                _read_file(file, work, roots, found, objects)
-            except (ExportError, DatasetError, ConversionError) as error:
-                found.problems.append(Problem(str(file), str(error)))
-        found.annotations += label_studio.newest(objects, str(path), found.problems)
-    elif path.is_dir():
-        _read_layout(path, kind, roots, found)
-    else:
-        objects = []
-        _read_file(path, work, roots, found, objects)
-        found.annotations += label_studio.newest(objects, str(path), found.problems)
-    return found
 
+    source: Source
+    library: Library
+    rules: Rules
+    roots: tuple[Path, ...]
+    folders: dict[str, str] = field(default_factory=dict)
+    _exports: list[Export] = field(default_factory=list)
 
-def _read_file(path: Path, work: Path, roots: tuple[Path, ...], found: Found, objects: list[object]) -> None:
-    """Read a zip or JSON file; rows of Label Studio are gathered, since they are judged together."""
-    if path.suffix.lower() == ".zip":
-        folder = unpacked(path, work / f"zip{len(list(work.iterdir()))}")
-        if kind := _layout(folder):
-            _read_layout(folder, kind, roots, found)
+    def read(self, unused: Counter[str]) -> tuple[list[Photograph], list[Problem]]:
+        """Read what has changed. Returns the photographs of other tools, and what is left out of them.
+
+        Args:
+            unused: hears how many photographs of older exports there are.
+
+        Raises:
+            RitmError: the source is one file, which cannot be read; or it cannot be had.
+        """
+        count = self.source.set_listing()
+        claimed: list[str] = []
+        for folder, kind in self._layouts():
+            claimed.append(folder)
+            with self._one_of_many(folder or self.source.name, count):
+                export = self._export(self.source.name if not folder else folder.rstrip("/"))
+                self._read_layout(self.source.whole(folder), kind, export)
+        changed = [item for item in self.library.changed() if not _is_below(item[0], claimed)]
+        for item, body in self._ahead(changed):
+            with self._one_of_many(item[0], count):
+                self._read_file(item, body)
+        exports = newest_only(self._exports, unused)
+        photographs = told_apart(exports, unused)
+        problems = [problem for export in exports for problem in export.problems]
+        return photographs, [self._shown(problem) for problem in problems]
+
+    def renamed(self, text: str) -> str:
+        """A text without the names of folders that are only used while reading."""
+        for folder, label in self.folders.items():
+            text = text.replace(f"{folder}{os.sep}", f"{label}: ").replace(folder, label)
+        return text.replace(f"{self.library.folder}{os.sep}", "")
+
+    def _shown(self, problem: Problem) -> Problem:
+        return Problem(self.renamed(problem.file), self.renamed(problem.reason), problem.by_rule)
+
+    @contextmanager
+    def _one_of_many(self, key: str, count: int) -> Iterator[None]:
+        """A file that cannot be read is left out by name, unless it is the only one."""
+        try:
+            yield
+        except (ExportError, DatasetError, ConversionError, ObjectMissingError) as error:
+            text = self.renamed(str(error))
+            if count == 1 or self.source.only:
+                raise ExportError(text) from None
+            self._exports.append(Export(key, problems=[Problem(key, text)]))
+
+    def _export(self, label: str) -> Export:
+        export = Export(label)
+        self._exports.append(export)
+        return export
+
+    def _layouts(self) -> Iterator[tuple[str, str]]:
+        """Folders that are one export each, as CVAT unpacks."""
+        found: dict[str, str] = {}
+        for key, _, _ in self.library.listed():
+            folder, _, name = key.rpartition("/")
+            if name in _LAYOUTS and not _is_hidden(key):
+                found.setdefault(f"{folder}/" if folder else "", _LAYOUTS[name])
+        yield from found.items()
+
+    def _ahead(self, changed: list[Listed]) -> Iterator[tuple[Listed, Future[bytes] | None]]:
+        """Files that may be exports; small ones of an object store are fetched ahead."""
+        wanted = [item for item in changed if self._may_be_export(item[0])]
+        if self.source.store is None:
+            yield from ((item, None) for item in wanted)
+            return
+        small = [item for item in wanted if item[1] < _LARGE_BYTES and not _is_zip(item[0])]
+        yield from done_ahead(lambda item: self.source.read(item[0]), small)
+        yield from ((item, None) for item in wanted if item[1] >= _LARGE_BYTES or _is_zip(item[0]))
+
+    def _may_be_export(self, key: str) -> bool:
+        if self.source.only:
+            return True
+        return not _is_hidden(key) and PurePosixPath(key).suffix.lower() not in IMAGE_SUFFIXES | _PAPERS
+
+    def _read_file(self, item: Listed, body: Future[bytes] | None) -> None:
+        key, _, tag = item
+        if _is_zip(key):
+            self._read_zip(key, tag)
+        elif key.lower().endswith(".xml"):
+            folder = self.source.whole(_folder_of(key))
+            self._read_layout(folder, "cvat", self._export(key), self.source.file(key, tag))
+        elif body is None or not self._read_small(key, tag, body.result()):
+            self._read_json(key, tag, self.source.file(key, tag))
+
+    def _read_small(self, key: str, tag: str, body: bytes) -> bool:
+        """Read one row of Label Studio; False if it is something else."""
+        try:
+            content = json.loads(body)
+        except (ValueError, RecursionError):
+            return False
+        if not is_row(content):
+            return False
+        with self.library.changing():
+            self.library.forget(key)
+            self._add(key, content)
+            self.library.has_read(key, tag)
+        return True
+
+    def _read_json(self, key: str, tag: str, path: Path) -> None:
+        """Rows of Label Studio, one or many; or a document of another tool."""
+        label = self._label(key)
+        problems: list[Problem] = []
+        with self.library.changing():
+            self.library.forget(key)
+            values = json_values(path, label, problems)
+            first = next(values, _NOTHING)
+            if isinstance(first, dict) and not is_row(first) and next(values, _NOTHING) is _NOTHING:
+                document = first
+            else:
+                document = None
+                rows = sum(self._add(key, value) for value in _chained(first, values))
+                if not rows:
+                    what = "holds no task" if first is _NOTHING else "is no export of a kind that is known"
+                    raise ExportError(f"{label} {what}.")
+                for problem in problems:
+                    self.library.add_problem(key, problem.reason)
+                self.library.has_read(key, tag)
+        if document is not None:
+            self._read_document(key, path, document)
+
+    def _add(self, key: str, row: object) -> int:
+        """Give a row to the library. Returns 1 if it is one."""
+        if not isinstance(row, dict) or not is_row(row):
+            self.library.add_problem(key, "An entry is neither a task nor an annotation of Label Studio.")
+            return 0
+        for found in read_row(row, self.rules):
+            if isinstance(found, Broken):
+                self.library.add_problem(key, found.reason, by_rule=found.by_rule)
+            else:
+                self.library.add(key, found)
+        return 1
+
+    def _read_document(self, key: str, path: Path, content: dict[str, object]) -> None:
+        in_annotations = path.parent.name == "annotations"
+        below = _folder_of(key.rpartition("/")[0]) if in_annotations and "/" in key else _folder_of(key)
+        export = self._export(key)
+        if isinstance(content.get("images"), list):
+            self.source.whole(below)
+            _add_coco(path, content, self.roots, export)
+        elif isinstance(content.get("items"), list):
+            self.source.whole(below)
+            export.photographs += datumaro.read(path, path.parent.parent, self.roots, export.problems)
+        else:
+            raise ExportError(f"{self._label(key)} is no export of a kind that is known.")
+
+    def _read_zip(self, key: str, tag: str) -> None:
+        folder = self._unpacked(key, tag)
+        roots = {path.parent: kind for name, kind in _LAYOUTS.items() for path in folder.rglob(name)}
+        for root, kind in sorted(roots.items()):
+            self._read_layout(root, kind, self._export(key))
+        if roots:
             return
         inner = [file for file in sorted(folder.rglob("*.json")) if file.is_file()]
         if not inner:
-            raise ExportError(f"{path} is no export of a kind that is known.")
-        for file in inner:
-            _read_file(file, work, roots, found, objects)
-        return
-    if path.suffix.lower() == ".xml":
-        _read_layout(path.parent, "cvat", roots, found)
-        return
-    content = _json(path)
-    if label_studio.is_annotation(content):
-        objects.append(content)
-    elif isinstance(content, list) and label_studio.is_tasks(content):
-        objects += content
-    elif isinstance(content, dict) and isinstance(content.get("images"), list):
-        _add_coco(path, roots, found)
-    elif isinstance(content, dict) and isinstance(content.get("items"), list):
-        found.photographs += datumaro.read(path, path.parent.parent, roots, found.problems)
-    else:
-        raise ExportError(f"{path} is no export of a kind that is known.")
+            raise ExportError(f"{self._label(key)} is no export of a kind that is known.")
+        with self.library.changing():
+            self.library.forget(key)
+            for file in inner:
+                self._read_member(key, file)
 
-
-def _layout(folder: Path) -> str:
-    """The kind of export that a folder is by its files; nothing if it is none."""
-    if (folder / "annotations.xml").is_file():
-        return "cvat"
-    if (folder / "labelmap.txt").is_file():
-        return "segmentation mask"
-    if any((folder / "annotations").glob("*.json")):
-        return "annotations"
-    return "coco" if (folder / ANNOTATIONS).is_file() else ""
-
-
-def _read_layout(folder: Path, kind: str, roots: tuple[Path, ...], found: Found) -> None:
-    if kind == "cvat":
-        found.photographs += cvat_images.read(folder, roots, found.problems)
-    elif kind == "segmentation mask":
-        found.photographs += segmentation_mask.read(folder, roots, found.problems)
-    elif kind == "coco":
-        _add_coco(folder / ANNOTATIONS, roots, found)
-    else:
-        for path in sorted((folder / "annotations").glob("*.json")):
-            content = _json(path)
-            if isinstance(content, dict) and isinstance(content.get("items"), list):
-                found.photographs += datumaro.read(path, folder, roots, found.problems)
+    def _read_member(self, key: str, path: Path) -> None:
+        """A JSON file of a zip; its rows are the zip's."""
+        problems: list[Problem] = []
+        values = json_values(path, str(path), problems)
+        first = next(values, _NOTHING)
+        if isinstance(first, dict) and not is_row(first):
+            export = self._export(key)
+            if isinstance(first.get("images"), list):
+                _add_coco(path, first, self.roots, export)
+            elif isinstance(first.get("items"), list):
+                export.photographs += datumaro.read(path, path.parent.parent, self.roots, export.problems)
             else:
-                _add_coco(path, roots, found)
+                raise ExportError(f"{path} is no export of a kind that is known.")
+            return
+        for value in _chained(first, values):
+            self._add(key, value)
+
+    def _unpacked(self, key: str, tag: str) -> Path:
+        """The folder of a zip, unpacked now or in an earlier run."""
+        name = hashlib.sha256(key.encode()).hexdigest()[:16]
+        folder = self.library.folder / "unpacked" / name
+        self.folders[str(folder)] = self._label(key)
+        if self.library.copied(f"content of {key}") == tag and folder.is_dir():
+            return folder
+        path = self.source.file(key, tag)
+        self.folders.setdefault(str(path), self._label(key))
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        unpacked(path, folder)
+        self.library.has_copied(f"content of {key}", tag)
+        return folder
+
+    def _read_layout(self, folder: Path, kind: str, export: Export, path: Path | None = None) -> None:
+        if kind == "cvat":
+            path = path or folder / "annotations.xml"
+            export.photographs += cvat_images.read(path, folder, self.roots, export.problems)
+        else:
+            export.photographs += segmentation_mask.read(folder, self.roots, export.problems)
+        export.identity, export.when = described(export.label, folder)
+
+    def _label(self, key: str) -> str:
+        return f"{self.source.name.rstrip('/')}/{key}" if not self.source.only else self.source.name
 
 
-def _add_coco(path: Path, roots: tuple[Path, ...], found: Found) -> None:
+def _chained(first: object, rest: Iterator[object]) -> Iterator[object]:
+    if first is not _NOTHING:
+        yield first
+        yield from rest
+
+
+def _is_zip(key: str) -> bool:
+    return key.lower().endswith(".zip")
+
+
+def _is_hidden(key: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in key.split("/"))
+
+
+def _is_below(key: str, folders: list[str]) -> bool:
+    return any(key.startswith(folder) for folder in folders)
+
+
+def _folder_of(key: str) -> str:
+    folder = key.rpartition("/")[0]
+    return f"{folder}/" if folder else ""
+
+
+def _add_coco(path: Path, content: Record, roots: tuple[Path, ...], export: Export) -> None:
     subset = path.stem.removeprefix("instances_")
     beside = path.parent.parent / "images"
-    folders = [beside / subset, beside, path.parent.parent / subset, *roots]
     images = None
-    content = _json(path)
-    records = content.get("images") if isinstance(content, dict) else None
+    records = content.get("images")
     names = [record.get("file_name") for record in records or () if isinstance(record, dict)]
-    for folder in folders:
+    for folder in (beside / subset, beside, path.parent.parent / subset, *roots):
         if any(isinstance(name, str) and "\0" not in name and (folder / name).is_file() for name in names):
             images = folder
             break
     collection = from_coco(path, images, About(source="coco"))
-    found.problems += collection.problems
-    found.photographs += [
+    export.problems += collection.problems
+    export.photographs += [
         _with_cvat_masks(photograph)
         for photograph in collection.photographs
         if isinstance(photograph, CocoPhotograph)
@@ -155,13 +314,3 @@ def _with_cvat_masks(photograph: CocoPhotograph) -> CocoPhotograph:
 
     named = tuple((as_object(record), category) for record, category in photograph.annotations)
     return replace(photograph, annotations=named)
-
-
-def _json(path: Path) -> object:
-    """Raises BrokenFileError."""
-    data = read_bytes(path)
-    try:
-        content: object = json.loads(data)
-    except (ValueError, RecursionError):
-        raise BrokenFileError(path, "The file is not JSON.") from None
-    return content

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from ritm_model.learning.data import collate, make_samples, unbroken
-from ritm_model.learning.loop.run_folder import RunFolder
-from ritm_model.learning.loop.starting import make_model
-from ritm_model.learning.loop.trainer import Trainer
 from ritm_model.learning.opening import open_data
 from ritm_model.learning.recipes import load_recipe, recipe_names
+from ritm_model.learning.run_folder import RunFolder
+from ritm_model.learning.starting import make_model
+from ritm_model.learning.trainer import Trainer
 
 COMBINED, COCO = "COCO_LVIS:train", "COCO_Panoptic:train2017"
 VOC, SBD = "PascalVOC:train", "SBD_Train:train"
@@ -102,7 +102,7 @@ NETWORKS = {
 
 def test_there_is_a_recipe_for_every_script() -> None:
     assert len(TABLE) == 22
-    assert {*recipe_names()} == {*TABLE, "starter", "lite", "lite-further", "finetune"}
+    assert {*recipe_names()} == {*TABLE, "starter", "finetune"}
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -138,7 +138,6 @@ def test_what_all_scripts_share(name: str) -> None:
     assert recipe.data.augmentation == ("sbd" if name == "hrnet18_sbd_itermask_3p" else "coco")
     assert recipe.clicks.model_dump() == {
         "max_next_clicks": 3 if name.endswith("_itermask_3p") else 0,
-        "from_mask_prob": 0,
         "prev_mask_dropout": 0,
         "max_points": 24,
         "gamma": 0.8,

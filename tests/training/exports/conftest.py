@@ -12,7 +12,7 @@ import pytest
 from export_files import HEIGHT, WIDTH, png
 
 from ritm_model.learning.coco_layout import load_coco_scene, read_coco_layout
-from training.exports import Collected, ImageAccess, collect
+from training.exports import Collected, ImageAccess, Options, collect
 
 
 @pytest.fixture
@@ -40,9 +40,11 @@ def picture() -> bytes:
 def taken(tmp_path: Path) -> Callable[..., tuple[Collected, dict[str, list[np.ndarray]], Any]]:
     """Collect a source: what came of it, the masks of its entries by category, and the manifest."""
 
-    def take(source: object, **access: Any) -> tuple[Collected, dict[str, list[np.ndarray]], Any]:
+    def take(
+        source: object, options: Options | None = None, **access: Any
+    ) -> tuple[Collected, dict[str, list[np.ndarray]], Any]:
         out = tmp_path / f"out{len(list(tmp_path.glob('out*')))}"
-        collected = collect(str(source), out, images=ImageAccess(**access))
+        collected = collect(str(source), out, images=ImageAccess(**access), options=options)
         masks: dict[str, list[np.ndarray]] = {}
         for entry in read_coco_layout(out):
             scene = load_coco_scene(out, entry)

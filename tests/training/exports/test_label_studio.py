@@ -112,15 +112,15 @@ def test_the_newest_that_counts(
     tmp_path: Path, taken: Taken, images: Path, ring: np.ndarray, disc: np.ndarray
 ) -> None:
     tasks = [annotation(1, [brush(disc)]), annotation(2, [brush(ring)])]
-    tasks += [annotation(3, [brush(disc)], was_cancelled=True), annotation(4, [])]
+    tasks += [annotation(3, [brush(disc)], was_cancelled=True)]
     path = written(tmp_path / "export.json", [{"id": 3, "data": DATA, "annotations": tasks}])
-    _, masks, manifest = taken(path, local_roots=(images,))
+    collected, masks, manifest = taken(path, local_roots=(images,))
     np.testing.assert_array_equal(masks["Cell"], [ring])
+    assert collected.unused == {"older than another of their task": 1}
     reasons = [item["reason"] for item in manifest["left_out"]["by_rule"]]
     assert sorted(reasons) == [
-        "Annotation 1 of task 3 is older than annotation 2.",
         "Annotation 3 was cancelled.",
-        "Annotation 4 has no mask.",
+        "Annotations that are older than another of their task: 1.",
     ]
 
 

@@ -1,1 +1,0 @@
-"""The sessions of annotators: prompts without memory, answered from the states of earlier clicks."""

@@ -1,0 +1,1 @@
+"""Tasks of Label Studio: rows, whose of them count, and their pictures."""

@@ -1,0 +1,244 @@
+"""Label Studio: what its target storages keep, and its JSON and JSON_MIN files, row by row.
+
+target storage  one object per annotation, with its task inside; or one per task, with its annotations
+JSON            a list of tasks, each with its annotations (once `completions`) and predictions
+JSON_MIN        a list of annotations, whose results stand under the names of their controls
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from ritm_model.errors import shown
+from ritm_ops.label_studio.results import Drawing, Json, read_results
+from ritm_ops.label_studio.shapes import ShapeError
+from training.exports.tasks.assigning import Tags, assigned, pictures_of
+
+_LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
+_LISTS = ("annotations", "completions")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How rows are read.
+
+    Attributes:
+        tags: of the labeling configuration, if it is known.
+        boxes: take rectangles as masks, too.
+        predictions: take the newest prediction of tasks that nobody has annotated.
+    """
+
+    tags: Tags | None = None
+    boxes: bool = False
+    predictions: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What an annotation has drawn on one picture: `packed` results, and a `digest` of them."""
+
+    reference: str
+    digest: str
+    packed: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """An annotation, or a prediction, of a task.
+
+    Attributes:
+        id: of the annotation.
+        task: of its task.
+        key: tells tasks apart, also those of several servers with the same id.
+        when: when it was changed last, ISO in UTC.
+        number: its id as a number, which decides among those of one moment.
+        authors: what its author is called: id, address, name.
+        ground_truth: somebody has marked it as such.
+        reviewed: its last review accepted it; None where nothing is said of reviews.
+        prediction: nobody drew it but a model.
+        parts: what was drawn, picture by picture.
+        problems: what is left out of it: reason, and whether by rule.
+    """
+
+    id: str
+    task: str
+    key: str
+    when: str
+    number: int
+    authors: tuple[str, ...]
+    ground_truth: bool
+    reviewed: bool | None
+    prediction: bool
+    parts: tuple[Part, ...]
+    problems: tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A row, or a part of one, that cannot be read."""
+
+    reason: str
+    by_rule: bool = False
+
+
+def is_row(content: object) -> bool:
+    """Whether this is an annotation or a task of Label Studio."""
+    return isinstance(content, dict) and (
+        ("task" in content and "result" in content)
+        or "annotation_id" in content
+        or (
+            any(isinstance(content.get(key), list) for key in (*_LISTS, "predictions"))
+            and ("data" in content or not {"images", "categories", "items"} & content.keys())
+        )
+    )
+
+
+def read_row(row: Json, rules: Rules) -> Iterator[Annotation | Broken]:
+    """The annotations of a row for which `is_row` holds, cancelled ones left out."""
+    if "task" in row and "result" in row:
+        yield _read(row, row["task"], row["result"], rules)
+    elif "annotation_id" in row:
+        about = {**row, "id": row.get("annotation_id"), "completed_by": row.get("annotator")}
+        yield _read(about, {"id": row.get("id"), "data": row}, list(_flat_results(row)), rules)
+    else:
+        for key in (*_LISTS, "predictions"):
+            rows = row.get(key)
+            for place, item in enumerate(rows if isinstance(rows, list) else ()):
+                if not isinstance(item, dict):
+                    yield Broken(f"Entry {place} of the {key} of task {shown(row.get('id'))} is no record.")
+                else:
+                    yield _read(item, row, item.get("result"), rules, is_prediction=key == "predictions")
+
+
+def unpacked_drawings(packed: bytes) -> list[Drawing]:
+    """The drawings of a part."""
+    rows = json.loads(zlib.decompress(packed))
+    for row in rows:
+        if isinstance(row["value"].get("rle"), str):
+            row["value"]["rle"] = base64.b64decode(row["value"]["rle"])
+    return list(read_results(rows).drawings)
+
+
+def _flat_results(row: Json) -> Iterator[Json]:
+    """Results of JSON_MIN in the shape that JSON has."""
+    for name, values in row.items():
+        for place, value in enumerate(values if isinstance(values, list) else ()):
+            if isinstance(value, dict) and (kind := _flat_kind(value)):
+                size = {key: value.get(key) for key in ("original_width", "original_height", "item_index")}
+                yield {"id": f"{name}-{place}", "type": kind, "from_name": name, "value": value, **size}
+
+
+def _flat_kind(value: Json) -> str:
+    of_labels = next((key for key in value if key.endswith("labels") and key != "labels"), "")
+    for key, kind in (
+        ("rle", "brush"),
+        ("imageDataURL", "bitmask"),
+        ("points", "polygon"),
+        ("radiusX", "ellipse"),
+    ):
+        if key in value:
+            return of_labels or kind
+    return of_labels or "rectangle" if "width" in value and "height" in value else ""
+
+
+def _read(
+    annotation: Json, task: object, results: object, rules: Rules, *, is_prediction: bool = False
+) -> Annotation | Broken:
+    number = shown(annotation.get("id"))
+    what = "Prediction" if is_prediction else "Annotation"
+    if not isinstance(task, dict) or not isinstance(results, list):
+        return Broken(f"{what} {number} has no task or no result.")
+    if annotation.get("was_cancelled"):
+        return Broken(f"{what} {number} was cancelled.", by_rule=True)
+    data = task.get("data")
+    parts, problems = _parts(results, data, rules)
+    when = annotation.get("updated_at") or annotation.get("created_at")
+    order = annotation.get("id")
+    pictures = json.dumps([shown(task.get("id")), sorted(map(str, pictures_of(data).values()))])
+    return Annotation(
+        number,
+        shown(task.get("id")),
+        hashlib.sha256(pictures.encode()).hexdigest()[:24],
+        _time(when).isoformat(),
+        order if type(order) is int and abs(order) < 1 << 62 else 0,
+        _authors(annotation.get("completed_by")),
+        annotation.get("ground_truth") is True,
+        _reviewed(annotation),
+        is_prediction,
+        tuple(parts),
+        tuple(problems),
+    )
+
+
+def _parts(results: list[Any], data: object, rules: Rules) -> tuple[list[Part], list[tuple[str, bool]]]:
+    """What was drawn on each picture; what else was drawn is told once for each kind."""
+    read = read_results(results)
+    others = dict(read.others)
+    drawings = [drawing for drawing in read.drawings if rules.boxes or drawing.kind != "rectangle"]
+    if left := len(read.drawings) - len(drawings):
+        others["rectangle"] = others.get("rectangle", 0) + left
+    problems = [(f"Result {shown(id)}: {reason}", False) for id, reason in read.broken]
+    problems += [
+        (f"Results that are no masks: {count} of {shown(kind)}.", True)
+        for kind, count in sorted(others.items())
+    ]
+    found, unassigned = assigned(drawings, data, rules.tags)
+    problems += [(f"Result {shown(id)}: {reason}", False) for id, reason in unassigned]
+    parts = [_packed(reference, of_picture, problems) for reference, of_picture in found.items()]
+    return parts, problems
+
+
+def _packed(reference: str, drawings: list[Drawing], problems: list[tuple[str, bool]]) -> Part:
+    rows = []
+    for drawing in drawings:
+        try:
+            rows.append(_row(drawing))
+        except ShapeError as error:  # noqa: PERF203  (one broken result is one broken result)
+            problems.append((f"Result {shown(drawing.id)}: {error}", False))
+    told = json.dumps(rows).encode()
+    return Part(reference, hashlib.sha256(told).hexdigest(), zlib.compress(told, 1))
+
+
+def _row(drawing: Drawing) -> dict[str, object]:
+    """A result that reads as the same drawing; bytes as text."""
+    value = drawing.shape.value()
+    rle = value.get("rle")
+    if isinstance(rle, bytes):
+        value["rle"] = base64.b64encode(rle).decode()
+    height, width = drawing.size or (None, None)
+    label = {"labels": [drawing.label]} if drawing.label else {}
+    size = {"original_width": width, "original_height": height}
+    return {"id": drawing.id, "type": drawing.kind, **size, "value": {**value, **label}}
+
+
+def _authors(completed_by: object) -> tuple[str, ...]:
+    if isinstance(completed_by, Mapping):
+        found = [completed_by.get(key) for key in ("id", "email", "username")]
+    else:
+        found = [completed_by]
+    return tuple(str(name).casefold() for name in found if isinstance(name, int | str))
+
+
+def _reviewed(annotation: Json) -> bool | None:
+    """Whether the last review accepted it, as Label Studio Enterprise says it."""
+    reviews = annotation.get("reviews")
+    if isinstance(reviews, list):
+        known = [review for review in reviews if isinstance(review, dict)]
+        known.sort(key=lambda review: _time(review.get("created_at")))
+        return bool(known) and known[-1].get("accepted") is True
+    return None
+
+
+def _time(text: object) -> datetime:
+    try:
+        time = datetime.fromisoformat(text.replace("Z", "+00:00")) if isinstance(text, str) else _LONG_AGO
+        return time.astimezone(timezone.utc) if time.tzinfo else time.replace(tzinfo=timezone.utc)
+    except (ValueError, OverflowError):
+        return _LONG_AGO

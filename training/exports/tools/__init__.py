@@ -1,0 +1,1 @@
+"""What CVAT and other tools export: one reader for each layout."""

@@ -1,0 +1,135 @@
+"""CVAT for images 1.1: an XML file with masks and polygons, and the images, where they were saved along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from ritm_model.conversion.regions import About
+from ritm_model.datasets.files import read_bytes
+from ritm_model.datasets.problems import BrokenFileError, Problem
+from ritm_model.errors import shown
+from ritm_model.masks.coco import MaskError
+from ritm_model.masks.cvat_rle import decode
+from training.exports.tools.images import found_image, with_suffix_of
+from training.exports.tools.shapes import (
+    Drawn,
+    Labelled,
+    Mask,
+    Outline,
+    Paint,
+    check_size,
+    joined,
+    with_background,
+)
+
+SOURCE = "cvat"
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """A mask of CVAT: runs row by row inside a box, then the box, on a picture of `size`."""
+
+    points: tuple[float, ...] = field(repr=False)
+    size: tuple[int, int]
+
+    def __call__(self, height: int, width: int) -> Mask:
+        check_size(self.size, height, width)
+        return decode(self.points, width=width, height=height)
+
+
+def read(path: Path, folder: Path, roots: tuple[Path, ...], problems: list[Problem]) -> Iterator[Labelled]:
+    """Read the XML file of an export.
+
+    Args:
+        path: of the file, usually `annotations.xml`.
+        folder: the unpacked export.
+        roots: folders in which images are looked for besides.
+        problems: hears of everything that is left out.
+
+    Raises:
+        BrokenFileError: it is no such file.
+    """
+    root = _parsed(path)
+    if count := len(root.findall("track")):
+        reason = f"Tracks of a video, which are not read: {count}."
+        problems.append(Problem(str(path), reason, by_rule=True))
+    for element in root.iter("image"):
+        name, subset = element.get("name", ""), element.get("subset", "")
+        image = found_image(
+            (folder / "images" / subset, folder / "images", folder, *roots) if _is_plain(subset) else roots,
+            name,
+        )
+        size = _number(element.get("height")), _number(element.get("width"))
+        if image is None:
+            problems.append(Problem(str(path), f"The image {shown(name)} is not there."))
+        elif drawn := tuple(_drawn(element, size, f"{path}, image {shown(name)}", problems)):
+            yield Labelled(
+                _place(subset, with_suffix_of(name, image)), image, str(path), drawn, About(source=SOURCE)
+            )
+        else:
+            problems.append(Problem(str(path), f"The image {shown(name)} has no mask.", by_rule=True))
+
+
+def _parsed(path: Path) -> ElementTree.Element:
+    data = read_bytes(path)
+    try:
+        text = data.decode("utf-8-sig")
+        if "<!DOCTYPE" in text:  # without one there are no entities to expand
+            raise BrokenFileError(path, "A file with a document type is refused.")
+        return ElementTree.fromstring(text)  # noqa: S314
+    except (ElementTree.ParseError, ValueError):
+        raise BrokenFileError(path, "The file is not XML.") from None
+
+
+def _drawn(
+    element: ElementTree.Element, size: tuple[int, int], where: str, problems: list[Problem]
+) -> Iterator[Drawn]:
+    """The objects of an image in their z-order; shapes of a group are parts of one."""
+    others: dict[str, int] = {}
+    shapes: list[tuple[str, str, Paint]] = []
+    for place, shape in enumerate(sorted(element, key=lambda shape: _number(shape.get("z_order")))):
+        if shape.tag not in ("mask", "polygon"):
+            others[shape.tag] = others.get(shape.tag, 0) + 1
+            continue
+        try:
+            paint = _mask(shape, size) if shape.tag == "mask" else _polygon(shape, size)
+        except (MaskError, ValueError):
+            problems.append(Problem(where, f"The numbers of {shape.tag} {place + 1} are damaged."))
+            continue
+        group = _number(shape.get("group_id"))
+        shapes.append((f"group-{group}" if group else str(place + 1), shown(shape.get("label", "")), paint))
+    for tag, count in sorted(others.items()):
+        reason = f"Shapes that are no masks: {count} of {shown(tag)}."
+        problems.append(Problem(where, reason, by_rule=True))
+    yield from joined(with_background(shapes))
+
+
+def _mask(shape: ElementTree.Element, size: tuple[int, int]) -> Runs:
+    runs = np.array([int(text) for text in shape.get("rle", "").split(",")], np.float64)
+    left, top, width, height = (int(shape.get(name, "")) for name in ("left", "top", "width", "height"))
+    return Runs((*runs.tolist(), left, top, left + width - 1, top + height - 1), size)
+
+
+def _polygon(shape: ElementTree.Element, size: tuple[int, int]) -> Outline:
+    points = [float(text) for pair in shape.get("points", "").split(";") for text in pair.split(",")]
+    return Outline(tuple(points), size)
+
+
+def _number(text: str | None) -> int:
+    try:
+        return int(text or 0)
+    except ValueError:
+        return 0
+
+
+def _is_plain(subset: str) -> bool:
+    return "/" not in subset and "\\" not in subset and subset not in (".", "..") and "\0" not in subset
+
+
+def _place(subset: str, name: str) -> str:
+    return f"{subset}/{name}".replace("\\", "/").lstrip("/") if subset else name.replace("\\", "/")

@@ -1,0 +1,108 @@
+"""Datumaro 1.0: items with masks as packed runs, and polygons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ritm_model.conversion.regions import About
+from ritm_model.datasets.files import read_json
+from ritm_model.datasets.problems import BrokenFileError, Problem
+from ritm_model.errors import shown
+from ritm_model.masks.coco import coco_mask
+from training.exports.tools.images import found_image, with_suffix_of
+from training.exports.tools.shapes import Drawn, Labelled, Mask, Outline, Paint, joined, with_background
+
+SOURCE = "cvat"
+
+
+@dataclass(frozen=True, slots=True)
+class PackedRuns:
+    """Runs as COCO packs them: {"size", "counts"}."""
+
+    runs: Mapping[str, Any] = field(repr=False)
+
+    def __call__(self, height: int, width: int) -> Mask:
+        return coco_mask(self.runs, height, width)
+
+
+def read(path: Path, folder: Path, roots: tuple[Path, ...], problems: list[Problem]) -> Iterator[Labelled]:
+    """Read one file of a Datumaro export.
+
+    Args:
+        path: `annotations/<subset>.json`.
+        folder: the unpacked export, which has `images/`.
+        roots: folders in which images are looked for besides.
+        problems: hears of everything that is left out.
+
+    Raises:
+        BrokenFileError: it is no such file.
+    """
+    content = read_json(path)
+    items = content.get("items") if isinstance(content, dict) else None
+    if not isinstance(items, list) or not isinstance(content, dict):
+        raise BrokenFileError(path, "The file is not of the format of Datumaro.")
+    labels = _labels(content)
+    images = (folder / "images" / path.stem, folder / "images", folder, *roots)
+    for item in items:
+        record = item if isinstance(item, dict) else {}
+        about = record.get("image")
+        name = about.get("path") if isinstance(about, dict) else None
+        image = found_image(images, name) if isinstance(name, str) else None
+        where = f"{path}, item {shown(record.get('id'))}"
+        if image is None or not isinstance(name, str):
+            problems.append(Problem(where, "Its image is not there."))
+        elif drawn := tuple(_drawn(record.get("annotations"), labels, where, problems)):
+            yield Labelled(
+                with_suffix_of(name.replace("\\", "/"), image), image, where, drawn, About(source=SOURCE)
+            )
+        else:
+            problems.append(Problem(where, "It has no mask.", by_rule=True))
+
+
+def _labels(content: Mapping[str, Any]) -> list[str]:
+    found: object = content.get("categories")
+    for key in ("label", "labels"):
+        found = found.get(key) if isinstance(found, dict) else None
+    rows = found if isinstance(found, list) else []
+    return [shown(row.get("name", "")) if isinstance(row, dict) else "" for row in rows]
+
+
+def _drawn(annotations: object, labels: list[str], where: str, problems: list[Problem]) -> Iterator[Drawn]:
+    shapes: list[tuple[str, str, Paint]] = []
+    others: dict[str, int] = {}
+    records = annotations if isinstance(annotations, list) else []
+    for place, record in sorted(enumerate(records, 1), key=lambda item: _z_order(item[1])):
+        kind = shown(record.get("type")) if isinstance(record, dict) else "broken record"
+        paint = _paint(kind, record) if isinstance(record, dict) else None
+        if paint is None:
+            others[kind] = others.get(kind, 0) + 1
+            continue
+        group, label = record.get("group"), record.get("label_id")
+        category = labels[label] if type(label) is int and 0 <= label < len(labels) else ""
+        is_group = type(group) is int and group > 0
+        shapes.append((f"group-{group}" if is_group else str(place), category, paint))
+    for kind, count in sorted(others.items()):
+        reason = f"Annotations that are no masks: {count} of {kind}."
+        problems.append(Problem(where, reason, by_rule=True))
+    yield from joined(with_background(shapes))
+
+
+def _z_order(record: object) -> int:
+    order = record.get("z_order") if isinstance(record, dict) else None
+    return order if type(order) is int else 0
+
+
+def _paint(kind: str, record: Mapping[str, Any]) -> Paint | None:
+    points, runs = record.get("points"), record.get("rle")
+    if kind == "mask" and isinstance(runs, dict):
+        return PackedRuns(runs)
+    if (
+        kind == "polygon"
+        and isinstance(points, list)
+        and all(type(value) in (int, float) for value in points)
+    ):
+        return Outline(tuple(points))
+    return None

@@ -1,0 +1,124 @@
+"""What was drawn on a picture, and how it becomes pixels.
+
+Shapes: H x W the upright photograph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ritm_model.conversion.regions import About, Region
+from ritm_model.datasets.problems import Problem
+from ritm_model.errors import RitmError
+from ritm_model.masks.coco import MaskError, coco_mask
+
+BACKGROUND = "background"
+
+Mask = npt.NDArray[np.bool_]
+Paint = Callable[[int, int], Mask]
+"""From the height and width of the photograph to H x W bool. Raises MaskError or RitmError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One object: what the export calls it, its class, and its parts, which together are its mask."""
+
+    key: str
+    category: str
+    parts: tuple[Paint, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A photograph with what was drawn on it.
+
+    Attributes:
+        name: where it goes in the data set.
+        image: its file.
+        truth: what problems name: the annotation or the file that the objects stand in.
+        drawn: its objects.
+        about: what is known of it besides.
+    """
+
+    name: str
+    image: Path
+    truth: str
+    drawn: tuple[Drawn, ...] = field(repr=False)
+    about: About
+
+    def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
+        for item in self.drawn:
+            mask_HW = np.zeros((height, width), np.bool_)
+            try:
+                for paint in item.parts:
+                    mask_HW |= paint(height, width)
+            except (MaskError, RitmError) as error:
+                yield Problem(self.truth, f"Object {item.key}: {error}")
+            else:
+                yield Region(mask_HW, item.key, item.category)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A polygon: x, y, x, y … in pixels, of a picture of `size`; with None, of the photograph's."""
+
+    points: tuple[float, ...] = field(repr=False)
+    size: tuple[int, int] | None = None
+
+    def __call__(self, height: int, width: int) -> Mask:
+        if self.size is not None:
+            check_size(self.size, height, width)
+        return coco_mask([list(self.points)], height, width)
+
+
+def check_size(size: Sequence[int], height: int, width: int) -> None:
+    """Raise MaskError unless a mask of this height and width fits the photograph."""
+    if tuple(size) != (height, width):
+        raise MaskError(
+            f"The mask is for {size[1]} x {size[0]} pixels, the photograph has {width} x {height}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A shape without what was laid over it."""
+
+    paint: Paint
+    above: tuple[Paint, ...]
+
+    def __call__(self, height: int, width: int) -> Mask:
+        mask_HW = self.paint(height, width)
+        for other in self.above:
+            mask_HW = mask_HW & ~other(height, width)
+        return mask_HW
+
+
+def with_background(shapes: Sequence[tuple[str, str, Paint]]) -> list[tuple[str, str, Paint]]:
+    """Shapes, the lowest first, without those labelled `background`: these cut holes into what lies below.
+
+    So CVAT's own export as a segmentation mask has it.
+    """
+    found: list[tuple[str, str, Paint]] = []
+    above: tuple[Paint, ...] = ()
+    for key, category, paint in reversed(shapes):
+        if category.strip().lower() == BACKGROUND:
+            above = (*above, paint)
+        else:
+            found.append((key, category, Cut(paint, above) if above else paint))
+    return found[::-1]
+
+
+def joined(shapes: Iterable[tuple[str, str, Paint]]) -> Iterator[Drawn]:
+    """Objects out of shapes with their keys and classes; those of one key are parts of one object."""
+    parts: dict[tuple[str, str], list[Paint]] = {}
+    for key, category, paint in shapes:
+        parts.setdefault((key, category), []).append(paint)
+    keys = [key for key, _ in parts]
+    for (key, category), paints in parts.items():
+        unique = key if keys.count(key) == 1 else f"{key}-{category}"
+        yield Drawn(unique, category, tuple(paints))
