@@ -3,7 +3,7 @@
     GET  /          the browser demo; its other routes stand in `ritm_backend/demo/routes.py`
     GET  /health    is the process alive; answers at once, also while the model loads; 503 if it never will
     GET  /ready     is the model loaded
-    POST /setup     names the model version; answers at once, keeps nothing of what it is told
+    POST /setup     names the model version, and keeps the project's extra parameters; answers at once
     POST /predict   clicks in, masks out
     GET  /versions  the model versions there are (also POST)
     POST /webhook   events of the project; like all of fine-tuning, in `ritm_backend/jobs/routes.py`
@@ -30,6 +30,7 @@ from ritm_backend.label_studio.body import read_body
 from ritm_backend.label_studio.errors import RequestError
 from ritm_backend.metrics import CONTENT_TYPE, Metrics
 from ritm_backend.model_host import ModelHost
+from ritm_backend.projects import shared_projects
 from ritm_backend.service import LabelStudioService
 from ritm_backend.settings import Settings
 from ritm_ops.pictures import PictureFetcher
@@ -42,7 +43,8 @@ def create_app(settings: Settings, host: ModelHost, fetcher: PictureFetcher) -> 
     """Make the application. `host` may still be loading its model."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.request_max_mb * _MB
-    service = LabelStudioService(host, fetcher, settings)
+    projects = shared_projects()
+    service = LabelStudioService(host, fetcher, settings, projects)
     predicts = BoundedSemaphore(settings.threads)  # the server has more threads, for /health
     metrics = Metrics(host, JobCounts(settings))
     app.register_blueprint(demo_routes(host, settings, predicts))
@@ -60,6 +62,7 @@ def create_app(settings: Settings, host: ModelHost, fetcher: PictureFetcher) -> 
 
     @app.post("/setup")
     def setup() -> Response:
+        g.report.notes += projects.set_up(request.get_json(silent=True))
         return answer({"model_version": host.version})
 
     @app.route("/versions", methods=["GET", "POST"])

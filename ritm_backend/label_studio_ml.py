@@ -28,6 +28,7 @@ limit_threads(workers=1)  # before torch is loaded by the imports below
 
 # Loaded with this module and not at the first setup, for which Label Studio waits three seconds only.
 from ritm_backend.model_host import ModelHost  # noqa: E402
+from ritm_backend.projects import Projects  # noqa: E402
 from ritm_backend.service import LabelStudioService  # noqa: E402
 from ritm_ops.pictures import PictureFetcher  # noqa: E402
 
@@ -41,6 +42,7 @@ except ImportError as error:
 
 _logger = logging.getLogger(__name__)
 _making = Lock()
+_projects = Projects()
 
 
 def _limit_threads() -> None:
@@ -57,7 +59,7 @@ def _make_service() -> tuple[ModelHost, LabelStudioService]:
     settings = Settings.from_environment()
     host = make_host(settings)
     host.start()
-    return host, LabelStudioService(host, PictureFetcher(settings.picture_access), settings)
+    return host, LabelStudioService(host, PictureFetcher(settings.picture_access), settings, _projects)
 
 
 def _service() -> tuple[ModelHost, LabelStudioService]:
@@ -66,7 +68,7 @@ def _service() -> tuple[ModelHost, LabelStudioService]:
 
 
 class RITMBackend(LabelStudioMLBase):  # type: ignore[misc]  # the server has no types
-    """Clicks in, brush masks out, as label-studio-ml wants them."""
+    """Clicks in, regions out, as label-studio-ml wants them."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -89,7 +91,14 @@ class RITMBackend(LabelStudioMLBase):  # type: ignore[misc]  # the server has no
         from ritm_backend.service import Report
 
         report = Report()
-        body = {"tasks": list(tasks), "label_config": self.label_config or "", "params": {"context": context}}
+        project = str(getattr(self, "project_id", ""))  # 2.x knows it, and what the project asks for
+        _projects.set_up({"project": project, "extra_params": getattr(self, "extra_params", None)})
+        body = {
+            "tasks": list(tasks),
+            "project": project,
+            "label_config": self.label_config or "",
+            "params": {"context": context},
+        }
         results: list[Any] = json.loads(to_json(service.predict(body, report)))
         for problem in report.problems:
             _logger.warning("Tasks %s: %s", report.tasks, problem)

@@ -22,6 +22,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from ritm_backend.cpus import usable_cpus
 from ritm_backend.logs import JsonLines
+from ritm_backend.projects import FOLDER_VARIABLE
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
 
@@ -130,14 +131,17 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> None:
         "control_socket_disable": True,
         "worker_tmp_dir": _in_memory(),
     }
-    if workers > 1:
-        options["child_exit"] = _forget_counts
-        # In memory: on a disk that is full, writing to a mapped file ends the process.
-        with tempfile.TemporaryDirectory(prefix="ritm-metrics-", dir=_in_memory()) as folder:
-            # Read when `ritm_backend.metrics` is loaded, which is after the fork.
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-            _Gunicorn(options, lambda: application(settings)).run()
-    else:
+    # In memory: on a disk that is full, writing to a mapped file ends the process.
+    with tempfile.TemporaryDirectory(prefix="ritm-", dir=_in_memory()) as folder:
+        # Both are read after the fork.
+        projects = Path(folder, "projects")
+        projects.mkdir()
+        os.environ[FOLDER_VARIABLE] = str(projects)
+        if workers > 1:
+            options["child_exit"] = _forget_counts
+            counts = Path(folder, "metrics")
+            counts.mkdir()
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counts)
         _Gunicorn(options, lambda: application(settings)).run()
 
 

@@ -2,35 +2,39 @@
 
 What becomes of trouble. Label Studio shows an annotator no error of a backend: whatever the status, the
 pending mask disappears and the click stays. So a task that cannot be answered (its image is out of reach, it
-has no brush, the image has another size) gets an empty answer, other tasks of the request keep theirs,
-the reason stands in the answer as `message`, where the browser's network view shows it, and in the log as
-a warning. Only a request that is not one of the protocol is refused.
+has no control for a mask, the image has another size) gets an empty answer, other tasks keep theirs, the
+reason stands in the answer as `message`, where the browser's network view shows it, and in the log as a
+warning. Only a request that is not one of the protocol is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 import numpy as np
 import numpy.typing as npt
 
-from ritm_backend.label_studio.answers import MaskAnswer, regions_of
+from ritm_backend.label_studio.answering import regions_for
+from ritm_backend.label_studio.answers import RegionAnswer, results_of
 from ritm_backend.label_studio.config import LabelingConfig, parse_config
+from ritm_backend.label_studio.drawing import visible_part
 from ritm_backend.label_studio.errors import ConfigError, RequestError
-from ritm_backend.label_studio.existing import ExistingRegions
+from ritm_backend.label_studio.existing import Existing, ExistingRegions, within
 from ritm_backend.label_studio.masks import check_same_picture, resize
+from ritm_backend.label_studio.options import ProjectOptions
+from ritm_backend.label_studio.outputs import choose_outputs
 from ritm_backend.label_studio.prompts import ObjectPrompt, objects_in, objects_of_task, stable_id
 from ritm_backend.label_studio.regions import Json, read_regions
+from ritm_backend.label_studio.ring_ids import RingIds
 from ritm_backend.model_host import ModelHost
+from ritm_backend.projects import Projects
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
 from ritm_model.images import decode_image
-from ritm_model.inference import Annotator, Prompt, State, Superseded
-from ritm_model.inference.specks import drop_specks
+from ritm_model.inference import Annotator, Prompt, Superseded
 from ritm_model.inference.timing import Timings
-from ritm_model.masks import brush_rle
 from ritm_ops.pictures import PictureFetcher
 
 MODEL_WAIT_SECONDS = 60  # Label Studio waits 100
@@ -48,11 +52,25 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A task, and how its project wants it answered."""
+
+    task: Json
+    config: LabelingConfig
+    options: ProjectOptions
+    refines: bool
+
+
 class LabelStudioService:
     """Answers predict requests. Thread-safe."""
 
-    def __init__(self, host: ModelHost, fetcher: PictureFetcher, settings: Settings) -> None:
+    def __init__(
+        self, host: ModelHost, fetcher: PictureFetcher, settings: Settings, projects: Projects | None = None
+    ) -> None:
         self._host = host
+        self._projects = projects or Projects()
+        self._ring_ids = RingIds()
         self._fetcher = fetcher
         self._settings = settings
         self._existing = ExistingRegions(settings.cache_mb * 1024 * 1024 // EXISTING_SHARE)
@@ -69,15 +87,18 @@ class LabelStudioService:
         """
         tasks, label_config, context = _read_request(body)
         report.tasks = [_task_id(task) for task in tasks]
+        options = self._projects.options(body.get("project")) if isinstance(body, dict) else ProjectOptions()
         if context is None:
-            return [self._stored(task, label_config, report) for task in tasks]
+            return [self._stored(task, label_config, options, report) for task in tasks]
         # The editor sends one task, and the clicks are its own.
         return [
-            self._clicked(task, label_config, context if index == 0 else {}, report)
+            self._clicked(task, label_config, context if index == 0 else {}, options, report)
             for index, task in enumerate(tasks)
         ]
 
-    def _clicked(self, task: Json, label_config: str, context: Json, report: Report) -> object:
+    def _clicked(
+        self, task: Json, label_config: str, context: Json, options: ProjectOptions, report: Report
+    ) -> object:
         reading = read_regions(context.get("result"))
         report.notes += reading.notes
         if not reading.regions:
@@ -87,27 +108,22 @@ class LabelStudioService:
         except ConfigError as error:
             report.problems.append(str(error))
             return self._prediction([], [], [str(error)])
-        return self._segment_all(task, config, list(objects_in(reading, config)), report, refines=True)
+        asked = _Asked(task, config, options, refines=True)
+        return self._segment_all(asked, list(objects_in(reading, config)), report)
 
-    def _stored(self, task: Json, label_config: str, report: Report) -> object:
+    def _stored(self, task: Json, label_config: str, options: ProjectOptions, report: Report) -> object:
         try:
             config = parse_config(label_config)
         except ConfigError as error:
             report.problems.append(str(error))
             return []
-        objects, notes = objects_of_task(task, config)
+        objects, notes = objects_of_task(task, config, options.most_points_of_one)
         report.notes += notes
-        prediction = self._segment_all(task, config, objects, report, refines=False)
+        prediction = self._segment_all(_Asked(task, config, options, refines=False), objects, report)
         return prediction if prediction["result"] else []
 
     def _segment_all(
-        self,
-        task: Json,
-        config: LabelingConfig,
-        objects: Sequence[ObjectPrompt],
-        report: Report,
-        *,
-        refines: bool,
+        self, asked: _Asked, objects: Sequence[ObjectPrompt], report: Report
     ) -> dict[str, object]:
         regions: list[dict[str, object]] = []
         scores: list[float] = []
@@ -117,18 +133,18 @@ class LabelStudioService:
         version = self._host.version
         for prompt in objects:
             # An object stays with the version that it was begun on.
-            annotator = self._host.annotator(session=stable_id(task.get("id"), prompt))
+            annotator = self._host.annotator(session=stable_id(asked.task.get("id"), prompt))
             version = annotator.version
             try:
-                answer = self._segment(annotator, task, config, prompt, report, refines=refines)
+                answers = self._segment(annotator, asked, prompt, report)
             except Superseded:
                 report.notes.append("A newer click on the same object came in; this one was not answered.")
                 continue
             except RitmError as error:
                 problems.append(str(error))
                 continue
-            if answer is not None:
-                regions += regions_of(answer)
+            for answer in answers:
+                regions += results_of(answer)
                 scores.append(answer.score)
         report.problems += problems
         return self._prediction(regions, scores, problems, version)
@@ -150,24 +166,18 @@ class LabelStudioService:
         return answer
 
     def _segment(
-        self,
-        annotator: Annotator,
-        task: Json,
-        config: LabelingConfig,
-        prompt: ObjectPrompt,
-        report: Report,
-        *,
-        refines: bool,
-    ) -> MaskAnswer | None:
-        """The mask of one object; None if there is nothing to show."""
-        frame, timings = prompt.frame, report.timings
-        reference = config.image_reference(frame.to_name, frame.item_index, task.get("data"))
-        image_key = f"{_task_id(task)}:{sha256(reference.encode(errors='surrogatepass')).hexdigest()}"
+        self, annotator: Annotator, asked: _Asked, prompt: ObjectPrompt, report: Report
+    ) -> list[RegionAnswer]:
+        """The regions of one object; none if there is nothing to show."""
+        frame, timings, config, options = prompt.frame, report.timings, asked.config, asked.options
+        task_id = _task_id(asked.task)
+        reference = config.image_reference(frame.to_name, frame.item_index, asked.task.get("data"))
+        image_key = f"{task_id}:{sha256(reference.encode(errors='surrogatepass')).hexdigest()}"
 
         def load_image() -> npt.NDArray[np.uint8]:
-            return self._load_image(reference, _task_id(task), timings)
+            return self._load_image(reference, task_id, timings)
 
-        own_id = stable_id(task.get("id"), prompt)
+        own_id = stable_id(asked.task.get("id"), prompt)
         # The ticket comes first: which request is newer must not depend on how long its image takes.
         with annotator.arrive(own_id) as ticket:
             image_HW3 = annotator.image(image_key, load_image)
@@ -176,12 +186,17 @@ class LabelStudioService:
             check_same_picture((width, height), size)
 
             with timings.stage("existing"):
-                existing = self._existing.choose(task, prompt, size) if refines else None
-                mask_HW = resize(existing.mask.unpack(), width, height) if existing else None
+                existing = self._existing_for(asked, prompt, size) if asked.refines else None
+                mask_HW = None
+                if existing is not None and existing.rectangle is not None:
+                    prompt = within(prompt, existing)
+                elif existing is not None:
+                    mask_HW = resize(existing.mask.unpack(), width, height)
             if existing is None and not prompt.is_asked_for:
-                return None
+                return []
             wanted = existing.label if existing else prompt.label
-            brush = config.brush(frame.to_name, wanted, existing.from_name if existing else None)
+            preferred = existing.from_name if existing else None
+            outputs = choose_outputs(config, frame.to_name, wanted, options.order, options.also, preferred)
             clicks = prompt.clicks(width, height)
             report.clicks += len(clicks)
             state = annotator.segment(
@@ -189,7 +204,7 @@ class LabelStudioService:
                     image_key=image_key,
                     clicks=clicks,
                     mask=mask_HW,
-                    mask_key=existing.key if existing else "",
+                    mask_key=existing.key if existing and mask_HW is not None else "",
                     region=prompt.region(width, height),
                     queue_key=own_id,
                 ),
@@ -198,41 +213,30 @@ class LabelStudioService:
                 ticket,
             )
         with timings.stage("encode"):
-            rle = _encoded(state, size, self._settings.min_region_pixels)
-        if rle is None:
-            return None
-        return MaskAnswer(
-            id=existing.id if existing else own_id,
-            frame=frame,
-            size=size,
-            rle=rle,
-            brush=brush,
-            label=brush.label_for(wanted),
-            score=round(state.score, 4),
-        )
+            part = visible_part(state, size, self._settings.min_region_pixels)
+            if part is None:
+                return []
+            return regions_for(
+                part,
+                outputs,
+                options,
+                self._ring_ids,
+                own_id=own_id,
+                existing=existing,
+                frame=frame,
+                label=wanted,
+                score=round(state.score, 4),
+            )
+
+    def _existing_for(self, asked: _Asked, prompt: ObjectPrompt, size: tuple[int, int]) -> Existing | None:
+        of_everyone = asked.options.refine == "everyone"
+        return self._existing.choose(asked.task, prompt, size, asked.config, of_everyone=of_everyone)
 
     def _load_image(self, reference: str, task_id: int | None, timings: Timings) -> npt.NDArray[np.uint8]:
         with timings.stage("fetch"):
             data = self._fetcher.fetch(reference, task_id=task_id)
         with timings.stage("decode"):
             return decode_image(data, max_pixels=self._settings.image_max_pixels)
-
-
-def _encoded(state: State, size: tuple[int, int], min_region_pixels: int) -> bytes | None:
-    """The mask without specks, for a picture of (width, height); None if it is empty."""
-    answer = state.prediction
-    if answer is None or answer.mask_roi is None:
-        return None
-    box = answer.mask_roi
-    clicks = [replace(click, x=click.x - box.left, y=click.y - box.top) for click in state.clicks]
-    inside = drop_specks(answer.mask_inside, clicks, min_region_pixels)
-    height, width = state.frame
-    if size == (width, height):
-        return brush_rle.encode_part(inside, (box.top, box.left), state.frame)
-    mask_HW = np.zeros(state.frame, np.bool_)
-    mask_HW[box.slices] = inside
-    resized = resize(mask_HW, *size)
-    return brush_rle.encode_bytes(resized) if resized.any() else None
 
 
 def _read_request(body: object) -> tuple[list[Json], str, Json | None]:

@@ -1,14 +1,14 @@
-"""Masks in the form the editor draws, and JSON fast enough for them."""
+"""Regions in the form the editor draws, and JSON fast enough for them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from ritm_backend.label_studio.config import Brush
+from ritm_backend.label_studio.outputs import Output
 from ritm_backend.label_studio.regions import Frame
 
 # Row n holds "n," filled up with zero bytes, which can then be deleted in one pass over the text.
@@ -16,23 +16,24 @@ _DECIMALS = np.array([f"{n}," for n in range(256)], dtype="S4").view(np.uint8).r
 
 
 @dataclass(frozen=True, slots=True)
-class MaskAnswer:
-    """One segmented object."""
+class RegionAnswer:
+    """One region of an answer. `value` is its geometry; `parent` the id of the region that it belongs to."""
 
     id: str
     frame: Frame
-    size: tuple[int, int]  # width and height that the rle is for
-    rle: bytes
-    brush: Brush
+    size: tuple[int, int]  # width and height of the picture that the value is for
+    value: Mapping[str, object]
+    output: Output
     label: str | None
     score: float
+    parent: str | None = None
 
 
-def regions_of(answer: MaskAnswer) -> list[dict[str, object]]:
-    """The results that make the mask appear: one, or two where labels are a control of their own.
+def results_of(answer: RegionAnswer) -> list[dict[str, object]]:
+    """The results that make the region appear: one, or two where labels are a control of their own.
 
     Without a label its key is left out: the editor then applies the label chosen there. (A null in the list
-    of labels would crash it.) The second result has no `rle`: the editor finds the region by its id.
+    of labels would crash it.) The second result has no geometry: the editor finds the region by its id.
     """
     frame, (width, height) = answer.frame, answer.size
     common: dict[str, object] = {
@@ -46,17 +47,18 @@ def regions_of(answer: MaskAnswer) -> list[dict[str, object]]:
     }
     if frame.item_index is not None:
         common["item_index"] = frame.item_index
-    mask: dict[str, object] = {"format": "rle", "rle": answer.rle}
+    if answer.parent is not None:
+        common["parentID"] = answer.parent
+    value = dict(answer.value)
     labels = None if answer.label is None else [answer.label]
-    brush, own = answer.brush, answer.brush.control
-    if labels is not None and brush.labels is own:
-        mask[own.kind] = labels
-    regions = [{**common, "type": own.kind, "from_name": own.name, "value": mask}]
-    if labels is not None and brush.labels is not None and brush.labels is not own:
-        separate = brush.labels
-        value = {"labels": labels}
-        regions.append({**common, "type": separate.kind, "from_name": separate.name, "value": value})
-    return regions
+    naming, own = answer.output.labels, answer.output.control
+    if labels is not None and naming is own:
+        value[own.kind] = labels
+    results = [{**common, "type": own.kind, "from_name": own.name, "value": value}]
+    if labels is not None and naming is not None and naming is not own:
+        name: dict[str, object] = {"labels": labels}
+        results.append({**common, "type": naming.kind, "from_name": naming.name, "value": name})
+    return results
 
 
 def to_json(value: object) -> bytes:

@@ -1,10 +1,13 @@
-"""What a labeling configuration says about images, brushes and labels.
+"""What a labeling configuration says about images, tools and labels.
 
 Three ways to write one are common, and all are understood:
 
     A  BrushLabels + KeyPointLabels smart + RectangleLabels smart    every control has its own labels
     B  BrushLabels + KeyPoint smart                                  clicks carry no label
     C  Labels + Brush + KeyPoint smart                               one list of labels for all controls
+
+In the place of the brush there may be a bitmask, polygon, rectangle or ellipse, or several of them; which of
+them answers is decided in `outputs.py`.
 
 Like the editor, this reads names of tags and attributes without regard to case.
 """
@@ -29,8 +32,9 @@ from ritm_ops.label_studio.images import (
     with_indices,
 )
 
-_LABEL_LISTS = ("brushlabels", "keypointlabels", "rectanglelabels", "labels")
-_CONTROLS = (*_LABEL_LISTS, "brush", "keypoint", "rectangle")
+_TOOLS = ("brush", "bitmask", "polygon", "rectangle", "ellipse", "keypoint")
+_LABEL_LISTS = (*(f"{tool}labels" for tool in _TOOLS), "labels")
+_CONTROLS = (*_LABEL_LISTS, *_TOOLS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +65,6 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
-class Brush:
-    """Where a mask goes: the brush, and the control whose labels name it (the brush itself, or none)."""
-
-    control: Control
-    labels: Control | None
-
-    def label_for(self, wanted: str | None) -> str | None:
-        """The wanted label if there is such, else the only one, else None: the annotator has to choose."""
-        if self.labels is None:
-            return None
-        if wanted is not None and self.labels.accepts(wanted):
-            return wanted
-        known = self.labels.labels
-        return known[0] if known is not None and len(known) == 1 else None
-
-
-@dataclass(frozen=True, slots=True)
 class LabelingConfig:
     images: tuple[ImageTag, ...]
     controls: tuple[Control, ...]
@@ -97,26 +84,6 @@ class LabelingConfig:
         if not any(tool.is_smart for tool in tools):
             return True
         return not any(tool.name == from_name and not tool.is_smart for tool in tools)
-
-    def brush(self, to_name: str, label: str | None, preferred: str | None = None) -> Brush:
-        """The brush for masks of this label on this image: one that knows the label, else any.
-
-        Of several it is the one with the preferred name, else the first.
-
-        Raises:
-            ConfigError: The image has no brush.
-        """
-        brushes = [Brush(control, control) for control in self.of_image(to_name, "brushlabels")]
-        lists = list(self.of_image(to_name, "labels"))
-        for control in self.of_image(to_name, "brush"):
-            knowing = [c for c in lists if label is not None and c.accepts(label)]
-            brushes.append(Brush(control, next(iter(knowing or lists), None)))
-        if not brushes:
-            raise ConfigError(
-                f"The labeling configuration has no BrushLabels or Brush for the image {to_name[:80]!r}."
-            )
-        fitting = [b for b in brushes if label is not None and b.label_for(label) == label] or brushes
-        return next((b for b in fitting if b.control.name == preferred), fitting[0])
 
     def image_reference(self, to_name: str, item_index: int | None, data: object) -> str:
         """Where the image is, as the task's data says; `item_index` chooses one of a `valueList`.

@@ -1,13 +1,14 @@
-"""Clicking into a mask that is already there: refine it instead of making a new one.
+"""Clicking into a region that is already there: refine it instead of making a new one.
 
-The rule. An object refines an existing region if its first click, positive or negative, lies inside a brush
-region of the same image and label (of any label, if the click has none). Regions are looked for in the
-user's newest draft alone, because it is all that the open editor shows; without a draft in annotations, then
-in predictions, the newest first. Of regions with the same id only the first found counts, because the others
-are older versions of it. Its mask becomes the previous mask, and its id, label and brush are kept, so the
-editor replaces it.
+The rule. An object refines an existing region if its first click, positive or negative, lies inside a region
+of the same image and label (of any label, if the click has none): a brush, bitmask, polygon or ellipse, else
+a rectangle that is no smart tool's. Regions are looked for in the user's newest draft alone, because it is
+all that the open editor shows; without a draft in predictions, the newest first, and before them in
+annotations where the project says so (`sources_on_screen`). Of regions with the same id only the first found
+counts, because the others are older versions of it. Its mask becomes the previous mask, a rectangle the
+region of interest; its id, label and control are kept, so the editor replaces it.
 
-Memory. Choices and decoded masks are bounded by bytes, not by time: what was not used for longest goes first.
+Memory. Choices and masks are bounded by bytes, not by time: what was not used for longest goes first.
 
 The choice must not change while the object is being clicked. But what Label Studio sends changes
 meanwhile: a draft is saved about five seconds after each change, so a region accepted just before the first
@@ -26,28 +27,51 @@ What this cannot see: a mask accepted less than those five seconds ago.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
+from ritm_backend.label_studio import regions
+from ritm_backend.label_studio.config import LabelingConfig
 from ritm_backend.label_studio.masks import PackedMask
 from ritm_backend.label_studio.prompts import ObjectPrompt, sources_on_screen, stable_id
-from ritm_backend.label_studio.regions import BrushMask, Json, KeyPoint, read_regions
+from ritm_backend.label_studio.regions import Json, KeyPoint
 from ritm_backend.lru import BytesLru
-from ritm_model.masks import brush_rle
-from ritm_model.masks.brush_rle import RleError
+from ritm_ops.label_studio.results import Drawing, read_results
+from ritm_ops.label_studio.shapes import Bitmask, Brush, Polygon, Rectangle, Shape, ShapeError
 
 _OVERHEAD = 512  # bytes of an entry without its mask
 
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """A region to be refined. `key` names its mask's content."""
+    """A region to be refined: its mask, or its rectangle. `key` names the mask's content."""
 
     id: str
     from_name: str
     label: str | None
     mask: PackedMask
     key: str
+    rectangle: Rectangle | None = None
+
+
+def within(prompt: ObjectPrompt, existing: Existing) -> ObjectPrompt:
+    """The object with the existing rectangle as its box."""
+    shape = existing.rectangle
+    if shape is None:
+        return prompt
+    box = regions.Rectangle(
+        id=existing.id,
+        from_name=existing.from_name,
+        frame=prompt.frame,
+        label=existing.label,
+        parent=None,
+        x=shape.x,
+        y=shape.y,
+        width=shape.width,
+        height=shape.height,
+        rotation=shape.rotation,
+    )
+    return replace(prompt, box=box)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +80,7 @@ class _Choice:
 
 
 class ExistingRegions:
-    """Finds the region a first click refines, and remembers the choice and the decoded masks.
+    """Finds the region a first click refines, and remembers the choice and the painted masks.
 
     Args:
         memory: Bytes to remember with, half of them for the choices and half for the masks. No time limit.
@@ -66,13 +90,23 @@ class ExistingRegions:
         self._choices: BytesLru[object, _Choice] = BytesLru(memory // 2)
         self._masks: BytesLru[str, PackedMask] = BytesLru(memory // 2)
 
-    def choose(self, task: Json, prompt: ObjectPrompt, size: tuple[int, int]) -> Existing | None:
+    def choose(
+        self,
+        task: Json,
+        prompt: ObjectPrompt,
+        size: tuple[int, int],
+        config: LabelingConfig,
+        *,
+        of_everyone: bool,
+    ) -> Existing | None:
         """The region that the object's clicks refine, if any, by the rule of this module.
 
         Args:
-            task: As Label Studio sends it. Broken masks in it are passed over.
+            task: As Label Studio sends it. Broken regions in it are passed over.
             prompt: The object. A box never refines.
             size: Width and height of the picture in the editor, in pixels.
+            config: The labeling configuration.
+            of_everyone: Whether annotations are looked into, whoever made them.
         """
         first = prompt.first
         if not isinstance(first, KeyPoint):
@@ -81,53 +115,75 @@ class ExistingRegions:
         key = (own_id, first.x, first.y)
         choice = self._choices.get(key)
         if choice is None:
-            found = self._find(task, prompt, first, size, own_id)
+            drawings = [
+                drawing
+                for drawing in _candidates(task, config, of_everyone=of_everyone)
+                if drawing.id != own_id and _is_comparable(drawing, prompt, size)
+            ]
+            # A rectangle often stands around a mask.
+            drawings.sort(key=lambda drawing: drawing.kind == "rectangle")
+            found = self._first_around(drawings, first, size)
             nbytes = _OVERHEAD + (found.mask.bits.nbytes if found else 0)
             choice = self._choices.setdefault(key, _Choice(found), nbytes)
         return choice.existing
 
-    def _find(
-        self, task: Json, prompt: ObjectPrompt, first: KeyPoint, size: tuple[int, int], own_id: str
+    def _first_around(
+        self, drawings: list[Drawing], first: KeyPoint, size: tuple[int, int]
     ) -> Existing | None:
         x, y = first.x / 100 * size[0], first.y / 100 * size[1]
-        for region in _candidates(task):
-            if region.id == own_id or not _is_comparable(region, prompt, size):
-                continue
+        for drawing in drawings:
             try:
-                key, mask = self._decode(region, size)
-            except RleError:
+                key, mask = self._paint(drawing, size)
+            except ShapeError:
                 continue  # somebody else's trouble, and no reason to refuse this click
             if mask.contains(x, y):
-                return Existing(region.id, region.from_name, region.label, mask, key)
+                rectangle = drawing.shape if isinstance(drawing.shape, Rectangle) else None
+                return Existing(drawing.id, drawing.from_name, drawing.label, mask, key, rectangle)
         return None
 
-    def _decode(self, region: BrushMask, size: tuple[int, int]) -> tuple[str, PackedMask]:
-        try:
-            rle = bytes(region.rle)
-        except (TypeError, ValueError):
-            raise RleError("The brush mask is not a list of byte values.") from None
-        key = sha256(b"%dx%d:" % size + rle).hexdigest()
+    def _paint(self, drawing: Drawing, size: tuple[int, int]) -> tuple[str, PackedMask]:
+        content = _content(drawing.shape)
+        key = sha256(b"%s:%dx%d:" % (drawing.kind.encode(), *size) + content).hexdigest()
         mask = self._masks.get(key)
         if mask is None:
-            mask = PackedMask.pack(brush_rle.decode(rle, *size))
+            mask = PackedMask.pack(drawing.mask(size[1], size[0]))
             self._masks.setdefault(key, mask, _OVERHEAD + mask.bits.nbytes)
         return key, mask
 
 
-def _candidates(task: Json) -> Iterator[BrushMask]:
+def _content(shape: Shape) -> bytes:
+    match shape:
+        case Brush():
+            return shape.bytes()
+        case Bitmask():
+            return shape.url.encode()
+        case Polygon():
+            return repr(shape.points).encode()
+    return repr(shape).encode()
+
+
+def _candidates(task: Json, config: LabelingConfig, *, of_everyone: bool) -> Iterator[Drawing]:
     seen: set[str] = set()
-    for source in sources_on_screen(task):
-        for region in reversed(read_regions(source.get("result")).masks()):
-            if region.id not in seen:
-                seen.add(region.id)
-                yield region
+    for source in sources_on_screen(task, of_everyone=of_everyone):
+        for drawing in reversed(read_results(source.get("result")).drawings):
+            if drawing.id in seen:
+                continue
+            seen.add(drawing.id)
+            if drawing.kind != "rectangle" or not _asks(drawing, config):
+                yield drawing
 
 
-def _is_comparable(region: BrushMask, prompt: ObjectPrompt, size: tuple[int, int]) -> bool:
-    theirs, ours = region.frame, prompt.frame
+def _asks(rectangle: Drawing, config: LabelingConfig) -> bool:
+    """Whether a rectangle is a smart tool's: left behind from asking for a mask."""
+    tools = config.of_image(rectangle.to_name, "rectanglelabels", "rectangle")
+    return any(tool.name == rectangle.from_name and tool.is_smart for tool in tools)
+
+
+def _is_comparable(drawing: Drawing, prompt: ObjectPrompt, size: tuple[int, int]) -> bool:
+    ours = prompt.frame
     return (
-        theirs.to_name == ours.to_name
-        and (theirs.item_index or 0) == (ours.item_index or 0)
-        and (theirs.width, theirs.height) == size
-        and prompt.label in (None, region.label)
+        drawing.to_name == ours.to_name
+        and drawing.item_index == (ours.item_index or 0)
+        and drawing.size in (None, (size[1], size[0]))
+        and prompt.label in (None, drawing.label)
     )

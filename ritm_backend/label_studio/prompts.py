@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from ritm_backend.label_studio.config import LabelingConfig
+from ritm_backend.label_studio.options import MOST_POINTS_OF_ONE
 from ritm_backend.label_studio.regions import Frame, Json, KeyPoint, Reading, Rectangle, read_regions
 from ritm_model.clicks import Click
 from ritm_model.inference import Box
@@ -80,7 +81,9 @@ def stable_id(task_id: object, prompt: ObjectPrompt) -> str:
     return uuid5(_REGION_IDS, name).hex[:_ID_LENGTH]
 
 
-def objects_in(reading: Reading, config: LabelingConfig) -> Iterator[ObjectPrompt]:
+def objects_in(
+    reading: Reading, config: LabelingConfig, most_unsigned: int | None = None
+) -> Iterator[ObjectPrompt]:
     """The objects that the points and boxes of one result list ask for.
 
     Signs: the editor marks fresh clicks with `is_positive`. After a page is reloaded, the clicks of its draft
@@ -89,20 +92,35 @@ def objects_in(reading: Reading, config: LabelingConfig) -> Iterator[ObjectPromp
 
     Clicks on the same image with the same label and parent are one object. A box belongs to the object of its
     label; of several pending boxes the newest counts.
+
+    With `most_unsigned`, imported points of one label that are more than so many are counted things: each is
+    an object of its own, and so is each box.
     """
     points = [p for p in reading.points() if config.is_smart(p.from_name, p.frame.to_name)]
     if any(p.is_positive is not None for p in points):
         points = [p for p in points if p.is_positive is not None]
-    boxes = {_key(b): b for b in reading.boxes() if config.is_smart(b.from_name, b.frame.to_name)}
+    asking = [b for b in reading.boxes() if config.is_smart(b.from_name, b.frame.to_name)]
+    boxes = {_key(b): b for b in asking}
     groups: dict[object, list[KeyPoint]] = {key: [] for key in boxes}
     for point in points:
         groups.setdefault(_key(point), []).append(point)
     for key, members in groups.items():
         box = boxes.get(key)
-        yield ObjectPrompt((members[0] if members else boxes[key]).label, tuple(members), box)
+        label = (members[0] if members else boxes[key]).label
+        if most_unsigned is None:
+            yield ObjectPrompt(label, tuple(members), box)
+            continue
+        alike = [b for b in asking if _key(b) == key]
+        if len(alike) > 1 or (len(members) > most_unsigned and members[0].is_positive is None):
+            yield from (ObjectPrompt(label, (), each) for each in alike)
+            yield from (ObjectPrompt(label, (point,)) for point in members)
+        else:
+            yield ObjectPrompt(label, tuple(members), box)
 
 
-def objects_of_task(task: Json, config: LabelingConfig) -> tuple[list[ObjectPrompt], list[str]]:
+def objects_of_task(
+    task: Json, config: LabelingConfig, most_unsigned: int = MOST_POINTS_OF_ONE
+) -> tuple[list[ObjectPrompt], list[str]]:
     """The objects whose clicks already stand in a task: imported, or submitted without their mask.
 
     Only the newest source that has any is used, a draft before annotations before predictions: the clicks of
@@ -112,7 +130,7 @@ def objects_of_task(task: Json, config: LabelingConfig) -> tuple[list[ObjectProm
     for source in sources(task):
         reading = read_regions(source.get("result"))
         notes += reading.notes
-        objects = [found for found in objects_in(reading, config) if found.is_asked_for]
+        objects = [found for found in objects_in(reading, config, most_unsigned) if found.is_asked_for]
         if objects:
             return objects, notes
     return [], notes
@@ -132,14 +150,20 @@ def sources(task: Json) -> Iterator[Json]:
     yield from _newest_first(task.get("predictions"))
 
 
-def sources_on_screen(task: Json) -> Iterator[Json]:
+def sources_on_screen(task: Json, *, of_everyone: bool) -> Iterator[Json]:
     """Where the regions can be that the annotator sees.
 
     A draft is the full state of the open editor, so with drafts it is the newest one alone: what the
-    annotator deleted stands in older versions still. Without, all `sources`.
+    annotator deleted stands in older versions still. Without, predictions, after all annotations if those
+    of everyone are asked for: nothing in a request tells whose annotation is open, or that it is a new one.
     """
     drafts = _newest_first(task.get("drafts"))
-    yield from drafts[:1] or sources(task)
+    if drafts:
+        yield drafts[0]
+    elif of_everyone:
+        yield from sources(task)
+    else:
+        yield from _newest_first(task.get("predictions"))
 
 
 def _newest_first(entries: object) -> Sequence[Json]:

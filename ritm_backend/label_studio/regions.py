@@ -96,9 +96,6 @@ class Reading:
     def boxes(self) -> list[Rectangle]:
         return [region for region in self.regions if isinstance(region, Rectangle)]
 
-    def masks(self) -> list[BrushMask]:
-        return [region for region in self.regions if isinstance(region, BrushMask)]
-
 
 def read_regions(results: object) -> Reading:
     """Read a `result` list of a context, draft, annotation or prediction."""

@@ -88,7 +88,7 @@ def test_a_refined_region_keeps_its_own_brush(click):
       <KeyPointLabels name="kp" toName="image" smart="true"><Label value="Object"/></KeyPointLabels></View>"""
     (made,) = click(("s1", 31, 50, True), config=config)["result"]
     assert made["from_name"] == "first"
-    stored = {"id": 51, "annotations": [{"id": 1, "result": [made | {"id": "R", "from_name": "second"}]}]}
+    stored = {"id": 51, "drafts": [{"id": 1, "result": [made | {"id": "R", "from_name": "second"}]}]}
 
     (refined,) = click(("s2", 31, 50, True), config=config, task=stored)["result"]
 
@@ -152,7 +152,7 @@ def test_a_page_of_a_repeater(click, label_studio):
         ({"data": {"image": "file:///etc/passwd"}}, None, "unknown kind"),
         ({"data": {}}, None, "no image under '\\$image'"),
         ({}, "<View", "not well-formed"),
-        ({}, '<View><Image name="image" value="$image"/></View>', "no BrushLabels or Brush"),
+        ({}, '<View><Image name="image" value="$image"/></View>', "no BrushLabels, BitmaskLabels"),
         ({"data": {"image": "/data/upload/1/exif6.jpg"}}, None, "600 x 800 .* 800 x 600"),
     ],
     ids=["gone", "no image", "file", "no reference", "no xml", "no brush", "other shape"],

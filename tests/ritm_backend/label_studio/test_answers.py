@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ritm_backend.label_studio.answers import MaskAnswer, regions_of, to_json
+from ritm_backend.label_studio.answers import RegionAnswer, results_of, to_json
 from ritm_backend.label_studio.config import parse_config
+from ritm_backend.label_studio.outputs import choose_output
 from ritm_backend.label_studio.regions import Frame
 
 PAYLOADS = Path(__file__).parents[2] / "payloads/label_studio"
@@ -18,17 +19,17 @@ PAYLOADS = Path(__file__).parents[2] / "payloads/label_studio"
 def answer():
     def make(xml, label, **frame):
         config = parse_config(xml)
-        brush = config.brush("image", label)
-        return regions_of(
-            MaskAnswer(
+        output = choose_output(config, "image", label)
+        return results_of(
+            RegionAnswer(
                 id="0123456789ab",
                 frame=Frame(
                     **{"to_name": "image", "item_index": None, "width": 8, "height": 6, "rotation": 0} | frame
                 ),
                 size=(8, 6),
-                rle=bytes([0, 1, 255]),
-                brush=brush,
-                label=brush.label_for(label),
+                value={"format": "rle", "rle": bytes([0, 1, 255])},
+                output=output,
+                label=output.label_for(label),
                 score=0.93,
             )
         )

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from ritm_backend.label_studio.config import parse_config
 from ritm_backend.label_studio.errors import ConfigError, TaskError
+from ritm_backend.label_studio.outputs import choose_output
 from ritm_ops.label_studio.images import MAX_CONFIG_CHARACTERS
 
 ONE_LABEL_B = """<View><Image name="image" value="$image"/>
@@ -14,23 +15,23 @@ ONE_LABEL_B = """<View><Image name="image" value="$image"/>
 
 
 def test_with_labels_of_its_own_a_brush_names_its_masks(config):
-    brush = config.brush("image", "Dog")
+    brush = choose_output(config, "image", "Dog")
 
     assert (brush.control.kind, brush.control.name) == ("brushlabels", "brush")
     assert brush.label_for("Dog") == "Dog"
 
 
 def test_a_label_the_brush_does_not_know_is_not_used(config):
-    assert config.brush("image", "Fish").label_for("Fish") is None
+    assert choose_output(config, "image", "Fish").label_for("Fish") is None
 
 
 def test_clicks_without_label_get_the_only_label_but_never_one_of_several(config):
-    assert parse_config(ONE_LABEL_B).brush("image", None).label_for(None) == "Cat"
-    assert config.brush("image", None).label_for(None) is None
+    assert choose_output(parse_config(ONE_LABEL_B), "image", None).label_for(None) == "Cat"
+    assert choose_output(config, "image", None).label_for(None) is None
 
 
 def test_a_separate_list_of_labels_names_the_masks_of_a_plain_brush(recorded):
-    brush = parse_config(recorded("18")["label_config"]).brush("image", "Other")
+    brush = choose_output(parse_config(recorded("18")["label_config"]), "image", "Other")
 
     assert brush.control.kind == "brush"
     assert brush.labels is not None
@@ -46,8 +47,8 @@ def test_of_several_brushes_the_one_that_knows_the_label_is_taken():
         </View>"""
     )
 
-    assert config.brush("image", "Dog").control.name == "animals"
-    assert config.brush("image", "Stone").control.name == "plants"
+    assert choose_output(config, "image", "Dog").control.name == "animals"
+    assert choose_output(config, "image", "Stone").control.name == "plants"
 
 
 def test_labels_that_come_with_the_tasks_are_all_accepted():
@@ -55,8 +56,8 @@ def test_labels_that_come_with_the_tasks_are_all_accepted():
         '<View><Image name="i" value="$i"/><BrushLabels name="b" toName="i" value="$labels"/></View>'
     )
 
-    assert config.brush("i", "Anything").label_for("Anything") == "Anything"
-    assert config.brush("i", None).label_for(None) is None
+    assert choose_output(config, "i", "Anything").label_for("Anything") == "Anything"
+    assert choose_output(config, "i", None).label_for(None) is None
 
 
 def test_an_alias_is_what_results_carry():
@@ -65,12 +66,12 @@ def test_an_alias_is_what_results_carry():
         '<BrushLabels name="b" toName="i"><Label value="A long name" alias="short"/></BrushLabels></View>'
     )
 
-    assert config.brush("i", "short").label_for("short") == "short"
+    assert choose_output(config, "i", "short").label_for("short") == "short"
 
 
 def test_a_configuration_without_brush_says_so():
-    with pytest.raises(ConfigError, match="no BrushLabels or Brush for the image 'image'"):
-        parse_config('<View><Image name="image" value="$image"/></View>').brush("image", "Cat")
+    with pytest.raises(ConfigError, match="no BrushLabels, BitmaskLabels, .* for the image 'image'"):
+        choose_output(parse_config('<View><Image name="image" value="$image"/></View>'), "image", "Cat")
 
 
 def test_a_brush_works_on_its_own_image_only():
@@ -80,7 +81,7 @@ def test_a_brush_works_on_its_own_image_only():
         <BrushLabels name="br" toName="right"><Label value="Cat"/></BrushLabels></View>"""
     )
 
-    assert config.brush("right", "Cat").control.name == "br"
+    assert choose_output(config, "right", "Cat").control.name == "br"
     assert config.image_reference("right", None, {"l": "/a.jpg", "r": "/b.jpg"}) == "/b.jpg"
 
 
@@ -108,7 +109,7 @@ def test_pages_of_a_repeater_have_their_own_image_and_controls():
     data = {"images": [{"url": "/0.jpg"}, {"url": "/1.jpg"}]}
 
     assert config.image_reference("page_1", None, data) == "/1.jpg"
-    assert config.brush("page_1", "Cat").control.name == "brush_1"
+    assert choose_output(config, "page_1", "Cat").control.name == "brush_1"
     assert config.is_smart("click_1", "page_1")
     with pytest.raises(TaskError, match=r"no image under '\$images\[2\]"):
         config.image_reference("page_2", None, data)
@@ -157,7 +158,7 @@ def test_a_task_without_its_image_says_so(config, data):
 def test_tags_and_attributes_are_read_without_regard_to_case():
     config = parse_config('<View><image Name="i" VALUE="$i"/><BRUSHLABELS name="b" toname="i"/></View>')
 
-    assert config.brush("i", None).control.name == "b"
+    assert choose_output(config, "i", None).control.name == "b"
     assert config.image_reference("i", None, {"i": "x"}) == "x"
 
 

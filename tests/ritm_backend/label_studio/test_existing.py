@@ -3,12 +3,18 @@
 import numpy as np
 import pytest
 
-from ritm_backend.label_studio.existing import ExistingRegions
+from ritm_backend.label_studio.config import parse_config
+from ritm_backend.label_studio.existing import ExistingRegions, within
 from ritm_backend.label_studio.prompts import objects_in, stable_id
 from ritm_backend.label_studio.regions import read_regions
-from ritm_model.masks import brush_rle
+from ritm_model.masks import bitmask, brush_rle
 
 SIZE = (200, 100)
+CONFIG = parse_config(
+    """<View><Image name="image" value="$image"/>
+    <RectangleLabels name="ask" toName="image" smart="true"><Label value="Cat"/></RectangleLabels>
+    <RectangleLabels name="box" toName="image"><Label value="Cat"/></RectangleLabels></View>"""
+)
 MEMORY = 1 << 20
 
 
@@ -54,15 +60,17 @@ def regions():
 def test_a_click_inside_refines_and_one_outside_does_not(regions, prompt):
     held = task(annotations=[brush("R", square(20, 20))])
 
-    inside = regions.choose(held, prompt(20, 30), SIZE)  # pixel (40, 30)
+    inside = regions.choose(held, prompt(20, 30), SIZE, CONFIG, of_everyone=True)  # pixel (40, 30)
     assert inside is not None
     assert inside.id == "R"
     assert (inside.mask.unpack() == square(20, 20)).all()
-    assert regions.choose(held, prompt(60, 30, "k2"), SIZE) is None
+    assert regions.choose(held, prompt(60, 30, "k2"), SIZE, CONFIG, of_everyone=True) is None
 
 
 def test_a_negative_click_refines_too(regions, prompt):
-    found = regions.choose(task(annotations=[brush("R", square(20, 20))]), prompt(sign=False), SIZE)
+    found = regions.choose(
+        task(annotations=[brush("R", square(20, 20))]), prompt(sign=False), SIZE, CONFIG, of_everyone=True
+    )
 
     assert found is not None
 
@@ -75,7 +83,7 @@ def test_drafts_come_before_annotations_before_predictions(prompt):
     )
 
     for expected in ("D", "A", "P"):
-        found = ExistingRegions(MEMORY).choose(held, prompt(), SIZE)
+        found = ExistingRegions(MEMORY).choose(held, prompt(), SIZE, CONFIG, of_everyone=True)
         assert found is not None
         assert found.id == expected
         held.pop({"D": "drafts", "A": "annotations", "P": "predictions"}[expected])
@@ -83,7 +91,11 @@ def test_drafts_come_before_annotations_before_predictions(prompt):
 
 def test_the_region_drawn_last_lies_on_top(regions, prompt):
     found = regions.choose(
-        task(drafts=[brush("old", square(20, 20)), brush("new", square(30, 20))]), prompt(), SIZE
+        task(drafts=[brush("old", square(20, 20)), brush("new", square(30, 20))]),
+        prompt(),
+        SIZE,
+        CONFIG,
+        of_everyone=False,
     )
 
     assert found is not None
@@ -94,14 +106,14 @@ def test_the_draft_holds_the_newer_self_of_a_region(regions, prompt):
     """Cut out of the region in the draft, the place belongs to it no more, whatever the annotation says."""
     held = task(annotations=[brush("R", square(20, 20))], drafts=[brush("R", square(100, 20))])
 
-    assert regions.choose(held, prompt(), SIZE) is None
+    assert regions.choose(held, prompt(), SIZE, CONFIG, of_everyone=True) is None
 
 
 @pytest.mark.parametrize("kind", ["annotations", "predictions"])
 def test_a_region_deleted_in_the_draft_does_not_come_back(regions, prompt, kind):
     held = task(drafts=[], **{kind: [brush("R", square(20, 20))]})
 
-    assert regions.choose(held, prompt(), SIZE) is None
+    assert regions.choose(held, prompt(), SIZE, CONFIG, of_everyone=True) is None
 
 
 def test_only_the_newest_draft_shows_what_is_in_the_editor(regions, prompt):
@@ -110,8 +122,8 @@ def test_only_the_newest_draft_shows_what_is_in_the_editor(regions, prompt):
         {"id": 2, "updated_at": "2026-01-02T00:00:00Z", "result": [brush("R", square(100, 20))]},
     ]
 
-    assert regions.choose({"id": 1, "drafts": drafts}, prompt(), SIZE) is None
-    found = regions.choose({"id": 1, "drafts": drafts}, prompt(60, 30, "k2"), SIZE)
+    assert regions.choose({"id": 1, "drafts": drafts}, prompt(), SIZE, CONFIG, of_everyone=True) is None
+    found = regions.choose({"id": 1, "drafts": drafts}, prompt(60, 30, "k2"), SIZE, CONFIG, of_everyone=True)
     assert found is not None
     assert found.id == "R"
 
@@ -121,7 +133,7 @@ def test_without_drafts_the_newest_annotation_comes_first(regions, prompt):
         {"id": 1, "updated_at": "2026-01-01T00:00:00Z", "result": [brush("older", square(20, 20))]},
         {"id": 2, "updated_at": "2026-01-02T00:00:00Z", "result": [brush("newer", square(20, 20))]},
     ]
-    found = regions.choose({"id": 1, "annotations": annotations}, prompt(), SIZE)
+    found = regions.choose({"id": 1, "annotations": annotations}, prompt(), SIZE, CONFIG, of_everyone=True)
 
     assert found is not None
     assert found.id == "newer"
@@ -138,12 +150,12 @@ def test_without_drafts_the_newest_annotation_comes_first(regions, prompt):
     ids=["label", "image", "item", "size"],
 )
 def test_regions_of_something_else_are_not_refined(regions, prompt, other):
-    assert regions.choose(task(annotations=[other]), prompt(), SIZE) is None
+    assert regions.choose(task(annotations=[other]), prompt(), SIZE, CONFIG, of_everyone=True) is None
 
 
 def test_a_click_without_label_refines_any_and_takes_over_its_label(regions, prompt):
     held = task(annotations=[brush("R", square(20, 20), label="Dog")])
-    found = regions.choose(held, prompt(value={"keypointlabels": []}), SIZE)
+    found = regions.choose(held, prompt(value={"keypointlabels": []}), SIZE, CONFIG, of_everyone=True)
 
     assert found is not None
     assert found.label == "Dog"
@@ -155,7 +167,9 @@ def test_a_click_without_label_refines_any_and_takes_over_its_label(regions, pro
 def test_a_broken_mask_of_somebody_else_does_not_matter(regions, prompt, rle):
     broken = brush("broken", square(20, 20))
     broken["value"]["rle"] = rle
-    found = regions.choose(task(annotations=[brush("R", square(20, 20)), broken]), prompt(), SIZE)
+    found = regions.choose(
+        task(annotations=[brush("R", square(20, 20)), broken]), prompt(), SIZE, CONFIG, of_everyone=True
+    )
 
     assert found is not None
     assert found.id == "R"
@@ -164,47 +178,121 @@ def test_a_broken_mask_of_somebody_else_does_not_matter(regions, prompt, rle):
 class TestTheChoiceStays:
     def test_when_a_draft_is_saved_between_two_clicks(self, regions, prompt, keypoint):
         """A region accepted just before the first click reaches the draft before the second."""
-        assert regions.choose(task(), prompt(), SIZE) is None
+        assert regions.choose(task(), prompt(), SIZE, CONFIG, of_everyone=True) is None
 
         later = prompt(20, 30, "k1", keypoint("k2", sign=True))
-        assert regions.choose(task(drafts=[brush("R", square(20, 20))]), later, SIZE) is None
+        assert (
+            regions.choose(task(drafts=[brush("R", square(20, 20))]), later, SIZE, CONFIG, of_everyone=True)
+            is None
+        )
 
     def test_when_the_refined_region_changes_in_the_draft(self, regions, prompt, keypoint):
-        first = regions.choose(task(drafts=[brush("R", square(20, 20))]), prompt(), SIZE)
+        first = regions.choose(
+            task(drafts=[brush("R", square(20, 20))]), prompt(), SIZE, CONFIG, of_everyone=True
+        )
 
         later = prompt(20, 30, "k1", keypoint("k2", sign=True))
-        second = regions.choose(task(drafts=[brush("R", square(30, 25))]), later, SIZE)
-        gone = regions.choose(task(), later, SIZE)
+        second = regions.choose(
+            task(drafts=[brush("R", square(30, 25))]), later, SIZE, CONFIG, of_everyone=True
+        )
+        gone = regions.choose(task(), later, SIZE, CONFIG, of_everyone=True)
 
         assert first is not None
         assert first is second is gone
 
     def test_but_a_new_first_click_is_a_new_question(self, regions, prompt):
-        regions.choose(task(drafts=[brush("R", square(20, 20))]), prompt(), SIZE)
+        regions.choose(task(drafts=[brush("R", square(20, 20))]), prompt(), SIZE, CONFIG, of_everyone=True)
         accepted = task(drafts=[brush("R", square(30, 25))])
 
-        found = regions.choose(accepted, prompt(id="k9"), SIZE)
+        found = regions.choose(accepted, prompt(id="k9"), SIZE, CONFIG, of_everyone=True)
         assert found is not None
         assert (found.mask.unpack() == square(30, 25)).all()
 
     def test_and_so_is_a_dragged_one(self, regions, prompt):
         held = task(drafts=[brush("R", square(20, 20))])
-        assert regions.choose(held, prompt(90, 30), SIZE) is None
+        assert regions.choose(held, prompt(90, 30), SIZE, CONFIG, of_everyone=True) is None
 
-        assert regions.choose(held, prompt(20, 30), SIZE) is not None
+        assert regions.choose(held, prompt(20, 30), SIZE, CONFIG, of_everyone=True) is not None
 
     def test_the_own_mask_come_back_is_never_chosen(self, prompt):
         """Also after a restart: replaying the clicks gives the mask again."""
         own = brush(stable_id(1, prompt()), square(20, 20))
 
-        assert ExistingRegions(MEMORY).choose(task(drafts=[own]), prompt(), SIZE) is None
+        assert (
+            ExistingRegions(MEMORY).choose(task(drafts=[own]), prompt(), SIZE, CONFIG, of_everyone=True)
+            is None
+        )
 
     def test_as_long_as_there_is_memory_for_it(self, prompt, keypoint):
         """Each choice takes some 3 kB here, and half the memory is for choices."""
         held, now = task(drafts=[brush("R", square(20, 20))]), task(drafts=[])
         for memory, remembers in ((20_000, True), (1_000, False)):
             regions = ExistingRegions(memory)
-            regions.choose(held, prompt(), SIZE)
-            regions.choose(held, prompt(id="k2"), SIZE)
+            regions.choose(held, prompt(), SIZE, CONFIG, of_everyone=True)
+            regions.choose(held, prompt(id="k2"), SIZE, CONFIG, of_everyone=True)
 
-            assert (regions.choose(now, prompt(), SIZE) is not None) is remembers
+            assert (regions.choose(now, prompt(), SIZE, CONFIG, of_everyone=True) is not None) is remembers
+
+
+def drawn(kind, id="R", from_name="control", **value):
+    """A region of another kind than brush, with the label of the clicks."""
+    made = brush(id, square(0, 0), from_name=from_name)
+    return made | {"type": kind, "value": {**value, kind: ["Cat"]}}
+
+
+KINDS = [
+    drawn("polygonlabels", points=[[10, 20], [30, 20], [30, 60], [10, 60]], closed=True),
+    drawn("bitmasklabels", imageDataURL=bitmask.encode(square(20, 20))),
+    drawn("ellipselabels", x=20, y=40, radiusX=10, radiusY=20, rotation=0),
+    drawn("rectanglelabels", from_name="box", x=10, y=20, width=20, height=40, rotation=0),
+]
+
+
+@pytest.mark.parametrize("region", KINDS, ids=lambda region: region["type"])
+def test_regions_of_every_kind_are_refined(regions, prompt, region):
+    held = task(drafts=[region])
+
+    found = regions.choose(held, prompt(20, 30), SIZE, CONFIG, of_everyone=False)
+    assert found is not None
+    assert (found.id, found.from_name, found.label) == ("R", region["from_name"], "Cat")
+    assert regions.choose(held, prompt(60, 30, "k2"), SIZE, CONFIG, of_everyone=False) is None
+
+
+def test_a_rectangle_says_where_to_look_and_is_no_mask(regions, prompt):
+    asked = prompt(20, 30)
+    found = regions.choose(task(drafts=[KINDS[-1]]), asked, SIZE, CONFIG, of_everyone=False)
+
+    assert found is not None
+    assert found.rectangle is not None
+    box = within(asked, found).region(*SIZE)
+    assert (box.left, box.top, box.right, box.bottom) == (20, 20, 60, 60)
+
+
+def test_a_mask_comes_before_the_rectangle_around_it(regions, prompt):
+    mask = brush("mask", square(20, 20))
+    found = regions.choose(task(drafts=[mask, KINDS[-1]]), prompt(20, 30), SIZE, CONFIG, of_everyone=False)
+
+    assert found is not None
+    assert found.id == "mask"
+
+
+def test_a_rectangle_left_behind_by_a_smart_tool_is_not_refined(regions, prompt):
+    left = drawn("rectanglelabels", from_name="ask", x=10, y=20, width=20, height=40, rotation=0)
+
+    assert regions.choose(task(drafts=[left]), prompt(20, 30), SIZE, CONFIG, of_everyone=False) is None
+
+
+def test_what_other_annotators_drew_stays_theirs_unless_the_project_says_otherwise(prompt):
+    held = task(annotations=[brush("theirs", square(20, 20))])
+
+    assert ExistingRegions(MEMORY).choose(held, prompt(), SIZE, CONFIG, of_everyone=False) is None
+    found = ExistingRegions(MEMORY).choose(held, prompt(), SIZE, CONFIG, of_everyone=True)
+    assert found is not None
+    assert found.id == "theirs"
+
+
+@pytest.mark.parametrize("kind", ["drafts", "predictions"])
+def test_drafts_and_predictions_are_always_refined(regions, prompt, kind):
+    held = task(**{kind: [brush("R", square(20, 20))]})
+
+    assert regions.choose(held, prompt(), SIZE, CONFIG, of_everyone=False) is not None
