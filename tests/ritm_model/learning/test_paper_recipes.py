@@ -102,7 +102,7 @@ NETWORKS = {
 
 def test_there_is_a_recipe_for_every_script() -> None:
     assert len(TABLE) == 22
-    assert {*recipe_names()} == {*TABLE, "starter", "finetune"}
+    assert {*recipe_names()} == {*TABLE, "starter", "lite", "lite-further", "finetune"}
 
 
 @pytest.mark.parametrize("name", TABLE)
