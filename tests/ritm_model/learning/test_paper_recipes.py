@@ -138,6 +138,7 @@ def test_what_all_scripts_share(name: str) -> None:
     assert recipe.data.augmentation == ("sbd" if name == "hrnet18_sbd_itermask_3p" else "coco")
     assert recipe.clicks.model_dump() == {
         "max_next_clicks": 3 if name.endswith("_itermask_3p") else 0,
+        "from_mask_prob": 0,
         "prev_mask_dropout": 0,
         "max_points": 24,
         "gamma": 0.8,
