@@ -31,9 +31,9 @@ from ritm_model.checkpoints import load_model, model_version, resolve_model
 from ritm_model.evaluation import EvaluationProtocol, PredictorSource, evaluate, options_for
 from ritm_model.evaluation.noc import clicks_to_reach
 from ritm_model.inference import TorchEngine
-from ritm_model.inference.engine import Engine
-from ritm_model.inference.engine_compile import CompiledEngine
-from ritm_model.inference.engine_openvino import converted, open_openvino, openvino
+from ritm_model.inference.engines.compiled import CompiledEngine
+from ritm_model.inference.engines.openvino import converted, open_openvino, openvino
+from ritm_model.inference.engines.torch_engine import Engine
 from ritm_model.networks import InteractiveModel, prepared
 from ritm_model.networks.click_maps import click_maps
 from ritm_model.networks.model import HRNetModel

@@ -3,9 +3,9 @@
 Every setting is measured in a fresh process, all of them in turn, `--rounds` times; the median counts.
 Images and clicks are made up, so that only the step is measured: `clicks` corrective passes, one pass with
 gradients, the optimiser. Processor seconds stand beside the wall clock: they depend less on what else runs.
-`keep_memory` is `ritm_model.learning.memory`; the other switches are those of recipes, and `setting` has all
-of them. Prints CSV; `ratio` and `wall_ratio` say how many times as fast as the first setting a step is, by
-processor seconds and by the wall clock, each the median over the rounds.
+`keep_memory` is `ritm_model.learning.loop.memory`; the other switches are those of recipes, and `setting`
+has all of them. Prints CSV; `ratio` and `wall_ratio` say how many times as fast as the first setting a step
+is, by processor seconds and by the wall clock, each the median over the rounds.
 
 `stand-in` in place of switches is the step as the paper's code makes it, with this project's parts: eager, in
 fp32, channels first, the attention that has no influence computed, click maps from the distance of every
@@ -38,14 +38,14 @@ import numpy as np
 import torch
 from stand_in import as_published
 
-from ritm_model.learning.distributed import World, device_named
-from ritm_model.learning.memory import keep_freed_memory
-from ritm_model.learning.metrics import AdaptiveIoU
+from ritm_model.learning.loop.distributed import World, device_named
+from ritm_model.learning.loop.memory import keep_freed_memory
+from ritm_model.learning.loop.run_folder import RunFolder
+from ritm_model.learning.loop.starting import make_model
+from ritm_model.learning.loop.trainer import Trainer
 from ritm_model.learning.recipes import Recipe, load_recipe
-from ritm_model.learning.run_folder import RunFolder
-from ritm_model.learning.starting import make_model
-from ritm_model.learning.step import Batch, Objective, interact, learn
-from ritm_model.learning.trainer import Trainer
+from ritm_model.learning.step.metrics import AdaptiveIoU
+from ritm_model.learning.step.step import Batch, Objective, interact, learn
 
 HRNET = {"use_rgb_conv": False, "use_leaky_relu": True, "use_disks": True, "norm_radius": 5}
 HRNET |= {"with_aux_output": True, "with_prev_mask": True}

@@ -223,7 +223,7 @@ def load_annotator(settings: Settings, model: str) -> Annotator:
 def _at_once(engine: Engine) -> int:
     """How many clicks are best answered at the same time."""
     from ritm_model.inference import TorchEngine
-    from ritm_model.inference.engine_openvino import OpenVinoEngine
+    from ritm_model.inference.engines.openvino import OpenVinoEngine
 
     if isinstance(engine, OpenVinoEngine):
         return engine.at_once

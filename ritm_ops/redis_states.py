@@ -14,9 +14,9 @@ from collections.abc import Callable
 
 from ritm_model.clicks import Click
 from ritm_model.errors import RitmError
-from ritm_model.inference.sessions import Start
+from ritm_model.inference.sessions.cache import Start
+from ritm_model.inference.sessions.state_codec import StateBytesError, decode_state, encode_state
 from ritm_model.inference.state import Image, State
-from ritm_model.inference.state_codec import StateBytesError, decode_state, encode_state
 
 SECONDS_TO_ANSWER = 0.25
 SECONDS_TO_REST = 5.0

@@ -29,8 +29,8 @@ from ritm_model.checkpoints import read_card, resolve_model
 from ritm_model.errors import RitmError
 from ritm_model.evaluation import Comparison
 from ritm_model.files import write_file
-from ritm_model.learning.engine import train
-from ritm_model.learning.launch import train_together
+from ritm_model.learning.loop.launch import train_together
+from ritm_model.learning.loop.loop import train
 from ritm_model.learning.recipes import Recipe, load_recipe
 from ritm_model.learning.recipes.loading import parse_recipe, recipe_yaml
 from ritm_ops.jobs.protocol import LIVE

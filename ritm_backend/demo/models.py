@@ -15,7 +15,7 @@ from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_backend.settings import Settings
 from ritm_model.catalogue import models_folder
 from ritm_model.inference import Annotator, Engine, Predictor, PredictorOptions, TorchEngine, ZoomIn
-from ritm_model.inference.engine_openvino import OpenVinoEngine
+from ritm_model.inference.engines.openvino import OpenVinoEngine
 from ritm_model.inference.opening import open_engine
 
 MODEL_WAIT_SECONDS = 60

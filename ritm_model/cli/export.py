@@ -22,7 +22,7 @@ def export(model: str, destination: Path, as_json: bool) -> None:
     positive, then N negative clicks, unused rows -1. It answers `logits`, B x 1 x H x W; above 0 is object.
     """
     from ritm_model.checkpoints import load_model, model_version, resolve_model
-    from ritm_model.inference.onnx_export import OPSET, export_onnx
+    from ritm_model.inference.engines.onnx_export import OPSET, export_onnx
 
     if destination.suffix != ".onnx":
         raise click.BadParameter("must end in .onnx", param_hint="DESTINATION")

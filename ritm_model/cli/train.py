@@ -77,8 +77,8 @@ def train(
     ritm train hrnet18_cocolvis_itermask_3p --data COCO_LVIS=lvis --pretrained hrnetv2_w18.pth --out run
     torchrun --nproc-per-node 2 -m ritm_model train starter --data photographs --out run
     """
+    from ritm_model.learning.loop.starting import describe_start
     from ritm_model.learning.recipes import load_recipe
-    from ritm_model.learning.starting import describe_start
 
     if device:
         overrides = (*overrides, f"device={device}")
@@ -89,11 +89,11 @@ def train(
     if not as_json and os.environ.get("RANK", "0") == "0":
         click.echo(describe_start(asked), err=True)
     if processes > 1:
-        from ritm_model.learning.launch import train_together
+        from ritm_model.learning.loop.launch import train_together
 
         model = train_together(asked, data, out, processes, tensorboard=tensorboard)
     else:
-        from ritm_model.learning.engine import train as run
+        from ritm_model.learning.loop.loop import train as run
 
         model = run(asked, data, out, tensorboard=tensorboard)
     if os.environ.get("RANK", "0") != "0":

@@ -30,7 +30,7 @@ from ritm_model.evaluation.protocol import EvaluationProtocol
 from ritm_model.evaluation.results import SampleResult
 from ritm_model.evaluation.sample import DatasetLike
 from ritm_model.inference import Predictor
-from ritm_model.inference.engine_batching import BatchingEngine
+from ritm_model.inference.engines.batching import BatchingEngine
 
 # Read by OpenMP when torch is loaded. Threads that wait by spinning take the core from another process.
 QUIET = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}

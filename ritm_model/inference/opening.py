@@ -6,8 +6,8 @@ import torch
 
 from ritm_model.checkpoints import load_model, model_version, resolve_model
 from ritm_model.errors import RitmError
-from ritm_model.inference.engine import TorchEngine
-from ritm_model.inference.engine_choice import engine_for
+from ritm_model.inference.engines.choice import engine_for
+from ritm_model.inference.engines.torch_engine import TorchEngine
 from ritm_model.inference.options import PredictorOptions
 from ritm_model.inference.predictor import Predictor
 

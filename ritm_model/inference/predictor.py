@@ -15,7 +15,7 @@ import torch
 
 from ritm_model.clicks import Click
 from ritm_model.errors import RitmError
-from ritm_model.inference.engine import Engine
+from ritm_model.inference.engines.torch_engine import Engine
 from ritm_model.inference.geometry import Box, Roi, box_roi, mask_roi, whole
 from ritm_model.inference.merge import clicked_change, overlaid
 from ritm_model.inference.options import PredictorOptions

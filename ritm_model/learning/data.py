@@ -18,12 +18,12 @@ from torchvision.transforms import v2
 from ritm_model.errors import RitmError
 from ritm_model.learning.augment import augment, pipeline
 from ritm_model.learning.errors import TrainingError
-from ritm_model.learning.next_clicks import first_correction
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.sampling import ClickSampler
 from ritm_model.learning.scene import Instance, Scene
 from ritm_model.learning.sources import Source, draw
-from ritm_model.learning.step import Batch
+from ritm_model.learning.step.next_clicks import first_correction
+from ritm_model.learning.step.step import Batch
 from ritm_model.masks.mistakes import with_mistakes
 
 TRIES = 20

@@ -16,10 +16,10 @@ import torch
 
 from ritm_model.clicks import Click, points_array
 from ritm_model.learning.augment import augment, pipeline
-from ritm_model.learning.distributed import World
+from ritm_model.learning.loop.distributed import World
 from ritm_model.learning.scene import Instance, Scene
 from ritm_model.learning.sources import Photograph
-from ritm_model.learning.step import Interaction, predict
+from ritm_model.learning.step.step import Interaction, predict
 from ritm_model.networks import InteractiveModel
 from ritm_model.simulation import next_click
 

@@ -1,6 +1,6 @@
 """Objects by key, in an S3 bucket or in a folder, with the same behaviour: where models and exports lie."""
 
-from ritm_ops.object_store.opening import open_store
+from ritm_ops.object_store.address import open_store
 from ritm_ops.object_store.store import (
     ConflictError,
     ObjectInfo,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ritm_model.catalogue import models_folder
-from ritm_model.inference.annotator import Annotator
+from ritm_model.inference.sessions.annotator import Annotator
 from ritm_ops.object_store import StoreError
 from ritm_ops.registry import Registry, last_fetched
 

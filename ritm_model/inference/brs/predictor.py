@@ -15,7 +15,7 @@ from ritm_model.inference.brs.adaptations import Adaptation
 from ritm_model.inference.brs.disagreement import Claims, claims
 from ritm_model.inference.brs.feature_points import Features
 from ritm_model.inference.brs.optimise import EVALUATIONS, Numbers, Search, l_bfgs, minimise
-from ritm_model.inference.engine import Engine
+from ritm_model.inference.engines.torch_engine import Engine
 from ritm_model.inference.geometry import Roi
 from ritm_model.inference.options import PredictorOptions
 from ritm_model.inference.predictor import Predictor

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from ritm_model.learning.augment import Augmentation
-from ritm_model.learning.optimiser import OptimiserName
-from ritm_model.learning.precision import PrecisionName
 from ritm_model.learning.sampling import ClickSampler
+from ritm_model.learning.step.optimiser import OptimiserName
+from ritm_model.learning.step.precision import PrecisionName
 from ritm_model.networks import DeeplabConfig, HRNetConfig, LiteConfig, MobileConfig
 from ritm_model.networks.config import InputConfig, from_params
 from ritm_model.values import Value

@@ -12,6 +12,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from ritm_model import files
 from ritm_model.checkpoints import (
     CheckpointError,
     TrainingCard,
@@ -19,7 +20,6 @@ from ritm_model.checkpoints import (
     convert_model,
     load_model,
     model_version,
-    native,
     read_card,
     save_model,
 )
@@ -153,7 +153,7 @@ def test_a_failed_write_leaves_the_old_model_whole(
     def full_disk(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(native.os, "fsync", full_disk)
+    monkeypatch.setattr(files.os, "fsync", full_disk)
     with pytest.raises(CheckpointError, match="No space left"):
         save_model(path, seeded_model("h18s_itm"), half=True)
     assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before

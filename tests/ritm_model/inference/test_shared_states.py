@@ -19,7 +19,7 @@ from redis_server import Redis, redis_server
 from ritm_model.clicks import Click
 from ritm_model.errors import RitmError
 from ritm_model.inference import Annotator, Predictor, PredictorOptions, Prompt, State, ZoomIn
-from ritm_model.inference.state_codec import StateBytesError, decode_state, encode_state
+from ritm_model.inference.sessions.state_codec import StateBytesError, decode_state, encode_state
 from ritm_ops.redis_states import RedisStates
 
 OPTIONS = replace(PredictorOptions.serving(), zoom_in=ZoomIn(target_size=64, skip_clicks=-1))

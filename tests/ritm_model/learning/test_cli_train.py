@@ -15,10 +15,10 @@ from ritm_model.checkpoints import TrainingCard, load_model, read_card, save_mod
 from ritm_model.cli.main import ritm
 from ritm_model.errors import RitmError
 from ritm_model.learning.data import BrokenSample, make_samples
+from ritm_model.learning.loop.run_folder import RunFolder
+from ritm_model.learning.loop.starting import make_model
 from ritm_model.learning.opening import open_data
 from ritm_model.learning.recipes import Recipe, load_recipe, parse_recipe
-from ritm_model.learning.run_folder import RunFolder
-from ritm_model.learning.starting import make_model
 
 NETWORK = (
     "{width: 2, ocr_width: 4, small: true, with_aux_output: true, with_prev_mask: true, use_rgb_conv: false, "

@@ -27,7 +27,7 @@ from ritm_model.learning.recipes import load_recipe
 from ritm_model.learning.sampling import ClickSampler
 from ritm_model.learning.scene import Instance, Scene
 from ritm_model.learning.sources import by_collection, divide, draw, is_kept_out
-from ritm_model.learning.step import Batch
+from ritm_model.learning.step.step import Batch
 from ritm_model.learning.validation import questions
 from ritm_model.masks.overlap import iou
 

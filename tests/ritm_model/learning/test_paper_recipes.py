@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from ritm_model.learning.data import collate, make_samples, unbroken
+from ritm_model.learning.loop.run_folder import RunFolder
+from ritm_model.learning.loop.starting import make_model
+from ritm_model.learning.loop.trainer import Trainer
 from ritm_model.learning.opening import open_data
 from ritm_model.learning.recipes import load_recipe, recipe_names
-from ritm_model.learning.run_folder import RunFolder
-from ritm_model.learning.starting import make_model
-from ritm_model.learning.trainer import Trainer
 
 COMBINED, COCO = "COCO_LVIS:train", "COCO_Panoptic:train2017"
 VOC, SBD = "PascalVOC:train", "SBD_Train:train"

@@ -13,6 +13,7 @@ import yaml
 
 from ritm_model.learning.data import make_samples
 from ritm_model.learning.errors import TrainingError
+from ritm_model.learning.loop.starting import make_model
 from ritm_model.learning.opening import open_data
 from ritm_model.learning.pack import PackEntry, PackObject
 from ritm_model.learning.recipes import (
@@ -25,7 +26,6 @@ from ritm_model.learning.recipes import (
 from ritm_model.learning.recipes.explain import explanations_of_params
 from ritm_model.learning.recipes.renamed import RENAMED
 from ritm_model.learning.recipes.schema import CONFIGS
-from ritm_model.learning.starting import make_model
 from ritm_model.networks import build
 
 PUBLISHABLE = {

@@ -21,7 +21,7 @@ from ritm_model.learning.opening import open_data
 from ritm_model.learning.recipes import Recipe, load_recipe
 from ritm_model.learning.scene import Scene
 from ritm_model.learning.sources import LearningData, draw
-from ritm_model.learning.step import Batch
+from ritm_model.learning.step.step import Batch
 
 NAMES = ("000000000001", "000000000002", "000000000003")
 

@@ -1,0 +1,1 @@
+"""The sessions of annotators: prompts without memory, answered from the states of earlier clicks."""

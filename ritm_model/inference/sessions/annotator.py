@@ -1,0 +1,254 @@
+"""Sessions over stateless requests: every request names an image and all clicks so far.
+
+Adapters of annotation tools send the whole sequence each time. The annotator finds how much of it it
+has answered already and runs the network for the rest, usually one click. What it has forgotten, or
+never seen, it replays; the mask is the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ritm_model.clicks import Click
+from ritm_model.inference.engines.batching import GatheringEngine
+from ritm_model.inference.engines.torch_engine import TorchEngine
+from ritm_model.inference.geometry import Box
+from ritm_model.inference.predictor import Predictor
+from ritm_model.inference.sessions.cache import SessionCache, Start
+from ritm_model.inference.sessions.shared_states import SharedStates
+from ritm_model.inference.sessions.turns import Ticket, Turns
+from ritm_model.inference.state import Image, State
+from ritm_model.inference.timing import Timings
+
+LoadImage = Callable[[], Image]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prompt:
+    """All that a request says.
+
+    Attributes:
+        image_key: names the image and its version; the same key must always mean the same pixels.
+        clicks: every click so far, in order. None at all gives the mask as it was given, or an empty one.
+        mask: H x W bool, or float in [0, 1], to refine; see `Predictor.start`.
+        mask_key: names the mask; worked out from its pixels if left empty.
+        region: bounding box of the object; see `Predictor.start`.
+        queue_key: of waiting requests with the same key only the newest is answered; None waits its turn.
+    """
+
+    image_key: str
+    clicks: tuple[Click, ...] = ()
+    mask: npt.NDArray[Any] | None = None
+    mask_key: str = ""
+    region: Box | None = None
+    queue_key: str | None = None
+
+    @property
+    def start(self) -> Start:
+        if self.mask is None:
+            return Start("", self.region)
+        return Start(self.mask_key or _digest(self.mask), self.region)
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatorStats:
+    """Counts since the start, and what is held now.
+
+    Attributes:
+        requests: calls of `segment`.
+        remembered: requests answered without a run of the network.
+        clicks_run: clicks given to the predictor.
+        images_loaded: calls of `load_image`.
+        waiting: requests that wait for their turn now.
+        cached_images, cached_states, cached_bytes: what is held now.
+    """
+
+    requests: int
+    remembered: int
+    clicks_run: int
+    images_loaded: int
+    waiting: int
+    cached_images: int
+    cached_states: int
+    cached_bytes: int
+
+
+class Annotator:
+    """Answers prompts of many annotators with one predictor. Thread-safe.
+
+    One network run at a time unless told otherwise: with torch on a CPU, several only slow each other down.
+    An image is loaded by the first request that needs it while others wait for the same pixels.
+
+    Args:
+        predictor: what answers the clicks.
+        at_once: clicks that are answered at the same time, without BRS. With torch, those that wait for the
+            network share its next run.
+        cache_bytes: memory for images and states.
+        ttl_seconds: how long an unused image stays.
+        shared: where other processes leave their states, and find those of this one.
+        clock: seconds.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        *,
+        at_once: int = 1,
+        cache_bytes: int = 1 << 30,
+        ttl_seconds: float = 3600,
+        shared: SharedStates | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._predictor = predictor
+        self._answering = predictor
+        if at_once > 1 and isinstance(predictor.engine, TorchEngine):
+            self._answering = Predictor(GatheringEngine(predictor.engine, at_once), predictor.options)
+        self._cache = SessionCache(cache_bytes, ttl_seconds, clock)
+        self._shared = shared
+        self._turns = Turns(at_once)
+        self._lock = threading.Lock()
+        self._loading: dict[str, Future[Image]] = {}
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def predictor(self) -> Predictor:
+        """What answers the clicks; holds no state, so whoever needs its network or options may share it."""
+        return self._predictor
+
+    @property
+    def version(self) -> str:
+        """Which weights answer."""
+        return self._predictor.engine.name
+
+    def arrive(self, queue_key: str | None) -> AbstractContextManager[Ticket]:
+        """A ticket for one `segment`, for whoever has to look at the image before the prompt can be made.
+
+        Of prompts with the same `queue_key` the one that took its ticket last is the newest.
+        """
+        return self._turns.arrive(queue_key)
+
+    def segment(
+        self,
+        prompt: Prompt,
+        load_image: LoadImage,
+        timings: Timings | None = None,
+        ticket: Ticket | None = None,
+    ) -> State:
+        """Answer a prompt.
+
+        Args:
+            prompt: the image and all clicks on it.
+            load_image: gives the pixels, uint8 H x W x 3 RGB, upright; called when they are not held.
+            timings: receives the milliseconds of the stage "queue", and of those of `Predictor.click`.
+            ticket: from `arrive`, held until this returns; without, the prompt arrives now.
+
+        Raises:
+            Superseded: a newer prompt with the same `queue_key` arrived while this one waited.
+            PromptError: mask or region do not fit the image.
+            Exception: whatever `load_image` raises.
+        """
+        timings = timings or Timings()
+        self._count(requests=1)
+        start = prompt.start
+        with ExitStack() as stack:
+            ticket = ticket or stack.enter_context(self.arrive(prompt.queue_key))
+            image = self.image(prompt.image_key, load_image)
+            state = self._known_to_others(prompt, start, self._known(prompt, start, image))
+            if state.clicks == prompt.clicks:
+                self._count(remembered=1)
+                return state
+            with timings.stage("queue"):
+                stack.enter_context(self._turns.turn(ticket))
+            # Whoever ran meanwhile may have answered some of the clicks.
+            state = self._known(prompt, start, image)
+            for click in prompt.clicks[len(state.clicks) :]:
+                state = self._answering.click(state, click, timings)
+                self._cache.add(prompt.image_key, start, state)
+                self._count(clicks_run=1)
+        if self._shared:
+            self._shared.add(prompt.image_key, start, state)
+        return state
+
+    def image(self, image_key: str, load_image: LoadImage) -> Image:
+        """The pixels of an image, read-only, loaded once however many ask for them at the same time.
+
+        Raises:
+            Exception: whatever `load_image` raises; all who wait for it get it, and it is not remembered.
+        """
+        with self._lock:
+            image = self._cache.image(image_key)
+            if image is not None:
+                return image
+            shared = self._loading.get(image_key)
+            own = None if shared else self._loading.setdefault(image_key, Future())
+        if shared is not None:
+            return shared.result()
+        assert own is not None
+        try:
+            image = load_image().view()
+            image.flags.writeable = False
+            self._cache.add_image(image_key, image)
+            self._count(images_loaded=1)
+            own.set_result(image)
+            return image
+        except BaseException as error:
+            own.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                del self._loading[image_key]
+
+    def shrink(self, parts: int) -> None:
+        """Keep to one part in so many of the memory from now on; what is forgotten is replayed if need be."""
+        self._cache.shrink(parts)
+
+    def stats(self) -> AnnotatorStats:
+        images, states, nbytes = self._cache.size()
+        with self._lock:
+            return AnnotatorStats(
+                requests=self._counts["requests"],
+                remembered=self._counts["remembered"],
+                clicks_run=self._counts["clicks_run"],
+                images_loaded=self._counts["images_loaded"],
+                waiting=self._turns.waiting,
+                cached_images=images,
+                cached_states=states,
+                cached_bytes=nbytes,
+            )
+
+    def _known(self, prompt: Prompt, start: Start, image: Image) -> State:
+        """The state after as many of the clicks as are remembered."""
+        known = self._cache.longest(prompt.image_key, start, prompt.clicks)
+        return known or self._predictor.start(image, prompt.mask, prompt.region)
+
+    def _known_to_others(self, prompt: Prompt, start: Start, state: State) -> State:
+        """The state after more of the clicks than in `state`, if another process left one."""
+        # With one click left to answer, asking would save nothing.
+        if self._shared is None or len(state.clicks) >= len(prompt.clicks) - 1:
+            return state
+        least = len(state.clicks) + 1
+        found = self._shared.longest(prompt.image_key, start, prompt.clicks, state.image, at_least=least)
+        if found is None:
+            return state
+        self._cache.add(prompt.image_key, start, found)
+        return found
+
+    def _count(self, **events: int) -> None:
+        with self._lock:
+            self._counts.update(events)
+
+
+def _digest(mask_HW: npt.NDArray[Any]) -> str:
+    header = f"{mask_HW.shape} {mask_HW.dtype} ".encode()
+    return hashlib.blake2b(header + np.ascontiguousarray(mask_HW).tobytes(), digest_size=16).hexdigest()

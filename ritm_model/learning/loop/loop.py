@@ -1,0 +1,104 @@
+"""From a recipe, a pack and a folder to a model: the whole of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from ritm_model.datasets import Roots
+from ritm_model.learning.data import Samples, collate, make_samples, unbroken
+from ritm_model.learning.loop.distributed import World, joined
+from ritm_model.learning.loop.memory import keep_freed_memory
+from ritm_model.learning.loop.run_folder import RunFolder
+from ritm_model.learning.loop.tensorboard import BoardWriter
+from ritm_model.learning.loop.trainer import Trainer
+from ritm_model.learning.opening import open_data
+from ritm_model.learning.recipes import Recipe
+from ritm_model.learning.sources import describe
+from ritm_model.learning.step.step import Batch
+from ritm_model.learning.validation import questions
+
+
+def train(recipe: Recipe, data: Path | Roots, out: Path, *, tensorboard: bool = False) -> Path:
+    """Train until the recipe's last epoch is done, going on where `out` has a checkpoint.
+
+    Under `torchrun`, this process is one of several that do so together.
+
+    Args:
+        recipe: what to do.
+        data: folder to learn from, or where each data set lies, by its name.
+        out: folder of the run, the same for all processes.
+        tensorboard: write a record for TensorBoard, too.
+
+    Returns:
+        The file of the model.
+
+    Raises:
+        TrainingError: something cannot be read or written, or the loss is no longer finite.
+    """
+    keep_freed_memory()
+    with joined(recipe.device) as world:
+        return _train(recipe, data, RunFolder(out), world, tensorboard)
+
+
+def _train(recipe: Recipe, data: Path | Roots, folder: RunFolder, world: World, tensorboard: bool) -> Path:
+    found = open_data(recipe, data)
+    if world.is_first:
+        folder.prepare(recipe, world)
+    world.wait()
+    samples = make_samples(recipe, found.sources)
+    asked = questions(found.kept_out, recipe.validation.objects)
+    trainer = Trainer(recipe, folder, world)
+    trainer.resume()
+    card = describe(recipe, found.sources)
+
+    batches = load(recipe, samples, trainer.step, world)
+    hidden = None if world.is_first else True  # None: shown where somebody looks
+    with (
+        tqdm(total=recipe.steps, initial=trainer.step, unit="step", disable=hidden) as progress,
+        ExitStack() as stack,
+    ):
+        if tensorboard and world.is_first:
+            board = BoardWriter(folder.path, recipe.picture_steps, trainer.step)
+            trainer.board = stack.enter_context(closing(board))
+        while trainer.epoch < recipe.epochs:
+            left = (trainer.epoch + 1) * recipe.epoch_steps - trainer.step
+            for batch in islice(batches, left):
+                trainer.learn(batch)
+                progress.update()
+                progress.set_postfix(trainer.news(), refresh=False)
+                if trainer.step % recipe.checkpoint_steps == 0:
+                    trainer.save()
+            trainer.finish_epoch(asked, card)
+    return folder.model
+
+
+def load(recipe: Recipe, samples: Samples, step: int, world: World | None = None) -> Iterator[Batch]:
+    """Batches from a step on, to the end of the recipe; of each, the part that is this process's."""
+    world = world or World()
+    share = world.share(recipe.batch_size)
+    firsts = range(step * recipe.batch_size, recipe.steps * recipe.batch_size, recipe.batch_size)
+    numbers = [first + world.rank * share + i for first in firsts for i in range(share)]
+    workers = recipe.data.workers
+    return unbroken(
+        DataLoader(
+            samples,
+            batch_size=share,
+            sampler=numbers,
+            num_workers=workers,
+            collate_fn=collate,
+            worker_init_fn=partial(_one_thread) if workers else None,
+            pin_memory=world.device.type == "cuda",
+        )
+    )
+
+
+def _one_thread(_worker: int) -> None:
+    torch.set_num_threads(1)

@@ -1,0 +1,134 @@
+"""The folder of a run: what was asked for, on what, how it went, and where to go on.
+
+recipe.yaml         the recipe in full
+environment.json    versions, machine, git revision
+metrics.jsonl       one JSON object per line, in the order of the steps
+checkpoint.pt       everything that is needed to go on; written whole or not at all
+model.safetensors   the model after the last finished epoch, with its card beside it
+models/             those of earlier epochs that the recipe keeps
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ritm_model.files import UNFINISHED, write_file, writing
+from ritm_model.learning.errors import TrainingError
+from ritm_model.learning.loop.distributed import World
+from ritm_model.learning.recipes import Recipe, parse_recipe, recipe_yaml
+
+PACKAGES = ("torch", "torchvision", "numpy", "opencv-python-headless")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    path: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.pt"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model.safetensors"
+
+    def kept_model(self, epoch: int) -> Path:
+        return self.path / "models" / f"{epoch:03d}.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    def prepare(self, recipe: Recipe, world: World) -> None:
+        """Make the folder, or check that the one that is there belongs to this recipe.
+
+        Raises:
+            TrainingError: it belongs to another recipe, or cannot be written.
+        """
+        written = self.path / "recipe.yaml"
+        with writing(self.path, TrainingError):
+            self.path.mkdir(parents=True, exist_ok=True)
+            for half_written in self.path.glob(f"{UNFINISHED}*"):  # by a run that was killed at that moment
+                half_written.unlink()
+            if written.exists():
+                earlier = parse_recipe(written.read_text(encoding="utf-8"), str(written))
+                if earlier != recipe:
+                    raise TrainingError(
+                        f"{self.path} holds a run of another recipe ({_difference(earlier, recipe)}); "
+                        "give another folder, or the same recipe to go on with it."
+                    )
+            else:
+                write_file(written, recipe_yaml(recipe))
+            write_file(self.path / "environment.json", json.dumps(environment(world), indent=1))
+
+    def save(self, path: Path, state: Mapping[str, Any]) -> None:
+        """Write tensors and plain values. If that fails, what was there before is still whole."""
+        buffer = io.BytesIO()
+        torch.save(dict(state), buffer)
+        with writing(path, TrainingError):
+            write_file(path, buffer.getvalue())
+
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """The last checkpoint, None if there is none. Only tensors and plain values are read."""
+        if not self.checkpoint.exists():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        except Exception as error:  # noqa: BLE001 (torch has many ways to say that a file is damaged)
+            raise TrainingError(f"{self.checkpoint} is damaged: {type(error).__name__}.") from None
+        return state
+
+    def log(self, values: Mapping[str, object]) -> None:
+        """Add one line to the metrics."""
+        with writing(self.metrics, TrainingError), self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values) + "\n")
+
+    def logged(self) -> int:
+        """How many bytes of metrics there are."""
+        return self.metrics.stat().st_size if self.metrics.exists() else 0
+
+    def forget_after(self, size: int) -> None:
+        """Drop metrics beyond so many bytes: they are of steps that will be made again."""
+        if self.logged() > size:
+            with self.metrics.open("r+b") as file:
+                file.truncate(size)
+
+
+def environment(world: World) -> dict[str, object]:
+    """Versions and machine, as far as they may matter for the numbers."""
+    return {
+        "ritm": version("ritm"),
+        "git": _git_revision(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": world.device.type,
+        "processes": world.size,
+        "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
+def _git_revision() -> str | None:
+    """The commit of the code, with a "+" if files were changed since; None outside a repository."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty=+"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _difference(earlier: Recipe, recipe: Recipe) -> str:
+    ours, theirs = recipe.model_dump(), earlier.model_dump()
+    return ", ".join(name for name in ours if ours[name] != theirs[name])

@@ -1,0 +1,281 @@
+"""What a recipe changes step by step: the weights, and what is kept beside them.
+
+Every random number of a step follows from the recipe's seed and the number of the step, so that a run that
+was killed and goes on from its checkpoint ends with the same weights as one that was not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import numpy as np
+import torch
+from torch.nn.parallel import DistributedDataParallel
+
+from ritm_model.checkpoints import TrainingCard, save_model
+from ritm_model.learning.errors import TrainingError
+from ritm_model.learning.loop.distributed import World
+from ritm_model.learning.loop.normalisation import average_statistics, synchronise
+from ritm_model.learning.loop.run_folder import RunFolder
+from ritm_model.learning.loop.starting import make_model
+from ritm_model.learning.loop.tensorboard import BoardWriter
+from ritm_model.learning.recipes import Recipe
+from ritm_model.learning.recipes.schema import LossName
+from ritm_model.learning.step.losses import (
+    BinaryCrossEntropy,
+    FocalLoss,
+    FocalMonitor,
+    Loss,
+    NormalizedFocalLoss,
+    SoftIoU,
+)
+from ritm_model.learning.step.metrics import AdaptiveIoU
+from ritm_model.learning.step.optimiser import (
+    ExponentialMovingAverage,
+    cosine_factor,
+    make_optimiser,
+    milestone_factor,
+    set_learning_rate,
+)
+from ritm_model.learning.step.precision import precision_named
+from ritm_model.learning.step.step import Batch, Network, Objective, drop_prev_masks, interact, learn
+from ritm_model.learning.validation import Question, validate
+from ritm_model.networks import InteractiveModel
+
+LOSSES: dict[LossName, Loss] = {
+    "normalized_focal": NormalizedFocalLoss(alpha=0.5, gamma=2),
+    "focal": FocalLoss(alpha=0.5, gamma=2),
+    "cross_entropy": BinaryCrossEntropy(),
+    "soft_iou": SoftIoU(),
+}
+
+
+class Trainer:
+    """What changes while a recipe is followed: the weights, and what is kept beside them."""
+
+    def __init__(self, recipe: Recipe, folder: RunFolder, world: World | None = None) -> None:
+        self.recipe = recipe
+        self.folder = folder
+        self.world = world or World()
+        self.share = self.world.share(recipe.batch_size)  # samples of a batch that this process gets
+        self.precision = precision_named(recipe.precision, self.world.device)
+        self.model = make_model(recipe).to(self.world.device)
+        self.ema_model = make_model(recipe).to(self.world.device).requires_grad_(False)
+        self.network = self._spread(self.model)
+        part = recipe.optimiser
+        self.optimiser = make_optimiser(self.model, part.name, part.learning_rate, part.weight_decay)
+        self.base_lrs = [float(group["lr"]) for group in self.optimiser.param_groups]
+        self.ema = ExponentialMovingAverage(self.model, part.ema_decay) if part.ema_decay else None
+        self.objective = Objective(
+            LOSSES[recipe.loss.instance],
+            recipe.loss.instance_weight,
+            auxiliary_weight=recipe.loss.auxiliary_weight,
+        )
+        self.iou = AdaptiveIoU()
+        self.monitor = FocalMonitor()
+        self.step = 0  # steps that are done
+        self.epoch = 0  # epochs that are finished, validation included
+        self.board: BoardWriter | None = None
+        self.last_loss = 0.0
+        self.samples_per_second = 0.0  # lately
+        self.validation: list[float] = []  # IoU after 1, 2, … clicks at the end of the last epoch
+        self._lines: list[dict[str, float]] = []
+        self._logged_at = time.monotonic()
+
+    def learn(self, batch: Batch) -> None:
+        """Make one step.
+
+        Raises:
+            TrainingError: the loss is not finite; the batch is saved and the weights are left as they were.
+        """
+        recipe, step, world = self.recipe, self.step, self.world
+        layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
+        batch = batch.on(world.device, layout)
+        random = np.random.default_rng((recipe.seed, 1, step))
+        torch.manual_seed(int(random.integers(2**62)) + world.rank)
+        clicks = self.clicks_drawn(random)
+        factor = self._lr_factor()
+        set_learning_rate(self.optimiser, self.base_lrs, factor)
+
+        self.model.train()
+        randoms = self._randoms()
+        with self.precision.autocast():
+            interaction = interact(self.model, batch, clicks, randoms)
+            if recipe.clicks.prev_mask_dropout:
+                dropout = recipe.clicks.prev_mask_dropout
+                interaction = drop_prev_masks(interaction, dropout, randoms, batch.given_B1HW)
+            outcome = learn(self.model, batch, interaction, self.objective, self.network)
+        scaler = self.precision.scaler
+        self.optimiser.zero_grad(set_to_none=True)
+        scaler.scale(outcome.total).backward()  # type: ignore[no-untyped-call]
+        scaler.unscale_(self.optimiser)
+        limit = recipe.optimiser.clip_norm or float("inf")
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        names = [*outcome.parts, "loss"]
+        losses = world.mean(torch.stack([*outcome.parts.values(), outcome.total]).detach())
+        if not (losses.isfinite().all() and (norm.isfinite() or self.precision.may_overflow())):
+            self._stop(batch, clicks)
+        scaler.step(self.optimiser)  # where the gradients are too large for fp16, nothing is learnt
+        scaler.update()
+        if not recipe.sync_batchnorm:
+            average_statistics(self.model, world)
+        if self.ema and norm.isfinite():
+            self.ema.update(self.model, step)
+
+        self.step += 1
+        ious = self.iou.sample_ious(outcome.logits_B1HW.detach(), batch.truth_B1HW)
+        self.iou = self.iou.with_ious(world.gather(ious, dim=1))
+        if isinstance(self.objective.instance, NormalizedFocalLoss):
+            scales = self.objective.instance.scales(outcome.logits_B1HW.detach(), batch.truth_B1HW)
+            self.monitor = self.monitor.updated(world.gather(scales, dim=1))
+        values = dict(zip(names, losses.tolist(), strict=True))
+        self.last_loss = values["loss"]
+        self._lines.append({**values, "gradient_norm": float(norm)})
+        if self.board:
+            self.board.picture(self.step, batch, interaction, outcome.logits_B1HW)
+        if self.step % recipe.log_steps == 0:
+            self._log(recipe.optimiser.learning_rate * factor)
+
+    def finish_epoch(self, asked: tuple[Question, ...], card: TrainingCard) -> None:
+        """Validate, write the model out and save everything."""
+        recipe = self.recipe
+        source = self.ema.state if self.ema else self.model.state_dict()
+        self.ema_model.load_state_dict(source)
+        self.epoch += 1
+        line: dict[str, object] = {"step": self.step, "epoch": self.epoch, "epoch_iou": self.iou.mean}
+        if asked:
+            size, clicks = recipe.data.crop, recipe.validation.clicks
+            with self.precision.autocast():
+                ious = validate(self.ema_model, asked, size, clicks, self.world)
+            rounded = [round(iou, 4) for iou in ious.tolist()]
+            line["validation_iou"] = self.validation = rounded
+            names = (f"validation IoU after {click}" for click in range(1, len(rounded) + 1))
+            card = card.model_copy(update={"metrics": dict(zip(names, rounded, strict=True))})
+        self.iou = self.iou.new_epoch()
+        if self.world.is_first:
+            save_model(self.folder.model, self.ema_model, card, half=True)
+            if recipe.keeps(self.epoch):
+                save_model(self.folder.kept_model(self.epoch), self.ema_model, card, half=True)
+            self._write(line)
+        self.save()
+        self._logged_at = time.monotonic()
+
+    def news(self) -> dict[str, str]:
+        """What somebody who waits may want to know."""
+        news = {"iou": f"{self.iou.running:.3f}"}
+        if self.samples_per_second:
+            news["samples/s"] = f"{self.samples_per_second:.1f}"
+        if self.validation:
+            news["validation"] = " ".join(f"{iou:.3f}" for iou in self.validation)
+        return news
+
+    def save(self) -> None:
+        """Write the checkpoint, if this is the process that writes."""
+        if not self.world.is_first:
+            return
+        self.folder.save(
+            self.folder.checkpoint,
+            {
+                "step": self.step,
+                "epoch": self.epoch,
+                "model": self.model.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "scaler": self.precision.scaler.state_dict(),
+                "ema": self.ema.state if self.ema else None,
+                "iou": dataclasses.asdict(self.iou),
+                "monitor": dataclasses.asdict(self.monitor),
+                "lines": self._lines,
+                "logged": self.folder.logged(),
+            },
+        )
+
+    def resume(self) -> None:
+        """Go back to the checkpoint, if there is one."""
+        state = self.folder.load_checkpoint()
+        self.world.wait()  # nobody goes on, and writes, before all have read the same
+        if self.world.is_first:
+            self.folder.forget_after(state["logged"] if state else 0)
+        if state is None:
+            return
+        self.step, self.epoch = state["step"], state["epoch"]
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.precision.scaler.is_enabled():
+            self.precision.scaler.load_state_dict(state["scaler"])
+        if self.ema:
+            device = self.world.device
+            self.ema.state = {key: value.to(device) for key, value in state["ema"].items()}
+        self.iou = AdaptiveIoU(**state["iou"])
+        self.monitor = FocalMonitor(**state["monitor"])
+        self._lines = state["lines"]
+
+    def _spread(self, model: InteractiveModel) -> Network:
+        """Give what runs in place of the model while it learns: compiled, and one with other processes."""
+        recipe, world = self.recipe, self.world
+        if recipe.sync_batchnorm:
+            synchronise(model, world)
+        if recipe.compile:
+            model.compile(backend=recipe.compile)
+        if world.size == 1:
+            return model
+        devices = [world.device] if world.device.type == "cuda" else None
+        return DistributedDataParallel(model, devices, broadcast_buffers=False)
+
+    def _randoms(self) -> list[np.random.Generator]:
+        """For each sample its own, by its number in the run, whichever process has it."""
+        first = self.step * self.recipe.batch_size + self.world.rank * self.share
+        return [np.random.default_rng((self.recipe.seed, 2, first + i)) for i in range(self.share)]
+
+    def clicks_drawn(self, random: np.random.Generator) -> int:
+        """How many simulated corrective clicks the step has, the same in every process."""
+        return int(random.integers(self.recipe.clicks.max_next_clicks + 1))
+
+    def _lr_factor(self) -> float:
+        part, recipe = self.recipe.optimiser, self.recipe
+        if part.schedule == "cosine":
+            return cosine_factor(self.step, recipe.steps, part.warmup, part.floor)
+        milestones = [epoch * recipe.epoch_steps for epoch in part.milestones]
+        return milestone_factor(self.step, milestones, part.gamma)
+
+    def _log(self, learning_rate: float) -> None:
+        lines, self._lines = self._lines, []
+        now = time.monotonic()
+        seconds, self._logged_at = now - self._logged_at, now
+        self.samples_per_second = len(lines) * self.recipe.batch_size / seconds
+        means = {name: float(np.mean([line[name] for line in lines])) for name in lines[0]}
+        if not self.world.is_first:
+            return
+        self._write(
+            {
+                "step": self.step,
+                "learning_rate": learning_rate,
+                **means,
+                "iou": self.iou.running,
+                "iou_threshold": self.iou.threshold,
+                **self._scales(),
+                "samples_per_second": round(self.samples_per_second, 2),
+            }
+        )
+
+    def _scales(self) -> dict[str, float]:
+        """How far the normalised focal loss is scaled, if it is what is made small."""
+        if not isinstance(self.objective.instance, NormalizedFocalLoss):
+            return {}
+        return {"instance_loss_k": self.monitor.k, "instance_loss_m": self.monitor.m}
+
+    def _write(self, line: dict[str, object]) -> None:
+        self.folder.log(line)
+        if self.board:
+            self.board.scalars(line)
+
+    def _stop(self, batch: Batch, clicks: int) -> None:
+        path = self.folder.path / f"not_finite_{self.step}.pt"
+        parts = {name: part for name, part in dataclasses.asdict(batch).items() if part is not None}
+        whole = {name: self.world.gather(part).cpu() for name, part in parts.items()}
+        if self.world.is_first:
+            self.folder.save(path, {**whole, "clicks": clicks})
+        raise TrainingError(
+            f"The loss or its gradient is not finite at step {self.step}; the batch is in {path}. "
+            "A lower learning_rate or a clip_norm may help."
+        )
