@@ -18,8 +18,6 @@ from ritm_model.datasets.problems import BrokenFileError, DatasetError
 from ritm_model.errors import shown
 from ritm_model.images import DEFAULT_MAX_PIXELS, FORMATS, ImageError, Pixels, decode_image
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
-
 
 def read_bytes(path: Path, limit: int | None = None) -> bytes:
     """Read a whole file.

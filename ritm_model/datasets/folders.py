@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from ritm_model.datasets.files import (
-    IMAGE_SUFFIXES,
     files_in,
     read_image,
     read_labels,
@@ -23,6 +22,7 @@ from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.samples import Annotated, Listing, Truth, truth_of
 from ritm_model.errors import shown
 from ritm_model.images import Pixels
+from ritm_model.images.names import IMAGE_SUFFIXES
 
 IGNORED_GREY = 128
 IGNORED_LABEL = 255

@@ -17,8 +17,8 @@ from ritm_model.conversion import ConversionError, from_coco
 from ritm_model.conversion.from_coco import CocoPhotograph
 from ritm_model.conversion.regions import About, Photograph
 from ritm_model.datasets.coco_json import Record
-from ritm_model.datasets.files import IMAGE_SUFFIXES
 from ritm_model.datasets.problems import DatasetError, Problem
+from ritm_model.images.names import IMAGE_SUFFIXES
 from ritm_ops.object_store import ObjectMissingError
 from training.exports.ahead import done_ahead
 from training.exports.errors import ExportError

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from ritm_model.datasets.files import IMAGE_SUFFIXES
 from ritm_model.errors import shown
+from ritm_model.images.names import IMAGE_SUFFIXES
 from ritm_ops.label_studio.images import ImageTag, NoImageError, elements, image_tags, parse_xml, reference_of
 from ritm_ops.label_studio.results import Drawing
 

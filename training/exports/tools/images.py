@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from ritm_model.datasets.files import IMAGE_SUFFIXES
+from ritm_model.images.names import IMAGE_SUFFIXES
 from training.exports.pictures import found_in
 
 _SUFFIXES = tuple(suffix for lower in sorted(IMAGE_SUFFIXES) for suffix in (lower, lower.upper()))

@@ -1,0 +1,156 @@
+"""Finds image files in folders by the names that annotations give them, and never anything outside.
+
+The path as it stands comes first, then the file below a folder whose name fits and that shares most of the
+path's last folders, then one whose name alone fits. Where several fit equally well, none is taken: labels on
+the wrong photograph are worse than none.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Lock
+
+from ritm_model.errors import shown
+from ritm_model.images.names import (
+    NamedPath,
+    Parts,
+    has_suffix,
+    likeness,
+    loose_key,
+    named_paths,
+)
+
+REFRESH_SECONDS = 60.0
+_SAME_NAME = 2
+"""Up to this likeness, two names are one name in two spellings."""
+_SHOWN = 3
+
+Index = dict[str, list[Parts]]
+
+
+class ImageFinder:
+    """Looks for images in some folders; thread-safe.
+
+    All files below the folders are listed when a name is not found as it stands. The list is made again when
+    a name is missing from it and it is more than a minute old.
+
+    Args:
+        folders: where images may be, the first before the others.
+    """
+
+    def __init__(self, *folders: Path) -> None:
+        self._folders = tuple((folder, Path(os.path.realpath(folder))) for folder in dict.fromkeys(folders))
+        self._lock = Lock()
+        self._index: list[Index] = []
+        self._listed_at = -math.inf
+
+    def find(self, reference: str) -> Path | None:
+        """The file that a reference names; None if there is none, or more than one that fits equally well.
+
+        Args:
+            reference: as `named_paths` takes it.
+        """
+        found = self.candidates(reference)
+        return found[0] if len(found) == 1 else None
+
+    def missing(self, reference: str) -> str:
+        """A sentence for a reference that `find` gives nothing for."""
+        found = self.candidates(reference)
+        if len(found) < 2:
+            return f"The image '{shown(reference)}' is not there."
+        some = ", ".join(shown(path) for path in found[:_SHOWN])
+        return f"Several files may be the image '{shown(reference)}': {some}."
+
+    def candidates(self, reference: str) -> list[Path]:
+        """The files that fit a reference best: one if it is clear which is meant."""
+        paths = named_paths(reference)
+        if not self._folders or not paths:
+            return []
+        exact = next(self._exact(paths), None)
+        if exact is not None:
+            return [exact]
+        return self._fitting(paths)
+
+    def _exact(self, paths: list[NamedPath]) -> Iterator[Path]:
+        for path in paths:
+            for folder, real in self._folders:
+                yield from _existing(folder, real, path.parts)
+
+    def _listings(self, paths: list[NamedPath]) -> list[Index]:
+        """What lies in each folder; listed again if it is old and has none of the names."""
+        with self._lock:
+            keys = [loose_key(path.name) for path in paths]
+            is_known = any(key in index for index in self._index for key in keys)
+            if not is_known and time.monotonic() > self._listed_at + REFRESH_SECONDS:
+                self._index = [_listed(real) for _, real in self._folders]
+                self._listed_at = time.monotonic()
+            return self._index
+
+    def _fitting(self, paths: list[NamedPath]) -> list[Path]:
+        listings = self._listings(paths)
+        found: list[tuple[tuple[int, ...], int, Path]] = []
+        for path in paths:
+            key = loose_key(path.name)
+            for place, ((folder, real), index) in enumerate(zip(self._folders, listings, strict=True)):
+                for parts in index.get(key, ()):
+                    fit = _fit(path, parts)
+                    if fit is not None:
+                        found += [(fit, place, file) for file in _existing(folder, real, parts)]
+        if not found:
+            return []
+        best = min((fit, place) for fit, place, _ in found)
+        return list(dict.fromkeys(file for fit, place, file in found if (fit, place) == best))
+
+
+def _existing(folder: Path, real: Path, parts: Parts) -> Iterator[Path]:
+    """The regular file below a folder, in either way to write accents; links that lead out do not count."""
+    plain = "/".join(parts)
+    for text in dict.fromkeys(
+        (plain, unicodedata.normalize("NFC", plain), unicodedata.normalize("NFD", plain))
+    ):
+        path = Path(os.path.normpath(folder / text))
+        try:
+            if path.is_file() and Path(os.path.realpath(path)).is_relative_to(real):
+                yield path
+                return
+        except (OSError, ValueError):  # a name that no file can have
+            return
+
+
+def _listed(folder: Path) -> Index:
+    """The image files below a folder by their loose keys; hidden ones do not count."""
+    index: Index = {}
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        above = Path(place).relative_to(folder).parts
+        for name in sorted(names):
+            if has_suffix(name) and not name.startswith("."):
+                index.setdefault(loose_key(name), []).append((*above, name))
+    return index
+
+
+def _fit(wanted: NamedPath, found: Parts) -> tuple[int, ...] | None:
+    """How well a file fits, the least best; None where it is another one."""
+    like = likeness(wanted.name, found[-1])
+    if like is None:
+        return None
+    ours = [part for part in _folders(found) if part != ".."]
+    theirs = [part for part in _folders(wanted.parts) if part != ".."]
+    if not wanted.is_foreign and theirs[:1] == ["images"]:
+        del theirs[0]
+    common = 0
+    while common < min(len(ours), len(theirs)) and ours[-1 - common] == theirs[-1 - common]:
+        common += 1
+    is_elsewhere = len(ours) > common and len(theirs) > common
+    if is_elsewhere and not wanted.is_foreign:
+        return None  # a/x.png is not b/x.png
+    return int(like > _SAME_NAME), -common, like, int(len(ours) > common)
+
+
+def _folders(parts: Parts) -> list[str]:
+    return [unicodedata.normalize("NFC", part) for part in parts[:-1]]
