@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from ritm_model.values import Value
 
@@ -19,6 +19,8 @@ BUNDLED_NAME = "starter"
 
 class Architecture(Value):
     """What a state dict fits into: a family of networks and its constructor parameters."""
+
+    model_config = ConfigDict(allow_inf_nan=True)  # building the network refuses such parameters by name
 
     family: str
     params: dict[str, JsonValue]

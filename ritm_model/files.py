@@ -1,9 +1,9 @@
-"""Files that are written whole or not at all, and one sentence where the system refuses."""
+"""Files: written whole or not at all; one sentence where the system refuses, or where a file is damaged."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -66,6 +66,23 @@ def reading(path: Path, error: type[RitmError] = RitmError) -> Iterator[None]:
         yield
     except OSError as reason:
         raise error(f"{path} cannot be read: {_said(reason)}.") from None
+
+
+@contextmanager
+def parsing(refusal: Callable[[Exception], RitmError]) -> Iterator[None]:
+    """Within the block, somebody else's parser reads what nobody has checked.
+
+    A damaged or hostile file can make it fail in any way, and every one of them means the same to the user.
+
+    Args:
+        refusal: makes the error that is raised, from what the parser has raised.
+    """
+    try:
+        yield
+    except RitmError:
+        raise
+    except Exception as error:  # noqa: BLE001  (no parser says all that it may raise)
+        raise refusal(error) from None
 
 
 def _said(reason: OSError) -> str:

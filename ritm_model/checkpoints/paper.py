@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ritm_model.catalogue import Architecture
 from ritm_model.checkpoints.errors import CheckpointError, shown
+from ritm_model.files import parsing
 from ritm_model.networks import DeeplabConfig, HRNetConfig
 from ritm_model.values import first_problem
 
@@ -82,26 +83,24 @@ def _unpickled(data: bytes, source: str) -> object:
         _refuse_packed_zip(data, source)
     elif not data.startswith(LEGACY_MAGIC):
         raise CheckpointError(f"{source} is not a PyTorch checkpoint.")
-    try:
+    with parsing(lambda error: CheckpointError(f"{source} {_reason(error)}; nothing was executed.")):
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001  (a hostile or damaged pickle can fail in any way)
-        refused = _REFUSED_GLOBAL.search(str(error))
-        if refused:
-            reason = (
-                f"asks for '{refused[1]}', which is neither a tensor nor a plain value; nothing was executed"
-            )
-        else:
-            reason = "is damaged, or holds more than tensors and plain values; nothing was executed"
-        raise CheckpointError(f"{source} {reason}.") from None
+
+
+def _reason(error: Exception) -> str:
+    refused = _REFUSED_GLOBAL.search(str(error))
+    if refused:
+        return f"asks for '{refused[1]}', which is neither a tensor nor a plain value"
+    return "is damaged, or holds more than tensors and plain values"
 
 
 def _refuse_packed_zip(data: bytes, source: str) -> None:
     """`torch.save` stores without packing; a packed archive could unfold to any size."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-    except Exception:  # noqa: BLE001  (a damaged directory can fail in any way)
-        raise CheckpointError(f"{source} is cut off or damaged.") from None
+    with (
+        parsing(lambda _: CheckpointError(f"{source} is cut off or damaged.")),
+        zipfile.ZipFile(io.BytesIO(data)) as archive,
+    ):
+        entries = archive.infolist()
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise CheckpointError(f"{source} is a packed archive, not a PyTorch checkpoint.")
     if sum(entry.file_size for entry in entries) > len(data):

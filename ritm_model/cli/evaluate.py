@@ -324,7 +324,7 @@ def _blocks(
     results: Sequence[Sequence[tuple[Evaluation, Summary]]],
     comparisons: Sequence[Mapping[str, Mapping[float, Comparison]]],
 ) -> Iterator[str]:
-    from ritm_model.evaluation.tables import (
+    from ritm_model.evaluation.report.tables import (
         comparison_table,
         group_table,
         iou_table,

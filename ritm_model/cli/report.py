@@ -122,8 +122,8 @@ def plot(
     \b
     ritm plot evaluation --out curves.svg --datasets GrabCut,DAVIS
     """
-    from ritm_model.evaluation.plot import curves_table, draw_curves, mean_curves
     from ritm_model.evaluation.report import find_runs, read_runs
+    from ritm_model.evaluation.report.plot import curves_table, draw_curves, mean_curves
 
     if out.suffix.lower() != ".svg":
         raise RitmError(f"Curves are drawn as SVG only; name the file .svg instead of {out.name}.")

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from ritm_model.errors import RitmError
+from ritm_model.files import parsing
 from ritm_model.images.bit_depth import deep_colours, eight_bit_grey, has_deep_planes, is_deep_grey
 from ritm_model.images.memory import is_out_of_memory
 from ritm_model.images.orientation import shown_orientation, turned
@@ -57,20 +58,19 @@ def decode_image(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels
         ImageError: not such a file, damaged, or more than `max_pixels`.
         Exception: there is not enough memory; `is_out_of_memory` knows it.
     """
-    try:
-        with _opened(data, max_pixels) as image:
-            orientation = shown_orientation(image)
-            pixels_HW3 = _photograph(image, data)
-            if pixels_HW3 is None:
-                _load(image)
-                pixels_HW3 = _rgb(deep_colours(image, data) or image)
-            return turned(pixels_HW3, orientation)
-    except ImageError:
-        raise
-    except Exception as error:  # a damaged or hostile file can fail in any way
-        if is_out_of_memory(error):
-            raise
-        raise ImageError("The image file is damaged or cut off.") from error
+    with parsing(_damaged), _opened(data, max_pixels) as image:
+        orientation = shown_orientation(image)
+        pixels_HW3 = _photograph(image, data)
+        if pixels_HW3 is None:
+            _load(image)
+            pixels_HW3 = _rgb(deep_colours(image, data) or image)
+        return turned(pixels_HW3, orientation)
+
+
+def _damaged(error: Exception) -> ImageError:
+    if is_out_of_memory(error):
+        raise error
+    return ImageError("The image file is damaged or cut off.")
 
 
 def upright_rgb(image: Image.Image) -> Pixels:

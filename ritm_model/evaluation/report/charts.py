@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from ritm_model.evaluation.curves import MeanCurve
+from ritm_model.evaluation.report.curves import MeanCurve
 
 WIDTH, HEIGHT = 460, 300
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 14, 44

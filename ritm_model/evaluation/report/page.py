@@ -18,7 +18,6 @@ from xml.etree.ElementTree import Element
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ritm_model.evaluation.curves import mean_curve
 from ritm_model.evaluation.noc import clicks_to_reach, reaches
 from ritm_model.evaluation.report.cards import data_cards, model_cards
 from ritm_model.evaluation.report.cases import WorstCases
@@ -31,6 +30,7 @@ from ritm_model.evaluation.report.charts import (
     series_class,
     to_text,
 )
+from ritm_model.evaluation.report.curves import mean_curve
 from ritm_model.evaluation.report.runs import Group, Run, grouped
 from ritm_model.evaluation.report.wording import (
     CONFIDENCE,

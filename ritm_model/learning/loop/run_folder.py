@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from ritm_model.files import UNFINISHED, write_file, writing
+from ritm_model.files import UNFINISHED, parsing, write_file, writing
 from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.loop.distributed import World
 from ritm_model.learning.recipes import Recipe, parse_recipe, recipe_yaml
@@ -82,10 +82,8 @@ class RunFolder:
         """The last checkpoint, None if there is none. Only tensors and plain values are read."""
         if not self.checkpoint.exists():
             return None
-        try:
+        with parsing(lambda error: TrainingError(f"{self.checkpoint} is damaged: {type(error).__name__}.")):
             state: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        except Exception as error:  # noqa: BLE001 (torch has many ways to say that a file is damaged)
-            raise TrainingError(f"{self.checkpoint} is damaged: {type(error).__name__}.") from None
         return state
 
     def log(self, values: Mapping[str, object]) -> None:

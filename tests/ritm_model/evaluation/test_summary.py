@@ -15,14 +15,14 @@ from ritm_model.evaluation import (
     compare_evaluations,
     summarise,
 )
-from ritm_model.evaluation.summary import size_of
-from ritm_model.evaluation.tables import (
+from ritm_model.evaluation.report.tables import (
     comparison_table,
     group_table,
     iou_table,
     noc_table,
     trouble_table,
 )
+from ritm_model.evaluation.summary import size_of
 
 PROTOCOL = EvaluationProtocol(max_clicks=4, target_iou=0.9)
 

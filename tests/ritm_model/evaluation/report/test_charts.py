@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ritm_model.evaluation.curves import mean_curve
 from ritm_model.evaluation.noc import mean_iou_after
 from ritm_model.evaluation.report.charts import (
     BOTTOM,
@@ -21,6 +20,7 @@ from ritm_model.evaluation.report.charts import (
     line_chart,
     to_text,
 )
+from ritm_model.evaluation.report.curves import mean_curve
 
 SVG = "{http://www.w3.org/2000/svg}"
 iou = st.floats(0, 1, width=32)

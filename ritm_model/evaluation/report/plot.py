@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement
 
-from ritm_model.evaluation.curves import MeanCurve, mean_curve
 from ritm_model.evaluation.report.charts import (
     HEIGHT,
     WIDTH,
@@ -19,6 +18,7 @@ from ritm_model.evaluation.report.charts import (
     series_class,
     to_text,
 )
+from ritm_model.evaluation.report.curves import MeanCurve, mean_curve
 from ritm_model.evaluation.report.runs import Run, grouped
 from ritm_model.tables import aligned
 
