@@ -97,13 +97,9 @@ class Library:
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Changes until the block ends; none of them if it does not end well."""
-        self._base.execute("BEGIN")
-        try:
+        with self._base:
+            self._base.execute("BEGIN")
             yield
-        except BaseException:
-            self._base.execute("ROLLBACK")
-            raise
-        self._base.execute("COMMIT")
 
     # What there is
 
