@@ -18,7 +18,7 @@ import numpy.typing as npt
 import PIL.Image
 from cvat_sdk.models import AttributeValRequest
 
-from cvat_serverless.interactor import Interactor, Segment
+from cvat_serverless.interactor import Interactor, ObjectMask
 from cvat_serverless.request import Prompts, box_between
 from ritm_model.clicks import Click
 from ritm_model.images import upright_rgb
@@ -27,7 +27,7 @@ from ritm_model.masks.cvat_rle import encode
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frame:
+class HashedImage:
     """A frame ready for clicks: upright uint8 H x W x 3 RGB, and a hash of it."""
 
     key: str
@@ -47,22 +47,22 @@ class RitmFunction:
         self,
         context: cvataa.InteractionFunctionContext,  # noqa: ARG002  (CVAT's signature)
         image: PIL.Image.Image,
-    ) -> Frame:
+    ) -> HashedImage:
         pixels_HW3 = np.ascontiguousarray(upright_rgb(image))
         digest = hashlib.sha256(pixels_HW3.data)
         digest.update(str(pixels_HW3.shape).encode())
-        return Frame(digest.hexdigest(), pixels_HW3)
+        return HashedImage(digest.hexdigest(), pixels_HW3)
 
     def detect(
         self,
         context: cvataa.InteractionFunctionContext,  # noqa: ARG002  (CVAT's signature)
-        pp_image: Frame,
+        pp_image: HashedImage,
         prompts: cvataa.InteractionPrompts,
     ) -> list[cvataa.InteractionResultShape]:
         found = self._interactor.segment(pp_image.key, lambda: pp_image.pixels_HW3, _read(prompts))
         return [self._shape(segment) for segment in found.segments]
 
-    def _shape(self, segment: Segment) -> cvataa.InteractionResultShape:
+    def _shape(self, segment: ObjectMask) -> cvataa.InteractionResultShape:
         attributes = []
         if self._confidence:
             spec_id = int(cvataa.InteractionResultAttributes.CONFIDENCE)

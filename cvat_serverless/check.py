@@ -34,7 +34,7 @@ Image = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Check:
     """One thing that was looked at: `ok`, or what is wrong with it in `detail`."""
 
     name: str
@@ -58,7 +58,7 @@ class Probe:
     refused: bool = False
 
 
-def check_function(dashboard: Dashboard, function: Definition) -> Iterator[Finding]:
+def check_function(dashboard: Dashboard, function: Definition) -> Iterator[Check]:
     """Judge the definition and then, one by one, the answers."""
     yield from check_definition(function)
     name = str(function["metadata"]["name"])
@@ -66,35 +66,33 @@ def check_function(dashboard: Dashboard, function: Definition) -> Iterator[Findi
         yield _run(dashboard, name, probe)
 
 
-def check_definition(function: Definition) -> Iterator[Finding]:
+def check_definition(function: Definition) -> Iterator[Check]:
     """Judge what CVAT reads when it lists functions."""
     notes = notes_of(function)
     spec = function.get("spec", {})
 
     found = kind(function)
-    yield Finding("type", found == "interactor", found or "missing: CVAT skips the function")
+    yield Check("type", found == "interactor", found or "missing: CVAT skips the function")
 
     version = str(notes.get("version", "1"))
     is_current = version.isdecimal() and int(version) >= MIN_INTERACTOR_VERSION
-    yield Finding("version", is_current, version if is_current else f"{version}: CVAT disables the button")
+    yield Check("version", is_current, version if is_current else f"{version}: CVAT disables the button")
 
     description = spec.get("description")
-    yield Finding("description", bool(description), description or "missing: CVAT cannot list any function")
+    yield Check("description", bool(description), description or "missing: CVAT cannot list any function")
 
     state = str(function.get("status", {}).get("state", "unknown"))
-    yield Finding("state", state == "ready", state)
+    yield Check("state", state == "ready", state)
 
     for name, default in (("min_pos_points", "1"), ("min_neg_points", "-1")):
         text = str(notes.get(name, default))
         is_whole = text.removeprefix("-").isdecimal()
-        yield Finding(name, is_whole, text if is_whole else f"'{text}' is not a whole number")
+        yield Check(name, is_whole, text if is_whole else f"'{text}' is not a whole number")
 
     for name in ("startswith_box", "startswith_box_optional"):
         text = str(notes.get(name, ""))
         misread = text.lower() in ("false", "no", "0")
-        yield Finding(
-            name, not misread, f"'{text}': CVAT takes any text for true" if misread else text or "no"
-        )
+        yield Check(name, not misread, f"'{text}': CVAT takes any text for true" if misread else text or "no")
 
 
 def probes(function: Definition) -> Iterator[Probe]:
@@ -160,16 +158,16 @@ def _on_disk(n_clicks: int) -> list[Point]:
     return [DISK, *around]
 
 
-def _run(dashboard: Dashboard, function: str, probe: Probe) -> Finding:
+def _run(dashboard: Dashboard, function: str, probe: Probe) -> Check:
     try:
         answer = dashboard.invoke(function, probe.body)
     except DashboardError as error:
-        return Finding(probe.name, False, str(error))
+        return Check(probe.name, False, str(error))
     try:
         detail, ok = _judge(probe, answer.status, answer.text), True
     except AnswerError as error:
         detail, ok = str(error), False
-    return Finding(probe.name, ok, detail, answer.milliseconds, len(answer.text.encode()))
+    return Check(probe.name, ok, detail, answer.milliseconds, len(answer.text.encode()))
 
 
 def _judge(probe: Probe, status: int, text: str) -> str:

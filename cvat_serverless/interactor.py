@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cvat_serverless.history import ClickHistory, Clicks, lead_with_positive
-from cvat_serverless.request import Prompts, RequestError
+from cvat_serverless.request import InteractionError, Prompts
 from cvat_serverless.wire import has_outline
 from ritm_model.clicks import Click
 from ritm_model.inference import Annotator, Box, Prompt
@@ -25,7 +25,7 @@ LoadImage = Callable[[], npt.NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class ObjectMask:
     """One object: its mask, bool H x W, and how sure the model is of it, 0..1."""
 
     mask: npt.NDArray[np.bool_]
@@ -38,11 +38,11 @@ class Segmentation:
 
     width: int
     height: int
-    segments: tuple[Segment, ...]
+    segments: tuple[ObjectMask, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectPrompt:
+class BoxPrompt:
     """What belongs to one object: clicks in the order of their making, and where to look."""
 
     clicks: Clicks
@@ -83,7 +83,7 @@ class Interactor:
             timings: takes the milliseconds of each stage.
 
         Raises:
-            RequestError: more than `MAX_CLICKS` clicks over all objects.
+            InteractionError: more than `MAX_CLICKS` clicks over all objects.
             RitmError: the image cannot be read.
         """
         timings = timings or Timings()
@@ -97,7 +97,7 @@ class Interactor:
         objects = split_objects(clicks, boxes)
         n_clicks = sum(len(asked.clicks) for asked in objects)
         if n_clicks > MAX_CLICKS:
-            raise RequestError(
+            raise InteractionError(
                 f"The request makes {n_clicks} clicks over all boxes; at most {MAX_CLICKS} are answered."
             )
 
@@ -109,17 +109,17 @@ class Interactor:
             whole_HW = state.mask if threshold is None else state.probability > threshold
             mask_HW = drop_specks(whole_HW, asked.clicks, self._min_region_pixels)
             if has_outline(mask_HW):
-                segments.append(Segment(mask_HW, float(state.score)))
+                segments.append(ObjectMask(mask_HW, float(state.score)))
         return Segmentation(width, height, tuple(segments))
 
-    def _annotator_of(self, image_key: str, asked: ObjectPrompt) -> Annotator:
+    def _annotator_of(self, image_key: str, asked: BoxPrompt) -> Annotator:
         """An object, known by its frame, box and first click, stays with the version it was begun on."""
         if isinstance(self._annotator, Annotator):
             return self._annotator
         return self._annotator.annotator(repr((image_key, asked.region, asked.clicks[0])))
 
 
-def split_objects(clicks: Clicks, boxes: Sequence[Box]) -> list[ObjectPrompt]:
+def split_objects(clicks: Clicks, boxes: Sequence[Box]) -> list[BoxPrompt]:
     """Which click belongs to which object?
 
     Without a box there is one object, or none where no click is positive. Each box is an object. It begins
@@ -127,9 +127,9 @@ def split_objects(clicks: Clicks, boxes: Sequence[Box]) -> list[ObjectPrompt]:
     A positive click belongs to the box it lies in, or to the nearest one, a negative click to all.
     """
     if not boxes:
-        return [ObjectPrompt(lead_with_positive(clicks))] if any(c.is_positive for c in clicks) else []
+        return [BoxPrompt(lead_with_positive(clicks))] if any(c.is_positive for c in clicks) else []
     return [
-        ObjectPrompt(
+        BoxPrompt(
             (box.centre, *(c for c in clicks if not c.is_positive or _nearest(c, boxes) is box)), region=box
         )
         for box in boxes

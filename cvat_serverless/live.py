@@ -29,7 +29,7 @@ class Logger(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class LiveModel:
+class LiveInteractor:
     """The versions that answer, and where newer ones come from."""
 
     versions: Versions
@@ -58,7 +58,7 @@ class LiveModel:
         return stopped
 
 
-def open_live(settings: CvatSettings, load: Callable[[str], Annotator]) -> LiveModel | None:
+def open_live(settings: CvatSettings, load: Callable[[str], Annotator]) -> LiveInteractor | None:
     """Load the live version of the model that the settings name; None if it is no model of a registry.
 
     Raises:
@@ -79,4 +79,4 @@ def open_live(settings: CvatSettings, load: Callable[[str], Annotator]) -> LiveM
     first = source.newer()
     assert first is not None, "there was none before"
     versions = Versions(first, settings.ritm_cvat_ttl_seconds)
-    return LiveModel(versions, source.newer, settings.ritm_registry_seconds)
+    return LiveInteractor(versions, source.newer, settings.ritm_registry_seconds)

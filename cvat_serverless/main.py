@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from cvat_serverless.answer import write_answer
 from cvat_serverless.interactor import Interactor
-from cvat_serverless.live import LiveModel, Logger, open_live
-from cvat_serverless.request import RequestError, read_request
+from cvat_serverless.live import LiveInteractor, Logger, open_live
+from cvat_serverless.request import InteractionError, read_request
 from cvat_serverless.settings import CvatSettings
 from ritm_model.checkpoints import CheckpointError
 from ritm_model.errors import RitmError
@@ -63,7 +63,7 @@ class Function:
 
     settings: CvatSettings
     interactor: Interactor
-    live: LiveModel | None = None
+    live: LiveInteractor | None = None
 
     @classmethod
     def start(cls, settings: CvatSettings) -> Function:
@@ -164,5 +164,5 @@ def _decode(image: str) -> npt.NDArray[np.uint8]:
     try:
         data = base64.b64decode(image, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise RequestError("The field 'image' is not base64 text.") from error
+        raise InteractionError("The field 'image' is not base64 text.") from error
     return decode_image(data)

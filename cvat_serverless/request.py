@@ -22,7 +22,7 @@ MAX_PROMPTS = 200
 MAX_COORDINATE = 1e6
 
 
-class RequestError(RitmError):
+class InteractionError(RitmError):
     """A request that cannot be answered; the sentence goes to the caller with status 400."""
 
 
@@ -56,12 +56,12 @@ def read_request(body: object) -> InteractionRequest:
         body: a mapping, or JSON as bytes or text.
 
     Raises:
-        RequestError: says which field is wrong and how.
+        InteractionError: says which field is wrong and how.
     """
     fields = _json_object(body)
     image = fields.get("image")
     if not isinstance(image, str) or not image:
-        raise RequestError("The request holds no image: the field 'image' must be base64 text.")
+        raise InteractionError("The request holds no image: the field 'image' must be base64 text.")
     return InteractionRequest(image, _read_prompts(fields))
 
 
@@ -73,7 +73,7 @@ def _read_prompts(fields: Mapping[str, object]) -> Prompts:
         threshold=_read_threshold(fields.get("threshold")),
     )
     if len(prompts.positives) + len(prompts.negatives) + len(prompts.boxes) > MAX_PROMPTS:
-        raise RequestError(f"The request holds more than {MAX_PROMPTS} clicks and boxes.")
+        raise InteractionError(f"The request holds more than {MAX_PROMPTS} clicks and boxes.")
     return prompts
 
 
@@ -82,9 +82,9 @@ def _json_object(body: object) -> Mapping[str, object]:
         try:
             body = json.loads(body)
         except (ValueError, RecursionError) as error:
-            raise RequestError("The body is not JSON.") from error
+            raise InteractionError("The body is not JSON.") from error
     if not isinstance(body, Mapping):
-        raise RequestError("The body is not a JSON object.")
+        raise InteractionError("The body is not a JSON object.")
     return body
 
 
@@ -92,7 +92,7 @@ def _read_pairs(fields: Mapping[str, object], name: str) -> list[tuple[float, fl
     """The field may be missing or null, as CVAT sends it where nothing was drawn."""
     pairs = fields.get(name) or []
     if not isinstance(pairs, list):
-        raise RequestError(f"The field '{name}' is not a list of points.")
+        raise InteractionError(f"The field '{name}' is not a list of points.")
     return [_read_pair(pair, name) for pair in pairs]
 
 
@@ -101,14 +101,14 @@ def _read_pair(pair: object, name: str) -> tuple[float, float]:
         x, y = pair
         if all(is_number(value) and abs(value) <= MAX_COORDINATE for value in (x, y)):
             return float(x), float(y)
-    raise RequestError(f"The field '{name}' holds a point that is not a pair of numbers.")
+    raise InteractionError(f"The field '{name}' holds a point that is not a pair of numbers.")
 
 
 def _read_boxes(fields: Mapping[str, object]) -> tuple[Box, ...]:
     """Corner pairs, two for each box, any two opposite corners first or last."""
     corners = _read_pairs(fields, "obj_bbox")
     if len(corners) % 2:
-        raise RequestError("The field 'obj_bbox' holds an odd number of corners.")
+        raise InteractionError("The field 'obj_bbox' holds an odd number of corners.")
     return tuple(box_between(*pair) for pair in zip(corners[::2], corners[1::2], strict=True))
 
 
@@ -123,4 +123,4 @@ def _read_threshold(value: object) -> float | None:
         return None
     if is_number(value) and 0 < value < 1:
         return float(value)
-    raise RequestError("The field 'threshold' is not a number between 0 and 1.")
+    raise InteractionError("The field 'threshold' is not a number between 0 and 1.")

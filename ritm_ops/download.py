@@ -42,7 +42,7 @@ class _TransientError(Exception):
 
 
 @dataclass(frozen=True)
-class Source:
+class RemoteFile:
     """What to fetch. A file outside of `min_bytes`..`max_bytes` is not the one that is meant."""
 
     url: str
@@ -67,7 +67,7 @@ def discard_part(target: Path) -> None:
 
 
 def download(
-    source: Source,
+    source: RemoteFile,
     target: Path,
     *,
     attempts: int = 5,
@@ -118,7 +118,7 @@ def _lock(file: BinaryIO, part: Path) -> None:
         raise DownloadError(f"{part} is being downloaded by another process.") from None
 
 
-def _fetch_rest(source: Source, target: Path, file: BinaryIO, on_progress: Progress) -> None:
+def _fetch_rest(source: RemoteFile, target: Path, file: BinaryIO, on_progress: Progress) -> None:
     have = file.seek(0, os.SEEK_END)
     validator = _read_note(source, target) if have else None
     headers = {"Accept-Encoding": "identity"}
@@ -147,7 +147,7 @@ def _fetch_rest(source: Source, target: Path, file: BinaryIO, on_progress: Progr
         raise DownloadError(f"{source.public_url} cannot be fetched: the address is not valid.") from None
 
 
-def _check_answer(source: Source, response: requests.Response) -> None:
+def _check_answer(source: RemoteFile, response: requests.Response) -> None:
     if source.url.startswith("https:") and not response.url.startswith("https:"):
         raise DownloadError(f"{source.public_url} leads to an address that is not encrypted.")
     status = response.status_code
@@ -171,7 +171,7 @@ def _extent(response: requests.Response) -> tuple[int, int | None]:
 
 
 def _append(
-    source: Source, response: requests.Response, file: BinaryIO, total: int | None, on_progress: Progress
+    source: RemoteFile, response: requests.Response, file: BinaryIO, total: int | None, on_progress: Progress
 ) -> None:
     done = file.seek(0, os.SEEK_END)
     on_progress(done, total)
@@ -186,7 +186,7 @@ def _append(
     _check_size(source, done)
 
 
-def _check_size(source: Source, size: int) -> None:
+def _check_size(source: RemoteFile, size: int) -> None:
     if not source.min_bytes <= size <= source.max_bytes:
         raise WrongSizeError(
             f"{source.public_url} has {size:,} bytes, "
@@ -208,14 +208,14 @@ def _note_path(target: Path) -> Path:
     return target.with_name(f"{target.name}.part.json")
 
 
-def _write_note(source: Source, target: Path, response: requests.Response) -> None:
+def _write_note(source: RemoteFile, target: Path, response: requests.Response) -> None:
     tag = response.headers.get("ETag", "W/")
     # A weak tag does not promise the same bytes.
     validator = response.headers.get("Last-Modified") if tag.startswith("W/") else tag
     _note_path(target).write_text(json.dumps({"url": source.public_url, "validator": validator}))
 
 
-def _read_note(source: Source, target: Path) -> str | None:
+def _read_note(source: RemoteFile, target: Path) -> str | None:
     """What proves that the file is still the one of which we hold a part; None if nothing does."""
     try:
         note = json.loads(_note_path(target).read_text())

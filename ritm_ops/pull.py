@@ -9,7 +9,7 @@ from ritm_model.checkpoints.errors import CheckpointError
 from ritm_model.checkpoints.native import save_model
 from ritm_model.checkpoints.reading import read_contents
 from ritm_model.networks import InteractiveModel
-from ritm_ops.download import Progress, Source, WrongSizeError, discard_part, download
+from ritm_ops.download import Progress, RemoteFile, WrongSizeError, discard_part, download
 
 # Published sizes are rounded, and do not say whether a megabyte has 10^6 or 2^20 bytes.
 SIZE_SLACK = 0.05
@@ -21,9 +21,9 @@ MIRRORED = (
 )
 
 
-def release_source(release: Release, base_url: str | None = None) -> Source:
+def release_source(release: Release, base_url: str | None = None) -> RemoteFile:
     """Where a release is fetched from: its own address, or the same file name below `base_url`."""
-    return Source(
+    return RemoteFile(
         url=f"{base_url.rstrip('/')}/{release.file_name}" if base_url else release.url,
         min_bytes=int(release.megabytes * 10**6 * (1 - SIZE_SLACK)),
         max_bytes=int(release.megabytes * 2**20 * (1 + SIZE_SLACK)),

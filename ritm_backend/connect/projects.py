@@ -17,7 +17,7 @@ from ritm_backend.label_studio.errors import ConfigError
 from ritm_model.errors import RitmError
 from ritm_ops.label_studio.client import JSON, LabelStudioClient, LabelStudioError
 
-__all__ = ["ConnectError", "Finding", "Report", "Style", "Wish", "connect", "recommended_config"]
+__all__ = ["Checklist", "ConnectError", "Finding", "Style", "Wish", "connect", "recommended_config"]
 
 TITLE = "RITM"
 PROJECTS_SHOWN = 10
@@ -54,7 +54,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Report:
+class Checklist:
     """The checklist for one project. `backend_id` is None where Label Studio has no backend connected."""
 
     project_id: int
@@ -69,7 +69,7 @@ class Report:
         return not any(finding.level == "problem" for finding in self.findings)
 
 
-def connect(client: LabelStudioClient, wish: Wish) -> Report:
+def connect(client: LabelStudioClient, wish: Wish) -> Checklist:
     """Connect a project with the backend and check what annotators need.
 
     Raises:
@@ -91,7 +91,7 @@ def connect(client: LabelStudioClient, wish: Wish) -> Report:
         findings += _webhook(client, number, wish.backend)
         if wish.trial:
             findings += _trial(client, number, backend, config)
-    return Report(
+    return Checklist(
         number, str(project["title"]), f"{client.url}/projects/{number}/data", backend, tuple(findings)
     )
 

@@ -20,7 +20,7 @@ _LONGEST_SENTENCE = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class FailedRequest:
     """A request that was refused or failed. `error_id` is the one in the log, if it was a fault."""
 
     time: str
@@ -36,7 +36,7 @@ class Activity:
     def __init__(self) -> None:
         self._lock = Lock()
         self._counts = [0] * (len(BUCKETS_MS) + 1)
-        self._problems: deque[Problem] = deque(maxlen=_KEPT_PROBLEMS)
+        self._problems: deque[FailedRequest] = deque(maxlen=_KEPT_PROBLEMS)
         self._since = _now()
 
     def answered(self, milliseconds: float) -> None:
@@ -48,7 +48,7 @@ class Activity:
         """Keep a problem."""
         sentence = " ".join(dict.fromkeys(sentences))[:_LONGEST_SENTENCE]
         with self._lock:
-            self._problems.append(Problem(_now(), path[:100], status, sentence, error_id))
+            self._problems.append(FailedRequest(_now(), path[:100], status, sentence, error_id))
 
     def report(self) -> dict[str, object]:
         """Everything as plain values, the newest problem first."""

@@ -45,7 +45,7 @@ class ProgressiveMerge:
         return self.from_click is not None and clicks >= self.from_click
 
 
-class Change(NamedTuple):
+class MaskChange(NamedTuple):
     """Pixels of the image.
 
     Attributes:
@@ -57,7 +57,7 @@ class Change(NamedTuple):
     inside: Mask
 
 
-def clicked_change(before: Prediction, after: Prediction, click: Click) -> Change | None:
+def clicked_change(before: Prediction, after: Prediction, click: Click) -> MaskChange | None:
     """The connected part (8 neighbours) of the difference with the click in it; None if it lies elsewhere."""
     box, differs = _difference(before, after)
     row, column = math.floor(click.y) - box.top, math.floor(click.x) - box.left
@@ -65,10 +65,10 @@ def clicked_change(before: Prediction, after: Prediction, click: Click) -> Chang
         return None
     filled = differs.astype(np.uint8)
     cv2.floodFill(filled, None, (column, row), 2, flags=8)
-    return Change(box, filled == 2)
+    return MaskChange(box, filled == 2)
 
 
-def overlaid(before: Prediction, after: Prediction, change: Change) -> Prediction:
+def overlaid(before: Prediction, after: Prediction, change: MaskChange) -> Prediction:
     """The answer that is `after` inside `change` and `before` elsewhere.
 
     The mask is so to the pixel. The probabilities are kept on the grid of `after`, as far as it reaches.
@@ -82,7 +82,7 @@ def overlaid(before: Prediction, after: Prediction, change: Change) -> Predictio
     return Prediction.marked(soft, mask, box, score)
 
 
-def _overlaid_soft(before: Prediction, after: Prediction, change: Change) -> SoftMap:
+def _overlaid_soft(before: Prediction, after: Prediction, change: MaskChange) -> SoftMap:
     frame = after.soft.frame
     seen = after.soft.roi
     roi = hull(seen, before.object_roi) or seen
@@ -103,14 +103,14 @@ def _grid(soft: SoftMap) -> Size:
     return soft.values_hw.shape[0], soft.values_hw.shape[1]
 
 
-def _difference(before: Prediction, after: Prediction) -> Change:
+def _difference(before: Prediction, after: Prediction) -> MaskChange:
     box = hull(before.mask_roi, after.mask_roi)
     if box is None:
-        return Change(Roi(0, -1, 0, -1), np.zeros((0, 0), np.bool_))
-    return Change(box, before.mask_in(box) ^ after.mask_in(box))
+        return MaskChange(Roi(0, -1, 0, -1), np.zeros((0, 0), np.bool_))
+    return MaskChange(box, before.mask_in(box) ^ after.mask_in(box))
 
 
-def _within(change: Change, box: Roi) -> Mask:
+def _within(change: MaskChange, box: Roi) -> Mask:
     """Which pixels of the box belong to the change."""
     inside = np.zeros(box.size, np.bool_)
     shared = clamp(change.box, box)

@@ -14,17 +14,17 @@ from torch.nn import functional
 from ritm_model.networks.blocks import BasicBlock, Block, Bottleneck, conv, conv_bn_relu, residual_blocks
 
 
-class Layout(NamedTuple):
+class StageLayout(NamedTuple):
     block: Block
     depths: tuple[int, int, int, int]
     deep_stem: bool  # three 3x3 convolutions in place of one 7x7
 
 
 LAYOUTS = {
-    "resnet34": Layout(BasicBlock, (3, 4, 6, 3), deep_stem=False),
-    "resnet50": Layout(Bottleneck, (3, 4, 6, 3), deep_stem=True),
-    "resnet101": Layout(Bottleneck, (3, 4, 23, 3), deep_stem=True),
-    "resnet152": Layout(Bottleneck, (3, 8, 36, 3), deep_stem=True),
+    "resnet34": StageLayout(BasicBlock, (3, 4, 6, 3), deep_stem=False),
+    "resnet50": StageLayout(Bottleneck, (3, 4, 6, 3), deep_stem=True),
+    "resnet101": StageLayout(Bottleneck, (3, 4, 23, 3), deep_stem=True),
+    "resnet152": StageLayout(Bottleneck, (3, 8, 36, 3), deep_stem=True),
 }
 
 

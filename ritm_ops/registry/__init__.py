@@ -1,7 +1,9 @@
 """Versions of models in an object store, and the one that is live."""
 
+from ritm_ops.registry.cache import last_fetched
+from ritm_ops.registry.keys import CARD, LIVE_PREFIX, REPORT, WEIGHTS
 from ritm_ops.registry.records import Change, LiveModel, Manifest, RegistryError
-from ritm_ops.registry.versions import CARD, LIVE_PREFIX, REPORT, WEIGHTS, Registry, last_fetched
+from ritm_ops.registry.versions import Registry
 
 __all__ = [
     "CARD",

@@ -1,10 +1,4 @@
-"""Where the versions of a model lie, and which of them is live.
-
-    models/<name>/<version>/model.safetensors   the weights
-    models/<name>/<version>/model.json          their card
-    models/<name>/<version>/report.json         what was measured before and after
-    models/<name>/<version>/manifest.json       sizes and hashes of the three; written last, and once
-    models/<name>/live.json                     which version is live, and every change of that
+"""The versions of a model, and which of them is live; `keys.py` says where they lie.
 
 A version without its manifest does not exist. A version never changes: its name is that of the model and
 the first digits of the hash of its weights, which is also what servers report as their `model_version`. The
@@ -14,8 +8,6 @@ one thing that changes is `live.json`, by conditional writes, so of two who chan
 from __future__ import annotations
 
 import getpass
-import re
-import shutil
 import socket
 import tempfile
 from collections.abc import Mapping
@@ -30,6 +22,8 @@ from ritm_model.errors import shown
 from ritm_model.files import reading
 from ritm_model.values import Value
 from ritm_ops.object_store import ConflictError, ObjectMissingError, ObjectStore
+from ritm_ops.registry.cache import keep_few
+from ritm_ops.registry.keys import CARD, MANIFEST, REPORT, WEIGHTS, checked_name, folder_of, live_key
 from ritm_ops.registry.records import (
     Change,
     FileEntry,
@@ -42,19 +36,7 @@ from ritm_ops.registry.records import (
     json_object,
 )
 
-__all__ = ["LIVE_PREFIX", "Change", "LiveModel", "Manifest", "Registry", "RegistryError"]
-
-LIVE_PREFIX = "registry:"
-"""What servers take as the name of a model begins with this where its live version is meant."""
-
-WEIGHTS = "model.safetensors"
-CARD = "model.json"
-REPORT = "report.json"
-MANIFEST = "manifest.json"
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _KEPT_CHANGES = 1000
-_KEPT_IN_CACHE = 4
 
 RecordT = TypeVar("RecordT", bound=Value)
 
@@ -85,14 +67,14 @@ class Registry:
         Raises:
             RegistryError: the checkpoint does not fit its card, or the store gives back other bytes.
         """
-        card = _card(checkpoint, _checked(name))
+        card = _card(checkpoint, checked_name(name))
         weights = entry_of_file(checkpoint)
         if card["sha256"] != weights.sha256:
             raise RegistryError(f"{checkpoint} is damaged: its SHA-256 is not the one in its card.")
         version = f"{name}-{weights.sha256[:8]}"
         if self._published(name, version, weights):
             return version
-        folder = _folder(name, version)
+        folder = folder_of(name, version)
         self._store.write(f"{folder}/{WEIGHTS}", checkpoint)
         files = {
             WEIGHTS: weights,
@@ -125,7 +107,7 @@ class Registry:
             ConflictError: another version is live than expected, or somebody was faster.
             RegistryError: no such version.
         """
-        live, etag = self._live(_checked(name))
+        live, etag = self._live(checked_name(name))
         if live is not None and live.version == version:
             return live
         if (live.version if live else None) != expected:
@@ -151,7 +133,7 @@ class Registry:
             ConflictError: somebody changed the live version at the same time.
             RegistryError: nothing is live, or nothing was before.
         """
-        live, etag = self._live(_checked(name))
+        live, etag = self._live(checked_name(name))
         if live is None:
             raise RegistryError(f"No version of {name} is live in {self._store.uri}.")
         earlier = _earlier(live.history)
@@ -170,7 +152,7 @@ class Registry:
 
     def live(self, name: str) -> LiveModel | None:
         """The live version; None if there is none. Raises RegistryError if the pointer is damaged."""
-        return self._live(_checked(name))[0]
+        return self._live(checked_name(name))[0]
 
     def history(self, name: str) -> tuple[Change, ...]:
         """Every change of the live version, the newest last; of very many, the last thousand."""
@@ -179,14 +161,14 @@ class Registry:
 
     def versions(self, name: str) -> tuple[Manifest, ...]:
         """Every published version, the newest last."""
-        keys = [info.key for info in self._store.list(f"models/{_checked(name)}/")]
+        keys = [info.key for info in self._store.list(f"models/{checked_name(name)}/")]
         found = [self._read(key, Manifest) for key in keys if key.endswith(f"/{MANIFEST}")]
         return tuple(sorted(found, key=lambda manifest: manifest.published_at))
 
     def manifest(self, name: str, version: str) -> Manifest:
         """A published version. Raises RegistryError if there is none."""
         try:
-            return self._read(f"{_folder(name, version)}/{MANIFEST}", Manifest)
+            return self._read(f"{folder_of(name, version)}/{MANIFEST}", Manifest)
         except ObjectMissingError:
             raise RegistryError(
                 f"There is no version {shown(version)} of {shown(name)} in {self._store.uri}."
@@ -195,7 +177,7 @@ class Registry:
     def report(self, name: str, version: str) -> Mapping[str, object]:
         """What was measured of a published version. Raises RegistryError if there is none."""
         entry = self.manifest(name, version).files.get(REPORT)
-        key = f"{_folder(name, version)}/{REPORT}"
+        key = f"{folder_of(name, version)}/{REPORT}"
         data = self._store.read(key)
         if entry is None or entry != entry_of_bytes(data):
             raise self._damaged(key)
@@ -213,7 +195,7 @@ class Registry:
         manifest = self.manifest(name, version)
         folder = cache_dir / name / version
         for file in (WEIGHTS, CARD):
-            key, path, entry = f"{_folder(name, version)}/{file}", folder / file, manifest.files.get(file)
+            key, path, entry = f"{folder_of(name, version)}/{file}", folder / file, manifest.files.get(file)
             if entry is None:
                 raise self._damaged(key)
             if not path.is_file() or entry_of_file(path) != entry:
@@ -221,12 +203,12 @@ class Registry:
                 if entry_of_file(path) != entry:
                     path.unlink()
                     raise self._damaged(key)
-        _tidy(folder)
+        keep_few(folder)
         return folder / WEIGHTS
 
     def _published(self, name: str, version: str, weights: FileEntry) -> bool:
         try:
-            there = self._read(f"{_folder(name, version)}/{MANIFEST}", Manifest)
+            there = self._read(f"{folder_of(name, version)}/{MANIFEST}", Manifest)
         except ObjectMissingError:
             return False
         if there.files.get(WEIGHTS) != weights:
@@ -248,7 +230,7 @@ class Registry:
                     raise self._damaged(f"{folder}/{file}")
 
     def _live(self, name: str) -> tuple[LiveModel | None, str | None]:
-        key = _live_key(name)
+        key = live_key(name)
         try:
             data, etag = self._store.read_tagged(key)
         except ObjectMissingError:
@@ -258,7 +240,7 @@ class Registry:
     def _change(self, name: str, live: LiveModel | None, etag: str | None, change: Change) -> LiveModel:
         history = (*(live.history if live else ()), change)[-_KEPT_CHANGES:]
         changed = LiveModel(name=name, version=change.version, history=history)
-        self._store.write_if(_live_key(name), json_bytes(changed.model_dump(mode="json")), etag)
+        self._store.write_if(live_key(name), json_bytes(changed.model_dump(mode="json")), etag)
         return changed
 
     def _read(self, key: str, kind: type[RecordT]) -> RecordT:
@@ -272,28 +254,6 @@ class Registry:
 
     def _damaged(self, key: str) -> RegistryError:
         return RegistryError(f"{key} in {self._store.uri} is damaged, or not of this registry.")
-
-
-def last_fetched(name: str, cache_dir: Path) -> Path | None:
-    """The weights of a model's version that was fetched last, where they are still here; asks no registry."""
-    kept = [path for path in (cache_dir / name).glob(f"*/{WEIGHTS}") if path.with_name(CARD).is_file()]
-    return max(kept, key=lambda path: path.parent.stat().st_mtime, default=None)
-
-
-def _checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise RegistryError(
-            f"'{shown(name)}' cannot name a model or version: letters, digits, dots, dashes, underscores do."
-        )
-    return name
-
-
-def _folder(name: str, version: str) -> str:
-    return f"models/{_checked(name)}/{_checked(version)}"
-
-
-def _live_key(name: str) -> str:
-    return f"models/{name}/live.json"
 
 
 def _earlier(history: tuple[Change, ...]) -> str | None:
@@ -319,14 +279,6 @@ def _card(checkpoint: Path, name: str) -> dict[str, object]:
 def _number(report: Mapping[str, object], name: str) -> float | None:
     value = report.get(name)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _tidy(folder: Path) -> None:
-    """Keep this version and the few that were fetched last before it."""
-    (folder / WEIGHTS).parent.touch()
-    used = sorted(folder.parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for unused in used[_KEPT_IN_CACHE:]:
-        shutil.rmtree(unused, ignore_errors=True)
 
 
 def _now() -> datetime:

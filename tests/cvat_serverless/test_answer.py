@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from cvat_serverless.answer import write_answer
 from cvat_serverless.browser import shown_shapes
-from cvat_serverless.interactor import Segment, Segmentation
+from cvat_serverless.interactor import ObjectMask, Segmentation
 from cvat_serverless.settings import AnswerForm
 from ritm_model.masks.cvat_rle import decode
 
@@ -23,7 +23,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 def segmentation(*masks: Mask, confidence: float = 0.934) -> Segmentation:
-    return Segmentation(WIDTH, HEIGHT, tuple(Segment(mask, confidence) for mask in masks))
+    return Segmentation(WIDTH, HEIGHT, tuple(ObjectMask(mask, confidence) for mask in masks))
 
 
 def recorded_masks(answer: Any) -> list[Mask]:
@@ -100,7 +100,7 @@ def test_the_confidence_is_shown(payload: Callable[[str], Any]) -> None:
 def test_shapes_stay_small_where_a_mask_takes_megabytes() -> None:
     rows_H1, columns_1W = np.ogrid[:3000, :4000]
     disk_HW = (rows_H1 - 1500) ** 2 + (columns_1W - 2000) ** 2 < 1000**2
-    found = Segmentation(4000, 3000, (Segment(disk_HW, 0.9),))
+    found = Segmentation(4000, 3000, (ObjectMask(disk_HW, 0.9),))
 
     assert len(write_answer(found, "shapes")) < 30_000
     assert len(write_answer(found, "mask")) > 20_000_000

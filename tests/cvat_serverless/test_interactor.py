@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from cvat_serverless.interactor import MAX_CLICKS, Interactor, ObjectPrompt, Segmentation, split_objects
-from cvat_serverless.request import Prompts, RequestError
+from cvat_serverless.interactor import MAX_CLICKS, BoxPrompt, Interactor, Segmentation, split_objects
+from cvat_serverless.request import InteractionError, Prompts
 from ritm_model.clicks import Click
 from ritm_model.inference import Annotator, Box, Predictor
 
@@ -165,8 +165,8 @@ class TestBoxes:
         objects = split_objects((P1, N1, inside_other), (self.box, self.other))
 
         assert objects == [
-            ObjectPrompt((self.box.centre, P1, N1), self.box),
-            ObjectPrompt((self.other.centre, N1, inside_other), self.other),
+            BoxPrompt((self.box.centre, P1, N1), self.box),
+            BoxPrompt((self.other.centre, N1, inside_other), self.other),
         ]
 
     def test_a_click_in_no_box_belongs_to_the_nearest(self) -> None:
@@ -197,7 +197,9 @@ class TestBoxes:
         n_runs_each = MAX_CLICKS // len(boxes)
         negatives = tuple(Click(i, 400, is_positive=False) for i in range(n_runs_each))
 
-        with pytest.raises(RequestError, match=rf"makes 70 clicks over all boxes; at most {MAX_CLICKS} are"):
+        with pytest.raises(
+            InteractionError, match=rf"makes 70 clicks over all boxes; at most {MAX_CLICKS} are"
+        ):
             session.ask(prompts(*negatives, boxes=boxes))
         assert session.runs == 0
         session.ask(prompts(*negatives[: -n_runs_each + 1], boxes=boxes[:2]))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvat_serverless.request import MAX_PROMPTS, RequestError, read_request
+from cvat_serverless.request import MAX_PROMPTS, InteractionError, read_request
 from ritm_model.clicks import Click
 from ritm_model.inference import Box
 
@@ -91,13 +91,13 @@ def test_the_threshold_is_optional(payload: Payload) -> None:
     ],
 )
 def test_a_wrong_field_is_named(payload: Payload, changes: dict[str, object], sentence: str) -> None:
-    with pytest.raises(RequestError, match=sentence):
+    with pytest.raises(InteractionError, match=sentence):
         read_request(payload("request_points_1") | changes)
 
 
 @pytest.mark.parametrize("name", ["request_missing_image", "request_bad_points"])
 def test_recorded_bad_requests_are_refused(payload: Payload, name: str) -> None:
-    with pytest.raises(RequestError):
+    with pytest.raises(InteractionError):
         read_request(payload(name))
 
 
@@ -105,7 +105,7 @@ def test_recorded_bad_requests_are_refused(payload: Payload, name: str) -> None:
     "body", [b"", b"{", b"\xff\xfe\x00", "[1, 2", b"[]", b"7", b"[" * 100_000, None, 3.5, ["image"]]
 )
 def test_what_is_no_json_object_is_refused(body: object) -> None:
-    with pytest.raises(RequestError, match="The body is not"):
+    with pytest.raises(InteractionError, match="The body is not"):
         read_request(body)
 
 
@@ -118,5 +118,5 @@ junk = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(["image", "pos_points", "neg_points", "obj_bbox", "threshold"]), junk))
 def test_junk_is_read_or_refused_and_nothing_else(body: dict[str, object]) -> None:
-    with contextlib.suppress(RequestError):
+    with contextlib.suppress(InteractionError):
         read_request(body)

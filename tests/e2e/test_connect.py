@@ -14,7 +14,7 @@ from backend import connected, ritm_connect, ritm_serve
 from label_studio_server import LEGACY_TOKEN, SAMPLES, LabelStudio, label_studio
 from processes import Server, free_port
 
-from ritm_backend.connect.projects import ConnectError, Report, Wish, connect, recommended_config
+from ritm_backend.connect.projects import Checklist, ConnectError, Wish, connect, recommended_config
 from ritm_ops.label_studio.client import LabelStudioClient, LabelStudioError
 
 _numbers = itertools.count(1)
@@ -35,12 +35,12 @@ def webhooks(studio: LabelStudio, project: int) -> list[str]:
     return [hook["url"] for hook in studio.call("GET", f"/api/webhooks/?project={project}")]
 
 
-def run(studio: LabelStudio, wish: Wish, token: str = LEGACY_TOKEN) -> Report:
+def run(studio: LabelStudio, wish: Wish, token: str = LEGACY_TOKEN) -> Checklist:
     with LabelStudioClient(studio.url, token) as client:
         return connect(client, wish)
 
 
-def problems(report: Report) -> list[tuple[str, str]]:
+def problems(report: Checklist) -> list[tuple[str, str]]:
     return [(finding.what, finding.fix) for finding in report.findings if finding.level == "problem"]
 
 

@@ -50,7 +50,7 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class ClickFrame:
     """The mask after a click: which click, the IoU that was measured, and the picture as WebP."""
 
     click: int
@@ -74,7 +74,7 @@ class Strip:
 
     result: SampleResult
     clicks: int | None
-    frames: tuple[Frame, ...]
+    frames: tuple[ClickFrame, ...]
     note: str
 
 
@@ -202,14 +202,14 @@ def _is_same(sample: Sample, result: SampleResult) -> bool:
 
 def _frames(
     predictor: ClickPredictor, sample: Sample, result: SampleResult, *, from_mask: bool
-) -> tuple[tuple[Frame, ...], bool]:
+) -> tuple[tuple[ClickFrame, ...], bool]:
     image_HW3, truth_HW = sample.load_image(), sample.mask
     if image_HW3.shape[:2] != truth_HW.shape:
         raise RitmError("Its image and its mask have different sizes now.")
     view = view_of(truth_HW, result.clicks)
     state = predictor.start(image_HW3, mask=initial_mask(truth_HW, sample.name) if from_mask else None)
     shown = _spread(len(result.clicks), MOST_FRAMES)
-    frames: list[Frame] = []
+    frames: list[ClickFrame] = []
     is_same = True
     before = result.initial_iou or 0.0
     for number, (click, measured) in enumerate(zip(result.clicks, result.ious, strict=True), 1):
@@ -218,7 +218,7 @@ def _frames(
         if number in shown:
             picture = to_webp(draw_frame(image_HW3, state.mask, truth_HW, result.clicks[:number], view))
             drop = max(0.0, before - measured)
-            frames.append(Frame(number, click.is_positive, measured, drop, picture, view.frame_size))
+            frames.append(ClickFrame(number, click.is_positive, measured, drop, picture, view.frame_size))
         before = measured
     return tuple(frames), is_same
 

@@ -30,7 +30,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class Viewport:
     """The part of an image that the frames show: its first column and row, its size, and the scale."""
 
     x: int
@@ -45,7 +45,7 @@ class View:
         return max(1, round(self.width * self.scale)), max(1, round(self.height * self.scale))
 
 
-def view_of(truth_HW: Truth, clicks: Sequence[Click]) -> View:
+def view_of(truth_HW: Truth, clicks: Sequence[Click]) -> Viewport:
     """Look at the object and all clicks, with a margin, as large as a frame may be."""
     rows, columns = np.nonzero(truth_HW == OBJECT)
     xs = [int(columns.min()), int(columns.max()), *(int(click.x) for click in clicks)]
@@ -55,11 +55,11 @@ def view_of(truth_HW: Truth, clicks: Sequence[Click]) -> View:
     left, top = max(0, min(xs) - margin), max(0, min(ys) - margin)
     right, bottom = min(width, max(xs) + 1 + margin), min(height, max(ys) + 1 + margin)
     scale = min(FRAME_WIDTH / (right - left), FRAME_HEIGHT / (bottom - top))
-    return View(left, top, right - left, bottom - top, scale)
+    return Viewport(left, top, right - left, bottom - top, scale)
 
 
 def draw_frame(
-    image_HW3: Pixels, mask_HW: Mask, truth_HW: Truth, clicks: Sequence[Click], view: View
+    image_HW3: Pixels, mask_HW: Mask, truth_HW: Truth, clicks: Sequence[Click], view: Viewport
 ) -> Pixels:
     """The mask tinted, the truth as a dashed line, the clicks with their signs; h x w x 3 uint8 RGB."""
     seen = slice(view.y, view.y + view.height), slice(view.x, view.x + view.width)
@@ -81,7 +81,7 @@ def to_webp(picture_hw3: Pixels) -> bytes:
     return file.getvalue()
 
 
-def _resized(mask_HW: Mask, view: View) -> Mask:
+def _resized(mask_HW: Mask, view: Viewport) -> Mask:
     way = cv2.INTER_AREA if view.scale < 1 else cv2.INTER_LINEAR
     soft_hw = cv2.resize(mask_HW.astype(np.float32), view.frame_size, interpolation=way)
     mask_hw: Mask = soft_hw >= 0.5

@@ -23,7 +23,7 @@ from ritm_model.inference.engines.torch_engine import Engine
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Question:
+class EngineCall:
     """The arguments of one `run`, and its answer to come."""
 
     image_BCHW: Tensor
@@ -42,7 +42,7 @@ class _SharedEngine:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = Lock()
-        self._waiting: list[Question] = []
+        self._waiting: list[EngineCall] = []
 
     @property
     def name(self) -> str:
@@ -78,32 +78,32 @@ class BatchingEngine(_SharedEngine):
 
     def run(self, image_BCHW: Tensor, points_BP3: Tensor) -> Tensor:
         """Logits, B x 1 x H x W, as `Engine.run`; to be called by members only."""
-        question = Question(image_BCHW, points_BP3)
+        call = EngineCall(image_BCHW, points_BP3)
         with self._lock:
-            self._waiting.append(question)
+            self._waiting.append(call)
             due = self._due()
         self._answer(due)
-        return question.answer.result()
+        return call.answer.result()
 
-    def _due(self) -> list[Question]:
-        """All questions once nobody is left to wait for, else none."""
+    def _due(self) -> list[EngineCall]:
+        """All calls once nobody is left to wait for, else none."""
         if len(self._waiting) < self._members:
             return []
         due, self._waiting = self._waiting, []
         return due
 
-    def _answer(self, due: Sequence[Question]) -> None:
-        by_size: dict[torch.Size, list[Question]] = defaultdict(list)
-        for question in due:
-            by_size[question.size].append(question)
-        for questions in by_size.values():
-            _answer_together(self._engine, questions)
+    def _answer(self, due: Sequence[EngineCall]) -> None:
+        by_size: dict[torch.Size, list[EngineCall]] = defaultdict(list)
+        for call in due:
+            by_size[call.size].append(call)
+        for calls in by_size.values():
+            _answer_together(self._engine, calls)
 
 
 class GatheringEngine(_SharedEngine):
     """Runs together what has come in, in the same size, while the run before was on.
 
-    A question that finds the engine idle is answered alone and at once; one that does not waits for the runs
+    A call that finds the engine idle is answered alone and at once; one that does not waits for the runs
     of those that were there before it, and for nobody who may still come.
     """
 
@@ -120,35 +120,35 @@ class GatheringEngine(_SharedEngine):
 
     def run(self, image_BCHW: Tensor, points_BP3: Tensor) -> Tensor:
         """Logits, B x 1 x H x W, as `Engine.run`."""
-        question = Question(image_BCHW, points_BP3)
+        call = EngineCall(image_BCHW, points_BP3)
         with self._lock:
-            self._waiting.append(question)
-        while not question.answer.done():
+            self._waiting.append(call)
+        while not call.answer.done():
             with self._turn:
                 if taken := self._taken():
                     _answer_together(self._engine, taken)
-        return question.answer.result()
+        return call.answer.result()
 
-    def _taken(self) -> list[Question]:
-        """The question that has waited longest, with others of its size; none where none is left."""
+    def _taken(self) -> list[EngineCall]:
+        """The call that has waited longest, with others of its size; none where none is left."""
         with self._lock:
-            alike = [question for question in self._waiting if question.size == self._waiting[0].size]
+            alike = [call for call in self._waiting if call.size == self._waiting[0].size]
             taken = alike[: self._largest]
-            self._waiting = [question for question in self._waiting if question not in taken]
+            self._waiting = [call for call in self._waiting if call not in taken]
             return taken
 
 
-def _answer_together(engine: Engine, questions: Sequence[Question]) -> None:
-    """Answer questions of one size in one run. A failure is an answer, too: all who asked get it."""
+def _answer_together(engine: Engine, calls: Sequence[EngineCall]) -> None:
+    """Answer calls of one size in one run. A failure is an answer, too: all who asked get it."""
     try:
-        images_BCHW = torch.cat([question.image_BCHW for question in questions])
-        logits_B1HW = engine.run(images_BCHW, _joined([question.points_BP3 for question in questions]))
-        answers = logits_B1HW.split_with_sizes([len(question.image_BCHW) for question in questions])
-        for question, answer in zip(questions, answers, strict=True):
-            question.answer.set_result(answer)
+        images_BCHW = torch.cat([call.image_BCHW for call in calls])
+        logits_B1HW = engine.run(images_BCHW, _joined([call.points_BP3 for call in calls]))
+        answers = logits_B1HW.split_with_sizes([len(call.image_BCHW) for call in calls])
+        for call, answer in zip(calls, answers, strict=True):
+            call.answer.set_result(answer)
     except BaseException as error:  # noqa: BLE001  (it is raised where the answer is read)
-        for question in questions:
-            question.answer.set_exception(error)
+        for call in calls:
+            call.answer.set_exception(error)
 
 
 def _joined(all_points: Sequence[Tensor]) -> Tensor:

@@ -62,7 +62,7 @@ class Objective:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PassResult:
     """What a pass gave: `total` to go downhill on, its parts unweighted, and the logits."""
 
     total: Tensor
@@ -125,7 +125,7 @@ def learn(
     interaction: Interaction,
     objective: Objective,
     network: Network | None = None,
-) -> Outcome:
+) -> PassResult:
     """Run the model once, in the mode it is in and with gradients, and compare its answer to the truth.
 
     Args:
@@ -141,7 +141,7 @@ def learn(
     if "instances_aux" in outputs:
         parts["aux_loss"] = objective.auxiliary(outputs["instances_aux"], batch.truth_B1HW).mean()
         total = total + objective.auxiliary_weight * parts["aux_loss"]
-    return Outcome(total, parts, outputs["instances"])
+    return PassResult(total, parts, outputs["instances"])
 
 
 def predict(

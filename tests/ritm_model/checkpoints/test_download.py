@@ -12,7 +12,7 @@ import pytest
 from ritm_ops.download import (
     CHUNK,
     DownloadError,
-    Source,
+    RemoteFile,
     WrongSizeError,
     discard_part,
     download,
@@ -29,7 +29,7 @@ def target(tmp_path: Path) -> Path:
 
 
 def fetch(site: Any, target: Path, **options: Any) -> bytes:
-    source = Source(f"{site.url}/file.pth", min_bytes=1, max_bytes=len(BODY))
+    source = RemoteFile(f"{site.url}/file.pth", min_bytes=1, max_bytes=len(BODY))
     return download(source, target, **{"attempts": 3, "pause_seconds": 0.0, **options}).read_bytes()
 
 
@@ -109,7 +109,7 @@ def test_a_part_of_an_older_version_is_not_continued(site: Any, target: Path) ->
 
 def test_a_part_from_another_address_is_not_continued(site: Any, target: Path) -> None:
     interrupt(site, target, CUT)
-    source = Source(f"{site.url}/mirror/file.pth", 1, len(BODY))
+    source = RemoteFile(f"{site.url}/mirror/file.pth", 1, len(BODY))
     assert download(source, target).read_bytes() == BODY
     assert site.ranges == [None, None]
 
@@ -170,7 +170,7 @@ def test_a_refusal_is_final(site: Any, target: Path, status: int) -> None:
 def test_nobody_listens(target: Path) -> None:
     with socket.socket() as reserved:  # bound, but not listening
         reserved.bind(("127.0.0.1", 0))
-        source = Source(f"http://127.0.0.1:{reserved.getsockname()[1]}/file.pth", 1, 2)
+        source = RemoteFile(f"http://127.0.0.1:{reserved.getsockname()[1]}/file.pth", 1, 2)
         with pytest.raises(DownloadError, match="no connection to the server"):
             download(source, target, attempts=2, pause_seconds=0)
 
@@ -178,7 +178,7 @@ def test_nobody_listens(target: Path) -> None:
 @pytest.mark.parametrize("size", [len(BODY) - 1, len(BODY) + 1])
 def test_another_size_is_refused_before_it_is_sent(site: Any, target: Path, size: int) -> None:
     site.body = bytes(size)
-    source = Source(f"{site.url}/file.pth", len(BODY), len(BODY))
+    source = RemoteFile(f"{site.url}/file.pth", len(BODY), len(BODY))
     with pytest.raises(WrongSizeError, match=f"has {size:,} bytes"):
         download(source, target)
     assert part_path(target).read_bytes() == b""
@@ -194,14 +194,14 @@ def test_an_endless_file_is_cut_off(site: Any, target: Path) -> None:
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://host/x", "http://", "nothing"])
 def test_other_addresses_are_refused(target: Path, url: str) -> None:
     with pytest.raises(DownloadError):
-        download(Source(url, 1, 2), target, attempts=1)
+        download(RemoteFile(url, 1, 2), target, attempts=1)
 
 
 def test_passwords_in_addresses_are_not_shown(site: Any, target: Path) -> None:
     site.statuses = [403]
     url = site.url.replace("http://", "http://me:secret@") + "/file.pth?token=secret"
     with pytest.raises(DownloadError) as caught:
-        download(Source(url, 1, 2), target)
+        download(RemoteFile(url, 1, 2), target)
     assert "secret" not in str(caught.value)
     assert f"{site.url}/file.pth" in str(caught.value)
 

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from ritm_model.evaluation.report import read_runs, render_report
-from ritm_model.evaluation.report.cases import Frame, Strip, WorstCases
+from ritm_model.evaluation.report.cases import ClickFrame, Strip, WorstCases
 
 DASH = "\N{EN DASH}"
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;{{ 7*7 }}"
@@ -158,7 +158,7 @@ def test_text_from_files_stays_text(make_run) -> None:
     runs = read_runs(
         [make_run(f"run{i}", model=f"{HOSTILE}{i}", dataset=HOSTILE, samples=named) for i in range(2)]
     )
-    frame = Frame(1, True, 0.5, 0.0, b"RIFF", (4, 3))
+    frame = ClickFrame(1, True, 0.5, 0.0, b"RIFF", (4, 3))
     strips = (Strip(named[0], None, (frame,), HOSTILE),)
     page = Page(render_report(runs, [WorstCases(HOSTILE, HOSTILE, 0.9, strips, HOSTILE)]))
 
