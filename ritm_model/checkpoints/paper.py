@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ritm_model.catalogue import Architecture
 from ritm_model.checkpoints.errors import CheckpointError, shown
+from ritm_model.checkpoints.recognised import by_content, family_of_class, family_of_module
 from ritm_model.files import parsing
 from ritm_model.networks import DeeplabConfig, HRNetConfig
 from ritm_model.values import first_problem
@@ -74,6 +75,8 @@ def read_torch_file(data: bytes, source: str) -> tuple[Architecture | None, dict
         )
     if not isinstance(content, dict):
         raise CheckpointError(f"{source} holds a {type(content).__name__}, not a checkpoint.")
+    if "state_dict" not in content and (what := by_content(content)):
+        raise CheckpointError(f"{source} {what}.")
     architecture = _architecture(content["config"], source) if "config" in content else None
     return architecture, _state_dict(content.get("state_dict", content), source)
 
@@ -90,7 +93,8 @@ def _unpickled(data: bytes, source: str) -> object:
 def _reason(error: Exception) -> str:
     refused = _REFUSED_GLOBAL.search(str(error))
     if refused:
-        return f"asks for '{refused[1]}', which is neither a tensor nor a plain value"
+        family = family_of_module(refused[1])
+        return f"asks for '{refused[1]}'{family}, which is neither a tensor nor a plain value"
     return "is damaged, or holds more than tensors and plain values"
 
 
@@ -128,12 +132,18 @@ def _architecture(config: object, source: str) -> Architecture:
         problem = first_problem(error) if isinstance(error, ValidationError) else "nested too deeply"
         raise CheckpointError(f"{source} has an unknown kind of config: {problem}.") from None
     if checked.class_name not in CLASSES:
+        of_others = family_of_class(checked.class_name)
         raise CheckpointError(
-            f"{source} names the class '{shown(checked.class_name)}'; known ones are {', '.join(CLASSES)}."
+            f"{source} names the class '{shown(checked.class_name)}'{of_others}; known ones are "
+            f"{', '.join(CLASSES)}."
         )
     family, network_config = CLASSES[checked.class_name]
     known = {field.name for field in dataclasses.fields(network_config)}
-    return Architecture(family=family, params=_params(checked.params, known, source))
+    params = _params(checked.params, known, source)
+    try:
+        return Architecture(family=family, params=params)
+    except ValidationError as error:  # not a number, for example
+        raise CheckpointError(f"{source} has an impossible parameter: {first_problem(error)}.") from None
 
 
 def _params(stored: Mapping[str, _Param], known: Set[str], source: str) -> dict[str, JsonValue]:

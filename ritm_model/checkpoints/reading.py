@@ -20,6 +20,7 @@ from ritm_model.checkpoints.card import (
 from ritm_model.checkpoints.errors import CheckpointError
 from ritm_model.checkpoints.native import SUFFIX, parse_safetensors
 from ritm_model.checkpoints.paper import read_torch_file
+from ritm_model.checkpoints.recognised import by_beginning, by_keys
 from ritm_model.networks import InteractiveModel
 
 
@@ -83,11 +84,17 @@ def read_contents(path: Path, architecture: Architecture | str | None = None) ->
     """Read a file of any known kind; see `load_model` for the arguments and errors."""
     given = named_architecture(architecture) if isinstance(architecture, str) else architecture
     data = read_bytes(path)
+    if what := by_beginning(data, is_safetensors=path.suffix == SUFFIX):
+        raise CheckpointError(f"{path} {what}.")
     sha256 = sha256_hex(data)
     training = TrainingCard()
     own: Architecture | None = None
     if path.suffix == SUFFIX:
-        if given is None or card_path(path).exists():
+        if given is None and not card_path(path).exists():
+            raise CheckpointError(
+                f"{path} has no card: put {card_path(path).name}, which belongs to it, into the same folder."
+            )
+        if card_path(path).exists():
             card = read_card_file(card_path(path))
             if card.sha256 != sha256:
                 raise CheckpointError(f"{path} is damaged: its SHA-256 is not the one in its card.")
@@ -98,6 +105,8 @@ def read_contents(path: Path, architecture: Architecture | str | None = None) ->
     if own is not None and given is not None:
         raise CheckpointError(f"{path} says itself what its architecture is; do not give another.")
     chosen = own or given
+    if chosen is None and (what := by_keys(state)):
+        raise CheckpointError(f"{path} {what}.")
     if chosen is None:
         raise CheckpointError(f"{path} holds weights only; say which architecture they are for.")
     return Contents(chosen, state, sha256, training)

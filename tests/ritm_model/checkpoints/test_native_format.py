@@ -124,7 +124,7 @@ def test_a_card_that_asks_for_something_else_is_refused(
 
 def test_weights_without_card_need_an_architecture(path: Path, seeded_model: Seeded) -> None:
     path.with_suffix(".json").unlink()
-    with pytest.raises(CheckpointError, match=r"mine\.json does not exist"):
+    with pytest.raises(CheckpointError, match=r"has no card: put mine\.json"):
         load_model(path)
     model = load_model(path, architecture="hrnet18s-itm")
     assert torch.equal(

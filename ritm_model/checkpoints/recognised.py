@@ -1,0 +1,83 @@
+"""Files that are taken for checkpoints and are something else: what they are, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+_BEGINNINGS: tuple[tuple[tuple[bytes, ...], str], ...] = (
+    (
+        (b"version https://git-lfs.github.com/spec/",),
+        "is a Git LFS pointer, not the file itself: run `git lfs pull` in its folder, or download the file "
+        "from the page of its repository",
+    ),
+    (
+        (b"<!doctype html", b"<html"),
+        "is a web page, not the file itself: the address led to a page, such as one that asks for a login; "
+        "download it again with the link of the file",
+    ),
+    ((b"<?xml", b"<error"), "is the answer of a server, not the file itself: download it again"),
+    ((b"\x1f\x8b", b"bzh", b"\xfd7zxz", b"7z\xbc\xaf", b"rar!"), "is a packed archive: unpack it first"),
+    ((b"\x89hdf",), "is an HDF5 file, as Keras writes them, not a checkpoint of PyTorch"),
+)
+_ZIP = b"pk\x03\x04"
+_OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cf\xf9"  # in lower case, as what it is compared with
+
+_OF_A_RUN = frozenset({"step", "epoch", "model", "optimiser"})
+_FAMILIES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("image_encoder.", "mask_decoder."), "Segment Anything (SAM)"),
+    (("image_encoder.", "sam_mask_decoder."), "Segment Anything 2 (SAM 2)"),
+    (("backbone.blocks.", "neck."), "SimpleClick"),
+    (("layer1.", "fc."), "a ResNet that names what a picture shows"),
+)
+_CLASSES = {"plainvit": "SimpleClick", "segformer": "FocalClick", "hrformer": "FocalClick", "cdnet": "CDNet"}
+_MODULES = {"ultralytics": "YOLO of Ultralytics", "segment_anything": "Segment Anything (SAM)"}
+
+
+def by_beginning(data: bytes, *, is_safetensors: bool) -> str:
+    """What a file is that cannot be a checkpoint of its name, as the end of a sentence; or nothing."""
+    if not data:
+        return "is empty: its download was cut off, or the disk was full"
+    head = data[:200].lstrip().lower()
+    for beginnings, what in _BEGINNINGS:
+        if head.startswith(beginnings):
+            return what
+    if head[:1] in (b"{", b"[") and not is_safetensors:
+        return "is JSON, not weights: the weights stand in a file beside it"
+    if is_safetensors and head.startswith((_ZIP, _OLD_TORCH)):
+        return "is a file of PyTorch: give it the suffix .pth"
+    if not is_safetensors and data[8:10] == b'{"' and int.from_bytes(data[:8], "little") < len(data):
+        return "is a safetensors file: give it that suffix, and put its card, the .json file, beside it"
+    return ""
+
+
+def by_content(content: Mapping[object, object]) -> str:
+    """What the content of a file is that is no interactive model, as the end of a sentence; or nothing."""
+    if content.keys() >= _OF_A_RUN:
+        return (
+            "is the checkpoint with which a run of `ritm train` goes on; its model is model.safetensors in "
+            "the same folder"
+        )
+    inner = content.get("model")
+    return by_keys(inner if isinstance(inner, Mapping) else content)
+
+
+def by_keys(keys: Iterable[object]) -> str:
+    """Whose weights these are, by their names, as the end of a sentence; or nothing."""
+    names = [key for key in keys if isinstance(key, str)]
+    for prefixes, family in _FAMILIES:
+        if all(any(name.startswith(prefix) for name in names) for prefix in prefixes):
+            return f"holds weights of {family}, another network; RITM's own are listed by `ritm models list`"
+    return ""
+
+
+def family_of_class(name: str) -> str:
+    """The family of a class of the paper's relatives, in brackets, or nothing."""
+    module = name.lower()
+    return next((f" ({family}, another network)" for part, family in _CLASSES.items() if part in module), "")
+
+
+def family_of_module(name: str) -> str:
+    """The family of a class that a pickle asks for, in brackets, or nothing."""
+    return next(
+        (f" ({family}, another network)" for part, family in _MODULES.items() if name.startswith(part)), ""
+    )
