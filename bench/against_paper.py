@@ -27,7 +27,7 @@ from train_step import in_fresh_process
 
 from ritm_model.checkpoints import load_model, model_version, resolve_model
 from ritm_model.clicks import Click
-from ritm_model.evaluation import EvaluationProtocol, PredictorSource, available_jobs, evaluate, options_for
+from ritm_model.evaluation import PredictorSource, available_jobs, evaluate, protocol_for
 from ritm_model.inference import Predictor, PredictorOptions, open_predictor
 from ritm_model.networks import InteractiveModel
 
@@ -65,8 +65,8 @@ def clicks_ms(predictor: Predictor) -> dict[str, float]:
 
 def evaluation_s(path: Path, objects: int, engine: str, mode: str, clicks: int = 5) -> float:
     photos = Photos.first(objects)
-    protocol = EvaluationProtocol(options=options_for(mode, photos.name), max_clicks=clicks, target_iou=1.01)
-    source = PredictorSource(str(path), "cpu", "NoBRS", protocol.options, engine)
+    protocol = protocol_for(mode, photos.name, max_clicks=clicks, target_iou=1.01)
+    source = PredictorSource(str(path), "cpu", protocol, engine)
     start = perf_counter()
     evaluate("ours", source, photos, protocol, jobs=available_jobs("cpu"))
     return perf_counter() - start
@@ -74,7 +74,7 @@ def evaluation_s(path: Path, objects: int, engine: str, mode: str, clicks: int =
 
 def paper_evaluation_s(model: InteractiveModel, objects: int) -> float:
     photos = Photos.first(objects)
-    protocol = EvaluationProtocol(options=options_for("cvpr", photos.name), max_clicks=5, target_iou=1.01)
+    protocol = protocol_for("cvpr", photos.name, max_clicks=5, target_iou=1.01)
     start = perf_counter()
     one_by_one(model, photos, protocol)
     return perf_counter() - start

@@ -25,6 +25,7 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -171,11 +172,14 @@ WAYS: dict[str, Callable[[Predictor], ClickPredictor]] = {
 }
 
 
+@dataclass(frozen=True)
 class Way(PredictorSource):
-    """One of the `WAYS` as mode; each knows its own options."""
+    """One of the `WAYS`; each knows its own options."""
+
+    way: str = ""
 
     def __call__(self) -> ClickPredictor:
-        return WAYS[self.mode](open_predictor(self.model, device=self.device))
+        return WAYS[self.way](open_predictor(self.model, device=self.device))
 
 
 def noc(
@@ -186,7 +190,7 @@ def noc(
     chosen = np.linspace(0, len(dataset) - 1, n_chosen).round().astype(int).tolist()
     protocol = EvaluationProtocol(max_clicks=max_clicks, target_iou=0.9)
     for name in WAYS:
-        work = Work(Way(model, device, name, PredictorOptions.serving()), dataset, protocol)
+        work = Work(Way(model, device, protocol, way=name), dataset, protocol)
         curves = []
         for result in in_processes(work, chosen, jobs):
             curves.append(result.curve)

@@ -28,7 +28,7 @@ from evaluate import Photos
 from served import Results
 
 from ritm_model.checkpoints import load_model, model_version, resolve_model
-from ritm_model.evaluation import EvaluationProtocol, PredictorSource, evaluate, options_for
+from ritm_model.evaluation import PredictorSource, evaluate, protocol_for
 from ritm_model.evaluation.noc import clicks_to_reach
 from ritm_model.inference import TorchEngine
 from ritm_model.inference.engines.compiled import CompiledEngine
@@ -120,8 +120,8 @@ def drawing_ms(rounds: int) -> dict[str, float]:
 def noc(path: Path, engine: str, objects: int) -> float:
     """Mean clicks to 0.9."""
     photos = Photos.first(objects)
-    protocol = EvaluationProtocol(options=options_for("serving", photos.name), max_clicks=10, target_iou=0.9)
-    source = PredictorSource(str(path), "cpu", "NoBRS", protocol.options, engine)
+    protocol = protocol_for("serving", photos.name, max_clicks=10, target_iou=0.9)
+    source = PredictorSource(str(path), "cpu", protocol, engine)
     found = evaluate(engine, source, photos, protocol, jobs=1)
     return mean(clicks_to_reach(sample.curve, 0.9, protocol.max_clicks) for sample in found.samples)
 

@@ -21,7 +21,7 @@ import json
 import os
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -41,7 +41,7 @@ from ritm_model.evaluation import (
     SampleLike,
     available_jobs,
     evaluate,
-    options_for,
+    protocol_for,
 )
 from ritm_model.inference.geometry import Roi, mask_roi, to_crop, whole
 from ritm_model.masks.overlap import iou
@@ -189,22 +189,24 @@ def main() -> None:
     asked = parser.parse_args()
 
     dataset = Photos.first(asked.objects)
-    protocol = EvaluationProtocol(
-        options=options_for(asked.eval_mode, dataset.name, with_flip=not asked.no_flip),
+    protocol = protocol_for(
+        asked.eval_mode,
+        dataset.name,
+        with_flip=not asked.no_flip,
         max_clicks=asked.clicks,
         target_iou=1.01,
     )
     path = resolve_model(asked.model)
     model = as_published(load_model(path).eval())
     torch.set_num_threads(available_jobs("cpu"))
-    one_by_one(model, Photos.first(1), EvaluationProtocol(options=protocol.options, max_clicks=2))
+    one_by_one(model, Photos.first(1), replace(protocol, max_clicks=2, target_iou=0.95))
 
     def ours(photos: Photos, rules: EvaluationProtocol) -> Curves:
-        source = PredictorSource(str(path), "cpu", rules.mode, rules.options, asked.engine)
+        source = PredictorSource(str(path), "cpu", rules, asked.engine)
         found = evaluate("ours", source, photos, rules, jobs=asked.jobs)
         return [sample.ious for sample in found.samples]
 
-    one_click = EvaluationProtocol(options=protocol.options, max_clicks=1)
+    one_click = replace(protocol, max_clicks=1, target_iou=0.95)
     times: dict[str, list[float]] = {"start": [], "ours": [], "one_by_one": []}
     processor: dict[str, list[float]] = {"ours": [], "one_by_one": []}
     for _ in range(asked.rounds):

@@ -27,9 +27,7 @@ class Click:
     is_positive: bool = True
 
 
-def points_array(
-    clicks: Sequence[Click], *, limit: int | None = None, order_offset: int = 0
-) -> npt.NDArray[np.float32]:
+def points_array(clicks: Sequence[Click], *, limit: int | None = None) -> npt.NDArray[np.float32]:
     """Lay clicks out as the networks want them.
 
     The first half of the rows holds the positive clicks, the second half the negative ones, both in
@@ -38,13 +36,12 @@ def points_array(
     Args:
         clicks: in the order in which they were made.
         limit: only the first `limit` clicks enter, both signs counted together; None for all.
-        order_offset: added to the third column, the index of the click in the sequence.
 
     Returns:
-        2N x 3 float32 rows (row, column, order).
+        2N x 3 float32 rows (row, column, order); the order counts the clicks from 0.
     """
     rows: dict[bool, list[tuple[float, float, float]]] = {True: [], False: []}
-    for order, click in enumerate(clicks[:limit], start=order_offset):
+    for order, click in enumerate(clicks[:limit]):
         rows[click.is_positive].append((click.y, click.x, float(order)))
     n = max(len(rows[True]), len(rows[False]), 1)
     padded = [half + [UNUSED_POINT] * (n - len(half)) for half in (rows[True], rows[False])]

@@ -12,14 +12,13 @@ from ritm_model.datasets import Dataset, open_dataset
 from ritm_model.evaluation import (
     Comparison,
     Evaluation,
-    EvaluationProtocol,
     PredictorSource,
     SampleResult,
     Summary,
     available_jobs,
     compare_evaluations,
     evaluate,
-    options_for,
+    protocol_for,
     summarise,
 )
 from training.split import HELD_OUT
@@ -84,9 +83,8 @@ def measure(
         on_part(done / total)
 
     def measured(from_mask: bool, name: str) -> Evaluation:
-        options = options_for("serving", dataset.name, from_mask=from_mask)
-        protocol = EvaluationProtocol(options, target_iou=max(TARGETS), from_mask=from_mask)
-        source = PredictorSource(str(model), device, protocol.mode, options)
+        protocol = protocol_for("serving", dataset.name, target_iou=max(TARGETS), from_mask=from_mask)
+        source = PredictorSource(str(model), device, protocol)
         jobs = max(1, min(available_jobs(device), len(dataset) // OBJECTS_PER_PROCESS))
         return evaluate(
             version, source, dataset, protocol, jobs=jobs, folder=folder / name, on_result=one_more

@@ -146,12 +146,12 @@ def evaluate(
     from ritm_model.datasets import parse_roots, read_roots
     from ritm_model.evaluation import PredictorSource, available_jobs
     from ritm_model.evaluation import evaluate as annotate_all
-    from ritm_model.evaluation.modes import mode_named
+    from ritm_model.evaluation.modes import check_mode
     from ritm_model.evaluation.origin import ORIGIN, origin_of, write_origin
     from ritm_model.inference.opening import chosen_device
 
     # Whatever can be wrong with the command is found out before hours are spent.
-    mode_named(mode)
+    check_mode(mode)
     if clicks_limit == 0:
         raise click.BadParameter("The network needs at least one click.", param_hint="--clicks-limit")
     if batch > 1 and (mode != "NoBRS" or (jobs or 1) > 1):
@@ -190,7 +190,7 @@ def evaluate(
             with _noc_bar(f"{version} {dataset.name}", protocol, hidden=as_json) as on_result:
                 evaluation = annotate_all(
                     version,
-                    PredictorSource(str(path), device, mode, protocol.options, engine),
+                    PredictorSource(str(path), device, protocol, engine),
                     dataset,
                     protocol,
                     jobs=jobs,
@@ -225,20 +225,17 @@ def _opened(names: str, known: Roots, *, hidden: bool) -> list[Dataset]:
 
 
 def _protocol(rules: Rules, dataset: str) -> EvaluationProtocol:
-    from ritm_model.evaluation import EvaluationProtocol, options_for
+    from ritm_model.evaluation import protocol_for
     from ritm_model.evaluation.noc import LEAST_TARGET
     from ritm_model.evaluation.protocol import ALWAYS_ALL_CLICKS
 
-    return EvaluationProtocol(
-        options=options_for(
-            rules.eval_mode,
-            dataset,
-            with_flip=rules.flip,
-            threshold=rules.thresh,
-            net_clicks_limit=rules.n_clicks if rules.clicks_limit == -1 else rules.clicks_limit,
-            from_mask=rules.from_mask,
-            refine=rules.refine,
-        ),
+    return protocol_for(
+        rules.eval_mode,
+        dataset,
+        with_flip=rules.flip,
+        threshold=rules.thresh,
+        net_clicks_limit=rules.n_clicks if rules.clicks_limit == -1 else rules.clicks_limit,
+        refine=rules.refine,
         mode=rules.mode,
         max_clicks=rules.n_clicks,
         min_clicks=rules.min_n_clicks,

@@ -3,7 +3,7 @@
 from ritm_model.evaluation.annotate import SampleError, annotate
 from ritm_model.evaluation.compare import Comparison, Interval, compare
 from ritm_model.evaluation.modes import MODES, ModeError, PredictorSource
-from ritm_model.evaluation.protocol import EvaluationProtocol, ProtocolError, options_for
+from ritm_model.evaluation.protocol import EvaluationProtocol, ProtocolError, protocol_for
 from ritm_model.evaluation.results import SampleResult
 from ritm_model.evaluation.run import Evaluation, available_jobs, evaluate, load_evaluation
 from ritm_model.evaluation.run_folder import RunFolderError
@@ -33,6 +33,6 @@ __all__ = [
     "compare_evaluations",
     "evaluate",
     "load_evaluation",
-    "options_for",
+    "protocol_for",
     "summarise",
 ]

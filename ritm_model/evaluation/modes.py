@@ -1,19 +1,14 @@
-"""What a predictor does with the network's answer, by the names that the paper gives.
-
-A mode is a function from a model file, a device and options to a predictor. More modes are more rows.
-"""
+"""From the rules of an evaluation to the predictor that is measured."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from types import MappingProxyType
 from typing import Protocol
 
 from ritm_model.clicks import Click
 from ritm_model.errors import RitmError
-from ritm_model.inference import Predictor, PredictorOptions, State, open_predictor
+from ritm_model.evaluation.protocol import EvaluationProtocol
+from ritm_model.inference import ReferencePredictor, State, open_predictor
 from ritm_model.inference.brs import BRS_MODES, open_brs_predictor
 from ritm_model.inference.state import Image, Mask
 
@@ -30,31 +25,19 @@ class ModeError(RitmError):
     """A mode that is not known."""
 
 
-ModeOpener = Callable[[str, str, PredictorOptions], ClickPredictor]
+NO_BRS = "NoBRS"
+MODES = (NO_BRS, *BRS_MODES)
+"""What is done with the network's answer, by the names that the paper gives."""
 
 
-def _plain(model: str, device: str, options: PredictorOptions) -> Predictor:
-    return open_predictor(model, device, options)
-
-
-def _brs(model: str, device: str, options: PredictorOptions, mode: str) -> Predictor:
-    return open_brs_predictor(model, device, options, mode=mode)
-
-
-MODES: Mapping[str, ModeOpener] = MappingProxyType(
-    {"NoBRS": _plain, **{mode: partial(_brs, mode=mode) for mode in BRS_MODES}}
-)
-
-
-def mode_named(name: str) -> ModeOpener:
-    """The mode of that name.
+def check_mode(name: str) -> None:
+    """See that there is a mode of that name.
 
     Raises:
         ModeError: there is none.
     """
     if name not in MODES:
         raise ModeError(f"There is no mode '{name}'; known ones are {', '.join(MODES)}.")
-    return MODES[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +47,27 @@ class PredictorSource:
     Attributes:
         model: a name or the path of a checkpoint.
         device: "cpu", "cuda", …
-        mode: a name in `MODES`.
-        options: how it looks at images.
+        protocol: says the mode, the options and whether the paper's defects are repeated.
         engine: what runs the network, as for `open_predictor`. BRS needs torch.
     """
 
     model: str
     device: str
-    mode: str
-    options: PredictorOptions
+    protocol: EvaluationProtocol
     engine: str = "torch"
 
     def __call__(self) -> ClickPredictor:
-        if self.engine != "torch" and self.mode == "NoBRS":
-            return open_predictor(self.model, self.device, self.options, engine=self.engine)
-        return mode_named(self.mode)(self.model, self.device, self.options)
+        """Load the model.
+
+        Raises:
+            ModeError: no such mode.
+            RitmError: the model cannot be opened; see `open_predictor` and `open_brs_predictor`.
+        """
+        rules = self.protocol
+        check_mode(rules.mode)
+        if rules.mode != NO_BRS:
+            return open_brs_predictor(
+                self.model, self.device, rules.options, mode=rules.mode, reference=rules.reference
+            )
+        opened = open_predictor(self.model, self.device, rules.options, engine=self.engine)
+        return ReferencePredictor(opened.engine, opened.options) if rules.reference else opened

@@ -29,6 +29,7 @@ class EvaluationProtocol:
 
     Attributes:
         options: how the predictor looks at images. Its threshold makes the masks that are measured.
+        reference: repeat the known defects of the paper's code; see `ReferencePredictor`.
         mode: what happens after the network's answer; a name in `ritm_model.evaluation.modes.MODES`.
         max_clicks: the annotator gives up after so many.
         min_clicks: and clicks at least so often.
@@ -36,7 +37,8 @@ class EvaluationProtocol:
         from_mask: start from a mask with mistakes (`ritm_model.evaluation.initial_mask`), not from nothing.
     """
 
-    options: PredictorOptions = field(default_factory=lambda: PredictorOptions(reference=True))
+    options: PredictorOptions = field(default_factory=PredictorOptions.paper)
+    reference: bool = False
     mode: str = "NoBRS"
     max_clicks: int = 20
     min_clicks: int = 1
@@ -81,7 +83,7 @@ class EvaluationProtocol:
         zoom_in = rules.pop("zoom_in")
         if zoom_in and isinstance(zoom_in["target_size"], list):
             zoom_in = {**zoom_in, "target_size": tuple(zoom_in["target_size"])}
-        names = ("with_flip", "max_size", "net_clicks_limit", "threshold", "reference")
+        names = ("with_flip", "max_size", "net_clicks_limit", "threshold")
         refinements: dict[str, Any] = {
             name: kind(**rules.pop(name)) for name, kind in REFINEMENTS.items() if name in rules
         }
@@ -94,7 +96,7 @@ class EvaluationProtocol:
         return cls(options=options, **rules)
 
 
-def options_for(
+def protocol_for(
     eval_mode: str,
     dataset: str,
     *,
@@ -103,8 +105,12 @@ def options_for(
     net_clicks_limit: int | None = None,
     from_mask: bool = False,
     refine: Sequence[str] | None = None,
-) -> PredictorOptions:
-    """How the predictor looks at the images of a data set.
+    mode: str = "NoBRS",
+    max_clicks: int = 20,
+    min_clicks: int = 1,
+    target_iou: float = 0.95,
+) -> EvaluationProtocol:
+    """The rules for a data set, by the name of an evaluation mode.
 
     `cvpr` and `fixed<N>` are the settings of the paper, its defects included so that numbers can be
     compared; from a mask they are left out, for there the paper has no numbers. `serving` is what
@@ -119,19 +125,21 @@ def options_for(
         net_clicks_limit: only that many first clicks reach the network.
         from_mask: whether annotation starts from a mask.
         refine: names in `REFINEMENTS` that are on, with their defaults; None for what the mode does.
+        mode: as in `EvaluationProtocol`, like the three that follow.
+        max_clicks: the annotator gives up after so many.
+        min_clicks: and clicks at least so often.
+        target_iou: content with this IoU.
 
     Raises:
-        ProtocolError: unknown mode or refinement.
+        ProtocolError: unknown mode or refinement, or rules that contradict each other.
     """
     fixed = re.fullmatch(r"fixed([1-9]\d{0,3})", eval_mode)
     if eval_mode == "cvpr":
         zoom_in = ZoomIn(target_size=600 if dataset == "DAVIS" else 400)
-        options = PredictorOptions(zoom_in=zoom_in, reference=not from_mask)
+        options = PredictorOptions(zoom_in=zoom_in)
     elif fixed:
         size = int(fixed[1])
-        options = PredictorOptions(
-            zoom_in=ZoomIn(skip_clicks=-1, target_size=(size, size)), reference=not from_mask
-        )
+        options = PredictorOptions(zoom_in=ZoomIn(skip_clicks=-1, target_size=(size, size)))
     elif eval_mode == "serving":
         options = PredictorOptions.serving()
     else:
@@ -146,9 +154,18 @@ def options_for(
             name: kind() if name in refine else None for name, kind in REFINEMENTS.items()
         }
         options = replace(options, **chosen)
-    return replace(
+    options = replace(
         options,
         with_flip=options.with_flip if with_flip is None else with_flip,
         threshold=threshold,
         net_clicks_limit=net_clicks_limit,
+    )
+    return EvaluationProtocol(
+        options=options,
+        reference=eval_mode != "serving" and not from_mask,
+        mode=mode,
+        max_clicks=max_clicks,
+        min_clicks=min_clicks,
+        target_iou=target_iou,
+        from_mask=from_mask,
     )

@@ -60,7 +60,7 @@ def evaluate(
 
     Args:
         model: version of the model, to tell evaluations apart.
-        source: of the predictor; its mode and options are those of the protocol.
+        source: of the predictor, by the same protocol.
         dataset: at least one sample.
         protocol: the rules.
         jobs: processes; 1 stays in this one.

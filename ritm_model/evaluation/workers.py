@@ -30,6 +30,7 @@ from ritm_model.evaluation.protocol import EvaluationProtocol
 from ritm_model.evaluation.results import SampleResult
 from ritm_model.evaluation.sample import DatasetLike
 from ritm_model.inference import Predictor
+from ritm_model.inference.brs import BRSPredictor
 from ritm_model.inference.engines.batching import BatchingEngine
 
 # Read by OpenMP when torch is loaded. Threads that wait by spinning take the core from another process.
@@ -77,10 +78,10 @@ def in_batches(work: Work, indices: Sequence[int], batch: int) -> Iterator[Sampl
         RitmError: the mode has runs of its own, or whatever is wrong with model or sample.
     """
     predictor = work.source()
-    if type(predictor) is not Predictor:
-        raise RitmError(f"The mode {work.source.mode} cannot be run in batches.")
+    if not isinstance(predictor, Predictor) or isinstance(predictor, BRSPredictor):
+        raise RitmError(f"The mode {work.protocol.mode} cannot be run in batches.")
     engine = BatchingEngine(predictor.engine)
-    sharing = Predictor(engine, predictor.options)
+    sharing = predictor.with_engine(engine)
 
     def annotated(index: int) -> SampleResult:
         with engine.member():

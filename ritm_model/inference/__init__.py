@@ -6,6 +6,7 @@ from ritm_model.inference.merge import ProgressiveMerge
 from ritm_model.inference.opening import open_predictor
 from ritm_model.inference.options import PredictorOptions
 from ritm_model.inference.predictor import Predictor, PromptError
+from ritm_model.inference.reference import ReferencePredictor
 from ritm_model.inference.sessions.annotator import Annotator, AnnotatorStats, Prompt
 from ritm_model.inference.sessions.turns import Superseded
 from ritm_model.inference.state import State
@@ -21,6 +22,7 @@ __all__ = [
     "ProgressiveMerge",
     "Prompt",
     "PromptError",
+    "ReferencePredictor",
     "Roi",
     "State",
     "Superseded",

@@ -18,9 +18,6 @@ class PredictorOptions:
         max_size: the network sees no side longer than this; None for no limit.
         net_clicks_limit: only that many first clicks reach the network; None for all.
         threshold: pixels above this probability form the mask.
-        reference: repeat the known defects of the paper's code, to compare with its numbers. An emptied
-            prediction then leaves a stale crop behind, and a mask given at the start is passed with
-            every click, and twice with the first, but never guides ZoomIn.
         antialias: shrink photographs by means of all their pixels, as training does; otherwise by samples.
         merge: keep what a click is not about; None takes each answer as it is.
     """
@@ -30,13 +27,12 @@ class PredictorOptions:
     max_size: int | None = None
     net_clicks_limit: int | None = None
     threshold: float = 0.49
-    reference: bool = False
     antialias: bool = False
     merge: ProgressiveMerge | None = None
 
     @classmethod
     def paper(cls) -> PredictorOptions:
-        """What the paper's numbers were measured with."""
+        """What the paper's numbers were measured with, by a `ReferencePredictor`."""
         return cls()
 
     @classmethod

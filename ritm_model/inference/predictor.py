@@ -6,8 +6,9 @@ Shapes: B batch (1, or 2 with the mirror image), H x W the image, h x w the netw
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,8 @@ from ritm_model.inference.soft_map import SoftMap
 from ritm_model.inference.state import Image, Prediction, State
 from ritm_model.inference.timing import Timings
 from ritm_model.inference.view import View, view_of
+
+PredictorT = TypeVar("PredictorT", bound="Predictor")
 
 
 class PromptError(RitmError):
@@ -64,7 +67,7 @@ class Predictor:
         return state if mask is None else self._with_mask(state, mask)
 
     def click(self, state: State, click: Click, timings: Timings | None = None) -> State:
-        """Answer one more click with one run of the network (two when `ZoomIn` looks again).
+        """Answer one more click with one run of the network.
 
         Args:
             state: what was there before.
@@ -72,12 +75,15 @@ class Predictor:
             timings: receives the milliseconds of the stages "crop", "network" and "paste".
         """
         timings = timings or Timings()
-        clicks = (*state.clicks, click)
-        after = self._answer(state, clicks, timings)
-        if state.external is not None and not state.clicks:
-            after = self._answer(after, clicks, timings)
+        after = self._answer(state, (*state.clicks, click), timings)
         with timings.stage("paste"):
             return self._merged(state, after)
+
+    def with_engine(self: PredictorT, engine: Engine) -> PredictorT:
+        """The same predictor on another engine."""
+        other = copy(self)
+        other.engine = engine
+        return other
 
     def replay(self, state: State, clicks: Iterable[Click]) -> State:
         """Answer several clicks one after the other."""
@@ -98,24 +104,16 @@ class Predictor:
                 f"The mask is {_named(mask_HW.shape)}, the image {_named(state.frame)} pixels large."
             )
         roi = mask_roi(mask_HW > 0) or Roi(0, 0, 0, 0)
-        soft = SoftMap(mask_HW[roi.slices].copy(), roi, state.frame)
-        if self.options.reference:
-            return replace(state, external=soft, order_offset=1)
-        prediction = self._prediction(soft)
-        return replace(
-            state, prediction=prediction, order_offset=1, from_mask=prediction.mask_roi is not None
-        )
+        return self._refining(state, SoftMap(mask_HW[roi.slices].copy(), roi, state.frame))
+
+    def _refining(self, state: State, given: SoftMap) -> State:
+        """Start from a mask: it is what the network has answered so far."""
+        prediction = self._prediction(given)
+        return replace(state, prediction=prediction, from_mask=prediction.mask_roi is not None)
 
     def _answer(self, state: State, clicks: tuple[Click, ...], timings: Timings) -> State:
         previous = state.prediction.soft if state.prediction else None
-        after = self._look(state, clicks, state.external or previous, timings)
-        zoom_in = self.options.zoom_in
-        assert after.prediction is not None
-        if zoom_in and zoom_in.looks_again(
-            state.frame, object_roi=after.prediction.object_roi, roi=after.roi
-        ):
-            return self._look(after, clicks, previous, timings)
-        return after
+        return self._pass(state, clicks, previous, timings)
 
     def _merged(self, state: State, after: State) -> State:
         """Keep what the last click is not about as it was in `state`."""
@@ -129,24 +127,24 @@ class Predictor:
         change = clicked_change(before, now, after.clicks[-1])
         return after if change is None else replace(after, prediction=overlaid(before, now, change))
 
-    def _look(
+    def _pass(
         self, state: State, clicks: tuple[Click, ...], previous: SoftMap | None, timings: Timings
     ) -> State:
         """Choose the crop, run the network on it and put the answer where the crop is."""
         with timings.stage("crop"):
-            seen = self._seen(state, clicks)
+            roi = self._next_roi(state, clicks)
             view = view_of(
-                state, clicks, seen, previous, self.options, with_prev_mask=self.engine.with_prev_mask
+                state, clicks, roi, previous, self.options, with_prev_mask=self.engine.with_prev_mask
             )
         with timings.stage("network"):
             logits_B1hw, state = self._run(state, view)
             probability_hw = self._probability(logits_B1hw)
         with timings.stage("paste"):
-            roi = state.roi if seen is None and self.options.reference else seen
+            roi = self._answered_roi(state, roi)
             soft = SoftMap(probability_hw, roi or whole(state.frame), state.frame)
             return replace(state, clicks=clicks, prediction=self._prediction(soft), roi=roi)
 
-    def _seen(self, state: State, clicks: tuple[Click, ...]) -> Roi | None:
+    def _next_roi(self, state: State, clicks: tuple[Click, ...]) -> Roi | None:
         if self.options.zoom_in is None:
             return None
         return self.options.zoom_in.next_roi(
@@ -156,6 +154,10 @@ class Predictor:
             roi=state.roi,
             region=state.region,
         )
+
+    def _answered_roi(self, state: State, roi: Roi | None) -> Roi | None:  # noqa: ARG002  (see ReferencePredictor)
+        """Where the answer belongs: the crop that was shown, None for the whole image."""
+        return roi
 
     def _run(self, state: State, view: View) -> tuple[torch.Tensor, State]:
         """Answer what is in view; the state comes back with what the next answer has to know of this one."""

@@ -6,7 +6,6 @@ Shapes: H x W the image, h x w the network's view.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -88,8 +87,6 @@ class State:
         prediction: the last answer, or the mask that was given at the start; None before both.
         roi: where the network looked last; None if it saw the whole image at its own resolution.
         region: bounding box of the object as drawn by the annotator.
-        external: the mask given at the start, when the predictor copies the paper's demo.
-        order_offset: index of the first click.
         from_mask: whether a mask with something in it was given at the start.
     """
 
@@ -98,8 +95,6 @@ class State:
     prediction: Prediction | None = None
     roi: Roi | None = None
     region: Roi | None = None
-    external: SoftMap | None = None
-    order_offset: int = 0
     from_mask: bool = False
 
     @property
@@ -135,9 +130,6 @@ class State:
     @property
     def nbytes(self) -> int:
         """Memory held beside the image."""
-        arrays: list[npt.NDArray[Any]] = []
-        if self.prediction:
-            arrays += [self.prediction.soft.values_hw, self.prediction.mask_inside]
-        if self.external:
-            arrays.append(self.external.values_hw)
-        return sum(array.nbytes for array in arrays)
+        if self.prediction is None:
+            return 0
+        return self.prediction.soft.values_hw.nbytes + self.prediction.mask_inside.nbytes

@@ -47,47 +47,42 @@ class View:
 def view_of(
     state: State,
     clicks: Sequence[Click],
-    seen: Roi | None,
+    roi: Roi | None,
     previous: SoftMap | None,
     options: PredictorOptions,
     *,
     with_prev_mask: bool,
 ) -> View:
-    """Show `seen`, or the whole image, with the clicks and the previous mask on it.
+    """Show a part of the image with the clicks and the previous mask on it.
 
     Args:
         state: of the image.
         clicks: all clicks so far, in pixels of the image.
-        seen: the crop.
+        roi: the part; None for the whole at its own resolution.
         previous: the previous mask, if any.
         options: size and number of the looks, and how many clicks the network gets to know.
         with_prev_mask: whether the network takes the previous mask.
     """
-    roi = seen or whole(state.frame)
+    shown = roi or whole(state.frame)
     size = state.frame
-    if options.zoom_in and seen:
+    if options.zoom_in and roi:
         has_mask = state.prediction is not None and state.prediction.object_roi is not None
-        size = options.zoom_in.input_size(roi, has_mask=has_mask)
+        size = options.zoom_in.input_size(shown, has_mask=has_mask)
     if options.max_size is not None and max(size) > options.max_size:
         size = scaled(size, options.max_size / max(size))
 
     # The last axis holds the channels: the memory layout that convolutions like best.
     # Where a previous mask belongs, red stands at first: to fill the place is cheaper than to leave a gap.
     channels = (0, 1, 2, 0) if with_prev_mask else (0, 1, 2)
-    view_HWC = crop_pixels(state.image, roi, size, channels, antialias=options.antialias)
+    view_HWC = crop_pixels(state.image, shown, size, channels, antialias=options.antialias)
     view_HWC /= 255
     if with_prev_mask:
-        view_HWC[..., 3] = 0 if previous is None else previous.crop(roi, size)
+        view_HWC[..., 3] = 0 if previous is None else previous.crop(shown, size)
     image_BCHW = torch.from_numpy(view_HWC)[None].permute(0, 3, 1, 2)
 
-    shown = [to_crop(clicks, roi, size)]
+    sides = [to_crop(clicks, shown, size)]
     if options.with_flip:
         image_BCHW = torch.cat([image_BCHW, image_BCHW.flip(3)])
-        shown.append(tuple(replace(click, x=size[1] - 1 - click.x) for click in shown[0]))
-    points_BP3 = np.stack(
-        [
-            points_array(side, limit=options.net_clicks_limit, order_offset=state.order_offset)
-            for side in shown
-        ]
-    )
-    return View(seen, image_BCHW, torch.from_numpy(points_BP3), tuple(shown))
+        sides.append(tuple(replace(click, x=size[1] - 1 - click.x) for click in sides[0]))
+    points_BP3 = np.stack([points_array(side, limit=options.net_clicks_limit) for side in sides])
+    return View(roi, image_BCHW, torch.from_numpy(points_BP3), tuple(sides))

@@ -15,9 +15,8 @@ class ZoomIn:
 
     Attributes:
         target_size: pixels of the longer side of what the network sees, or its exact (height, width).
-        skip_clicks: that many clicks are answered on the whole image at its own resolution. 0 looks
-            twice at the first click if the object turns out small; -1 shows the whole image at the
-            target size for the first click.
+        skip_clicks: that many clicks are answered on the whole image at its own resolution, and so are
+            further ones while no object is known. -1 shows the whole image at the target size instead.
         expansion_ratio: size of the crop over the size of the object.
         min_crop_size: least height and width of the crop, in pixels of the image.
         min_crop_share: the same, over the longer side of the image, so that large photographs are not looked
@@ -74,12 +73,6 @@ class ZoomIn:
         if roi is None or roi_iou(wanted, roi) < self.recompute_thresh_iou:
             return wanted
         return roi if all(roi.holds(click) for click in clicks if click.is_positive) else wanted
-
-    def looks_again(self, frame: Size, *, object_roi: Roi | None, roi: Roi | None) -> bool:
-        """Whether a first look at the whole image has found an object worth a closer one."""
-        if roi is not None or object_roi is None or self.skip_clicks > 0:
-            return False
-        return roi_iou(self.around(object_roi, frame), whole(frame)) < self.recompute_thresh_iou
 
     def input_size(self, roi: Roi, *, has_mask: bool = True) -> Size:
         """(height, width) at which the network sees the crop; small crops are enlarged.

@@ -140,7 +140,7 @@ def _predictor(run: Run, sources: Sources) -> ClickPredictor:
     own = sorted(models_folder().glob("*.safetensors"))
     for path in (*sources.models, *noted, bundled_model_path(), *own):
         if path.is_file() and _is_version(path, version):
-            return PredictorSource(str(path), sources.device, protocol.mode, protocol.options)()
+            return PredictorSource(str(path), sources.device, protocol)()
     raise RitmError(f"The model {version} is not at hand; name its file with --model.")
 
 

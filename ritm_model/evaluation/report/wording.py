@@ -121,7 +121,7 @@ def rules(protocol: EvaluationProtocol) -> list[tuple[str, str]]:
 
 def _profile(protocol: EvaluationProtocol) -> str:
     options = protocol.options
-    if options.reference:
+    if protocol.reference:
         is_fixed = options.zoom_in is not None and isinstance(options.zoom_in.target_size, tuple)
         return "as published (fixed size)" if is_fixed else "as published (cvpr)"
     serving = PredictorOptions.serving()

@@ -6,5 +6,6 @@ For evaluation, to compare with published numbers: each click costs up to twenty
 from ritm_model.inference.brs.errors import BRSError
 from ritm_model.inference.brs.modes import BRS_MODES, open_brs_predictor
 from ritm_model.inference.brs.predictor import BRSPredictor, BRSState
+from ritm_model.inference.brs.reference import ReferenceBRSPredictor
 
-__all__ = ["BRS_MODES", "BRSError", "BRSPredictor", "BRSState", "open_brs_predictor"]
+__all__ = ["BRS_MODES", "BRSError", "BRSPredictor", "BRSState", "ReferenceBRSPredictor", "open_brs_predictor"]

@@ -10,6 +10,7 @@ from ritm_model.inference.brs.adaptations import Adaptation, AddedToInput, Scale
 from ritm_model.inference.brs.errors import BRSError
 from ritm_model.inference.brs.feature_points import feature_point
 from ritm_model.inference.brs.predictor import BRSPredictor
+from ritm_model.inference.brs.reference import ReferenceBRSPredictor
 from ritm_model.inference.opening import open_engine
 from ritm_model.inference.options import PredictorOptions
 from ritm_model.networks import InteractiveModel
@@ -37,7 +38,12 @@ BRS_MODES: Mapping[str, BRSMode] = {
 
 
 def open_brs_predictor(
-    model: str = "bundled", device: str = "auto", options: PredictorOptions | None = None, *, mode: str
+    model: str = "bundled",
+    device: str = "auto",
+    options: PredictorOptions | None = None,
+    *,
+    mode: str,
+    reference: bool = False,
 ) -> BRSPredictor:
     """Load a model and make it ready for clicks, as `open_predictor` does.
 
@@ -46,6 +52,7 @@ def open_brs_predictor(
         device: "auto", "cpu", "cuda", …
         options: those of the paper unless given. No limit of clicks stands for that of the mode.
         mode: a name in `BRS_MODES`.
+        reference: repeat the known defects of the paper's code; see `ReferencePredictor`.
 
     Raises:
         BRSError: no such mode, a network without the features that the mode adapts, or no SciPy.
@@ -59,4 +66,5 @@ def open_brs_predictor(
     if options.net_clicks_limit is None:
         options = replace(options, net_clicks_limit=chosen.net_clicks_limit)
     engine = open_engine(model, device)
-    return BRSPredictor(engine, chosen.adaptation(engine.model), options)
+    kind = ReferenceBRSPredictor if reference else BRSPredictor
+    return kind(engine, chosen.adaptation(engine.model), options)

@@ -6,6 +6,7 @@ Shapes: B batch, h x w the network's view.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -69,6 +70,8 @@ class BRSPredictor(Predictor):
     clicks, and threads share a predictor.
     """
 
+    wraps_clicks: ClassVar[bool] = False
+
     def __init__(
         self,
         engine: Engine,
@@ -83,8 +86,7 @@ class BRSPredictor(Predictor):
             engine: of the network that is adapted.
             adaptation: what may change in it.
             options: how it looks at images. Clicks beyond `net_clicks_limit` are kept from the network, but
-                its answer is still made to agree with them. With `reference`, clicks beside or at the border
-                of the view are drawn as the paper's code draws them.
+                its answer is still made to agree with them.
             evaluations: of the network for one answer, at most, 1 or more. (L-BFGS overruns it when it is
                 in the middle of a step.)
 
@@ -116,7 +118,7 @@ class BRSPredictor(Predictor):
                 return adaptation.answer(prepared, variables, view.size)
 
             if len(clicks) > FREE_CLICKS:
-                said = claims(view.clicks, view.size, wrap=self.options.reference)
+                said = claims(view.clicks, view.size, wrap=self.wraps_clicks)
                 search = Search(
                     answer, Claims(*(map_.to(prepared[0].device) for map_ in said)), self.options.threshold
                 )

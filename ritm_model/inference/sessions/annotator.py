@@ -113,7 +113,7 @@ class Annotator:
         self._predictor = predictor
         self._answering = predictor
         if at_once > 1 and isinstance(predictor.engine, TorchEngine):
-            self._answering = Predictor(GatheringEngine(predictor.engine, at_once), predictor.options)
+            self._answering = predictor.with_engine(GatheringEngine(predictor.engine, at_once))
         self._cache = SessionCache(cache_bytes, ttl_seconds, clock)
         self._shared = shared
         self._turns = Turns(at_once)

@@ -50,14 +50,13 @@ class _Header(Value):
     score: Annotated[float, Field(ge=0, le=1)]
     roi: Rows | None
     region: Rows | None
-    order_offset: Count
     from_mask: bool
 
 
 def encode_state(state: State) -> bytes | None:
     """The bytes of a state; None if it has no answer yet, or one that only this process can go on with."""
     answer = state.prediction
-    if answer is None or state.external is not None:
+    if answer is None or type(state) is not State:
         return None
     values_hw = np.ascontiguousarray(answer.soft.values_hw)
     header = {
@@ -70,7 +69,6 @@ def encode_state(state: State) -> bytes | None:
         "score": answer.score,
         "roi": state.roi,
         "region": state.region,
-        "order_offset": state.order_offset,
         "from_mask": state.from_mask,
     }
     head = json.dumps(header).encode()
@@ -103,7 +101,6 @@ def decode_state(data: bytes, image_HW3: Image, clicks: tuple[Click, ...]) -> St
         prediction=Prediction(soft, object_roi, mask_roi, mask, header.score),
         roi=roi,
         region=region,
-        order_offset=header.order_offset,
         from_mask=header.from_mask,
     )
 

@@ -64,4 +64,4 @@ def few_shapes() -> Shapes:
 @pytest.fixture
 def source_of() -> Protocols:
     """The bundled model, seen through a protocol."""
-    return lambda protocol: PredictorSource("bundled", "cpu", protocol.mode, protocol.options)
+    return lambda protocol: PredictorSource("bundled", "cpu", protocol)

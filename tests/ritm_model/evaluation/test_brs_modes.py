@@ -19,7 +19,7 @@ def test_every_mode_of_the_paper_is_known() -> None:
 @pytest.mark.parametrize("mode", BRS_MODES)
 def test_a_sample_is_annotated_the_same_way_each_time(mode, few_shapes) -> None:
     protocol = EvaluationProtocol(options=OPTIONS, mode=mode, max_clicks=3, min_clicks=3)
-    source = PredictorSource(SYNTHETIC, "cpu", mode, OPTIONS)
+    source = PredictorSource(SYNTHETIC, "cpu", EvaluationProtocol(options=OPTIONS, mode=mode))
     assert isinstance(source(), BRSPredictor)
     first, second = (annotate(source(), few_shapes[0], protocol) for _ in range(2))
     assert len(first.clicks) == 3

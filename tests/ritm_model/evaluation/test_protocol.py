@@ -5,62 +5,63 @@ from dataclasses import replace
 
 import pytest
 
-from ritm_model.evaluation import EvaluationProtocol, ModeError, ProtocolError, options_for
-from ritm_model.evaluation.modes import mode_named
+from ritm_model.evaluation import EvaluationProtocol, ModeError, ProtocolError, protocol_for
+from ritm_model.evaluation.modes import check_mode
 from ritm_model.inference import PredictorOptions, ProgressiveMerge, ZoomIn
 
 
 def test_cvpr_looks_closer_on_davis() -> None:
-    assert options_for("cvpr", "DAVIS").zoom_in == ZoomIn(target_size=600)
-    assert options_for("cvpr", "GrabCut").zoom_in == ZoomIn(target_size=400)
-    assert options_for("cvpr", "COCO_MVal").zoom_in == ZoomIn(target_size=400)
+    assert protocol_for("cvpr", "DAVIS").options.zoom_in == ZoomIn(target_size=600)
+    assert protocol_for("cvpr", "GrabCut").options.zoom_in == ZoomIn(target_size=400)
+    assert protocol_for("cvpr", "COCO_MVal").options.zoom_in == ZoomIn(target_size=400)
 
 
 def test_fixed_shows_a_square_from_the_first_click_on() -> None:
-    options = options_for("fixed448", "DAVIS", net_clicks_limit=8, threshold=0.5)
+    options = protocol_for("fixed448", "DAVIS", net_clicks_limit=8, threshold=0.5).options
     assert options == PredictorOptions(
         zoom_in=ZoomIn(skip_clicks=-1, target_size=(448, 448)),
         net_clicks_limit=8,
         threshold=0.5,
-        reference=True,
     )
 
 
 def test_the_mirror_image_is_the_mode_s_choice_or_yours() -> None:
-    assert options_for("cvpr", "DAVIS").with_flip
-    assert not options_for("cvpr", "DAVIS", with_flip=False).with_flip
-    assert options_for("serving", "DAVIS") == PredictorOptions.serving()
-    assert options_for("serving", "DAVIS", with_flip=True).with_flip
+    assert protocol_for("cvpr", "DAVIS").options.with_flip
+    assert not protocol_for("cvpr", "DAVIS", with_flip=False).options.with_flip
+    assert protocol_for("serving", "DAVIS").options == PredictorOptions.serving()
+    assert protocol_for("serving", "DAVIS", with_flip=True).options.with_flip
 
 
 def test_the_paper_s_defects_are_left_out_where_it_has_no_numbers() -> None:
-    assert options_for("cvpr", "DAVIS").reference
-    assert not options_for("cvpr", "DAVIS", from_mask=True).reference
+    assert protocol_for("cvpr", "DAVIS").reference
+    assert not protocol_for("cvpr", "DAVIS", from_mask=True).reference
 
 
 @pytest.mark.parametrize("name", ["cvpr400", "fixed", "fixed0", "fixed-4", ""])
 def test_an_unknown_eval_mode_lists_the_known_ones(name: str) -> None:
     with pytest.raises(ProtocolError, match="cvpr, fixed<N> such as fixed448, serving"):
-        options_for(name, "DAVIS")
+        protocol_for(name, "DAVIS")
 
 
 def test_refinements_are_the_mode_s_choice_or_yours() -> None:
-    assert options_for("cvpr", "DAVIS").merge is None
-    assert options_for("cvpr", "DAVIS", refine=["merge"]).merge == ProgressiveMerge()
-    assert options_for("serving", "DAVIS").merge == ProgressiveMerge()
-    assert options_for("serving", "DAVIS", refine=[]) == replace(PredictorOptions.serving(), merge=None)
+    assert protocol_for("cvpr", "DAVIS").options.merge is None
+    assert protocol_for("cvpr", "DAVIS", refine=["merge"]).options.merge == ProgressiveMerge()
+    assert protocol_for("serving", "DAVIS").options.merge == ProgressiveMerge()
+    assert protocol_for("serving", "DAVIS", refine=[]).options == replace(
+        PredictorOptions.serving(), merge=None
+    )
     with pytest.raises(ProtocolError, match="no refinement 'magic'; known ones are merge"):
-        options_for("serving", "DAVIS", refine=["merge", "magic"])
+        protocol_for("serving", "DAVIS", refine=["merge", "magic"])
 
 
 def test_an_unknown_mode_lists_the_known_ones() -> None:
     with pytest.raises(ModeError, match="no mode 'BRS'; known ones are NoBRS"):
-        mode_named("BRS")
+        check_mode("BRS")
 
 
 @pytest.mark.parametrize("eval_mode", ["cvpr", "fixed128", "serving"])
 def test_rules_survive_a_file(eval_mode: str) -> None:
-    protocol = EvaluationProtocol(options=options_for(eval_mode, "DAVIS"), max_clicks=7, from_mask=True)
+    protocol = protocol_for(eval_mode, "DAVIS", max_clicks=7, from_mask=True)
     assert EvaluationProtocol.from_settings(json.loads(json.dumps(protocol.settings()))) == protocol
 
 

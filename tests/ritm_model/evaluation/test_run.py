@@ -175,7 +175,7 @@ def die(result, total):
 
 if __name__ == "__main__":
     shapes = Shapes(("s00.png", "s03.png", "s08.png", "s16.png"))
-    source = PredictorSource("bundled", "cpu", QUICK.mode, QUICK.options)
+    source = PredictorSource("bundled", "cpu", QUICK)
     evaluate("bundled", source, shapes, QUICK, jobs=2, folder=Path(sys.argv[2]), on_result=die)
 """
 

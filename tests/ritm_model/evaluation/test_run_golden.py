@@ -16,7 +16,7 @@ from ritm_model.evaluation import (
     summarise,
 )
 from ritm_model.evaluation.noc import clicks_to_reach
-from ritm_model.inference import PredictorOptions, ZoomIn, open_predictor
+from ritm_model.inference import PredictorOptions, ZoomIn
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden/noc.json").read_text())
 SYNTHETIC = str(Path(__file__).parents[2] / "models/h18s-synthetic.safetensors")
@@ -27,11 +27,13 @@ def protocol_of(golden: dict[str, Any]) -> EvaluationProtocol:
     zoom = dict(config["zoom"])
     if isinstance(zoom["target_size"], list):
         zoom["target_size"] = tuple(zoom["target_size"])
-    options = PredictorOptions(
-        zoom_in=ZoomIn(**zoom), with_flip=config["flip"], threshold=golden["pred_thr"], reference=True
-    )
+    options = PredictorOptions(zoom_in=ZoomIn(**zoom), with_flip=config["flip"], threshold=golden["pred_thr"])
     return EvaluationProtocol(
-        options=options, max_clicks=config["n"], min_clicks=config["min_clicks"], target_iou=config["thr"]
+        options=options,
+        reference=True,
+        max_clicks=config["n"],
+        min_clicks=config["min_clicks"],
+        target_iou=config["thr"],
     )
 
 
@@ -58,7 +60,7 @@ def splits(golden: dict[str, Any], i: int, result: SampleResult) -> int | None:
 def test_curves_clicks_and_noc_equal_the_paper_s(name, shapes, record_property) -> None:
     golden = GOLDEN[name]
     protocol = protocol_of(golden)
-    source = PredictorSource(SYNTHETIC, "cpu", protocol.mode, protocol.options)
+    source = PredictorSource(SYNTHETIC, "cpu", protocol)
 
     evaluation = evaluate("synthetic", source, shapes, protocol, jobs=2)
 
@@ -87,7 +89,7 @@ def test_curves_clicks_and_noc_equal_the_paper_s(name, shapes, record_property) 
 def test_a_few_short_sequences_equal_the_paper_s(shapes) -> None:
     golden = GOLDEN["zoom160min60_noflip_iou085"]
     protocol = protocol_of(golden)
-    predictor = open_predictor(SYNTHETIC, "cpu", protocol.options)
+    predictor = PredictorSource(SYNTHETIC, "cpu", protocol)()
 
     for i in (0, 16):
         result = annotate(predictor, shapes[i], protocol)

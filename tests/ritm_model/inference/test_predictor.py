@@ -18,7 +18,7 @@ SMALL = replace(SERVING, zoom_in=ZoomIn(skip_clicks=-1, target_size=128))
 PROFILES = {
     "serving": SMALL,
     "paper": PAPER,
-    "looks again": PredictorOptions(zoom_in=ZoomIn(skip_clicks=0, target_size=200), with_flip=False),
+    "from nothing": PredictorOptions(zoom_in=ZoomIn(skip_clicks=0, target_size=200), with_flip=False),
     "no zoom": PredictorOptions(zoom_in=None, with_flip=False, max_size=200),
 }
 IMAGE = np.random.default_rng(0).integers(0, 256, (97, 131, 3), dtype=np.uint8)

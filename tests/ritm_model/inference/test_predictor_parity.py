@@ -9,7 +9,7 @@ import pytest
 
 from ritm_model.checkpoints import load_model
 from ritm_model.clicks import Click
-from ritm_model.inference import Predictor, PredictorOptions, TorchEngine, ZoomIn
+from ritm_model.inference import PredictorOptions, ReferencePredictor, TorchEngine, ZoomIn
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 SEQUENCES = json.loads((GOLDEN / "predict_samples.json").read_text())
@@ -38,7 +38,6 @@ def options_of(sequence: dict) -> PredictorOptions:
     return PredictorOptions(
         zoom_in=zoom_in,
         with_flip=sequence["with_flip"],
-        reference=True,
         **(sequence["predictor_params"] or {}),
     )
 
@@ -59,7 +58,7 @@ def test_probabilities_masks_and_crops_equal_those_of_the_paper(name, model, ans
     image = photo(name.split("/")[1])
     assert list(image.shape) == sequence["shape"]
     model.cpu_dist_maps = sequence["cpu_dist_maps"]
-    predictor = Predictor(TorchEngine(model), options_of(sequence))
+    predictor = ReferencePredictor(TorchEngine(model), options_of(sequence))
 
     state = predictor.start(image, mask=external_mask(sequence))
     errors, flipped = [], []

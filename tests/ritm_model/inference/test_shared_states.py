@@ -101,7 +101,7 @@ def forged(data: bytes, **changes: object) -> bytes:
         {"roi": [0, 1, 0, 100]},
         {"kind": "object"},
         {"score": "nan"},
-        {"order_offset": -1},
+        {"from_mask": 2},
         {"another": 1},
     ],
     ids=str,

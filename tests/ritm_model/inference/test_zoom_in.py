@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from ritm_model.clicks import Click
 from ritm_model.inference.geometry import Roi, to_crop, whole
+from ritm_model.inference.reference import needs_second_pass
 from ritm_model.inference.resampling import crop_pixels
 from ritm_model.inference.soft_map import SoftMap
 from ritm_model.inference.state import Prediction
@@ -78,9 +79,7 @@ class Cone:
             "net_input_sum": float(net_input.sum(dtype=np.float64)),
             "tclicks": [[c.y, c.x] for c in to_crop(self.clicks, seen or whole(self.frame), size)],
             "out_sum": float(soft.full().sum(dtype=np.float64)),
-            "recalc": self.zoom_in.looks_again(
-                self.frame, object_roi=self.prediction.object_roi, roi=self.roi
-            ),
+            "recalc": needs_second_pass(self.zoom_in, self.frame, self.prediction.object_roi, self.roi),
         }
 
 

@@ -46,10 +46,13 @@ def test_masks_and_crops_equal_those_of_the_paper(name, photo, record_property):
     options = PredictorOptions(
         zoom_in=ZoomIn(**{**zoom_in, "target_size": tuple(zoom_in["target_size"])}),
         with_flip=sequence["with_flip"],
-        reference=True,
     )
     predictor = open_brs_predictor(
-        str(TESTS / "models/h18s-synthetic.safetensors"), "cpu", options=options, mode=sequence["brs_mode"]
+        str(TESTS / "models/h18s-synthetic.safetensors"),
+        "cpu",
+        options=options,
+        mode=sequence["brs_mode"],
+        reference=True,
     )
     state = predictor.start(photo(name.split("/")[1]))
     ious, errors = [], []

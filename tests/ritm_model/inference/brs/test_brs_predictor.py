@@ -14,7 +14,13 @@ import pytest
 
 from ritm_model.clicks import Click
 from ritm_model.inference import Predictor, PredictorOptions, TorchEngine, ZoomIn
-from ritm_model.inference.brs import BRS_MODES, BRSError, BRSPredictor, open_brs_predictor
+from ritm_model.inference.brs import (
+    BRS_MODES,
+    BRSError,
+    BRSPredictor,
+    ReferenceBRSPredictor,
+    open_brs_predictor,
+)
 from ritm_model.inference.brs.disagreement import claims
 
 HRNET = str(Path(__file__).parents[3] / "models/h18s-synthetic.safetensors")
@@ -129,13 +135,14 @@ def test_in_another_crop_only_what_does_not_belong_to_pixels_goes_on(
 
 def test_a_click_at_the_first_row_counts_and_as_reference_it_does_not(hrnet_engine, small_bear):
     moved = {}
-    for reference in (False, True):
-        predictor = predictor_of(hrnet_engine, "f-BRS-B", replace(WHOLE, reference=reference))
+    adaptation = BRS_MODES["f-BRS-B"].adaptation(hrnet_engine.model)
+    for kind in (BRSPredictor, ReferenceBRSPredictor):
+        predictor = kind(hrnet_engine, adaptation, WHOLE)
         first = predictor.click(predictor.start(small_bear), ON_BEAR)
         second = predictor.click(first, Click(60, 0))
-        moved[reference] = second.probability[0, 60] - first.probability[0, 60]
-    assert moved[False] > 0.05
-    assert moved[True] == pytest.approx(0, abs=1e-5)
+        moved[kind] = second.probability[0, 60] - first.probability[0, 60]
+    assert moved[BRSPredictor] > 0.05
+    assert moved[ReferenceBRSPredictor] == pytest.approx(0, abs=1e-5)
 
 
 def test_a_mask_given_at_the_start_is_refined(hrnet_engine, small_bear):
