@@ -1,6 +1,7 @@
 """The networks: HRNet with OCR and DeepLabV3+ of the paper, and two light ones, in all input variants."""
 
 from ritm_model.networks.config import JSON, DeeplabConfig, HRNetConfig, LiteConfig, MobileConfig
+from ritm_model.networks.families import Backbone, Family, build, family_named, register_family
 from ritm_model.networks.initialise import initialise
 from ritm_model.networks.model import (
     DeeplabModel,
@@ -8,14 +9,15 @@ from ritm_model.networks.model import (
     InteractiveModel,
     LiteModel,
     MobileModel,
-    build,
 )
 from ritm_model.networks.prepared import prepared
 
 __all__ = [
     "JSON",
+    "Backbone",
     "DeeplabConfig",
     "DeeplabModel",
+    "Family",
     "HRNetConfig",
     "HRNetModel",
     "InteractiveModel",
@@ -24,6 +26,8 @@ __all__ = [
     "MobileConfig",
     "MobileModel",
     "build",
+    "family_named",
     "initialise",
     "prepared",
+    "register_family",
 ]

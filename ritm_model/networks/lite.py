@@ -17,6 +17,16 @@ from ritm_model.networks.pyramid import FeaturePyramid
 STEM_CHANNELS = 32
 # How much wider and deeper than lite0 the variants are.
 VARIANTS = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
+# Parts of the backbone, and what the published files call them.
+STEM_IN_FILE = {"0": "_conv_stem", "1": "_bn0"}
+BLOCK_IN_FILE = {
+    "expand.0": "_expand_conv",
+    "expand.1": "_bn0",
+    "depthwise.0": "_depthwise_conv",
+    "depthwise.1": "_bn1",
+    "project.0": "_project_conv",
+    "project.1": "_bn2",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +108,12 @@ def _rounded(channels: float) -> int:
     """To a multiple of eight that is not much smaller."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded if rounded >= 0.9 * channels else rounded + 8
+
+
+def name_in_file(name: str) -> str:
+    """From a key of the backbone to that of the published files."""
+    place, _, rest = name.partition(".")
+    part, _, tensor = rest.rpartition(".")
+    if place == "0":
+        return f"{STEM_IN_FILE[part]}.{tensor}"
+    return f"_blocks.{int(place) - 1}.{BLOCK_IN_FILE[part]}.{tensor}"

@@ -8,7 +8,6 @@ H and W.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import torch
@@ -24,7 +23,6 @@ from ritm_model.networks.config import (
     InputConfig,
     LiteConfig,
     MobileConfig,
-    from_params,
     to_params,
 )
 from ritm_model.networks.deeplab import DeepLabV3Plus, LogitsHead
@@ -42,7 +40,7 @@ class InteractiveModel(nn.Module, ABC):
     """What the families share: normalisation, click maps, their fusion, and the final upsampling.
 
     Attributes:
-        family: name of the architecture family, a key of `FAMILIES`.
+        family: name of the architecture family, by which it is registered.
         click_channels: what the click features must have to be added to the stem.
         params: all constructor parameters, JSON-able; `build(family, params)` makes the same network.
         with_prev_mask: images carry the previous mask as fourth channel.
@@ -142,9 +140,9 @@ class InteractiveModel(nn.Module, ABC):
             for name, _ in self.named_parameters()
         }
 
-    @abstractmethod
     def _lr_rules(self) -> dict[str, float]:
         """Give multipliers by prefix of the parameter name; 1 for all others."""
+        return {}
 
 
 class HRNetModel(InteractiveModel):
@@ -216,27 +214,3 @@ class LiteModel(PyramidModel):
     def __init__(self, config: LiteConfig) -> None:
         super().__init__(config)
         self.feature_extractor = lite_pyramid(config.variant, config.head_width)
-
-
-def build(family: str, params: Mapping[str, object]) -> InteractiveModel:
-    """Make a model with untrained weights.
-
-    Args:
-        family: "hrnet", "deeplab", "mobile" or "lite".
-        params: constructor parameters, see `HRNetConfig`, `DeeplabConfig`, `MobileConfig` and `LiteConfig`;
-            those left out have the defaults of the paper's code, where it has such a family.
-
-    Raises:
-        ValueError: an unknown family or parameter, or a value that does not fit; one sentence says which.
-    """
-    if family not in FAMILIES:
-        raise ValueError(f"Unknown model family {family}; the known ones are {', '.join(FAMILIES)}.")
-    return FAMILIES[family](params)
-
-
-FAMILIES: dict[str, Callable[[Mapping[str, object]], InteractiveModel]] = {
-    "hrnet": lambda params: HRNetModel(from_params(HRNetConfig, params)),
-    "deeplab": lambda params: DeeplabModel(from_params(DeeplabConfig, params)),
-    "mobile": lambda params: MobileModel(from_params(MobileConfig, params)),
-    "lite": lambda params: LiteModel(from_params(LiteConfig, params)),
-}

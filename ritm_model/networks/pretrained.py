@@ -10,31 +10,15 @@ Keys of backbones are the same here and there, but for a prefix; those of lite a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ritm_model.networks.families import family_named
 from ritm_model.networks.model import InteractiveModel
 
-# Where the backbone lies in the model, and which parts of what lies there are none of it.
-PLACES = {
-    "hrnet": ("feature_extractor.", ("conv3x3_ocr.", "ocr_distri_head.", "cls_head.", "aux_head.")),
-    "deeplab": ("feature_extractor.backbone.", ()),
-    "mobile": ("feature_extractor.features.", ()),
-    "lite": ("feature_extractor.features.", ()),
-}
-# Parts of the backbone of `lite`, and what the files call them.
-LITE_STEM = {"0": "_conv_stem", "1": "_bn0"}
-LITE_BLOCK = {
-    "expand.0": "_expand_conv",
-    "expand.1": "_bn0",
-    "depthwise.0": "_depthwise_conv",
-    "depthwise.1": "_bn1",
-    "project.0": "_project_conv",
-    "project.1": "_bn2",
-}
 COUNTER = "num_batches_tracked"  # older files lack it, and nothing depends on it
 
 
@@ -58,23 +42,6 @@ class Taken:
         return f"{self.tensors} of {self.of} tensors, the whole backbone, are pretrained{unused}."
 
 
-def _lite_name(name: str) -> str:
-    place, _, rest = name.partition(".")
-    part, _, tensor = rest.rpartition(".")
-    if place == "0":
-        return f"{LITE_STEM[part]}.{tensor}"
-    return f"_blocks.{int(place) - 1}.{LITE_BLOCK[part]}.{tensor}"
-
-
-# From a key below the place of the backbone to that of the file.
-NAMES_IN_FILE: dict[str, Callable[[str], str]] = {
-    "hrnet": str,
-    "deeplab": str,
-    "mobile": "features.{}".format,
-    "lite": _lite_name,
-}
-
-
 @torch.no_grad()
 def take_pretrained(model: InteractiveModel, state: Mapping[str, Tensor]) -> Taken:
     """Copy the weights of a backbone into a model, in place; all of them or, with an error, none.
@@ -84,16 +51,19 @@ def take_pretrained(model: InteractiveModel, state: Mapping[str, Tensor]) -> Tak
         state: tensors by the keys of the file.
 
     Raises:
-        ValueError: a tensor of the backbone is missing, or has another shape; one sentence says which.
+        ValueError: the family has no backbone, or a tensor of it is missing or has another shape; one
+            sentence says which.
     """
-    before, others = PLACES[model.family]
-    name_in_file = NAMES_IN_FILE[model.family]
+    backbone = family_named(model.family).backbone
+    if backbone is None:
+        raise ValueError(f"networks of the family {model.family} have no backbone to start from it")
     found = {_plain(key): value for key, value in state.items()}
     own = model.state_dict()
     wanted = {
-        key: name_in_file(name)
+        key: backbone.name_in_file(name)
         for key in own
-        if key.startswith(before) and not (name := key.removeprefix(before)).startswith(others)
+        if key.startswith(backbone.place)
+        and not (name := key.removeprefix(backbone.place)).startswith(backbone.others)
     }
     copied = {}
     for key, name in wanted.items():

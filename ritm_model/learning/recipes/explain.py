@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import yaml
 from pydantic import BaseModel, JsonValue
 
-from ritm_model.learning.recipes.schema import CONFIGS, ModelPart, Recipe
+from ritm_model.learning.recipes.schema import ModelPart, Recipe
+from ritm_model.networks import family_named
 
 WIDTH = 108
 ONE_LINE = 10_000
@@ -24,10 +25,11 @@ def explained_yaml(recipe: Recipe) -> str:
 
 def explanations_of_params(family: str) -> dict[str, str]:
     """What the parameters of a family of networks mean, as the docstrings of their classes say."""
-    config = CONFIGS.get(family)
+    if not family:
+        return {}
     return {
         name: " ".join(text.split())
-        for kind in reversed(inspect.getmro(config) if config else ())
+        for kind in reversed(inspect.getmro(family_named(family).config))
         for name, text in re.findall(
             r"^ {4}(\w+): (.*(?:\n {8}.*)*)", inspect.cleandoc(kind.__doc__ or ""), flags=re.MULTILINE
         )

@@ -13,8 +13,8 @@ from ritm_model.learning.augment import Augmentation
 from ritm_model.learning.sampling import ClickSampler
 from ritm_model.learning.step.optimiser import OptimiserName
 from ritm_model.learning.step.precision import PrecisionName
-from ritm_model.networks import DeeplabConfig, HRNetConfig, LiteConfig, MobileConfig
-from ritm_model.networks.config import InputConfig, from_params
+from ritm_model.networks import family_named
+from ritm_model.networks.config import from_params
 from ritm_model.values import Value
 
 Chance = Annotated[float, Field(ge=0, le=1)]
@@ -25,12 +25,6 @@ Side = Annotated[int, Field(ge=16)]
 LossName = Literal["normalized_focal", "focal", "cross_entropy", "soft_iou"]
 
 OWN = "own"
-CONFIGS: dict[str, type[InputConfig]] = {
-    "hrnet": HRNetConfig,
-    "deeplab": DeeplabConfig,
-    "mobile": MobileConfig,
-    "lite": LiteConfig,
-}
 
 
 class Part(Value):
@@ -43,7 +37,8 @@ class ModelPart(Part):
     """Which network is learnt, and from which weights on."""
 
     family: str = ""
-    """Kind of network: hrnet, deeplab, mobile or lite. Nothing for that of `weights`."""
+    """Kind of network: hrnet, deeplab, mobile, lite, or one that is registered. Nothing for that of
+    `weights`."""
     params: dict[str, JsonValue] = Field(default_factory=dict)
     """What the network is built with."""
     weights: str | None = None
@@ -61,11 +56,9 @@ class ModelPart(Part):
             raise ValueError("model.family or model.weights must say which network is learnt")
         if self.pretrained and self.weights:
             raise ValueError("model.pretrained is for new networks, and model.weights is a model already")
-        if self.family and self.family not in CONFIGS:
-            raise ValueError(f"Unknown model family {self.family}; the known ones are {', '.join(CONFIGS)}")
         if self.family:
             try:
-                from_params(CONFIGS[self.family], self.params)
+                from_params(family_named(self.family).config, self.params)
             except ValueError as error:
                 raise ValueError(str(error).removesuffix(".")) from None
         return self

@@ -25,8 +25,8 @@ from ritm_model.learning.recipes import (
 )
 from ritm_model.learning.recipes.explain import explanations_of_params
 from ritm_model.learning.recipes.renamed import RENAMED
-from ritm_model.learning.recipes.schema import CONFIGS
 from ritm_model.networks import build
+from ritm_model.networks.families import FAMILIES
 
 PUBLISHABLE = {
     "permissive",
@@ -107,9 +107,9 @@ def test_every_value_is_explained_and_what_explains_is_a_recipe(name: str) -> No
 
 
 def test_the_parameters_of_networks_are_explained() -> None:
-    for family, config in CONFIGS.items():
-        names = {field.name for field in dataclasses.fields(config)}
-        assert names - explanations_of_params(family).keys() <= {"norm_mean_std"}
+    for name, family in FAMILIES.items():
+        names = {field.name for field in dataclasses.fields(family.config)}
+        assert names - explanations_of_params(name).keys() <= {"norm_mean_std"}
 
 
 def test_overrides_change_the_recipe() -> None:

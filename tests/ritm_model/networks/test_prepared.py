@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from copy import deepcopy
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from ritm_model.networks import build, prepared
+from ritm_model.networks import InteractiveModel, build, prepared
+from ritm_model.networks.config import InputConfig
 from ritm_model.networks.prepared import FusedConv
 
 DEEP_STEM = ("deeplab", {"backbone": "resnet50", "deeplab_ch": 8})
@@ -94,3 +97,126 @@ def test_the_network_itself_is_not_touched(seeded_model) -> None:
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert all(parameter.requires_grad for parameter in model.parameters())
     assert not any(parameter.requires_grad for parameter in copy.parameters())
+
+
+class Own(InteractiveModel):
+    """A network of somebody else: convolutions in a module of their own."""
+
+    family = "own"
+    click_channels = 8
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__(InputConfig(use_rgb_conv=False, use_disks=True, norm_radius=5))
+        self.stem = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.body = body
+        self.head = nn.Conv2d(8, 1, 1)
+
+    def logits(self, image_B3HW, clicks_BCHW):
+        return [self.head(self.body(self.stem(image_B3HW) + clicks_BCHW))]
+
+
+class PreActivation(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.bn1, self.conv1 = nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3, padding=1)
+        self.bn2, self.conv2 = nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, x_BCHW):
+        y = self.conv1(self.bn1(x_BCHW).relu())
+        return x_BCHW + self.conv2(self.bn2(y).relu())
+
+
+class Backwards(nn.Sequential):
+    """A sequence in name only."""
+
+    def forward(self, x_BCHW):
+        for step in reversed(self):
+            x_BCHW = step(x_BCHW)
+        return x_BCHW
+
+
+class LooksAtItsParts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8)
+
+    def forward(self, x_BCHW):
+        return self.bn1(self.conv1(x_BCHW)) * self.conv1.weight.mean()
+
+
+class Random(nn.Module):
+    def forward(self, x_BCHW):
+        return x_BCHW + torch.rand_like(x_BCHW)
+
+
+class SixtyFour(nn.Module):
+    def forward(self, x_BCHW):
+        return x_BCHW.unflatten(3, (-1, 64)).flatten(3)
+
+
+def sequence(**conv: object) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(8, 8, 3, **conv), nn.BatchNorm2d(8), nn.ReLU())
+
+
+BODIES = {
+    "pre-activation": PreActivation,
+    "reflect": lambda: sequence(padding=1, padding_mode="reflect"),
+    "circular": lambda: sequence(padding=1, padding_mode="circular"),
+    "same": lambda: sequence(padding="same"),
+    "grouped and dilated": lambda: sequence(padding=2, dilation=2, groups=4),
+    "clipped": lambda: nn.Sequential(nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8), nn.ReLU6()),
+    "leaky": lambda: nn.Sequential(nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8), nn.LeakyReLU(0.3)),
+    "backwards": lambda: Backwards(nn.BatchNorm2d(8), nn.Conv2d(8, 8, 1)),
+}
+
+
+def own(body: nn.Module) -> Own:
+    torch.manual_seed(2)
+    return _with_statistics(Own(body))
+
+
+def assert_answers_alike(found: nn.Module, model: nn.Module) -> None:
+    given = inputs(model)
+    expected = logits(model, *given)["instances"]
+    allowed = 1e-3 * max(1.0, float(expected.abs().max()))
+    torch.testing.assert_close(logits(found, *given)["instances"], expected, atol=allowed, rtol=0)
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_networks_of_others_answer_as_they_are(body, caplog) -> None:
+    model = own(BODIES[body]())
+    assert_answers_alike(prepared(model), model)
+    assert not caplog.records  # a faster copy was found for all of them
+
+
+def test_only_what_is_wrong_is_left_out() -> None:
+    copy = prepared(own(nn.Sequential(PreActivation(), sequence(padding=1))))
+    normalisations = [name for name, part in copy.named_modules() if isinstance(part, nn.BatchNorm2d)]
+    assert normalisations == ["body.0.bn1", "body.0.bn2"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [(LooksAtItsParts, "no faster copy"), (Random, "no faster copy"), (SixtyFour, "cannot be probed")],
+)
+def test_what_cannot_be_compared_runs_as_it_is_with_a_note(body, words, caplog) -> None:
+    model = own(nn.Sequential(sequence(padding=1), body()))
+    copy = prepared(model)
+    assert any(isinstance(part, nn.BatchNorm2d) for part in copy.modules())
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert words in caplog.text
+
+
+def test_without_the_private_routines_of_pytorch_the_answers_are_the_same(monkeypatch) -> None:
+    monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace())
+    model = own(sequence(padding=1))
+    copy = prepared(model)
+    assert_answers_alike(copy, model)
+    assert any(isinstance(part, FusedConv) for part in copy.modules())
+
+
+def test_a_network_in_training_is_copied_as_if_it_were_not() -> None:
+    model = own(sequence(padding=1)).train()
+    copy = prepared(model)
+    assert model.training
+    assert_answers_alike(copy, model.eval())
