@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import ritm_model
 from cvat_serverless.settings import CvatSettings
 from ritm_backend.connect.projects import recommended_config
 from ritm_backend.settings import Settings
@@ -53,3 +54,9 @@ def test_the_label_studio_page_shows_the_recommended_configuration() -> None:
         r"```xml\n(.*?)```", (ROOT / "docs" / "label_studio.md").read_text(), flags=re.DOTALL
     )
     assert shown.strip() == recommended_config(["Cat", "Dog"]).strip()
+
+
+def test_the_reference_has_every_name_of_the_library() -> None:
+    pages = "".join(page.read_text() for page in (ROOT / "docs" / "reference").glob("*.md"))
+    described = {path.rpartition(".")[2] for path in re.findall(r"^::: ([\w.]+)$", pages, re.MULTILINE)}
+    assert set(ritm_model.__all__) <= described

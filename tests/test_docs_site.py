@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,3 +27,6 @@ def test_mkdocs_builds_the_site_without_a_warning(tmp_path: Path) -> None:
     assert pages <= built
     assert "nav" not in done.stderr, "a page is missing in mkdocs.yml"
     assert "Click on an object" in (tmp_path / "index.html").read_text()
+    reference = re.sub(r"<[^>]+>", "", (tmp_path / "reference" / "predictor" / "index.html").read_text())
+    for what in ("at_once: int = 8", "PromptError", "H x W x 3 uint8 RGB", "in pixels of the image"):
+        assert what in reference, "signatures, errors, shapes and units"

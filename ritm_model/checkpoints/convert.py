@@ -12,8 +12,8 @@ from ritm_model.checkpoints.reading import read_contents
 
 
 def convert_model(
-    source: Path,
-    destination: Path,
+    source: str | Path,
+    destination: str | Path,
     *,
     architecture: Architecture | str | None = None,
     half: bool = False,
@@ -28,6 +28,7 @@ def convert_model(
     Raises:
         CheckpointError: see `load_model` and `save_model`.
     """
+    source = Path(source)
     contents = read_contents(source, architecture)
     model = build_network(contents.architecture, contents.state, str(source))
     training = contents.training

@@ -15,30 +15,30 @@ from ritm_model.checkpoints.errors import CheckpointError
 from ritm_model.checkpoints.native import SUFFIX
 
 
-def resolve_model(name_or_path: str) -> Path:
+def resolve_model(name_or_path: str | Path) -> Path:
     """Find a model: "bundled", the name of one in the models folder, or a path.
 
-    What ends in a suffix of checkpoints or holds a slash is a path, everything else a name.
+    Text that ends in a suffix of checkpoints or holds a slash is a path, other text a name.
 
     Raises:
         CheckpointError: nothing there; the message says what to do.
     """
     path = Path(name_or_path).expanduser()
-    if path.suffix in (SUFFIX, ".pth", ".pt") or len(path.parts) > 1:
+    is_path = isinstance(name_or_path, Path) or len(path.parts) > 1
+    if is_path or path.suffix in (SUFFIX, ".pth", ".pt"):
         if not path.is_file():
             raise CheckpointError(f"There is no model file {path}.")
         return path
-    if name_or_path in ("bundled", BUNDLED_NAME):
+    name = str(name_or_path)
+    if name in ("bundled", BUNDLED_NAME):
         return bundled_model_path()
-    pulled = pulled_model_path(name_or_path)
+    pulled = pulled_model_path(name)
     if pulled.is_file():
         return pulled
-    if catalogue().release(name_or_path):
-        raise CheckpointError(
-            f"{name_or_path} is not on this machine yet; run `ritm models pull {name_or_path}`."
-        )
+    if catalogue().release(name):
+        raise CheckpointError(f"{name} is not on this machine yet; run `ritm models pull {name}`.")
     raise CheckpointError(
-        f"There is no model '{name_or_path}'; known ones are {', '.join(known_names())}, or give a path."
+        f"There is no model '{name}'; known ones are {', '.join(known_names())}, or give a path."
     )
 
 

@@ -27,7 +27,7 @@ def parse_safetensors(data: bytes, source: str) -> dict[str, Tensor]:
 
 
 def save_model(
-    path: Path, model: InteractiveModel, training: TrainingCard | None = None, *, half: bool = False
+    path: str | Path, model: InteractiveModel, training: TrainingCard | None = None, *, half: bool = False
 ) -> ModelCard:
     """Write a model in our format: `path`, which ends in .safetensors, and the card beside it.
 
@@ -46,6 +46,7 @@ def save_model(
     Raises:
         CheckpointError: wrong suffix, weights that are not finite, or the files cannot be written.
     """
+    path = Path(path)
     if path.suffix != SUFFIX:
         raise CheckpointError(f"{path} must end in {SUFFIX}.")
     dtype = torch.float16 if half else torch.float32

@@ -18,6 +18,7 @@ from ritm_model.checkpoints.card import (
     sha256_hex,
 )
 from ritm_model.checkpoints.errors import CheckpointError
+from ritm_model.checkpoints.locate import resolve_model
 from ritm_model.checkpoints.native import SUFFIX, parse_safetensors
 from ritm_model.checkpoints.paper import read_torch_file
 from ritm_model.checkpoints.recognised import by_beginning, by_keys
@@ -35,12 +36,13 @@ class Contents:
 
 
 def load_model(
-    path: Path, device: str = "cpu", *, architecture: Architecture | str | None = None
+    model: str | Path = "bundled", device: str = "cpu", *, architecture: Architecture | str | None = None
 ) -> InteractiveModel:
     """Load a checkpoint: our format, the paper's `.pth`, or a plain state dict.
 
     Args:
-        path: `.safetensors` with the card beside it, or a file of `torch.save`.
+        model: "bundled", the name of a pulled model, or a path: of a `.safetensors` file with the card
+            beside it, or of a file of `torch.save`.
         device: where the model goes, such as "cpu" or "cuda:0".
         architecture: for plain state dicts only, which do not say what they fit into: the name of one
             in the catalogue, such as "hrnet18s-itm", or one spelt out.
@@ -52,12 +54,14 @@ def load_model(
         CheckpointError: missing, damaged or hostile file, a hash that does not match, missing or extra
             keys, wrong shapes, unknown or absurd parameters. Nothing from the file is executed.
     """
+    path = model if isinstance(model, Path) else resolve_model(model)
     contents = read_contents(path, architecture)
     return build_network(contents.architecture, contents.state, str(path)).to(device)
 
 
-def read_card(path: Path) -> ModelCard:
+def read_card(path: str | Path) -> ModelCard:
     """Read what a model is without building it; for `.pth` files the card is made up from their config."""
+    path = Path(path)
     if path.suffix == SUFFIX and card_path(path).exists():
         return read_card_file(card_path(path))
     contents = read_contents(path)
@@ -69,11 +73,12 @@ def read_card(path: Path) -> ModelCard:
     )
 
 
-def model_version(path: Path) -> str:
+def model_version(path: str | Path) -> str:
     """Name and first eight digits of the weights' hash, such as "starter-1a2b3c4d".
 
     Two files of the same version give the same masks.
     """
+    path = Path(path)
     if path.suffix == SUFFIX:
         card = read_card(path)
         return f"{card.name}-{card.sha256[:8]}"

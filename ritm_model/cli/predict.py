@@ -141,11 +141,12 @@ def predict(
     if not clicks:
         raise click.UsageError("Give at least one --click or a --box.")
 
+    from ritm_model.images import read_image
     from ritm_model.inference import open_predictor
 
-    pixels_HW3 = _read_image(image)
+    pixels_HW3 = read_image(image)
     _check_inside(clicks, pixels_HW3.shape[:2])
-    start_HW = _read_image(mask).max(axis=2) > 0 if mask else None
+    start_HW = read_image(mask).max(axis=2) > 0 if mask else None
     predictor = open_predictor(model, device, _options(profile, flip, threshold), engine=engine)
     state = predictor.replay(predictor.start(pixels_HW3, start_HW, box), clicks)
     answer = _answer(image, predictor.engine.name, state)
@@ -183,17 +184,6 @@ def _options(profile: str, flip: bool | None, threshold: float | None) -> Predic
         with_flip=options.with_flip if flip is None else flip,
         threshold=options.threshold if threshold is None else threshold,
     )
-
-
-def _read_image(path: Path) -> npt.NDArray[np.uint8]:
-    from ritm_model.images import ImageError, decode_image
-
-    try:
-        return decode_image(path.read_bytes())
-    except OSError as error:
-        raise RitmError(f"{path} cannot be read: {error.strerror}.") from None
-    except ImageError as error:
-        raise RitmError(f"{path}: {error}") from None
 
 
 def _check_inside(clicks: Sequence[Click], size: tuple[int, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +20,10 @@ class ClickPredictor(Protocol):
     def start(self, image_HW3: Image, mask: Mask | None = None) -> State: ...
 
     def click(self, state: State, click: Click) -> State: ...
+
+
+OpensPredictor = Callable[[], ClickPredictor]
+"""What each process calls once. With several processes, it must be possible to pickle it."""
 
 
 class ModeError(RitmError):

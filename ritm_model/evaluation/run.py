@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ritm_model.errors import RitmError
-from ritm_model.evaluation.modes import PredictorSource
+from ritm_model.evaluation.modes import OpensPredictor
 from ritm_model.evaluation.protocol import EvaluationProtocol, ProtocolError
 from ritm_model.evaluation.results import SampleResult
 from ritm_model.evaluation.run_folder import SETTINGS, RunFolder, RunFolderError, read_run
@@ -42,7 +42,7 @@ class Evaluation:
 
 def evaluate(
     model: str,
-    source: PredictorSource,
+    source: OpensPredictor,
     dataset: DatasetLike,
     protocol: EvaluationProtocol,
     *,
@@ -60,7 +60,7 @@ def evaluate(
 
     Args:
         model: version of the model, to tell evaluations apart.
-        source: of the predictor, by the same protocol.
+        source: opens the predictor, such as a `PredictorSource` of the same protocol.
         dataset: at least one sample.
         protocol: the rules.
         jobs: processes; 1 stays in this one.

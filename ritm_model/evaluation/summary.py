@@ -116,6 +116,9 @@ class Summary:
 def summarise(evaluation: Evaluation) -> Summary:
     """Count and average.
 
+    Args:
+        evaluation: of `evaluate` or `load_evaluation`.
+
     Raises:
         RitmError: no sample has been annotated.
     """

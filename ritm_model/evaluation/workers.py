@@ -24,7 +24,7 @@ import torch
 
 from ritm_model.errors import RitmError
 from ritm_model.evaluation.annotate import annotate
-from ritm_model.evaluation.modes import ClickPredictor, PredictorSource
+from ritm_model.evaluation.modes import ClickPredictor, OpensPredictor
 from ritm_model.evaluation.pictures import picture_writer
 from ritm_model.evaluation.protocol import EvaluationProtocol
 from ritm_model.evaluation.results import SampleResult
@@ -52,7 +52,7 @@ class Work:
         pictures: folder for a picture of each click, or None.
     """
 
-    source: PredictorSource
+    source: OpensPredictor
     dataset: DatasetLike
     protocol: EvaluationProtocol
     pictures: Path | None = None

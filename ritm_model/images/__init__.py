@@ -6,7 +6,16 @@ from ritm_model.images.reading import (
     ImageError,
     Pixels,
     decode_image,
+    read_image,
     upright_rgb,
 )
 
-__all__ = ["DEFAULT_MAX_PIXELS", "FORMATS", "ImageError", "Pixels", "decode_image", "upright_rgb"]
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "FORMATS",
+    "ImageError",
+    "Pixels",
+    "decode_image",
+    "read_image",
+    "upright_rgb",
+]

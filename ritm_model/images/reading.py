@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from threading import Lock
 
 import cv2
@@ -71,6 +72,27 @@ def _damaged(error: Exception) -> ImageError:
     if is_out_of_memory(error):
         raise error
     return ImageError("The image file is damaged or cut off.")
+
+
+def read_image(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
+    """Read an image file, by the rules of `decode_image`.
+
+    Args:
+        path: the file.
+        max_pixels: largest width times height.
+
+    Returns:
+        H x W x 3 uint8 RGB, upright.
+
+    Raises:
+        ImageError: the file cannot be read, or is no such image; the sentence names it.
+    """
+    try:
+        return decode_image(Path(path).read_bytes(), max_pixels=max_pixels)
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror}.") from None
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from None
 
 
 def upright_rgb(image: Image.Image) -> Pixels:

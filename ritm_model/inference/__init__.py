@@ -5,7 +5,8 @@ from ritm_model.inference.geometry import Box, Roi
 from ritm_model.inference.merge import ProgressiveMerge
 from ritm_model.inference.opening import open_predictor
 from ritm_model.inference.options import PredictorOptions
-from ritm_model.inference.predictor import Predictor, PromptError
+from ritm_model.inference.predictor import Predictor
+from ritm_model.inference.prompts import Picture, PromptError
 from ritm_model.inference.reference import ReferencePredictor
 from ritm_model.inference.sessions.annotator import Annotator, AnnotatorStats, Prompt
 from ritm_model.inference.sessions.turns import Superseded
@@ -17,6 +18,7 @@ __all__ = [
     "AnnotatorStats",
     "Box",
     "Engine",
+    "Picture",
     "Predictor",
     "PredictorOptions",
     "ProgressiveMerge",

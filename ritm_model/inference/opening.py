@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 from ritm_model.checkpoints import load_model, model_version, resolve_model
@@ -10,10 +12,11 @@ from ritm_model.inference.engines.choice import engine_for
 from ritm_model.inference.engines.torch_engine import TorchEngine
 from ritm_model.inference.options import PredictorOptions
 from ritm_model.inference.predictor import Predictor
+from ritm_model.networks import InteractiveModel
 
 
 def open_predictor(
-    model: str = "bundled",
+    model: str | Path | InteractiveModel = "bundled",
     device: str = "auto",
     options: PredictorOptions | None = None,
     *,
@@ -22,7 +25,8 @@ def open_predictor(
     """Load a model and make it ready for clicks.
 
     Args:
-        model: "bundled", the name of a pulled model, or the path of a checkpoint.
+        model: "bundled", the name of a pulled model, the path of a checkpoint, or a network, which is left
+            as it is.
         device: "auto" takes a GPU if there is one; otherwise "cpu", "cuda", "cuda:1", …
         options: the serving profile unless given.
         engine: "torch", which opens at once; "openvino" or "compile"; "auto" for the quickest one here.
@@ -32,17 +36,19 @@ def open_predictor(
         EngineError: no such engine, or one that is not installed or cannot run this model.
         RitmError: no such device.
     """
-    path = resolve_model(model)
     chosen = chosen_device(device)
-    network = load_model(path, chosen)
+    if isinstance(model, InteractiveModel):
+        return Predictor(engine_for(model, None, chosen, f"{model.family}-unsaved", engine), options)
+    path = resolve_model(model)
+    network = load_model(path)
     return Predictor(engine_for(network, path, chosen, model_version(path), engine), options)
 
 
-def open_engine(model: str = "bundled", device: str = "auto") -> TorchEngine:
+def open_engine(model: str | Path = "bundled", device: str = "auto") -> TorchEngine:
     """Load a model for torch, by the rules of `open_predictor`."""
     path = resolve_model(model)
     chosen = chosen_device(device)
-    return TorchEngine(load_model(path, chosen), chosen, name=model_version(path))
+    return TorchEngine(load_model(path), chosen, name=model_version(path))
 
 
 def chosen_device(device: str) -> str:

@@ -5,7 +5,7 @@ Shapes: B batch (1, or 2 with the mirror image), H x W the image, h x w the netw
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -13,13 +13,15 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL.Image import Image as PillowImage
 
 from ritm_model.clicks import Click
-from ritm_model.errors import RitmError
+from ritm_model.inference.engines.batching import run_together
 from ritm_model.inference.engines.torch_engine import Engine
-from ritm_model.inference.geometry import Box, Roi, box_roi, mask_roi, whole
+from ritm_model.inference.geometry import Box, Roi, mask_roi, whole
 from ritm_model.inference.merge import clicked_change, overlaid
 from ritm_model.inference.options import PredictorOptions
+from ritm_model.inference.prompts import Picture, PromptError, clicks_of, mask_of, pixels_of, roi_of
 from ritm_model.inference.resampling import Floats
 from ritm_model.inference.soft_map import SoftMap
 from ritm_model.inference.state import Image, Prediction, State
@@ -29,10 +31,6 @@ from ritm_model.inference.view import View, view_of
 PredictorT = TypeVar("PredictorT", bound="Predictor")
 
 
-class PromptError(RitmError):
-    """A mask or region that does not fit the image."""
-
-
 class Predictor:
     """Answers clicks. Holds no state of its own, so threads and annotators share one freely."""
 
@@ -40,31 +38,31 @@ class Predictor:
         self.engine = engine
         self.options = options or PredictorOptions.serving()
 
-    def start(
-        self, image_HW3: Image, mask: npt.NDArray[Any] | None = None, region: Box | None = None
-    ) -> State:
+    def start(self, image: Picture, mask: npt.NDArray[Any] | None = None, region: Box | None = None) -> State:
         """Look at an image before the first click.
 
         Args:
-            image_HW3: uint8 RGB, upright. It is shared, not copied: do not write to it afterwards.
-            mask: H x W bool, or float in [0, 1], to refine. It takes the place of the previous
-                prediction, so the first click is answered where the mask is, and corrects it.
+            image: H x W x 3 uint8 RGB, upright, or a Pillow image, which is turned upright. An array is
+                shared, not copied: do not write to it afterwards.
+            mask: H x W bool, integers (the object is what is above 0), or float probabilities in [0, 1]; to
+                refine. It takes the place of the previous prediction, so the first click is answered where
+                the mask is, and corrects it.
             region: bounding box of the object. ZoomIn treats it as the object's extent until there is a
                 prediction, so the first click is answered inside it and a little around. Without ZoomIn
                 it has no effect.
 
         Raises:
-            PromptError: the mask has another size than the image, or the region lies beside it.
+            PromptError: the image is of another kind, the mask of another kind or size, or the region lies
+                beside the image.
         """
-        if image_HW3.dtype != np.uint8 or image_HW3.ndim != 3 or image_HW3.shape[2] != 3:
-            raise ValueError(f"Expected an H x W x 3 uint8 image, got {image_HW3.dtype} {image_HW3.shape}.")
-        state = self._first(image_HW3)
+        state = self._first(pixels_of(image))
         if region is not None:
-            roi = box_roi(region, state.frame)
-            if roi is None:
-                raise PromptError(f"The region {region} lies outside the {_named(state.frame)} image.")
-            state = replace(state, region=roi)
-        return state if mask is None else self._with_mask(state, mask)
+            state = replace(state, region=roi_of(region, state.frame))
+        if mask is None:
+            return state
+        given_HW = mask_of(mask, state.frame)
+        roi = mask_roi(given_HW > 0) or Roi(0, 0, 0, 0)
+        return self._refining(state, SoftMap(given_HW[roi.slices].copy(), roi, state.frame))
 
     def click(self, state: State, click: Click, timings: Timings | None = None) -> State:
         """Answer one more click with one run of the network.
@@ -78,6 +76,73 @@ class Predictor:
         after = self._answer(state, (*state.clicks, click), timings)
         with timings.stage("paste"):
             return self._merged(state, after)
+
+    def predict(
+        self,
+        image: Picture,
+        points_N2: npt.ArrayLike,
+        labels_N: npt.ArrayLike,
+        mask: npt.NDArray[Any] | None = None,
+        box: Box | None = None,
+    ) -> State:
+        """Answer points, one after the other, as clicks are.
+
+        Args:
+            image: see `start`.
+            points_N2: N x 2 numbers (x, y) in pixels of the image, in the order in which they count.
+            labels_N: N numbers, 1 (or True) for a point on the object, 0 for one on the background.
+            mask: to refine; see `start`. Without points and box it is given back as it is.
+            box: around the object, as the region of `start`. Without a point on the object its centre is the
+                first one.
+
+        Raises:
+            PromptError: nothing to go by, or something that cannot be used; one sentence says what.
+        """
+        clicks = clicks_of(points_N2, labels_N)
+        if box is not None and not any(click.is_positive for click in clicks):
+            clicks = (box.centre, *clicks)
+        if not clicks and mask is None:
+            raise PromptError("Give at least one point, a box or a mask.")
+        return self.replay(self.start(image, mask, box), clicks)
+
+    def predict_batch(
+        self,
+        images: Picture | Sequence[Picture],
+        points: Sequence[npt.ArrayLike],
+        labels: Sequence[npt.ArrayLike],
+        masks: Sequence[npt.NDArray[Any] | None] | None = None,
+        boxes: Sequence[Box | None] | None = None,
+        *,
+        at_once: int = 8,
+    ) -> list[State]:
+        """Answer the points of many objects, which share runs of the network.
+
+        Views of the same size run together: those of the first click on one image, and all with a fixed
+        `ZoomIn.target_size`. The answers differ from those of `predict` by rounding.
+
+        Args:
+            images: one image with all the objects, or one for each object.
+            points: for each object what `predict` takes.
+            labels: for each object what `predict` takes.
+            masks: for each object a mask or None; None for no masks.
+            boxes: for each object a box or None; None for no boxes.
+            at_once: objects in one run of the network, at most.
+
+        Returns:
+            The states in the order of the objects.
+
+        Raises:
+            PromptError: as `predict`, or the sequences are not equally long.
+        """
+        count = len(points)
+        if isinstance(images, PillowImage) or (isinstance(images, np.ndarray) and images.ndim == 3):
+            images = [pixels_of(images)] * count
+        masks = [None] * count if masks is None else masks
+        boxes = [None] * count if boxes is None else boxes
+        if {len(each) for each in (images, labels, masks, boxes)} != {count}:
+            raise PromptError("There have to be as many images, labels, masks and boxes as there are points.")
+        objects = list(zip(images, points, labels, masks, boxes, strict=True))
+        return run_together(self.engine, lambda engine: self.with_engine(engine).predict, objects, at_once)
 
     def with_engine(self: PredictorT, engine: Engine) -> PredictorT:
         """The same predictor on another engine."""
@@ -97,14 +162,6 @@ class Predictor:
 
     def _first(self, image_HW3: Image) -> State:
         return State(image_HW3)
-
-    def _with_mask(self, state: State, mask_HW: npt.NDArray[Any]) -> State:
-        if mask_HW.shape != state.frame:
-            raise PromptError(
-                f"The mask is {_named(mask_HW.shape)}, the image {_named(state.frame)} pixels large."
-            )
-        roi = mask_roi(mask_HW > 0) or Roi(0, 0, 0, 0)
-        return self._refining(state, SoftMap(mask_HW[roi.slices].copy(), roi, state.frame))
 
     def _refining(self, state: State, given: SoftMap) -> State:
         """Start from a mask: it is what the network has answered so far."""
@@ -178,7 +235,3 @@ class Predictor:
             threshold=threshold,
             object_threshold=zoom_in.prob_thresh if zoom_in else threshold,
         )
-
-
-def _named(size: tuple[int, ...]) -> str:
-    return " x ".join(str(side) for side in reversed(size))

@@ -7,6 +7,7 @@ pixels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -23,6 +24,8 @@ LEAST_WINDOW = 16
 
 Size = tuple[int, int]
 Augmentation = Literal["coco", "sbd", "strong", "validation"]
+MakeTransforms = Callable[[Size], v2.Transform]
+"""From (H, W) to what makes image and masks of any size that large, alike."""
 
 
 class UniformScale(v2.Transform):

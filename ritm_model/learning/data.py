@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from ritm_model.errors import RitmError
-from ritm_model.learning.augment import augment, pipeline
+from ritm_model.learning.augment import MakeTransforms, augment, pipeline
 from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.sampling import ClickSampler
@@ -110,12 +111,15 @@ class Samples(Dataset["Batch | BrokenSample"]):
         return scene
 
 
-def make_samples(recipe: Recipe, sources: tuple[Source, ...]) -> Samples:
-    """The samples of a recipe."""
+def make_samples(
+    recipe: Recipe, sources: tuple[Source, ...], transforms: MakeTransforms | None = None
+) -> Samples:
+    """The samples of a recipe; `transforms` takes the place of its augmentation."""
     part = recipe.data
+    made = transforms or partial(pipeline, part.augmentation)
     return Samples(
         sources=sources,
-        transforms=pipeline(part.augmentation, part.crop),
+        transforms=made(part.crop),
         sampler=recipe.clicks.sampler(),
         seed=recipe.seed,
         min_area=part.min_area,
@@ -123,8 +127,7 @@ def make_samples(recipe: Recipe, sources: tuple[Source, ...]) -> Samples:
         paste_prob=part.paste_prob,
         from_mask_prob=recipe.clicks.from_mask_prob,
         first_transforms=tuple(
-            (epoch * recipe.epoch_steps * recipe.batch_size, pipeline(part.augmentation, size))
-            for epoch, size in part.growing
+            (epoch * recipe.epoch_steps * recipe.batch_size, made(size)) for epoch, size in part.growing
         ),
     )
 

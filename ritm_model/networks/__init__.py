@@ -1,6 +1,13 @@
 """The networks: HRNet with OCR and DeepLabV3+ of the paper, and two light ones, in all input variants."""
 
-from ritm_model.networks.config import JSON, DeeplabConfig, HRNetConfig, LiteConfig, MobileConfig
+from ritm_model.networks.config import (
+    JSON,
+    DeeplabConfig,
+    HRNetConfig,
+    InputConfig,
+    LiteConfig,
+    MobileConfig,
+)
 from ritm_model.networks.families import Backbone, Family, build, family_named, register_family
 from ritm_model.networks.initialise import initialise
 from ritm_model.networks.model import (
@@ -20,6 +27,7 @@ __all__ = [
     "Family",
     "HRNetConfig",
     "HRNetModel",
+    "InputConfig",
     "InteractiveModel",
     "LiteConfig",
     "LiteModel",

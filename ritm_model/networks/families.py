@@ -81,6 +81,10 @@ def register_family(name: str, family: Family) -> None:
     A package that is installed can offer one to every process, those of the command line included, by an
     entry point of the group `ritm.families`: its name is the family's, its value a `Family`.
 
+    Args:
+        name: what checkpoints and recipes call it, the same as `family` of its networks.
+        family: how its networks are made.
+
     Raises:
         ValueError: another family has that name already.
     """

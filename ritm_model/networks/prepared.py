@@ -104,7 +104,8 @@ def _probe(model: InteractiveModel) -> dict[str, Tensor]:
     image_BCHW = torch.rand(1, 3 + model.with_prev_mask, *PROBE_SIZE, generator=random)
     points_BP3 = torch.tensor([[[20.0, 30.5, 0.0], [9.0, 50.0, 1.0]]])
     with torch.inference_mode():
-        return model(image_BCHW.to(next(model.parameters()).dtype), points_BP3)
+        outputs: dict[str, Tensor] = model(image_BCHW.to(next(model.parameters()).dtype), points_BP3)
+        return outputs
 
 
 def _agree(answer: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from ritm_model.inference.brs.adaptations import Adaptation, AddedToInput, ScaleAndBias
 from ritm_model.inference.brs.errors import BRSError
@@ -38,7 +39,7 @@ BRS_MODES: Mapping[str, BRSMode] = {
 
 
 def open_brs_predictor(
-    model: str = "bundled",
+    model: str | Path = "bundled",
     device: str = "auto",
     options: PredictorOptions | None = None,
     *,

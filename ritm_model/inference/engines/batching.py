@@ -9,17 +9,20 @@ Shapes: B batch, C channels, H x W the network's input, P points, 3 = (row, colu
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Barrier, Lock
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from ritm_model.clicks import UNUSED_POINT
 from ritm_model.inference.engines.torch_engine import Engine
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +101,35 @@ class BatchingEngine(_SharedEngine):
             by_size[call.size].append(call)
         for calls in by_size.values():
             _answer_together(self._engine, calls)
+
+
+def run_together(
+    engine: Engine, of: Callable[[Engine], Callable[..., T]], tasks: Sequence[tuple[Any, ...]], at_once: int
+) -> list[T]:
+    """Do tasks whose runs of an engine may be one.
+
+    Args:
+        engine: what they run.
+        of: gives the function that is called with each task, for an engine to use.
+        tasks: arguments of the function.
+        at_once: tasks that are done at the same time, at most. Which ones meet does not depend on the time
+            that they take.
+    """
+    shared = BatchingEngine(engine)
+    call = of(shared)
+    results: list[T] = []
+    for first in range(0, len(tasks), at_once):
+        chunk = tasks[first : first + at_once]
+        everybody = Barrier(len(chunk))
+
+        def take_part(task: tuple[Any, ...], everybody: Barrier = everybody) -> T:
+            with shared.member():
+                everybody.wait()
+                return call(*task)
+
+        with ThreadPoolExecutor(len(chunk)) as pool:
+            results += pool.map(take_part, chunk)
+    return results
 
 
 class GatheringEngine(_SharedEngine):

@@ -24,15 +24,15 @@ PROBE_RUNS, PROBE_SECONDS = 5, 1.0
 _logger = logging.getLogger(__name__)
 
 
-def engine_for(model: InteractiveModel, path: Path, device: str, version: str, kind: str) -> Engine:
+def engine_for(model: InteractiveModel, path: Path | None, device: str, version: str, kind: str) -> Engine:
     """Run a loaded model with an engine of some kind.
 
     "auto" measures those that are installed and ready within seconds: torch and, on a CPU, OpenVINO. It does
     not try "compile", which takes minutes to get ready.
 
     Args:
-        model: in eval mode, on the device.
-        path: its file.
+        model: is left as it is.
+        path: its file, None for a network without one.
         device: "cpu", "cuda", …
         version: of the weights.
         kind: an `EngineKind`.
@@ -52,7 +52,7 @@ def engine_for(model: InteractiveModel, path: Path, device: str, version: str, k
     return _quickest(by_torch, path) if kind == "auto" and device == "cpu" else by_torch
 
 
-def _quickest(by_torch: TorchEngine, path: Path) -> Engine:
+def _quickest(by_torch: TorchEngine, path: Path | None) -> Engine:
     version = by_torch.name
     if find_spec("openvino") is None:
         _logger.info("%s runs on torch: openvino, which is quicker on most CPUs, is not installed", version)

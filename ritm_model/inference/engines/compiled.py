@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from ritm_model.inference.engines.graph import EngineError
+from ritm_model.inference.engines.torch_engine import inference_copy
 from ritm_model.networks import InteractiveModel, prepared
 
 
 class CompiledEngine:
-    """Compiles a prepared copy of the network when it first runs, which takes minutes.
+    """Compiles a prepared copy of a network when it first runs, which takes minutes.
 
     On a CPU, one program serves all sizes of images. On a GPU, the network runs in half precision, and each
     size of batch and image becomes a CUDA graph of its own when it is first met: none is padded to another
@@ -26,7 +27,7 @@ class CompiledEngine:
         self.device = torch.device(device)
         self.name = name
         self.with_prev_mask = model.with_prev_mask
-        self._network = prepared(model.eval().to(self.device))
+        self._network = prepared(inference_copy(model, self.device))
         self._on_gpu = self.device.type == "cuda"
         self._segment = torch.compile(
             self._network.segment, dynamic=True, mode="reduce-overhead" if self._on_gpu else None

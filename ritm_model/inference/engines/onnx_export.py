@@ -13,33 +13,35 @@ import torch
 
 from ritm_model.files import write_file, writing
 from ritm_model.inference.engines.graph import EngineError, Graph
+from ritm_model.inference.engines.torch_engine import inference_copy
 from ritm_model.networks import InteractiveModel
 
 OPSET = 18
 INPUTS, OUTPUT = ("image", "points"), "logits"
 
 
-def export_onnx(model: InteractiveModel, path: Path, version: str = "unnamed") -> None:
+def export_onnx(model: InteractiveModel, path: str | Path, version: str = "unnamed") -> None:
     """Write a network for every size of image and any number of clicks. Takes up to a minute.
 
     The file's inputs are those of `Engine.run`: `image`, float32 B x C x H x W in [0, 1] with the previous
     mask as fourth channel where there is one, and `points`, float32 B x P x 3. `logits` are B x 1 x H x W.
 
     Args:
-        model: in eval mode, on the CPU.
+        model: is left as it is.
         path: what to write.
         version: of the weights, written into the file.
 
     Raises:
         EngineError: the extra `onnx` is not installed, or the file cannot be written.
     """
+    path = Path(path)
     try:
         import onnx
         import onnxscript  # noqa: F401  (torch needs it)
     except ImportError:
         raise EngineError("Exporting needs more packages; `pip install 'ritm[onnx]'` adds them.") from None
 
-    graph = Graph(model).eval()
+    graph = Graph(inference_copy(model)).eval()
     sizes = ({0: "B", 2: "H", 3: "W"}, {0: "B", 1: "P"})
     with _silence():
         program = torch.onnx.export(

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from ritm_model.catalogue import bundled_model_path, models_folder
 from ritm_model.inference.engines.graph import EngineError, Graph
+from ritm_model.inference.engines.torch_engine import inference_copy
 from ritm_model.networks import InteractiveModel
 
 _logger = logging.getLogger(__name__)
@@ -113,12 +114,13 @@ def _core() -> Any:
     return openvino().Core()
 
 
-def open_openvino(model: InteractiveModel, path: Path, version: str) -> OpenVinoEngine:
+def open_openvino(model: InteractiveModel, path: Path | None, version: str) -> OpenVinoEngine:
     """Run a loaded model with OpenVINO; convert it if nobody has done so before.
 
     Args:
-        model: on the CPU, in eval mode.
-        path: its file. The conversion is kept beside it or, where that cannot be, in the user's cache.
+        model: on the CPU; it is left as it is.
+        path: its file. The conversion is kept beside it or, where that cannot be, in the user's cache. None
+            for a network without a file, of which no conversion is kept.
         version: of the weights; names the conversion, together with the version of OpenVINO.
 
     Raises:
@@ -126,12 +128,12 @@ def open_openvino(model: InteractiveModel, path: Path, version: str) -> OpenVino
     """
     library = openvino()
     name = f"{version}.openvino-{library.__version__.split('-')[0]}.xml"
-    folders = _folders(path)
+    folders = _folders(path) if path else []
     for kept in (folder / name for folder in folders if (folder / name).is_file()):
         if engine := _read(kept, model, version):
             return engine
     network = converted(model, version)
-    if not any(_kept(network, folder / name) for folder in folders):
+    if folders and not any(_kept(network, folder / name) for folder in folders):
         _logger.warning("The conversion of %s cannot be kept; each start repeats it.", version)
     with _refusals(version):
         return OpenVinoEngine(network, model, version)
@@ -143,7 +145,7 @@ def converted(model: InteractiveModel, version: str = "unnamed") -> Any:
     Raises:
         EngineError: it cannot be converted.
     """
-    graph = Graph(model)
+    graph = Graph(inference_copy(model))
     channels = 3 + model.with_prev_mask
     with warnings.catch_warnings(), _refusals(version):
         warnings.simplefilter("ignore")  # of the tracer: what it takes for constant is constant

@@ -5,6 +5,7 @@ Shapes: B batch, C channels, H x W the network's input, P points, 3 = (row, colu
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Protocol
 
 import torch
@@ -32,19 +33,24 @@ class Engine(Protocol):
         """
 
 
+def inference_copy(model: InteractiveModel, device: str | torch.device = "cpu") -> InteractiveModel:
+    """A copy in eval mode and without gradients on a device; the network itself is left as it is."""
+    copy = deepcopy(model).eval().requires_grad_(False).to(device)
+    return copy.to(memory_format=torch.channels_last)
+
+
 class TorchEngine:
-    """Runs a prepared copy of the network with PyTorch, on a CPU or GPU.
+    """Runs a prepared copy of a network with PyTorch, on a CPU or GPU. The network is left as it is.
 
     Attributes:
-        model: the network itself, for whoever needs its parts or gradients. Changing it afterwards does not
-            change the answers.
+        model: another copy, for whoever needs its parts. Changing it does not change the answers.
     """
 
     def __init__(self, model: InteractiveModel, device: str = "cpu", name: str = "unnamed") -> None:
         self.device = torch.device(device)
         self.name = name
         self.with_prev_mask = model.with_prev_mask
-        self.model = model.eval().to(self.device).to(memory_format=torch.channels_last)
+        self.model = inference_copy(model, self.device)
         self._prepared = prepared(self.model)
 
     def run(self, image_BCHW: torch.Tensor, points_BP3: torch.Tensor) -> torch.Tensor:

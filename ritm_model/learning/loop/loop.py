@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from itertools import islice
@@ -13,7 +13,9 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ritm_model.datasets import Roots
+from ritm_model.learning.augment import MakeTransforms
 from ritm_model.learning.data import Samples, collate, make_samples, unbroken
+from ritm_model.learning.loop.callbacks import Callback
 from ritm_model.learning.loop.distributed import World, joined
 from ritm_model.learning.loop.memory import keep_freed_memory
 from ritm_model.learning.loop.run_folder import RunFolder
@@ -21,12 +23,20 @@ from ritm_model.learning.loop.tensorboard import BoardWriter
 from ritm_model.learning.loop.trainer import Trainer
 from ritm_model.learning.opening import open_data
 from ritm_model.learning.recipes import Recipe
-from ritm_model.learning.sources import describe
+from ritm_model.learning.sources import LearningData, describe
 from ritm_model.learning.step.step import Batch
 from ritm_model.learning.validation import questions
 
 
-def train(recipe: Recipe, data: Path | Roots, out: Path, *, tensorboard: bool = False) -> Path:
+def train(
+    recipe: Recipe,
+    data: Path | Roots,
+    out: Path,
+    *,
+    tensorboard: bool = False,
+    transforms: MakeTransforms | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Path:
     """Train until the recipe's last epoch is done, going on where `out` has a checkpoint.
 
     Under `torchrun`, this process is one of several that do so together.
@@ -36,6 +46,8 @@ def train(recipe: Recipe, data: Path | Roots, out: Path, *, tensorboard: bool = 
         data: folder to learn from, or where each data set lies, by its name.
         out: folder of the run, the same for all processes.
         tensorboard: write a record for TensorBoard, too.
+        transforms: augmentation in place of the recipe's.
+        callbacks: told of every step and epoch.
 
     Returns:
         The file of the model.
@@ -45,15 +57,23 @@ def train(recipe: Recipe, data: Path | Roots, out: Path, *, tensorboard: bool = 
     """
     keep_freed_memory()
     with joined(recipe.device) as world:
-        return _train(recipe, data, RunFolder(out), world, tensorboard)
+        found = open_data(recipe, data)
+        samples = make_samples(recipe, found.sources, transforms)
+        return _train(recipe, found, samples, RunFolder(out), world, tensorboard, callbacks)
 
 
-def _train(recipe: Recipe, data: Path | Roots, folder: RunFolder, world: World, tensorboard: bool) -> Path:
-    found = open_data(recipe, data)
+def _train(
+    recipe: Recipe,
+    found: LearningData,
+    samples: Samples,
+    folder: RunFolder,
+    world: World,
+    tensorboard: bool,
+    callbacks: Sequence[Callback],
+) -> Path:
     if world.is_first:
         folder.prepare(recipe, world)
     world.wait()
-    samples = make_samples(recipe, found.sources)
     asked = questions(found.kept_out, recipe.validation.objects)
     trainer = Trainer(recipe, folder, world)
     trainer.resume()
@@ -72,11 +92,15 @@ def _train(recipe: Recipe, data: Path | Roots, folder: RunFolder, world: World, 
             left = (trainer.epoch + 1) * recipe.epoch_steps - trainer.step
             for batch in islice(batches, left):
                 trainer.learn(batch)
+                for callback in callbacks:
+                    callback.after_step(trainer)
                 progress.update()
                 progress.set_postfix(trainer.news(), refresh=False)
                 if trainer.step % recipe.checkpoint_steps == 0:
                     trainer.save()
             trainer.finish_epoch(asked, card)
+            for callback in callbacks:
+                callback.after_epoch(trainer)
     return folder.model
 
 

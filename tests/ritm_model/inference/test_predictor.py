@@ -212,7 +212,7 @@ def test_what_does_not_fit_the_image_is_refused():
         predictor.start(IMAGE, mask=np.zeros((3, 4), bool))
     with pytest.raises(PromptError, match="outside the 131 x 97 image"):
         predictor.start(IMAGE, region=Box(200, 0, 300, 50))
-    with pytest.raises(ValueError, match="float64"):
+    with pytest.raises(PromptError, match="float64"):
         predictor.start(IMAGE / 255)
 
 

@@ -7,7 +7,17 @@ import json
 
 import pytest
 
-from ritm_model.networks import DeeplabConfig, HRNetConfig, LiteConfig, MobileConfig, build
+from ritm_model.networks import (
+    DeeplabConfig,
+    Family,
+    HRNetConfig,
+    LiteConfig,
+    MobileConfig,
+    build,
+    families,
+    register_family,
+)
+from ritm_model.networks.families import FAMILIES
 
 SHARED = {
     "use_rgb_conv": True,
@@ -102,3 +112,27 @@ def test_what_does_not_fit_is_refused_in_a_sentence(
         build(family, params)
     assert sentence in str(refusal.value)
     assert str(refusal.value).endswith(".")
+
+
+def test_a_family_can_be_registered_once(monkeypatch) -> None:
+    monkeypatch.setattr(families, "FAMILIES", dict(FAMILIES))
+    small = Family(MobileConfig, lambda config: build("mobile", {"head_width": 4}))
+    register_family("small", small)
+    assert build("small", {}).params["head_width"] == 4
+    register_family("small", small)  # a module may be imported again
+    with pytest.raises(ValueError, match="There is a model family small already"):
+        register_family("small", FAMILIES["lite"])
+
+
+def test_an_installed_package_can_offer_a_family(tmp_path, monkeypatch) -> None:
+    (tmp_path / "others.py").write_text(
+        "from ritm_model.networks import Family, MobileConfig, build\n"
+        "ROUND = Family(MobileConfig, lambda config: build('mobile', {'head_width': 8}))\n"
+    )
+    about = tmp_path / "others-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[ritm.families]\nround = others:ROUND\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(families, "FAMILIES", dict(FAMILIES))
+    assert build("round", {}).params["head_width"] == 8

@@ -1,0 +1,86 @@
+"""What people hand to a predictor, checked and in the form that it works with.
+
+Shapes: H x W the image, N points, 2 = (x, y).
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL.Image import Image as PillowImage
+
+from ritm_model.clicks import Click
+from ritm_model.errors import RitmError
+from ritm_model.images import upright_rgb
+from ritm_model.inference.geometry import Box, Roi, Size, box_roi
+
+Picture: TypeAlias = npt.NDArray[np.uint8] | PillowImage
+"""An upright H x W x 3 uint8 RGB array, or a Pillow image of any mode."""
+
+NOT_A_MASK = (
+    "A mask has to be H x W numbers: bool, integers that are 0 outside the object, or floats in [0, 1]"
+)
+
+
+class PromptError(RitmError):
+    """An image, mask, box or points that cannot be used, or that do not fit each other."""
+
+
+def pixels_of(image: Picture) -> npt.NDArray[np.uint8]:
+    """H x W x 3 uint8 RGB; an array is given back as it is, a Pillow image turned upright."""
+    if isinstance(image, PillowImage):
+        return upright_rgb(image)
+    if not isinstance(image, np.ndarray):
+        raise PromptError(
+            f"Expected an H x W x 3 uint8 array or a Pillow image, got {type(image).__name__}; "
+            "read_image reads a file."
+        )
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise PromptError(f"Expected an H x W x 3 uint8 image, got {image.dtype} {image.shape}.")
+    return image
+
+
+def mask_of(mask: npt.NDArray[Any], frame: Size) -> npt.NDArray[Any]:
+    """A mask as H x W bool, or float32 in [0, 1], of the size of the image. Never the array itself."""
+    mask = np.asarray(mask)
+    if mask.shape != frame:
+        raise PromptError(f"The mask is {named(mask.shape)}, the image {named(frame)} pixels large.")
+    if mask.dtype.kind in "biu":
+        return mask > 0
+    if mask.dtype.kind != "f":
+        raise PromptError(f"{NOT_A_MASK}; this one holds {mask.dtype}.")
+    if not ((mask >= 0) & (mask <= 1)).all():  # NaN is neither
+        found = "NaN" if np.isnan(mask).any() else f"numbers from {mask.min():g} to {mask.max():g}"
+        raise PromptError(f"{NOT_A_MASK}; this one holds {found}.")
+    return mask.astype(np.float32)
+
+
+def roi_of(region: Box, frame: Size) -> Roi:
+    """The pixels of a box that lies on the image, at least in part."""
+    roi = box_roi(region, frame)
+    if roi is None:
+        raise PromptError(f"The region {region} lies outside the {named(frame)} image.")
+    return roi
+
+
+def clicks_of(points_N2: npt.ArrayLike, labels_N: npt.ArrayLike) -> tuple[Click, ...]:
+    """Clicks from points (x, y) in pixels and labels, 1 for the object and 0 for the background."""
+    points, labels = np.asarray(points_N2), np.asarray(labels_N)
+    if points.size == labels.size == 0:
+        return ()
+    if points.ndim != 2 or points.shape[1] != 2 or points.dtype.kind not in "biuf":
+        raise PromptError(f"Points have to be N x 2 numbers (x, y), not {points.dtype} {points.shape}.")
+    if labels.shape != (len(points),):
+        raise PromptError(f"There are {len(points)} points; labels {labels.shape} do not fit them.")
+    if not np.isfinite(points).all():
+        raise PromptError("Points have to be finite numbers.")
+    if not np.isin(labels, (0, 1)).all():
+        raise PromptError("Labels have to be 1 for the object and 0 for the background.")
+    return tuple(Click(float(x), float(y), bool(label)) for (x, y), label in zip(points, labels, strict=True))
+
+
+def named(size: tuple[int, ...]) -> str:
+    """A shape as people name it: width first."""
+    return " x ".join(str(side) for side in reversed(size))
