@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS problems (file TEXT, annotation INTEGER, reason TEXT,
 CREATE INDEX IF NOT EXISTS problems_of_annotation ON problems (annotation);
 CREATE INDEX IF NOT EXISTS problems_of_file ON problems (file);
 CREATE TABLE IF NOT EXISTS pictures (reference TEXT PRIMARY KEY, tag TEXT, sha256 TEXT) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS pictures_of_bytes ON pictures (sha256);
 CREATE TABLE IF NOT EXISTS tags (reference TEXT PRIMARY KEY, tag TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS records (place TEXT PRIMARY KEY, key TEXT, record BLOB) WITHOUT ROWID;
 """
@@ -216,7 +217,10 @@ class Library:
         return (row[0], row[1]) if row else None
 
     def keep_picture(self, reference: str, tag: str, sha256: str) -> None:
+        before = self.picture(reference)
         self._base.execute("INSERT OR REPLACE INTO pictures VALUES (?, ?, ?)", (reference, tag, sha256))
+        if before is not None:
+            self._discard(before[1])
 
     def picture_path(self, sha256: str) -> Path:
         """Where the bytes of a picture are kept."""
@@ -259,8 +263,12 @@ class Library:
         gone = [row[0] for row in self._base.execute(f"SELECT sha256 {_UNNAMED}")]
         self._base.execute(f"DELETE {_UNNAMED}")
         for sha256 in gone:
-            if not self._base.execute("SELECT 1 FROM pictures WHERE sha256 = ?", (sha256,)).fetchone():
-                self.picture_path(sha256).unlink(missing_ok=True)
+            self._discard(sha256)
+
+    def _discard(self, sha256: str) -> None:
+        """Remove the bytes of a picture, unless another reference has the same."""
+        if not self._base.execute("SELECT 1 FROM pictures WHERE sha256 = ?", (sha256,)).fetchone():
+            self.picture_path(sha256).unlink(missing_ok=True)
 
 
 def _opened(path: Path, rules: str) -> sqlite3.Connection:

@@ -104,7 +104,7 @@ class Reader:
             self._exports.append(Export(key, problems=[Problem(key, text)]))
 
     def _export(self, label: str) -> Export:
-        export = Export(label)
+        export = Export(label, *described(label))
         self._exports.append(export)
         return export
 

@@ -71,12 +71,12 @@ class Export:
     problems: list[Problem] = field(default_factory=list)
 
 
-def described(label: str, folder: Path) -> tuple[Identity, str]:
-    """What an export is of and when it was made, by its name and by what its XML says inside."""
+def described(label: str, folder: Path | None = None) -> tuple[Identity, str]:
+    """What an export is of and when it was made, by its name, and by what the XML in its folder says."""
     found = _NAME.fullmatch(PurePosixPath(label).name.removesuffix(".zip").removesuffix(".ZIP"))
     kind, when = (found["kind"].lower(), _utc(found["when"], "%Y_%m_%d_%H_%M_%S")) if found else ("", "")
     names = frozenset({found["name"].casefold()}) if found else frozenset()
-    meta = _meta(folder / "annotations.xml")
+    meta = _meta(folder / "annotations.xml") if folder is not None else None
     for inner in _KINDS:
         element = meta.find(inner) if meta is not None else None
         if element is not None and meta is not None:
