@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ritm_model.networks import InteractiveModel
-from ritm_model.networks.ocr import ObjectContext
+from ritm_model.networks.segmentation.ocr import ObjectContext
 
 NOWHERE = 1e6  # squared distance to a click that does not exist
 

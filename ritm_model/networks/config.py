@@ -10,8 +10,8 @@ import difflib
 from collections.abc import Mapping
 from typing import TypeAlias, TypeVar
 
-from ritm_model.networks.lite import VARIANTS
-from ritm_model.networks.resnet import LAYOUTS
+from ritm_model.networks.segmentation.lite import VARIANTS
+from ritm_model.networks.segmentation.resnet import LAYOUTS
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 MeanStd: TypeAlias = tuple[tuple[float, float, float], tuple[float, float, float]]

@@ -18,8 +18,8 @@ from ritm_model.networks.config import (
     MobileConfig,
     from_params,
 )
-from ritm_model.networks.lite import name_in_file as lite_name_in_file
 from ritm_model.networks.model import DeeplabModel, HRNetModel, InteractiveModel, LiteModel, MobileModel
+from ritm_model.networks.segmentation.lite import name_in_file as lite_name_in_file
 
 ENTRY_POINTS = "ritm.families"
 """Group of entry points by which installed packages offer families of their own."""

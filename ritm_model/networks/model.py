@@ -25,13 +25,13 @@ from ritm_model.networks.config import (
     MobileConfig,
     to_params,
 )
-from ritm_model.networks.deeplab import DeepLabV3Plus, LogitsHead
-from ritm_model.networks.hrnet import HRNetOCR
-from ritm_model.networks.lite import STEM_CHANNELS as LITE_STEM_CHANNELS
-from ritm_model.networks.lite import lite_pyramid
-from ritm_model.networks.mobile import STEM_CHANNELS as MOBILE_STEM_CHANNELS
-from ritm_model.networks.mobile import mobile_pyramid
-from ritm_model.networks.pyramid import FeaturePyramid
+from ritm_model.networks.segmentation.deeplab import DeepLabV3Plus, LogitsHead
+from ritm_model.networks.segmentation.hrnet import HRNetOCR
+from ritm_model.networks.segmentation.lite import STEM_CHANNELS as LITE_STEM_CHANNELS
+from ritm_model.networks.segmentation.lite import lite_pyramid
+from ritm_model.networks.segmentation.mobile import STEM_CHANNELS as MOBILE_STEM_CHANNELS
+from ritm_model.networks.segmentation.mobile import mobile_pyramid
+from ritm_model.networks.segmentation.pyramid import FeaturePyramid
 
 CONV_EXTEND_LR_MULT = 0.1
 

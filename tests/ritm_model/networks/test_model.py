@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ritm_model.networks import InteractiveModel, build, initialise
 from ritm_model.networks.fusion import Scale
-from ritm_model.networks.ocr import ObjectContext
+from ritm_model.networks.segmentation.ocr import ObjectContext
 
 Make = Callable[[str], InteractiveModel]
 TINY: dict[str, dict[str, object]] = {

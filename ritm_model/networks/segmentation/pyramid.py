@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from ritm_model.networks.blocks import conv, conv_bn_relu, resize
-from ritm_model.networks.deeplab import SeparableConv
+from ritm_model.networks.segmentation.deeplab import SeparableConv
 
 
 class FeaturePyramid(nn.Module):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from ritm_model.networks.blocks import conv
-from ritm_model.networks.pyramid import FeaturePyramid
+from ritm_model.networks.segmentation.pyramid import FeaturePyramid
 
 STEM_CHANNELS = 32
 # How much wider and deeper than lite0 the variants are.

@@ -6,7 +6,7 @@ from typing import cast
 
 from torch import nn
 
-from ritm_model.networks.pyramid import FeaturePyramid
+from ritm_model.networks.segmentation.pyramid import FeaturePyramid
 
 STEM_CHANNELS = 16
 # Last block before each halving, and its channels: strides 4, 8, 16 and 32.

@@ -20,7 +20,7 @@ from ritm_model.networks.blocks import (
     residual_blocks,
     resize,
 )
-from ritm_model.networks.ocr import ObjectAugmentation, gather_object
+from ritm_model.networks.segmentation.ocr import ObjectAugmentation, gather_object
 
 STEM_CHANNELS = 64
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ritm_model.networks.blocks import conv, conv_bn_relu, resize
-from ritm_model.networks.resnet import ResNet
+from ritm_model.networks.segmentation.resnet import ResNet
 
 ASPP_RATES = (12, 24, 36)
 SKIP_CHANNELS = 32
