@@ -30,6 +30,17 @@ from ritm_model.cli.output import echo_json
     "before each click (default for several).",
 )
 @click.option(
+    "--kind",
+    type=click.Choice(["brush", "bitmask", "polygon", "box", "ellipse"]),
+    help="Kind of region of the new project (default: brush), or the one that an existing project prefers.",
+)
+@click.option(
+    "--refine",
+    type=click.Choice(["own", "everyone"]),
+    help="Whose regions a first click refines: only drafts and predictions, or also submitted annotations, "
+    "whoever made them; right where each task has one annotator.",
+)
+@click.option(
     "--backend",
     default="http://127.0.0.1:9090",
     show_default=True,
@@ -58,6 +69,8 @@ def connect(
     create_project: str,
     labels: tuple[str, ...],
     style: str | None,
+    kind: str | None,
+    refine: str | None,
     backend: str,
     basic_auth_user: str,
     basic_auth_pass: str,
@@ -73,9 +86,9 @@ def connect(
         raise click.UsageError("--basic-auth-user and --basic-auth-pass belong together.")
 
     from dataclasses import asdict
-    from typing import cast
+    from typing import Literal, cast
 
-    from ritm_backend.connect.projects import Style, Wish
+    from ritm_backend.connect.projects import Kind, Style, Wish
     from ritm_backend.connect.projects import connect as connect_project
     from ritm_ops.label_studio.client import LabelStudioClient
 
@@ -84,6 +97,8 @@ def connect(
         create=create_project,
         labels=labels,
         style=cast("Style | None", style),
+        kind=cast("Kind | None", kind),
+        refine=cast('Literal["own", "everyone"] | None', refine),
         backend=backend.rstrip("/"),
         basic_auth_user=basic_auth_user,
         basic_auth_pass=basic_auth_pass,

@@ -1,7 +1,8 @@
 """Labeling configurations: the one we recommend, and what an existing one lacks for clicking.
 
-A configuration works when a smart keypoint and a brush point to the same image. The keypoint either
-carries the same labels as the brush (`KeyPointLabels`), or none (`KeyPoint`), or both share a `Labels` list.
+A configuration works when a smart keypoint and a control that can hold the answer, such as a brush, point to
+the same image. The keypoint either carries the same labels as that control (`KeyPointLabels`), or none
+(`KeyPoint`), or both share a `Labels` list.
 """
 
 from __future__ import annotations
@@ -14,19 +15,26 @@ from xml.sax.saxutils import quoteattr
 
 from ritm_backend.label_studio.config import Control, LabelingConfig, parse_config
 from ritm_backend.label_studio.errors import ConfigError
+from ritm_backend.label_studio.options import Kind
 from ritm_model.errors import RitmError
 from ritm_ops.label_studio.client import JSON
 
 Level = Literal["ok", "advice", "problem"]
 Style = Literal["continuous", "labelled"]
 
-BRUSHES = ("brushlabels", "brush")
+KIND_TAGS: dict[Kind, str] = {
+    "brush": "Brush",
+    "bitmask": "Bitmask",
+    "polygon": "Polygon",
+    "box": "Rectangle",
+    "ellipse": "Ellipse",
+}
+OUTPUTS = tuple(tag.lower() + labels for tag in KIND_TAGS.values() for labels in ("labels", ""))
 KEYPOINTS = ("keypointlabels", "keypoint")
 TAGS = {
-    "brushlabels": "BrushLabels",
-    "brush": "Brush",
-    "keypointlabels": "KeyPointLabels",
-    "keypoint": "KeyPoint",
+    (tag + labels).lower(): tag + labels
+    for tag in (*KIND_TAGS.values(), "KeyPoint")
+    for labels in ("Labels", "")
 }
 
 SMART = ' smart="true" smartOnly="true"'  # no second, plain tool that does nothing
@@ -44,13 +52,13 @@ class Finding:
     fix: str = ""
 
 
-def recommended_config(labels: Sequence[str], style: Style | None = None) -> str:
-    """The labeling configuration (XML) we recommend for brush masks by clicking.
+def recommended_config(labels: Sequence[str], style: Style | None = None, kind: Kind = "brush") -> str:
+    """The labeling configuration (XML) we recommend for regions of a kind by clicking.
 
     `continuous` has a keypoint without labels: annotators click on and on, and the region gets its label from
-    the brush (with several labels they choose it on the finished region). `labelled` has a label list for
-    clicking: the label is chosen before each click and the region carries it at once. Without a style, one
-    label gives `continuous` and several give `labelled`.
+    its own control (with several labels they choose it on the finished region). `labelled` has a label list
+    for clicking: the label is chosen before each click and the region carries it at once. Without a style,
+    one label gives `continuous` and several give `labelled`.
 
     Raises RitmError when there is no label, an empty one, or one twice.
     """
@@ -76,7 +84,7 @@ def recommended_config(labels: Sequence[str], style: Style | None = None) -> str
             "<View>",
             '  <Image name="image" value="$image" zoom="true"/>',
             *clicking,
-            *_label_list("BrushLabels", "brush", labels),
+            *_label_list(f"{KIND_TAGS[kind]}Labels", "region" if kind == "box" else kind, labels),
             "</View>",
         ]
     )
@@ -102,12 +110,14 @@ def check_config(xml: str) -> list[Finding]:
     findings = list(_check(config))
     findings += _check_numbers(xml)
     if not any(finding.level == "problem" for finding in findings):
-        findings.insert(0, Finding("ok", "The labeling configuration has a brush and a smart keypoint."))
+        answers = ", ".join(_shown(control) for control in _outputs(config))
+        ready = f"The labeling configuration has a smart keypoint, and for the answers {answers}."
+        findings.insert(0, Finding("ok", ready))
     return findings
 
 
 def _check(config: LabelingConfig) -> Iterator[Finding]:
-    brushes = [control for control in config.controls if control.kind in BRUSHES]
+    outputs = _outputs(config)
     keypoints = [control for control in config.controls if control.kind in KEYPOINTS]
     if not config.images:
         labels = (label for control in config.controls for label in control.labels or ())
@@ -119,18 +129,18 @@ def _check(config: LabelingConfig) -> Iterator[Finding]:
         return
     images = {image.name for image in config.images}
     image = config.images[0].name
-    for control in (*brushes, *keypoints):
+    for control in (*outputs, *keypoints):
         for target in sorted(set(control.to_names) - images):
             yield Finding(
                 "problem",
                 f"{_shown(control)} points to {target!r}, which is no image.",
                 f'Set toName="{image}" on {_shown(control)}.',
             )
-    if not brushes:
+    if not outputs:
         yield Finding(
             "problem",
-            "There is no brush that could hold the masks.",
-            f'Add <BrushLabels name="brush" toName="{image}"> with your labels.',
+            "There is no brush, bitmask, polygon, rectangle or ellipse for the answers.",
+            f'Add <BrushLabels name="brush" toName="{image}"> with your labels, or another of these kinds.',
         )
     if not any(keypoint.is_smart for keypoint in keypoints):
         yield Finding(
@@ -140,22 +150,29 @@ def _check(config: LabelingConfig) -> Iterator[Finding]:
             if keypoints
             else f'Add <KeyPoint name="click" toName="{image}" smart="true"/>.',
         )
-    if brushes:
+    if outputs:
         for keypoint in keypoints:
             if keypoint.is_smart:
-                yield from _check_pair(keypoint, brushes)
+                yield from _check_pair(keypoint, outputs)
 
 
-def _check_pair(keypoint: Control, brushes: Sequence[Control]) -> Iterator[Finding]:
-    paired = [brush for brush in brushes if set(brush.to_names) & set(keypoint.to_names)]
+def _outputs(config: LabelingConfig) -> list[Control]:
+    """The controls that can hold an answer; smart rectangles and ellipses only if there are no others."""
+    found = [control for control in config.controls if control.kind in OUTPUTS]
+    holding = [c for c in found if not (c.is_smart and c.kind.startswith(("rectangle", "ellipse")))]
+    return holding or found
+
+
+def _check_pair(keypoint: Control, outputs: Sequence[Control]) -> Iterator[Finding]:
+    paired = [output for output in outputs if set(output.to_names) & set(keypoint.to_names)]
     if not paired:
         yield Finding(
             "problem",
-            f"{_shown(keypoint)} and {_shown(brushes[0])} point to different images.",
-            f'Set toName="{keypoint.to_names[0]}" on {_shown(brushes[0])}.',
+            f"{_shown(keypoint)} and {_shown(outputs[0])} point to different images.",
+            f'Set toName="{keypoint.to_names[0]}" on {_shown(outputs[0])}.',
         )
         return
-    painted = [label for brush in paired for label in brush.labels or ()]
+    painted = [label for output in paired for label in output.labels or ()]
     if keypoint.kind != "keypointlabels" or keypoint.labels is None or not painted:
         return
     missing = [label for label in keypoint.labels if label not in painted]
@@ -169,7 +186,7 @@ def _check_pair(keypoint: Control, brushes: Sequence[Control]) -> Iterator[Findi
     if unclickable:
         yield Finding(
             "advice",
-            f"These labels can be painted but not clicked with: {', '.join(unclickable)}.",
+            f"These labels can be drawn but not clicked with: {', '.join(unclickable)}.",
             f"Add them to {_shown(keypoint)}.",
         )
 

@@ -11,13 +11,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from ritm_backend.connect.config import Finding, Style, check_config, recommended_config, trial_point
 from ritm_backend.label_studio.errors import ConfigError
+from ritm_backend.label_studio.options import Kind
 from ritm_model.errors import RitmError
 from ritm_ops.label_studio.client import JSON, LabelStudioClient, LabelStudioError
 
-__all__ = ["Checklist", "ConnectError", "Finding", "Style", "Wish", "connect", "recommended_config"]
+__all__ = ["Checklist", "ConnectError", "Finding", "Kind", "Style", "Wish", "connect", "recommended_config"]
 
 TITLE = "RITM"
 PROJECTS_SHOWN = 10
@@ -38,6 +40,9 @@ class ConnectError(RitmError):
 class Wish:
     """What to connect: the project by number or title, or the title and labels of a new one.
 
+    `kind` is the kind of region of a new project, or the one that an existing project prefers. `refine` says whose
+    regions a first click refines. Both are kept with the backend as extra parameters.
+
     `backend` is the backend's address as Label Studio's server reaches it. With a user and password Label
     Studio logs in there; without, a login that was set up before is kept. `trial` sends one click through
     the whole chain.
@@ -47,6 +52,8 @@ class Wish:
     create: str = ""
     labels: tuple[str, ...] = ()
     style: Style | None = None
+    kind: Kind | None = None
+    refine: Literal["own", "everyone"] | None = None
     backend: str = "http://127.0.0.1:9090"
     basic_auth_user: str = ""
     basic_auth_pass: str = ""
@@ -113,7 +120,7 @@ def _project_found(client: LabelStudioClient, wanted: str) -> Record:
 
 def _project_made(client: LabelStudioClient, wish: Wish) -> tuple[Record, list[Finding]]:
     """A new project, or the one of exactly that title that is there already, as it is."""
-    config = recommended_config(wish.labels, wish.style)
+    config = recommended_config(wish.labels, wish.style, wish.kind or "brush")
     same = [each for each in _projects_titled(client, wish.create) if each["title"] == wish.create]
     if same:
         project = _record(client.call("GET", f"/api/projects/{_the_only(same, wish.create)}"))
@@ -152,6 +159,8 @@ def _backend_connected(client: LabelStudioClient, project: int, wish: Wish) -> t
             "basic_auth_pass": wish.basic_auth_pass,
         }
     there = _ours(_backends(client, project), wish.backend)
+    if parameters := _parameters(wish, there):
+        body["extra_params"] = parameters
     try:
         if there is None:
             answer = _record(client.call("POST", "/api/ml", body=body))
@@ -165,6 +174,17 @@ def _backend_connected(client: LabelStudioClient, project: int, wish: Wish) -> t
         _forget_webhook(client, project, str(there["url"]))
     verb = "is connected" if there is None else "was connected already and is up to date"
     return _int(answer["id"]), Finding("ok", f"The backend {wish.backend} {verb}, for smart tools.")
+
+
+def _parameters(wish: Wish, there: Record | None) -> Record:
+    """The extra parameters of the backend: those that are there, and what is wished for."""
+    known = there.get("extra_params") if there else None
+    parameters: Record = dict(known) if isinstance(known, dict) else {}
+    if wish.kind and not wish.create:
+        parameters["output"] = wish.kind
+    if wish.refine:
+        parameters["refine"] = wish.refine
+    return parameters
 
 
 def _refused(error: LabelStudioError, wish: Wish) -> Finding:

@@ -9,6 +9,7 @@ import pytest
 from ritm_backend.connect.config import check_config, trial_point
 from ritm_backend.connect.projects import recommended_config
 from ritm_backend.label_studio.config import parse_config
+from ritm_backend.label_studio.outputs import choose_output
 from ritm_model.errors import RitmError
 
 AWKWARD = ["Cat", 'a "quoted" <label> & more', "ünïcode 猫"]
@@ -37,6 +38,23 @@ def test_the_recommended_configuration_needs_no_change(labels, style):
     assert finding.level == "ok"
     brush = next(control for control in parse_config(config).controls if control.kind == "brushlabels")
     assert brush.labels == tuple(labels)
+
+
+@pytest.mark.parametrize("kind", ["brush", "bitmask", "polygon", "box", "ellipse"])
+@pytest.mark.parametrize("labels", [["Cat"], ["Cat", "Dog"]])
+def test_each_kind_has_a_configuration_whose_answers_are_of_that_kind(labels, kind):
+    xml = recommended_config(labels, kind=kind)
+    assert [finding.level for finding in check_config(xml)] == ["ok"]
+    output = choose_output(parse_config(xml), "image", "Cat")
+    assert (output.kind, output.control.is_smart, output.label_for("Cat")) == (kind, False, "Cat")
+
+
+@pytest.mark.parametrize("tag", ["Brush", "Bitmask", "Polygon", "Rectangle", "Ellipse"])
+def test_a_control_of_any_kind_may_hold_the_answers(tag):
+    output = f'<{tag}Labels name="out" toName="image"><Label value="Cat"/></{tag}Labels>'
+    (finding,) = check_config(view(IMAGE, output, KEYPOINT))
+    assert finding.level == "ok"
+    assert f'<{tag}Labels name="out">' in finding.what
 
 
 def test_one_label_is_clicked_without_choosing_it_and_several_are_chosen_first():
