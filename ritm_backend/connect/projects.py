@@ -40,8 +40,8 @@ class ConnectError(RitmError):
 class Wish:
     """What to connect: the project by number or title, or the title and labels of a new one.
 
-    `kind` is the kind of region of a new project, or the one that an existing project prefers. `refine` says whose
-    regions a first click refines. Both are kept with the backend as extra parameters.
+    `kind` is the kind of region of a new project, or the one that an existing project prefers. `refine` says
+    whose regions a first click refines. Both are kept with the backend as extra parameters.
 
     `backend` is the backend's address as Label Studio's server reaches it. With a user and password Label
     Studio logs in there; without, a login that was set up before is kept. `trial` sends one click through

@@ -183,7 +183,7 @@ def _is_comparable(drawing: Drawing, prompt: ObjectPrompt, size: tuple[int, int]
     ours = prompt.frame
     return (
         drawing.to_name == ours.to_name
-        and drawing.item_index == (ours.item_index or 0)
+        and (drawing.item_index or 0) == (ours.item_index or 0)
         and drawing.size in (None, (size[1], size[0]))
         and prompt.label in (None, drawing.label)
     )
