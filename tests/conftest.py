@@ -6,9 +6,11 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from redis_server import Redis, redis_server
+from s3_server import ACCESS, s3_server
 
 from ritm_ops.jobs.queue import JobQueue, connect
 
@@ -48,3 +50,22 @@ def jobs(redis: Redis) -> Iterator[JobQueue]:
     client = connect(redis.url)
     yield JobQueue(client, pauses=(0, 0, 0))
     client.close()
+
+
+@pytest.fixture(scope="session")
+def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real S3 server that all tests of a process share."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server.url
+
+
+@pytest.fixture
+def bucket(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of an empty bucket, with the environment set up to reach it."""
+    from boto3.session import Session
+
+    for name, value in (ACCESS | {"AWS_ENDPOINT_URL": s3_url}).items():
+        monkeypatch.setenv(name, value)
+    name = f"bucket-{uuid4().hex}"
+    Session().client("s3").create_bucket(Bucket=name)
+    return name

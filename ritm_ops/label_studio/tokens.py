@@ -38,7 +38,7 @@ class LabelStudioToken:
         self._clock = clock
         self._lock = threading.Lock()
         self._access: tuple[str, float] | None = None  # header, the time it expires
-        kind = _token_type(token.get_secret_value())
+        kind = token_type(token.get_secret_value())
         self.is_personal = kind == "refresh"
         self._scheme = "Token" if kind is None else "Bearer"
 
@@ -67,7 +67,7 @@ class LabelStudioToken:
             self._lock.release()
 
 
-def _token_type(token: str) -> str | None:
+def token_type(token: str) -> str | None:
     """Return the `token_type` of a JWT ("refresh", "access"; "" if it has none), None for anything else."""
     parts = token.split(".")
     if len(parts) != 3:

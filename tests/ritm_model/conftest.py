@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from ritm_model.cli.main import main
 from ritm_model.networks import InteractiveModel, build
 
 HRNET = {
@@ -133,3 +134,21 @@ def painter(tmp_path: Path) -> Painter:
 def empty():
     """A background to paint on."""
     return np.zeros((HEIGHT, WIDTH), np.uint8)
+
+
+@pytest.fixture
+def run_ritm(monkeypatch, capsys):
+    """Run the command line in this process; its status, what it printed and what it complained about."""
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["ritm", *map(str, arguments)])
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code or 0
+        else:
+            status = 0
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return run

@@ -3,31 +3,18 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from ritm_model.cli.main import main
-
 
 @pytest.fixture
-def ritm(monkeypatch, capsys):
-    """Run the command line; its status, what it printed and what it complained about."""
-
-    def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["ritm", "datasets", *map(str, arguments)])
-        try:
-            main()
-        except SystemExit as end:
-            status = end.code or 0
-        else:
-            status = 0
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
-    return run
+def ritm(run_ritm):
+    """Run `ritm datasets …`."""
+    return partial(run_ritm, "datasets")
 
 
 @pytest.fixture

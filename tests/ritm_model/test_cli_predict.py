@@ -1,6 +1,7 @@
 """`ritm predict`, as it is typed."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -8,28 +9,14 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from ritm_model.cli.main import main
-
 SAMPLES = Path(__file__).parents[1] / "samples"
 BEAR = SAMPLES / "images/bear.jpg"  # 440 wide, 480 high
 
 
 @pytest.fixture
-def ritm(monkeypatch, capsys):
-    """Run the command line; its status, what it printed and what it complained about."""
-
-    def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["ritm", "predict", *map(str, arguments)])
-        try:
-            main()
-        except SystemExit as end:
-            status = end.code
-        else:
-            status = 0
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
-    return run
+def ritm(run_ritm):
+    """Run `ritm predict …`."""
+    return partial(run_ritm, "predict")
 
 
 # pycocotools' decoder speaks to NumPy 2 in the manner of NumPy 1.

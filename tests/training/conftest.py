@@ -5,32 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from boto3.session import Session
 from redis_server import Redis
-from s3_server import ACCESS, FaultyProxy, s3_server
+from s3_server import ACCESS, FaultyProxy
 from team import RECIPE, label, tiny_model
 from workers import Site
 
 from ritm_ops.jobs.queue import JobQueue
-
-
-@pytest.fixture(scope="session")
-def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with s3_server(tmp_path_factory.mktemp("s3")) as server:
-        yield server.url
-
-
-@pytest.fixture
-def bucket(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of an empty bucket, with the environment set up to reach it."""
-    for name, value in (ACCESS | {"AWS_ENDPOINT_URL": s3_url}).items():
-        monkeypatch.setenv(name, value)
-    name = f"bucket-{uuid4().hex}"
-    Session().client("s3").create_bucket(Bucket=name)
-    return name
 
 
 @pytest.fixture

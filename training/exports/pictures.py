@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -20,6 +19,7 @@ from pydantic import SecretStr
 from ritm_model.datasets.files import inside
 from ritm_model.datasets.problems import BrokenFileError
 from ritm_model.errors import shown
+from ritm_ops.label_studio.tokens import token_type
 from ritm_ops.object_store import ObjectStore, open_store
 from training.exports.errors import ExportError
 
@@ -131,7 +131,7 @@ class Pictures:
             return {}
         if self._header is None:
             token = self.access.label_studio_token.get_secret_value()
-            kind = _token_type(token)
+            kind = token_type(token)
             self._header = (
                 f"Bearer {self._exchanged(token)}"
                 if kind == "refresh"
@@ -229,15 +229,3 @@ def _from_data_url(reference: str) -> bytes:
     except (binascii.Error, ValueError):
         pass
     raise ExportError("The data: address of an image cannot be read.")
-
-
-def _token_type(token: str) -> str | None:
-    """The `token_type` of a JWT; None for a legacy token."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        payload = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (binascii.Error, ValueError):
-        return None
-    return str(payload.get("token_type", "")) if isinstance(payload, dict) else None

@@ -6,14 +6,13 @@ import contextlib
 import io
 import json
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from pycocotools.coco import COCO
-
-from ritm_model.cli.main import main
 
 
 class Written:
@@ -54,21 +53,9 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ritm(monkeypatch, capsys):
-    """Run `ritm dataset …` in this process; its status, what it printed and what it complained about."""
-
-    def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["ritm", "dataset", *map(str, arguments)])
-        try:
-            main()
-        except SystemExit as end:
-            status = end.code or 0
-        else:
-            status = 0
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
-    return run
+def ritm(run_ritm):
+    """Run `ritm dataset …`."""
+    return partial(run_ritm, "dataset")
 
 
 @pytest.fixture
