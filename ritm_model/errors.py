@@ -9,6 +9,14 @@ class RitmError(Exception):
     """
 
 
+class CheckpointError(RitmError):
+    """A checkpoint is missing, damaged, hostile, or not what it should be."""
+
+
+class BRSError(RitmError):
+    """A mode of BRS that is not known or that the network cannot do, or no SciPy."""
+
+
 def shown(text: object, limit: int = 100) -> str:
     """Text out of an untrusted file: on one line, short, harmless on a terminal and in a log."""
     return "".join(letter if letter.isprintable() else "?" for letter in str(text)[:limit])

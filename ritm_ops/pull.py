@@ -5,9 +5,9 @@ from __future__ import annotations
 from ritm_model.catalogue import Release, catalogue, models_folder, pulled_model_path
 from ritm_model.checkpoints.architecture import build_network
 from ritm_model.checkpoints.card import ModelCard, TrainingCard
-from ritm_model.checkpoints.errors import CheckpointError
 from ritm_model.checkpoints.native import save_model
 from ritm_model.checkpoints.reading import read_contents
+from ritm_model.errors import CheckpointError
 from ritm_model.networks import InteractiveModel
 from ritm_ops.download import Progress, RemoteFile, WrongSizeError, discard_part, download
 

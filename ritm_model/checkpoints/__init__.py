@@ -4,10 +4,10 @@ from ritm_model.catalogue import Architecture, bundled_model_path
 from ritm_model.checkpoints.architecture import architecture_name
 from ritm_model.checkpoints.card import ModelCard, TrainingCard
 from ritm_model.checkpoints.convert import convert_model
-from ritm_model.checkpoints.errors import CheckpointError
 from ritm_model.checkpoints.locate import resolve_model
 from ritm_model.checkpoints.native import save_model
 from ritm_model.checkpoints.reading import load_model, model_version, read_card
+from ritm_model.errors import CheckpointError
 
 __all__ = [
     "Architecture",

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from ritm_model.catalogue import Architecture, catalogue
-from ritm_model.checkpoints.errors import CheckpointError, shown
+from ritm_model.errors import CheckpointError, shown
 from ritm_model.networks import InteractiveModel, build
 
 SHOWN = 3  # of every kind of problem

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
-from ritm_model.checkpoints.errors import CheckpointError
+from ritm_model.errors import CheckpointError
 from ritm_model.values import Value, first_problem
 
 MAX_CARD_BYTES = 1_000_000

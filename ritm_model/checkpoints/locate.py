@@ -11,8 +11,8 @@ from ritm_model.catalogue import (
     models_folder,
     pulled_model_path,
 )
-from ritm_model.checkpoints.errors import CheckpointError
 from ritm_model.checkpoints.native import SUFFIX
+from ritm_model.errors import CheckpointError
 
 
 def resolve_model(name_or_path: str | Path) -> Path:

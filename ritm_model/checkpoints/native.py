@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ritm_model.checkpoints.card import ModelCard, TrainingCard, card_path, sha256_hex
-from ritm_model.checkpoints.errors import CheckpointError
+from ritm_model.errors import CheckpointError
 from ritm_model.files import write_file, writing
 from ritm_model.networks import InteractiveModel
 

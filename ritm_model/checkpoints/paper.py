@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from torch import Tensor
 
 from ritm_model.catalogue import Architecture
-from ritm_model.checkpoints.errors import CheckpointError, shown
 from ritm_model.checkpoints.recognised import by_content, family_of_class, family_of_module
+from ritm_model.errors import CheckpointError, shown
 from ritm_model.files import parsing
 from ritm_model.networks import DeeplabConfig, HRNetConfig
 from ritm_model.values import first_problem

@@ -17,11 +17,11 @@ from ritm_model.checkpoints.card import (
     read_card_file,
     sha256_hex,
 )
-from ritm_model.checkpoints.errors import CheckpointError
 from ritm_model.checkpoints.locate import resolve_model
 from ritm_model.checkpoints.native import SUFFIX, parse_safetensors
 from ritm_model.checkpoints.paper import read_torch_file
 from ritm_model.checkpoints.recognised import by_beginning, by_keys
+from ritm_model.errors import CheckpointError
 from ritm_model.networks import InteractiveModel
 
 

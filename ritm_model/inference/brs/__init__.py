@@ -3,7 +3,7 @@
 For evaluation, to compare with published numbers: each click costs up to twenty forward and backward passes.
 """
 
-from ritm_model.inference.brs.errors import BRSError
+from ritm_model.errors import BRSError
 from ritm_model.inference.brs.modes import BRS_MODES, open_brs_predictor
 from ritm_model.inference.brs.predictor import BRSPredictor, BRSState
 from ritm_model.inference.brs.reference import ReferenceBRSPredictor

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ritm_model.inference.brs.errors import BRSError
+from ritm_model.errors import BRSError
 from ritm_model.networks import DeeplabModel, HRNetModel, InteractiveModel
 
 Features = tuple[Tensor, ...]

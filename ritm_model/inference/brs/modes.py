@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from ritm_model.errors import BRSError
 from ritm_model.inference.brs.adaptations import Adaptation, AddedToInput, ScaleAndBias
-from ritm_model.inference.brs.errors import BRSError
 from ritm_model.inference.brs.feature_points import feature_point
 from ritm_model.inference.brs.predictor import BRSPredictor
 from ritm_model.inference.brs.reference import ReferenceBRSPredictor

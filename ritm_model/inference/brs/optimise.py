@@ -13,8 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ritm_model.errors import BRSError
 from ritm_model.inference.brs.disagreement import Claims, disagreement
-from ritm_model.inference.brs.errors import BRSError
 
 Numbers = npt.NDArray[np.float64]
 Answer = Callable[[Tensor], tuple[Tensor, Tensor]]
