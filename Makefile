@@ -14,7 +14,7 @@ PROMTOOL := .venvs/promtool
 export OMP_WAIT_POLICY := passive
 export GOMP_SPINCOUNT := 0
 
-FUZZ := brush documents xml zips members
+FUZZ := brush results documents xml zips members
 SECONDS := 120
 
 .PHONY: help serve test check check-web docs fuzz format clean

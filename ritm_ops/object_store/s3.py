@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,9 +21,11 @@ from ritm_ops.object_store.store import (
 )
 
 try:
+    import botocore.session
     from boto3.session import Session
     from botocore import exceptions as boto
     from botocore.config import Config
+    from botocore.utils import parse_timestamp
 except ImportError:
     raise StoreError(
         "Object stores at s3:// need boto3, which is not installed; run `pip install 'ritm[s3]'`."
@@ -60,7 +63,7 @@ class S3Store:
             request_checksum_calculation="when_required",  # servers other than Amazon's may not know others
         )
         with self._asking("the bucket"):
-            self._client = Session().client("s3", config=config)
+            self._client = Session(botocore_session=_session()).client("s3", config=config)
 
     def read(self, key: str) -> bytes:
         return self.read_tagged(key)[0]
@@ -168,6 +171,20 @@ class S3Store:
             raise StoreError(
                 f"{where}: the object store cannot be used as AWS is set up here ({type(error).__name__})."
             ) from None
+
+
+def _session() -> botocore.session.Session:
+    """One that reads times quickly: botocore's way, for their many forms, is half the work of a listing."""
+    session = botocore.session.get_session()
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time)
+    return session
+
+
+def _time(value: str) -> datetime:
+    try:
+        return datetime.fromisoformat(value)
+    except (TypeError, ValueError):  # seconds, or another form
+        return parse_timestamp(value)
 
 
 def _is_key(key: str) -> bool:

@@ -7,6 +7,7 @@ longer than -timeout, and an export that writes a file outside its folder.
 from __future__ import annotations
 
 import io
+import json
 import os
 import stat
 import sys
@@ -20,12 +21,13 @@ from pathlib import Path
 import atheris
 
 sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "training")]
-with atheris.instrument_imports(include=["ritm_model", "training"]):
+with atheris.instrument_imports(include=["ritm_model", "ritm_ops", "training"]):
     import seeds
 
     from ritm_model.errors import RitmError
     from ritm_model.learning.coco_layout import load_coco_scene, read_coco_layout
     from ritm_model.masks import brush_rle
+    from ritm_ops.label_studio.results import read_results
     from training.exports import ImageAccess, collect
 
 HOSTILE = ("../a.json", "/tmp/a.json", "images/../../../a.png", "..\\a.xml", "a\0b.json", "images", "b.zip")
@@ -37,6 +39,14 @@ def brush(data: bytes) -> None:
         width, height = data[0] + 1, data[1] + 1
         with suppress(RitmError):
             assert brush_rle.decode(data[2:], width, height).shape == (height, width)
+
+
+def results(data: bytes) -> None:
+    """The results of an annotation of Label Studio: brushes, bitmasks, polygons, boxes and ellipses."""
+    with suppress(ValueError, RecursionError):
+        for drawing in read_results(json.loads(data)).drawings:
+            with suppress(RitmError):
+                assert drawing.mask(seeds.HEIGHT, seeds.WIDTH).shape == (seeds.HEIGHT, seeds.WIDTH)
 
 
 def documents(data: bytes) -> None:
@@ -92,6 +102,7 @@ def _collect(name: str, data: bytes) -> None:
 
 TARGETS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]]]] = {
     "brush": (brush, seeds.brush),
+    "results": (results, seeds.results),
     "documents": (documents, seeds.documents),
     "xml": (xml, seeds.xml),
     "zips": (zips, seeds.zips),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import tempfile
@@ -113,6 +114,19 @@ _EXPORTS = (
 def brush() -> list[bytes]:
     """Width and height less one, then a brush mask of that size."""
     return [bytes([WIDTH - 1, HEIGHT - 1, *brush_rle.encode(mask)]) for mask in (_disc(), ~_disc())]
+
+
+def results() -> list[bytes]:
+    """Results of every kind that encloses pixels."""
+    bitmask = {"imageDataURL": "data:image/png;base64," + base64.b64encode(_colours()).decode()}
+    box = {"x": 10, "y": 10, "width": 50, "height": 50, "rotation": 30, "rectanglelabels": ["Cell"]}
+    ellipse = {"x": 50, "y": 50, "radiusX": 20, "radiusY": 10, "rotation": 30}
+    others = [
+        {"id": kind, "type": kind, "value": value}
+        for kind, value in (("bitmask", bitmask), ("rectanglelabels", box), ("ellipse", ellipse))
+    ]
+    (task,) = _label_studio()
+    return [json.dumps([result]).encode() for result in [*task["annotations"][0]["result"], *others]]
 
 
 def documents() -> list[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import tempfile
 from collections import Counter
@@ -178,9 +179,10 @@ def _fingerprint(folder: Path, known: Mapping[str, str]) -> str:
     """
     digest = hashlib.sha256(_file_digest(folder / ANNOTATIONS))
     images = folder / IMAGES
-    for path in sorted(item for item in images.rglob("*") if item.is_file()):
-        sha256 = known.get(path.relative_to(images).as_posix())
-        digest.update(bytes.fromhex(sha256) if sha256 else _file_digest(path))
+    found = ((os.path.relpath(place, images), names) for place, _, names in os.walk(images))
+    for name in sorted(os.path.normpath(f"{place}/{name}") for place, names in found for name in names):
+        sha256 = known.get(name)
+        digest.update(bytes.fromhex(sha256) if sha256 else _file_digest(images / name))
     return digest.hexdigest()
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -124,12 +125,10 @@ def _place(image: Path, path: Path, library: Library) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         if image.is_relative_to(library.folder):
-            try:
+            with suppress(OSError):  # another disk
                 os.link(image, path)
-            except OSError:  # another disk
-                shutil.copyfile(image, path)
-        else:
-            shutil.copyfile(image, path)
+                return
+        shutil.copyfile(image, path)
     except OSError as error:
         raise ExportError(f"{path} cannot be written: {error.strerror}.") from None
 

@@ -1,0 +1,131 @@
+"""The forms in which Label Studio's rows come; and a bad row is one bad row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from export_files import HEIGHT, WIDTH, png
+
+from ritm_model.errors import RitmError
+from training.exports import Options
+
+Taken = Callable[..., Any]
+POINTS = [[10, 10], [60, 10], [60, 70]]
+
+
+def polygon(label: str = "Cat") -> dict[str, Any]:
+    value = {"points": POINTS, "polygonlabels": [label]}
+    size = {"original_width": WIDTH, "original_height": HEIGHT}
+    return {"id": "r", "type": "polygonlabels", "to_name": "image", **size, "value": value}
+
+
+def annotation(number: int = 1, label: str = "Cat", **changes: Any) -> dict[str, Any]:
+    when = f"2026-11-22T10:00:{number:02d}Z"
+    return {"id": number, "result": [polygon(label)], "created_at": when, **changes}
+
+
+def task(number: int = 1, *annotations: Any, image: str = "a.png", **changes: Any) -> dict[str, Any]:
+    found = list(annotations) or [annotation(number)]
+    return {"id": number, "data": {"image": image}, "annotations": found, **changes}
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> tuple[Path]:
+    folder = tmp_path / "roots"
+    folder.mkdir()
+    for grey, name in enumerate(("a.png", "b.png")):
+        (folder / name).write_bytes(png(np.full((HEIGHT, WIDTH, 3), grey, np.uint8)))
+    return (folder,)
+
+
+def written(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = folder / "export" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder / "export"
+
+
+ROW = json.dumps(task())
+OLD = {"id": 1, "data": {"image": "a.png"}, "completions": [annotation()]}
+OF_STORAGE = {**annotation(), "task": {"id": 1, "data": {"image": "a.png"}}}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"1": ROW},
+        {"1.json": ROW},
+        {"annotations/1.json": ROW},
+        {"annotations/1.json": json.dumps(OF_STORAGE)},
+        {"tasks.ndjson": f"{ROW}\n"},
+        {"tasks.jsonl": f"{ROW}\n{json.dumps(task(2, annotation(5, was_cancelled=True)))}\n"},
+        {"a.json": json.dumps([OLD])},
+        {"a.json": json.dumps([task()], indent=2)},
+        {"a.json": "\ufeff" + json.dumps([task()])},
+    ],
+    ids=lambda files: next(iter(files)),
+)
+def test_one_object_in_each_form(
+    tmp_path: Path, taken: Taken, roots: tuple[Path], files: dict[str, str]
+) -> None:
+    folder = written(tmp_path, files)
+    for source in (folder, folder / next(iter(files))):
+        collected, _, manifest = taken(source, local_roots=roots)
+        assert (collected.photographs, collected.objects) == (1, 1)
+        assert manifest["left_out"]["broken"] == []
+
+
+def test_a_bad_row_is_left_out_by_name(tmp_path: Path, taken: Taken, roots: tuple[Path]) -> None:
+    two_points = polygon("Dog") | {"id": "bad", "value": {"points": POINTS[:2]}}
+    rows = [
+        5,
+        {"what": "is this"},
+        task(1, annotation(1), "no annotation"),
+        task(2, {"id": 2, "result": "no list"}),
+        task(3, annotation(3, result=[polygon(), two_points, 7]), image="b.png"),
+        task(4, image="gone.png"),
+    ]
+    collected, _, manifest = taken(written(tmp_path, {"a.json": json.dumps(rows)}), local_roots=roots)
+    assert (collected.photographs, collected.objects) == (2, 2)
+    told = "\n".join(f"{item['file']}: {item['reason']}" for item in manifest["left_out"]["broken"])
+    assert told.count("a.json: An entry is neither a task nor an annotation") == 2
+    assert "Entry 1 of the annotations of task 1" in told
+    assert "Annotation 2 has no task or no result." in told
+    assert "a.json, annotation 3: Result bad: It holds no polygon of at least three points." in told
+    assert "annotation 4: " in told
+
+
+def test_a_newer_annotation_that_is_empty_means_no_object(
+    tmp_path: Path, taken: Taken, roots: tuple[Path]
+) -> None:
+    rows = [task(1, annotation(1), annotation(2, result=[])), task(2, image="b.png")]
+    collected, _, _ = taken(written(tmp_path, {"a.json": json.dumps(rows)}), local_roots=roots)
+    assert [path.name for path in (collected.folder / "images").iterdir()] == ["2-b.png"]
+    assert collected.unused["older than another of their task"] == 1
+
+
+def test_tasks_of_two_servers_with_one_id_are_different(
+    tmp_path: Path, taken: Taken, roots: tuple[Path]
+) -> None:
+    files = {
+        "one/7": json.dumps(task(7, annotation(7, "Cat"))),
+        "two/7": json.dumps(task(7, annotation(7, "Dog"), image="b.png")),
+    }
+    collected, masks, _ = taken(written(tmp_path, files), local_roots=roots)
+    assert (collected.photographs, sorted(masks)) == (2, ["Cat", "Dog"])
+
+
+def test_predictions_alone_say_which_option_takes_them(
+    tmp_path: Path, taken: Taken, roots: tuple[Path]
+) -> None:
+    row = {"id": 1, "data": {"image": "a.png"}, "predictions": [annotation()]}
+    folder = written(tmp_path, {"a.json": json.dumps([row])})
+    with pytest.raises(RitmError, match=r"1 predictions of a model \(--whose and --predictions"):
+        taken(folder, local_roots=roots)
+    assert taken(folder, Options(predictions=True), local_roots=roots)[0].objects == 1
