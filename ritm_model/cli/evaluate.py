@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ritm_model.cli.evaluation_output import echo_evaluations, noc_bar
+from ritm_model.cli.evaluation_protocol import ProtocolOptions
 from ritm_model.cli.options import as_json, config_option, root_option
-from ritm_model.cli.output import echo_json, progress_bar
+from ritm_model.cli.output import progress_bar
 
 if TYPE_CHECKING:
     from ritm_model.datasets import Dataset, Roots
-    from ritm_model.evaluation import Comparison, Evaluation, EvaluationProtocol, SampleResult, Summary
-    from ritm_model.evaluation.run import OnResult
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The options that make a protocol, as they were given."""
-
-    mode: str
-    eval_mode: str
-    target_iou: float
-    n_clicks: int
-    min_n_clicks: int
-    thresh: float
-    clicks_limit: int | None
-    flip: bool | None
-    refine: tuple[str, ...] | None
-    from_mask: bool
-    all_clicks: bool
-    engine: str
+    from ritm_model.evaluation import Evaluation
 
 
 @click.command()
@@ -160,7 +140,7 @@ def evaluate(
         raise click.UsageError("--engine works with --mode NoBRS only.")
     paths = [resolve_model(model) for model in models]
     device = chosen_device(device)
-    rules = Rules(
+    rules = ProtocolOptions(
         mode=mode,
         eval_mode=eval_mode,
         target_iou=target_iou,
@@ -176,7 +156,7 @@ def evaluate(
     )
     known = {**(read_roots(config) if config else {}), **parse_roots(roots)}
     opened = _opened(datasets, known, hidden=as_json)
-    protocols = [_protocol(rules, dataset.name) for dataset in opened]
+    protocols = [rules.protocol(dataset.name) for dataset in opened]
     jobs = 1 if batch > 1 else jobs or available_jobs(device)
 
     evaluations: list[list[Evaluation]] = []
@@ -184,10 +164,10 @@ def evaluate(
         of_dataset = []
         for path in paths:
             version = model_version(path)
-            folder = output / version / _run_name(dataset.name, rules)
+            folder = output / version / rules.run_name(dataset.name)
             if fresh:
                 (folder / ORIGIN).unlink(missing_ok=True)
-            with _noc_bar(f"{version} {dataset.name}", protocol, hidden=as_json) as on_result:
+            with noc_bar(f"{version} {dataset.name}", protocol, hidden=as_json) as on_result:
                 evaluation = annotate_all(
                     version,
                     PredictorSource(str(path), device, protocol, engine),
@@ -206,7 +186,7 @@ def evaluate(
                 _save_curves(folder / "ious.json", evaluation)
             of_dataset.append(evaluation)
         evaluations.append(of_dataset)
-    _show(opened, evaluations, as_json=as_json)
+    echo_evaluations(opened, evaluations, as_json=as_json)
 
 
 def _opened(names: str, known: Roots, *, hidden: bool) -> list[Dataset]:
@@ -224,57 +204,9 @@ def _opened(names: str, known: Roots, *, hidden: bool) -> list[Dataset]:
     return opened
 
 
-def _protocol(rules: Rules, dataset: str) -> EvaluationProtocol:
-    from ritm_model.evaluation import protocol_for
-    from ritm_model.evaluation.noc import LEAST_TARGET
-    from ritm_model.evaluation.protocol import ALWAYS_ALL_CLICKS
-
-    return protocol_for(
-        rules.eval_mode,
-        dataset,
-        with_flip=rules.flip,
-        threshold=rules.thresh,
-        net_clicks_limit=rules.n_clicks if rules.clicks_limit == -1 else rules.clicks_limit,
-        refine=rules.refine,
-        mode=rules.mode,
-        max_clicks=rules.n_clicks,
-        min_clicks=rules.min_n_clicks,
-        target_iou=ALWAYS_ALL_CLICKS if rules.all_clicks else max(rules.target_iou, LEAST_TARGET),
-        from_mask=rules.from_mask,
-    )
-
-
 def _names(listed: str) -> tuple[str, ...]:
     """The names in a list with commas; "none" stands for an empty one."""
     return tuple(sorted({name.strip() for name in listed.split(",")} - {"", "none"}))
-
-
-def _run_name(dataset: str, rules: Rules) -> str:
-    parts = [dataset.replace(":", "-"), rules.eval_mode, rules.mode, str(rules.n_clicks)]
-    parts += ["from-mask"] if rules.from_mask else []
-    parts += ["all-clicks"] if rules.all_clicks else []
-    parts += [] if rules.refine is None else ["-".join(rules.refine) or "plain"]
-    parts += [] if rules.engine == "torch" else [rules.engine]
-    parts += [] if rules.flip is None else ["flip" if rules.flip else "no-flip"]
-    return "_".join(parts)
-
-
-@contextmanager
-def _noc_bar(title: str, protocol: EvaluationProtocol, *, hidden: bool) -> Iterator[OnResult]:
-    from ritm_model.evaluation.noc import clicks_to_reach
-
-    target = min(protocol.targets, key=lambda target: abs(target - 0.9))
-    clicks = samples = 0
-
-    with progress_bar(title, hidden=hidden, unit="sample") as on_progress:
-
-        def show(result: SampleResult, total: int) -> None:
-            nonlocal clicks, samples
-            samples += 1
-            clicks += clicks_to_reach(result.curve, target, protocol.max_clicks)
-            on_progress(samples, total, note=f"NoC@{100 * target:g} {clicks / samples:.2f}")
-
-        yield show
 
 
 def _save_curves(path: Path, evaluation: Evaluation) -> None:
@@ -284,69 +216,3 @@ def _save_curves(path: Path, evaluation: Evaluation) -> None:
         "all_ious": [sample.ious for sample in evaluation.samples],
     }
     path.write_text(json.dumps(curves))
-
-
-def _show(datasets: Sequence[Dataset], evaluations: Sequence[Sequence[Evaluation]], *, as_json: bool) -> None:
-    from ritm_model.evaluation import compare_evaluations, summarise
-
-    results = [[(one, summarise(one)) for one in of_dataset] for of_dataset in evaluations]
-    comparisons = [
-        {other.model: compare_evaluations(first, other) for other in others} for first, *others in evaluations
-    ]
-    if as_json:
-        rows = [
-            {
-                "dataset": dataset.name,
-                "left_out": [asdict(problem) for problem in dataset.problems],
-                "models": [
-                    {"model": one.model, "protocol": one.protocol.settings(), **summary.to_json()}
-                    for one, summary in of_dataset
-                ],
-                "comparisons": [
-                    {"first": of_dataset[0][0].model, "second": model, "target": target, **asdict(found)}
-                    for model, by_target in compared.items()
-                    for target, found in by_target.items()
-                ],
-            }
-            for dataset, of_dataset, compared in zip(datasets, results, comparisons, strict=True)
-        ]
-        echo_json(rows)
-        return
-    for block in _blocks(datasets, results, comparisons):
-        click.echo(f"{block}\n")
-
-
-def _blocks(
-    datasets: Sequence[Dataset],
-    results: Sequence[Sequence[tuple[Evaluation, Summary]]],
-    comparisons: Sequence[Mapping[str, Mapping[float, Comparison]]],
-) -> Iterator[str]:
-    from ritm_model.evaluation.report.tables import (
-        comparison_table,
-        group_table,
-        iou_table,
-        noc_table,
-        trouble_table,
-    )
-
-    for dataset in datasets:
-        if dataset.problems:
-            lines = [f"  {problem.file}: {problem.reason}" for problem in dataset.problems]
-            yield "\n".join([f"Left out of {dataset.name}: {len(lines)}", *lines])
-    everything = [result for of_dataset in results for result in of_dataset]
-    yield f"Clicks to reach an IoU in percent (95 % interval)\n{noc_table(everything)}"
-    yield (
-        "Samples that take all clicks or fail, clicks that make it worse and by how much, seconds\n"
-        f"{trouble_table(everything)}"
-    )
-    yield f"Mean IoU / boundary IoU after so many clicks\n{iou_table(everything)}"
-    for evaluation, summary in everything:
-        named = f"{evaluation.model} on {evaluation.dataset}"
-        for title, groups in (("SIZE", summary.by_size), ("CLASS", summary.by_category)):
-            if groups:
-                yield f"{named}\n{group_table(evaluation.protocol, groups, title)}"
-    for of_dataset, compared in zip(results, comparisons, strict=True):
-        first = of_dataset[0][0]
-        for model, by_target in compared.items():
-            title = f"{model} instead of {first.model} on {first.dataset}"
-            yield f"{title}\n{comparison_table(by_target)}"
