@@ -93,7 +93,7 @@ def evaluate(
         protocol,
         jobs=jobs,
         batch=batch,
-        folder=Path(folder) if folder else None,
+        folder=folder,
         on_result=on_result,
     )
 

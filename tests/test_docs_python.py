@@ -15,9 +15,10 @@ from ritm_model.catalogue import bundled_model_path
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "tests" / "samples"
-PAGES = [ROOT / "docs" / "library.md", ROOT / "docs" / "extending.md"]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "library.md", ROOT / "docs" / "extending.md"]
 BLOCK = re.compile(r"(?:^<!-- (?P<mark>.*) -->\n)?^```python\n(?P<code>(?:.*\n)*?)```$", re.MULTILINE)
 AFTERWARDS = {
+    "README.md": "assert state.mask.any() and 0 < state.score <= 1",
     "library.md": """
         assert state.mask.dtype == bool and state.probability.dtype == np.float32
         assert state.mask.shape == state.probability.shape == pixels.shape[:2]

@@ -101,7 +101,7 @@ def find_dataset(name: str, roots: Roots) -> Place:
     return Place(name, layout, path, split or layout.split)
 
 
-def read_roots(path: Path) -> dict[str, str]:
+def read_roots(path: str | Path) -> dict[str, str]:
     """Read where data sets lie from a YAML file.
 
     Keys are names of data sets, or those of the paper's `config.yml` such as GRABCUT_PATH. Relative paths
@@ -111,6 +111,7 @@ def read_roots(path: Path) -> dict[str, str]:
         DatasetError: missing, or not such a file.
     """
     try:
+        path = Path(path)
         content = yaml.safe_load(read_bytes(path))
     except (yaml.YAMLError, RecursionError, ValueError):
         raise BrokenFileError(path, "The file is not YAML.") from None

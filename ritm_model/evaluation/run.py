@@ -48,9 +48,9 @@ def evaluate(
     *,
     jobs: int = 1,
     batch: int = 1,
-    folder: Path | None = None,
+    folder: str | Path | None = None,
     fresh: bool = False,
-    pictures: Path | None = None,
+    pictures: str | Path | None = None,
     on_result: OnResult | None = None,
 ) -> Evaluation:
     """Annotate all samples.
@@ -76,7 +76,7 @@ def evaluate(
     """
     if not len(dataset):
         raise RitmError(f"The data set {dataset.name} has no samples.")
-    kept = RunFolder(folder, settings(model, dataset, protocol), fresh=fresh) if folder else None
+    kept = RunFolder(Path(folder), settings(model, dataset, protocol), fresh=fresh) if folder else None
     done: dict[int, SampleResult] = {}
     total = len(dataset)
 
@@ -88,7 +88,9 @@ def evaluate(
     for result in kept.done.values() if kept else ():
         take(result)
     missing = [index for index in range(total) if index not in done]
-    with closing(_results(Work(source, dataset, protocol, pictures), missing, jobs, batch)) as results:
+    with closing(
+        _results(Work(source, dataset, protocol, Path(pictures) if pictures else None), missing, jobs, batch)
+    ) as results:
         for result in results:
             if kept:
                 kept.append(result)
@@ -96,12 +98,13 @@ def evaluate(
     return Evaluation(model, dataset.name, protocol, tuple(done[index] for index in range(total)))
 
 
-def load_evaluation(folder: Path) -> Evaluation:
+def load_evaluation(folder: str | Path) -> Evaluation:
     """What a folder holds, finished or not.
 
     Raises:
         RunFolderError: there is no evaluation, or it is damaged.
     """
+    folder = Path(folder)
     about, samples = read_run(folder)
     try:
         protocol = EvaluationProtocol.from_settings(about["protocol"])
