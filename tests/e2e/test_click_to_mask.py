@@ -194,7 +194,7 @@ def test_clicks_become_a_stored_brush_mask(
 def test_an_accepted_region_is_refined_by_ctrl_click(
     studio: LabelStudio, backend: Server, page: Page
 ) -> None:
-    """As docs/label_studio.md tells annotators: Ctrl+click adds to a finished region, which keeps its identity."""
+    """As docs/label_studio.md says: Ctrl+click adds to a finished region, which keeps its identity."""
     report = connected(
         studio.url, LEGACY_TOKEN, "--create-project", "Refined", "--label", "Coin", "--backend", backend.url
     )
