@@ -110,8 +110,8 @@ def read_roots(path: str | Path) -> dict[str, str]:
     Raises:
         DatasetError: missing, or not such a file.
     """
+    path = Path(path)
     try:
-        path = Path(path)
         content = yaml.safe_load(read_bytes(path))
     except (yaml.YAMLError, RecursionError, ValueError):
         raise BrokenFileError(path, "The file is not YAML.") from None

@@ -88,9 +88,8 @@ def evaluate(
     for result in kept.done.values() if kept else ():
         take(result)
     missing = [index for index in range(total) if index not in done]
-    with closing(
-        _results(Work(source, dataset, protocol, Path(pictures) if pictures else None), missing, jobs, batch)
-    ) as results:
+    work = Work(source, dataset, protocol, Path(pictures) if pictures else None)
+    with closing(_results(work, missing, jobs, batch)) as results:
         for result in results:
             if kept:
                 kept.append(result)
