@@ -8,7 +8,7 @@ import os
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +25,10 @@ from training.exports.reading import Reader
 from training.exports.source import open_source
 from training.exports.tasks.assigning import Tags
 from training.exports.tasks.choosing import chosen_photographs
+from training.exports.tasks.keeping import Keeper
 from training.exports.tasks.rows import Rules
 from training.exports.tasks.stored import StoredPhotograph, remembering
+from training.exports.unchanged import LastTime
 from training.whose import NEWEST, Whose
 
 OnProgress = Callable[[int, int], None]
@@ -128,10 +130,17 @@ def _collected(
     unused: Counter[str] = Counter()
     found = open_source(source, library, access.store_seconds)
     reader = Reader(found, library, rules, access.local_roots)
+    keeper = Keeper(library, access)
+    count = found.set_listing()
+    keeper.ask_for_tags()
+    last_time = LastTime(library, f"{source} {options.whose}")
+    if options.cache is not None and not reader.roots and (told := last_time.give(out)) is not None:
+        return Collected(out, **told)
     photographs: list[Photograph]
-    photographs, problems = reader.read(unused)
+    photographs, problems = reader.read(count, unused)
+    only_tasks = not photographs
     problems += library.problems()
-    photographs += chosen_photographs(library, access, options.whose, rules, unused, problems)
+    photographs += chosen_photographs(library, keeper, options.whose, rules, unused, problems)
     photographs.sort(key=lambda photograph: photograph.name)
     if not photographs:
         raise ExportError(f"There is nothing to take from {shown(source)}{_reason(problems, unused)}")
@@ -148,14 +157,18 @@ def _collected(
     )
     library.forget_pictures()
     known = {item.name: item.sha256 for item in photographs if isinstance(item, StoredPhotograph)}
-    return Collected(
-        out,
-        outcome.photographs,
-        sum(outcome.counts.values()),
-        len(outcome.problems),
-        dict(unused),
-        _fingerprint(out, known),
-    )
+    images = _images(out)
+    told = {
+        "photographs": outcome.photographs,
+        "objects": sum(outcome.counts.values()),
+        "left_out": len(outcome.problems),
+        "unused": dict(unused),
+        "fingerprint": _fingerprint(out, images, known),
+    }
+    # What is broken now may be whole the next time.
+    if options.cache is not None and only_tasks and all(problem.by_rule for problem in outcome.problems):
+        last_time.keep(out, told, {name: known[name] for name in images})
+    return Collected(out, **told)
 
 
 def _reason(problems: list[Problem], unused: Mapping[str, int]) -> str:
@@ -170,19 +183,25 @@ def _reason(problems: list[Problem], unused: Mapping[str, int]) -> str:
     return f": {first}{more}"
 
 
-def _fingerprint(folder: Path, known: Mapping[str, str]) -> str:
+def _images(folder: Path) -> list[str]:
+    """The names of images below `images`, in order."""
+    images = folder / IMAGES
+    found = ((os.path.relpath(place, images), names) for place, _, names in os.walk(images))
+    return sorted(os.path.normpath(f"{place}/{name}") for place, names in found for name in names)
+
+
+def _fingerprint(folder: Path, images: Sequence[str], known: Mapping[str, str]) -> str:
     """Of the annotations and of the images, as they are written; the writer gives the same for the same.
 
     Args:
         folder: of the COCO-RLE layout.
+        images: names of all its images.
         known: SHA-256 of images, by their names, that need not be read again.
     """
     digest = hashlib.sha256(_file_digest(folder / ANNOTATIONS))
-    images = folder / IMAGES
-    found = ((os.path.relpath(place, images), names) for place, _, names in os.walk(images))
-    for name in sorted(os.path.normpath(f"{place}/{name}") for place, names in found for name in names):
+    for name in images:
         sha256 = known.get(name)
-        digest.update(bytes.fromhex(sha256) if sha256 else _file_digest(images / name))
+        digest.update(bytes.fromhex(sha256) if sha256 else _file_digest(folder / IMAGES / name))
     return digest.hexdigest()
 
 

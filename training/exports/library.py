@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
@@ -41,6 +41,7 @@ CREATE INDEX IF NOT EXISTS problems_of_file ON problems (file);
 CREATE TABLE IF NOT EXISTS pictures (reference TEXT PRIMARY KEY, tag TEXT, sha256 TEXT) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS pictures_of_bytes ON pictures (sha256);
 CREATE TABLE IF NOT EXISTS tags (reference TEXT PRIMARY KEY, tag TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS last (name TEXT PRIMARY KEY, sha256 TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS records (place TEXT PRIMARY KEY, key TEXT, record BLOB) WITHOUT ROWID;
 """
 _FORGET_FILE = (
@@ -51,6 +52,7 @@ _FORGET_FILE = (
 )
 _FORGET_ALL = """
 DELETE FROM files; DELETE FROM annotations; DELETE FROM parts; DELETE FROM problems; DELETE FROM records;
+DELETE FROM last;
 """
 _UNNAMED = "FROM pictures WHERE reference NOT IN (SELECT reference FROM parts)"
 _ENTRIES = (
@@ -257,6 +259,36 @@ class Library:
     def keep_record(self, place: str, key: str, record: object) -> None:
         packed = zlib.compress(json.dumps(record).encode(), 1)
         self._base.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", (place, key, packed))
+
+    # The last data set
+
+    def state(self) -> Iterator[tuple[str | None, ...]]:
+        """Everything that there is: files and pictures with their tags."""
+        yield from self._base.execute("SELECT key, tag FROM listing ORDER BY key")
+        yield from self._base.execute("SELECT reference, tag, sha256 FROM pictures ORDER BY reference")
+
+    def pictures_changed(self) -> bool:
+        """Whether a picture of a bucket has another tag than when it was fetched, or is gone."""
+        row = self._base.execute(
+            "SELECT 1 FROM pictures p LEFT JOIN tags t ON t.reference = p.reference "
+            "WHERE p.reference >= 's3://' AND p.reference < 's3:0' AND t.tag IS NOT p.tag LIMIT 1"
+        ).fetchone()
+        return row is not None
+
+    def last(self, state: str) -> tuple[dict[str, Any], Iterator[tuple[str, str]]] | None:
+        """What was told of the last data set, and its images with their SHA-256, if it was made of this."""
+        row = self._base.execute("SELECT value FROM about WHERE name = 'last'").fetchone()
+        kept = json.loads(row[0]) if row else {}
+        if kept.get("state") != state:
+            return None
+        return kept["told"], iter(self._base.execute("SELECT name, sha256 FROM last ORDER BY name"))
+
+    def keep_last(self, state: str, told: Mapping[str, Any], images: Iterable[tuple[str, str]]) -> None:
+        value = json.dumps({"state": state, "told": told})
+        with self.changing():
+            self._base.execute("DELETE FROM last")
+            self._base.executemany("INSERT INTO last VALUES (?, ?)", images)
+            self._base.execute("INSERT OR REPLACE INTO about VALUES ('last', ?)", (value,))
 
     def forget_pictures(self) -> None:
         """Forget the pictures that no annotation names any more."""

@@ -58,16 +58,16 @@ class Reader:
     folders: dict[str, str] = field(default_factory=dict)
     _exports: list[Export] = field(default_factory=list)
 
-    def read(self, unused: Counter[str]) -> tuple[list[Photograph], list[Problem]]:
+    def read(self, count: int, unused: Counter[str]) -> tuple[list[Photograph], list[Problem]]:
         """Read what has changed. Returns the photographs of other tools, and what is left out of them.
 
         Args:
+            count: how many files the source has, as `Source.set_listing` has said.
             unused: hears how many photographs of older exports there are.
 
         Raises:
             RitmError: the source is one file, which cannot be read; or it cannot be had.
         """
-        count = self.source.set_listing()
         claimed: list[str] = []
         for folder, kind in self._layouts():
             claimed.append(folder)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ritm_model.datasets.problems import Problem
 from ritm_model.errors import RitmError
 from training.exports.library import Library
-from training.exports.pictures import ImageAccess, base_name
+from training.exports.pictures import base_name
 from training.exports.tasks.keeping import Keeper
 from training.exports.tasks.rows import Rules
 from training.exports.tasks.stored import StoredPhotograph, photograph_name
@@ -29,7 +29,7 @@ class _Wanted:
 
 def chosen_photographs(
     library: Library,
-    access: ImageAccess,
+    keeper: Keeper,
     whose: Whose,
     rules: Rules,
     unused: Counter[str],
@@ -39,7 +39,7 @@ def chosen_photographs(
 
     Args:
         library: what was read.
-        access: where pictures may come from.
+        keeper: gets pictures.
         whose: work counts.
         rules: by which was read.
         unused: hears how many annotations do not count, by reason.
@@ -65,7 +65,7 @@ def chosen_photographs(
         for reference, item in of_task.items():
             wanted.setdefault(reference, []).append(item)
             names[_name(item, reference, is_shared=False)] += 1
-    for reference, found in Keeper(library, access).all(wanted):
+    for reference, found in keeper.all(wanted):
         for item in wanted[reference]:
             if isinstance(found, RitmError):
                 problems.append(Problem(item.truth, str(found)))

@@ -46,7 +46,6 @@ class Keeper:
         """
         given: set[str] = set()
         failures: dict[str, StoreError] = {}
-        self._ask_for_tags()
         for reference, found in self._found(references):
             bucket = _bucket(reference)
             if isinstance(found, StoreError) and not isinstance(found, ObjectMissingError):
@@ -111,7 +110,7 @@ class Keeper:
         self._library.keep_picture(_short(reference), tag, sha256)
         return Kept(path, sha256)
 
-    def _ask_for_tags(self) -> None:
+    def ask_for_tags(self) -> None:
         """Ask S3 for the ETags of the pictures that are kept, a thousand at a time."""
         self._library.forget_tags()
         asked = ""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from ritm_ops.label_studio.shapes import ShapeError
 from training.exports.errors import ExportError
 from training.exports.library import FORMAT, Library
 from training.exports.tasks.rows import unpacked_drawings
+from training.exports.unchanged import linked_or_copied
 
 SAME_OBJECT_IOU = 0.5
 """Two objects of one label that overlap more are the same object, drawn by two people."""
@@ -125,10 +124,9 @@ def _place(image: Path, path: Path, library: Library) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         if image.is_relative_to(library.folder):
-            with suppress(OSError):  # another disk
-                os.link(image, path)
-                return
-        shutil.copyfile(image, path)
+            linked_or_copied(image, path)
+        else:
+            shutil.copyfile(image, path)
     except OSError as error:
         raise ExportError(f"{path} cannot be written: {error.strerror}.") from None
 
