@@ -100,6 +100,9 @@ def variants_at(size: int) -> dict[str, Variant]:
         f"{size}, crop share, antialias": but(
             zoom_in=replace(zoom_in, min_crop_share=CROP_SHARE), antialias=True
         ),
+        f"{size}, crop share 0.25, antialias": but(
+            zoom_in=replace(zoom_in, min_crop_share=0.25), antialias=True
+        ),
         f"{size}, threshold 0.4": but(threshold=0.4),
         f"{size}, threshold 0.6": but(threshold=0.6),
     }
