@@ -70,7 +70,7 @@ class Variant:
 
 
 NOTHING, MASK = (False,), (True,)
-CROP_SHARE = 200 / 480  # what the least crop of 200 pixels is of the photographs of the pack
+CROP_SHARE = 0.4  # about what the least crop of 200 pixels is of the photographs of the pack
 NOISE = 4  # standard deviation of the noise on enlarged photographs, of 255 grey levels
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from ritm_model.inference.merge import ProgressiveMerge
 from ritm_model.inference.zoom_in import ZoomIn
 
+LEAST_CROP = 0.4
+"""Of the longer side of a photograph: what 200 pixels are of the photographs that networks learn from."""
+
 
 @dataclass(frozen=True, slots=True)
 class PredictorOptions:
@@ -39,6 +42,8 @@ class PredictorOptions:
     def serving(cls) -> PredictorOptions:
         """For annotators who wait for the answer: bounded work from the first click on, no mirror image.
 
-        A mask that was given is corrected where they click and nowhere else; docs/quality.md has the numbers.
+        A mask that was given is corrected where they click and nowhere else. Large photographs are looked at
+        as small ones are, whatever their pixels. docs/quality.md has the numbers.
         """
-        return cls(zoom_in=ZoomIn(skip_clicks=-1), with_flip=False, merge=ProgressiveMerge())
+        zoom_in = ZoomIn(skip_clicks=-1, min_crop_share=LEAST_CROP)
+        return cls(zoom_in=zoom_in, with_flip=False, antialias=True, merge=ProgressiveMerge())

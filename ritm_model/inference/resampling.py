@@ -43,9 +43,16 @@ class Taps(NamedTuple):
         return Taps(low, high, self.weight.repeat(len(wanted)))
 
 
-def taps(length: int, count: int) -> Taps:
-    """`count` positions spread over `length` pixels; a single one sits at the first pixel."""
-    return taps_at(np.linspace(0, length - 1, count), length)
+def taps(length: int, count: int, side: int = 1) -> Taps:
+    """`count` positions spread over `length` pixels; a single one sits at the first pixel.
+
+    With a `side` above 1 they are positions among the means of blocks of so many pixels.
+    """
+    positions = np.linspace(0, length - 1, count)
+    if side == 1:
+        return taps_at(positions, length)
+    blocks = length // side
+    return taps_at(np.clip((positions + 0.5) / side - 0.5, 0, blocks - 1), blocks)
 
 
 def taps_at(positions: npt.NDArray[np.float64], length: int) -> Taps:
@@ -68,7 +75,7 @@ def crop_pixels(
         roi: rows and columns inside the image.
         size: (h, w) of the result.
         channels: which of the image's the result has, in its order; None for all as they are.
-        antialias: where the result is smaller, each of its pixels is the mean of those that it stands for.
+        antialias: where the result is less than half as large, sample means of blocks of pixels.
 
     Returns:
         h x w x channels, float32 in the units of the input, the channels of a pixel side by side.
@@ -77,11 +84,12 @@ def crop_pixels(
     channels = range(crop_HWC.shape[2]) if channels is None else channels
     if roi.size == size:
         return crop_HWC.take(channels, axis=2).astype(np.float32)
-    if antialias and all(now < before for now, before in zip(size, roi.size, strict=True)):
-        shrunk_hwC = cv2.resize(crop_HWC, size[::-1], interpolation=cv2.INTER_AREA)
-        return shrunk_hwC.reshape(*size, -1).take(channels, axis=2).astype(np.float32)
+    side = min(before // now for before, now in zip(roi.size, size, strict=True))
+    side = max(side, 1) if antialias else 1
+    if side > 1:
+        crop_HWC = _block_means(crop_HWC, side)
+    rows, columns = (taps(*lengths, side) for lengths in zip(roi.size, size, strict=True))
     # As lines of single numbers, which NumPy gathers several times as fast as triples.
-    rows, columns = taps(roi.size[0], size[0]), taps(roi.size[1], size[1])
     columns = columns.of_channels(crop_HWC.shape[2], channels)
     shown = np.empty((size[0], size[1] * len(channels)), np.float32)
     for start in range(0, size[0], BAND_ROWS):
@@ -91,6 +99,14 @@ def crop_pixels(
         lower = blend(crop_HWC[band.high].reshape(lines), columns, axis=1)
         shown[start : start + BAND_ROWS] = mix(upper, lower, band.weight[:, None])
     return shown.reshape(*size, len(channels))
+
+
+def _block_means(pixels_HWC: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
+    """Means of whole blocks of `side` x `side` pixels; those left over at the end do not count."""
+    height, width = pixels_HWC.shape[0] // side, pixels_HWC.shape[1] // side
+    whole_HWC = pixels_HWC[: height * side, : width * side]
+    means: npt.NDArray[Any] = cv2.resize(whole_HWC, (width, height), interpolation=cv2.INTER_AREA)
+    return means.reshape(height, width, -1)
 
 
 def blend(values: npt.NDArray[Any], along: Taps, axis: int) -> Floats:

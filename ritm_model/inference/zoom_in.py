@@ -20,7 +20,8 @@ class ZoomIn:
         expansion_ratio: size of the crop over the size of the object.
         min_crop_size: least height and width of the crop, in pixels of the image.
         min_crop_share: the same, over the longer side of the image, so that large photographs are not looked
-            at more narrowly than small ones; the larger of the two counts.
+            at more narrowly than small ones; the larger of the two counts. Not where the annotator has drawn
+            a region.
         first_size: `target_size` of looks without a previous mask; None for the same.
         recompute_thresh_iou: a crop stays as it is until the one that the object asks for overlaps it
             less than this.
@@ -36,10 +37,10 @@ class ZoomIn:
     min_crop_share: float = 0.0
     first_size: int | None = None
 
-    def around(self, object_roi: Roi, frame: Size) -> Roi:
-        """The crop for an object with this bounding box."""
+    def around(self, object_roi: Roi, frame: Size, *, is_drawn: bool = False) -> Roi:
+        """The crop for an object with this bounding box, drawn by the annotator or predicted."""
         least = self.min_crop_size
-        if self.min_crop_share:
+        if self.min_crop_share and not is_drawn:
             least = max(least or 0, round(self.min_crop_share * max(frame)))
         return clamp(expand(object_roi, self.expansion_ratio, least), whole(frame))
 
@@ -69,7 +70,9 @@ class ZoomIn:
             return None
         if known is None and self.skip_clicks >= 0:
             return None
-        wanted = self.around(with_clicks(known, clicks, frame), frame) if known else whole(frame)
+        wanted = whole(frame)
+        if known:
+            wanted = self.around(with_clicks(known, clicks, frame), frame, is_drawn=region is not None)
         if roi is None or roi_iou(wanted, roi) < self.recompute_thresh_iou:
             return wanted
         return roi if all(roi.holds(click) for click in clicks if click.is_positive) else wanted

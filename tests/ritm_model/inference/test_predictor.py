@@ -115,7 +115,7 @@ class OneAnswer:
 @given(
     box=st.tuples(st.integers(0, 60), st.integers(0, 60), st.integers(80, 120), st.integers(80, 110)),
     flip=st.booleans(),
-    target=st.sampled_from([64, 200, (90, 90), (256, 128)]),
+    target=st.sampled_from([32, 64, 200, (90, 90), (256, 128)]),
 )
 def test_a_linear_ramp_comes_back_unchanged_inside_the_crop(box, flip, target):
     rows, columns = np.mgrid[:140, :160]
@@ -125,8 +125,12 @@ def test_a_linear_ramp_comes_back_unchanged_inside_the_crop(box, flip, target):
     state = predictor.start(np.dstack([ramp] * 3), region=Box(*box))
     state = predictor.click(state, Box(*box).centre)
     inside = state.roi.slices
-    # Half a grey level from rounding the ramp, doubled where two resizings meet.
-    np.testing.assert_allclose(state.probability[inside], (ramp / 255)[inside], atol=1.01 / 255)
+    # Half a grey level from rounding the ramp, doubled where two resizings meet. At the edge of the crop the
+    # mean of the last block stands for its outermost pixel and for those that fill no block.
+    seen = state.prediction.soft.values_hw.shape
+    side = max(min(pixels // shown for pixels, shown in zip(state.roi.size, seen, strict=True)), 1)
+    levels = 1.01 + (0.5 + 0.75) * 1.5 * (side - 1)
+    np.testing.assert_allclose(state.probability[inside], (ramp / 255)[inside], atol=levels / 255)
 
 
 def test_the_mirror_image_rides_in_the_same_batch():
@@ -175,11 +179,11 @@ def test_a_mask_is_the_first_previous_mask_and_the_first_click_looks_there():
     np.testing.assert_array_equal(start.mask, mask)
     assert start.score == 1
     state = predictor.click(start, Click(550, 350))
-    assert state.roi == Roi(250, 450, 450, 650)
+    assert state.roi == Roi(190, 510, 390, 710)
     view, _ = engine.seen[0]
     previous_hw = view[0, 3].numpy()
-    # 100 of the 201 rows and columns of the crop, seen at 400 pixels.
-    assert previous_hw.sum() == pytest.approx((100 * 400 / 201) ** 2, rel=0.02)
+    # 100 of the 321 rows and columns of the crop, seen at 400 pixels.
+    assert previous_hw.sum() == pytest.approx((100 * 400 / 321) ** 2, rel=0.02)
     assert previous_hw[200, 200] == 1
     assert previous_hw[50, 200] == 0
 
@@ -223,7 +227,7 @@ def test_an_object_that_grows_beyond_the_crop_is_followed():
     mask = np.zeros((800, 1000), bool)
     mask[380:420, 100:200] = True
     first = predictor.click(predictor.start(image, mask=mask), Click(150, 400))
-    assert first.roi.right < 300
+    assert first.roi.right < 400
     grown = predictor.click(first, Click(850, 400))
     assert grown.roi.left < 100
     assert grown.roi.right > 850
@@ -242,7 +246,7 @@ def test_an_emptied_mask_shows_the_whole_image_again():
         predictor = Predictor(Forgetful(), options)
         emptied = predictor.replay(predictor.start(image), [Click(150, 150), Click(160, 150)])
         assert not emptied.mask.any()
-        assert emptied.roi.size < (300, 300)
+        assert emptied.roi.size < (330, 330)
         again = predictor.click(emptied, Click(120, 120))
         assert again.roi in (None, Roi(0, 599, 0, 799))
         assert roi_iou(Roi(*_box(again.mask)), Roi(100, 199, 100, 199)) > 0.95

@@ -54,10 +54,10 @@ def test_a_shrunk_crop_is_the_mean_of_all_its_pixels(size):
     shown = crop_pixels(image, whole((32, 24)), size, (0, 1, 2, 0), antialias=True)
     assert shown.shape == (*size, 4)
     assert shown.dtype == np.float32
-    np.testing.assert_allclose(shown, 100, atol=26)
+    np.testing.assert_allclose(shown, 100, atol=12)  # blocks of three are not quite even
     plain = crop_pixels(image, whole((32, 24)), size)
     assert np.abs(plain - 100).max() > 50
-    for larger in ((32, 24), (40, 30), (16, 30)):  # nothing to take the mean of
+    for larger in ((32, 24), (40, 30), (16, 30), (20, 20)):  # no blocks to take the mean of
         np.testing.assert_array_equal(
             crop_pixels(image, whole((32, 24)), larger, antialias=True),
             crop_pixels(image, whole((32, 24)), larger),
