@@ -124,10 +124,13 @@ def serve(count: int) -> None:
 
 def collect_once(out: Path, cache: Path) -> None:
     """Collect, and print what it took, as JSON; what it imports counts towards its memory."""
-    from training.exports import ImageAccess, Options, collect
+    from ritm_ops.pictures import PictureAccess
+    from training.exports import Options, collect
 
     start = time.perf_counter()
-    found = collect(f"s3://{BUCKET}/labels", out, images=ImageAccess(), options=Options(cache=cache))
+    found = collect(
+        f"s3://{BUCKET}/labels", out, images=PictureAccess(allowed_buckets=None), options=Options(cache=cache)
+    )
     seconds = time.perf_counter() - start
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"photographs": found.photographs, "seconds": seconds, "memory_mb": memory}))

@@ -28,10 +28,14 @@ class EnvironmentSettings(BaseSettings):
     )
 
     @classmethod
-    def from_environment(cls: type[SettingsT]) -> SettingsT:
-        """Read all settings. Raises SettingsError, one sentence that names each wrong variable."""
+    def from_environment(cls: type[SettingsT], **given: object) -> SettingsT:
+        """Read all settings, but for those that are given by name, as on a command line.
+
+        Raises:
+            SettingsError: one sentence that names each wrong variable.
+        """
         try:
-            return cls()
+            return cls(**given)
         except ValidationError as error:
             # The cause is dropped on purpose: pydantic's own report is no sentence.
             raise SettingsError(cls._sentence(error)) from None

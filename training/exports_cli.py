@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from ritm_model.cli.options import as_json
 from ritm_model.cli.output import echo_json, progress_bar
 
 if TYPE_CHECKING:
-    from training.exports import Collected, ImageAccess
+    from ritm_ops.pictures import PictureAccess
+    from training.exports import Collected
 
 folder = click.Path(path_type=Path, file_okay=False)
 
@@ -21,13 +23,27 @@ folder = click.Path(path_type=Path, file_okay=False)
 def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options that say where images may come from that the export does not hold."""
     for option in (
-        click.option("--allow-host", "hosts", multiple=True, help="Other host that images may come from."),
+        click.option(
+            "--allow-bucket",
+            "buckets",
+            multiple=True,
+            help="What of S3 images may be read from, as s3://bucket/prefix; repeat it for more.  "
+            "[RITM_ALLOWED_BUCKETS, or all that the credentials open]",
+        ),
+        click.option(
+            "--allow-host",
+            "hosts",
+            multiple=True,
+            help="Host or network that images may come from although its address is private; repeat it for "
+            "more.  [RITM_ALLOWED_HOSTS]",
+        ),
         click.option(
             "--images-from",
             "roots",
             multiple=True,
             type=click.Path(path_type=Path, file_okay=False, exists=True),
-            help="Folder in which images are looked for. Repeat it for more.",
+            help="Folder in which images are looked for first, by path or name; repeat it for more.  "
+            "[RITM_IMAGES_FROM]",
         ),
         click.option(
             "--token",
@@ -152,14 +168,27 @@ def _collect(name: str, source: str, out: Path, as_json: bool, options: dict[str
 
 
 def _access(
-    *, url: str | None, token: str | None, roots: tuple[Path, ...], hosts: tuple[str, ...]
-) -> ImageAccess:
-    from pydantic import SecretStr
+    *,
+    url: str | None,
+    token: str | None,
+    roots: tuple[Path, ...],
+    hosts: tuple[str, ...],
+    buckets: tuple[str, ...],
+) -> PictureAccess:
+    """The settings of the environment, but for what the options say."""
+    from ritm_ops.pictures.settings import PictureSettings
 
-    from training.exports import ImageAccess
-
-    secret = SecretStr(token.strip()) if token else None
-    return ImageAccess(url, secret, roots, frozenset(host.lower() for host in hosts))
+    given = {
+        "label_studio_url": url,
+        "label_studio_api_key": token,
+        "images_from": roots,
+        "allowed_hosts": ",".join(hosts),
+        "allowed_buckets": ",".join(buckets),
+    }
+    settings = PictureSettings.from_environment(**{name: value for name, value in given.items() if value})
+    access = settings.picture_access
+    # Whoever runs this has the credentials; a worker's are lent to whoever writes tasks.
+    return access if access.allowed_buckets else replace(access, allowed_buckets=None)
 
 
 def _tell(collected: Collected, as_json: bool, out: Path | None = None) -> None:

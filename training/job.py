@@ -38,7 +38,7 @@ from ritm_ops.jobs.queue import connect
 from ritm_ops.object_store import ConflictError, StoreError, open_store
 from ritm_ops.registry import Registry
 from training.decision import DECIDING, Decision, decide
-from training.exports import ImageAccess, Options, Whose, collect
+from training.exports import Options, Whose, collect
 from training.ledger import Ledger, work_folder
 from training.measure import Measured, compare_measured, held_out_objects, measure
 from training.progress import Progress
@@ -142,7 +142,7 @@ def _all_stages(
         found = collect(
             order.source,
             data,
-            images=_image_access(settings),
+            images=settings.access_for(order.source),
             options=_options(settings),
             progress=lambda done, total: progress.at("collect", done / max(total, 1)),
         )
@@ -297,16 +297,6 @@ def report_of(
         },
         "decision": decision.reason,
     }
-
-
-def _image_access(settings: TrainingSettings) -> ImageAccess:
-    return ImageAccess(
-        settings.label_studio_url,
-        settings.label_studio_api_key,
-        (settings.local_files_root,) if settings.local_files_root else (),
-        frozenset(settings.image_hosts),
-        settings.store_seconds,
-    )
 
 
 def _options(settings: TrainingSettings) -> Options:

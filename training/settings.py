@@ -1,17 +1,20 @@
 """Every setting of the processes that fine-tune, read once from the environment."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from ritm_ops.environment import EnvironmentSettings, SettingsError
+from ritm_ops.environment import SettingsError
+from ritm_ops.pictures.access import Bucket, Network, PictureAccess
+from ritm_ops.pictures.settings import PictureSettings
 from training.whose import Whose, WhoseError
 
 
-class TrainingSettings(EnvironmentSettings):
+class TrainingSettings(PictureSettings):
     """Settings of `ritm finetune`, `ritm worker` and `ritm schedule`; nothing changes them once read."""
 
     model_config = SettingsConfigDict(env_prefix="RITM_FINETUNE_")
@@ -121,27 +124,22 @@ class TrainingSettings(EnvironmentSettings):
         default=30, ge=1, description="How often a worker says that it is alive, in seconds."
     )
 
-    # Label Studio
-    label_studio_url: str | None = Field(
-        default=None,
-        validation_alias=AliasChoices("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST"),
-        description="Address of Label Studio, for images that lie there; nothing else gets the token.",
-    )
-    label_studio_api_key: SecretStr | None = Field(
-        default=None,
-        validation_alias=AliasChoices("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_ACCESS_TOKEN"),
-        description="Personal access token (or legacy token) of a Label Studio user who may see the images.",
+    # Images
+    allowed_hosts: Annotated[tuple[Network | str, ...], NoDecode] = Field(
+        default=(),
+        validation_alias=AliasChoices("RITM_ALLOWED_HOSTS", "RITM_FINETUNE_IMAGE_HOSTS"),
+        description=PictureSettings.model_fields["allowed_hosts"].description,
     )
 
-    local_files_root: Path | None = Field(
-        default=None,
-        validation_alias="RITM_LOCAL_FILES_ROOT",
-        description="Folder in which Label Studio's local files are mounted here.",
-    )
-    image_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(),
-        description="Names of other hosts, separated by commas, that images may be fetched from.",
-    )
+    def access_for(self, source: str) -> PictureAccess:
+        """Where the pictures of labels at `source` may come from.
+
+        Of S3, that is what `RITM_ALLOWED_BUCKETS` lists, or else the bucket of the labels.
+        """
+        access = replace(self.picture_access, store_seconds=self.store_seconds)
+        if access.allowed_buckets or not source.startswith("s3://"):
+            return access
+        return replace(access, allowed_buckets=(Bucket(Bucket.parse(source).name),))
 
     @property
     def redis(self) -> str:
@@ -173,7 +171,7 @@ class TrainingSettings(EnvironmentSettings):
             return tuple(part.strip() for part in value.split(";") if part.strip())
         return value
 
-    @field_validator("pauses", "image_hosts", mode="before")
+    @field_validator("pauses", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):

@@ -6,6 +6,7 @@ from ritm_model.images.reading import (
     ImageError,
     Pixels,
     decode_image,
+    image_size,
     read_image,
     upright_rgb,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "ImageError",
     "Pixels",
     "decode_image",
+    "image_size",
     "read_image",
     "upright_rgb",
 ]

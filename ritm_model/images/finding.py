@@ -41,9 +41,13 @@ class ImageFinder:
 
     Args:
         folders: where images may be, the first before the others.
+        anywhere: whether a file in another folder than the one that is named will do, where there is but one
+            of the name. For folders that an export brings along it will not: `a.png` of another part is
+            another photograph.
     """
 
-    def __init__(self, *folders: Path) -> None:
+    def __init__(self, *folders: Path, anywhere: bool = True) -> None:
+        self._anywhere = anywhere
         self._folders = tuple((folder, Path(os.path.realpath(folder))) for folder in dict.fromkeys(folders))
         self._lock = Lock()
         self._index: list[Index] = []
@@ -98,7 +102,7 @@ class ImageFinder:
             key = loose_key(path.name)
             for place, ((folder, real), index) in enumerate(zip(self._folders, listings, strict=True)):
                 for parts in index.get(key, ()):
-                    fit = _fit(path, parts)
+                    fit = _fit(path, parts, self._anywhere)
                     if fit is not None:
                         found += [(fit, place, file) for file in _existing(folder, real, parts)]
         if not found:
@@ -134,7 +138,7 @@ def _listed(folder: Path) -> Index:
     return index
 
 
-def _fit(wanted: NamedPath, found: Parts) -> tuple[int, ...] | None:
+def _fit(wanted: NamedPath, found: Parts, anywhere: bool) -> tuple[int, ...] | None:
     """How well a file fits, the least best; None where it is another one."""
     like = likeness(wanted.name, found[-1])
     if like is None:
@@ -146,10 +150,14 @@ def _fit(wanted: NamedPath, found: Parts) -> tuple[int, ...] | None:
     common = 0
     while common < min(len(ours), len(theirs)) and ours[-1 - common] == theirs[-1 - common]:
         common += 1
-    is_elsewhere = len(ours) > common and len(theirs) > common
-    if is_elsewhere and not wanted.is_foreign:
-        return None  # a/x.png is not b/x.png
-    return int(like > _SAME_NAME), -common, like, int(len(ours) > common)
+    is_below, is_above = len(ours) > common, len(theirs) > common
+    if anywhere:
+        is_other = is_below and is_above and not wanted.is_foreign  # a/x.png is not b/x.png
+    else:
+        is_other = is_below or (is_above and not wanted.is_foreign)
+    if is_other:
+        return None
+    return int(like > _SAME_NAME), -common, like, int(is_below)
 
 
 def _folders(parts: Parts) -> list[str]:

@@ -95,6 +95,19 @@ def read_image(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pix
         raise ImageError(f"{path}: {error}") from None
 
 
+def image_size(data: bytes) -> tuple[int, int]:
+    """Width and height as the header of an image file says them, before any turning; nothing is decoded.
+
+    Raises:
+        ImageError: not an image of a known kind.
+    """
+    try:
+        with _pillow_at_ease(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return image.size
+    except Exception:  # noqa: BLE001  (a damaged header can fail in any way)
+        raise ImageError(_unknown(data)) from None
+
+
 def upright_rgb(image: Image.Image) -> Pixels:
     """Turn an open Pillow image into H x W x 3 uint8 RGB, by the rules of `decode_image`.
 

@@ -6,7 +6,16 @@ from ritm_ops.object_store.store import (
     ObjectInfo,
     ObjectMissingError,
     ObjectStore,
+    ObjectTooLargeError,
     StoreError,
 )
 
-__all__ = ["ConflictError", "ObjectInfo", "ObjectMissingError", "ObjectStore", "StoreError", "open_store"]
+__all__ = [
+    "ConflictError",
+    "ObjectInfo",
+    "ObjectMissingError",
+    "ObjectStore",
+    "ObjectTooLargeError",
+    "StoreError",
+    "open_store",
+]

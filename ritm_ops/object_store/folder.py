@@ -15,6 +15,7 @@ from ritm_ops.object_store.store import (
     ConflictError,
     ObjectInfo,
     ObjectMissingError,
+    ObjectTooLargeError,
     StoreError,
     checked_key,
     given_file,
@@ -39,9 +40,13 @@ class FolderStore:
     def read(self, key: str) -> bytes:
         return self.read_tagged(key)[0]
 
-    def read_tagged(self, key: str) -> tuple[bytes, str]:
+    def read_tagged(self, key: str, *, most_bytes: int | None = None) -> tuple[bytes, str]:
         with self._reading(key) as path, path.open("rb") as file:
-            return file.read(), _tag(os.fstat(file.fileno()))
+            data = file.read() if most_bytes is None else file.read(most_bytes + 1)
+            tag = _tag(os.fstat(file.fileno()))
+        if most_bytes is not None and len(data) > most_bytes:
+            raise ObjectTooLargeError(f"{key} in {self.uri} has more than {most_bytes:,} bytes.")
+        return data, tag
 
     def download(self, key: str, path: Path) -> None:
         with self._reading(key) as source, source.open("rb") as file, stored_file(path) as copy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -9,10 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from ritm_ops.network import NetworkAccess
 from ritm_ops.object_store.store import (
     ConflictError,
     ObjectInfo,
     ObjectMissingError,
+    ObjectTooLargeError,
     StoreError,
     checked_key,
     given_file,
@@ -62,14 +65,25 @@ class S3Store:
             retries={"mode": "standard", "total_max_attempts": attempts},
             request_checksum_calculation="when_required",  # servers other than Amazon's may not know others
         )
+        authorities = NetworkAccess.from_environment().bundle() if "AWS_CA_BUNDLE" not in os.environ else None
         with self._asking("the bucket"):
-            self._client = Session(botocore_session=_session()).client("s3", config=config)
+            verify = str(authorities) if authorities else None
+            session = Session(botocore_session=_session())
+            self._client = session.client("s3", config=config, verify=verify)
 
     def read(self, key: str) -> bytes:
         return self.read_tagged(key)[0]
 
-    def read_tagged(self, key: str) -> tuple[bytes, str]:
-        return self._get(key, lambda body: b"".join(_chunks(body)))
+    def read_tagged(self, key: str, *, most_bytes: int | None = None) -> tuple[bytes, str]:
+        def take(body: StreamingBody) -> bytes:
+            data = bytearray()
+            for chunk in _chunks(body):
+                data += chunk
+                if most_bytes is not None and len(data) > most_bytes:
+                    raise ObjectTooLargeError(f"{key} in {self.uri} has more than {most_bytes:,} bytes.")
+            return bytes(data)
+
+        return self._get(key, take)
 
     def download(self, key: str, path: Path) -> None:
         def save(body: StreamingBody) -> None:

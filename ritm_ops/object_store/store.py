@@ -23,6 +23,10 @@ class ObjectMissingError(StoreError):
     """There is no object with this key."""
 
 
+class ObjectTooLargeError(StoreError):
+    """The object has more bytes than the caller takes."""
+
+
 class ConflictError(StoreError):
     """The object is not, or no longer, what a conditional write expected."""
 
@@ -53,8 +57,13 @@ class ObjectStore(Protocol):
         """The whole object. Raises ObjectMissingError."""
         ...
 
-    def read_tagged(self, key: str) -> tuple[bytes, str]:
-        """The whole object and the tag of exactly these bytes, for `write_if`. Raises ObjectMissingError."""
+    def read_tagged(self, key: str, *, most_bytes: int | None = None) -> tuple[bytes, str]:
+        """The whole object and the tag of exactly these bytes, for `write_if`.
+
+        Raises:
+            ObjectMissingError: there is none.
+            ObjectTooLargeError: it has more than `most_bytes`; no more than that is held in memory.
+        """
         ...
 
     def download(self, key: str, path: Path) -> None:

@@ -32,6 +32,8 @@ _REFUSED = tuple(
     )
 )
 
+_INTERNAL_ENDINGS = (".localhost", ".local", ".localdomain", ".internal", ".intranet", ".lan", ".home.arpa")
+
 
 @dataclass(frozen=True)
 class AddressPolicy:
@@ -49,13 +51,17 @@ class AddressPolicy:
 
     def check(self, url: HttpUrl, addresses: Sequence[Address]) -> None:
         """Raise FetchError unless every address of the URL's host may be connected to."""
-        if url.origin == self.label_studio or url.host in self.hosts:
+        if self.names(url):
             return
         if not all(self._permits(unwrapped(address)) for address in addresses):
             raise FetchError(
                 f"The image {url} is refused because the address of {url.host} is private or reserved; "
                 "if images may come from there, list it in RITM_ALLOWED_HOSTS."
             )
+
+    def names(self, url: HttpUrl) -> bool:
+        """Whether the administrator has named this very host."""
+        return url.origin == self.label_studio or url.host in self.hosts
 
     def _permits(self, address: Address) -> bool:
         return is_public(address) or any(address in network for network in self.networks)
@@ -69,6 +75,11 @@ def resolve(host: str, port: int) -> list[Address]:
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(ipaddress.ip_address(sockaddr[0]) for *_, sockaddr in found))
+
+
+def is_internal_name(host: str) -> bool:
+    """Tell whether a name can only be one of an inner network: a single word, or with an ending for it."""
+    return "." not in host or host.endswith(_INTERNAL_ENDINGS)
 
 
 def unwrapped(address: Address) -> Address:

@@ -1,31 +1,31 @@
-"""From what a task says about its image to the image's bytes.
+"""From what a task says about its picture to the picture's bytes.
 
-The road of one fetch: reference -> (bytes in the task | file in the mounted folder | URL) -> for each hop:
-resolve, judge the addresses, connect to a judged one -> bytes. The Label Studio token goes along as long as
-every hop so far was the configured Label Studio; once a redirect has left it, the token is not sent again.
+The road of one fetch: bytes in the reference, or else a file in a given folder, or else an object of S3, or
+what Label Studio or another server answers.
 """
 
+from __future__ import annotations
+
 import base64
-import json
-from collections.abc import Sequence
+import re
+from pathlib import Path
 from urllib.parse import quote
 
-from ritm_ops.deadline import Deadline
-from ritm_ops.label_studio.tokens import LabelStudioToken
-from ritm_ops.pictures import addresses, transport
+from ritm_model.images import ImageError, image_size
+from ritm_model.images.finding import ImageFinder
+from ritm_ops.pictures import addresses, storage, transport
 from ritm_ops.pictures.access import PictureAccess
-from ritm_ops.pictures.addresses import Address, AddressPolicy, Resolver
+from ritm_ops.pictures.addresses import Resolver
 from ritm_ops.pictures.data_urls import decode_data_url
 from ritm_ops.pictures.errors import FetchError
-from ritm_ops.pictures.local_files import local_file_name, read_local_file
-from ritm_ops.pictures.refusals import refusal
-from ritm_ops.pictures.transport import Answer, Dialer, Transport, trusted_authorities
+from ritm_ops.pictures.label_studio import serves_data
+from ritm_ops.pictures.local_files import local_file_name, read_file, read_local_file
+from ritm_ops.pictures.storage import DirectStorage, StoredObject
+from ritm_ops.pictures.transport import Dialer
 from ritm_ops.pictures.urls import HttpUrl, brief, scheme_of
+from ritm_ops.pictures.web import WebPictures
 
-_STORAGE_SCHEMES = frozenset({"s3", "gs", "azure-blob"})
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_MOST_REDIRECTS = 5
-_OK = 200
+_DRIVE = re.compile(r"[a-zA-Z]:[/\\]")
 
 
 class PictureFetcher:
@@ -40,147 +40,138 @@ class PictureFetcher:
     def __init__(
         self, access: PictureAccess, *, resolve: Resolver = addresses.resolve, dial: Dialer = transport.dial
     ) -> None:
-        self._label_studio = HttpUrl.parse(access.label_studio_url) if access.label_studio_url else None
-        token = access.label_studio_token
-        self._token = LabelStudioToken(token, self._access_token) if token else None
-        self._local_files_root = access.local_files_root
-        self._limits = access.limits
-        self._resolve = resolve
-        self._policy = AddressPolicy(
-            label_studio=self._label_studio.origin if self._label_studio else None,
-            hosts=frozenset(entry for entry in access.allowed_hosts if isinstance(entry, str)),
-            networks=tuple(entry for entry in access.allowed_hosts if not isinstance(entry, str)),
-        )
-        self._transport = Transport(self._limits, trusted_authorities(), dial)
+        self._access = access
+        self._web = WebPictures(access, resolve, dial)
+        self._storage = DirectStorage(access)
+        self._everything = ImageFinder(*access.local_roots)
+        self._plain_names = ImageFinder(*access.folders)
+
+    def find(self, reference: str) -> Path | None:
+        """The file in one of the given folders that a reference names, if there is one and no other."""
+        reference = reference.strip()
+        found = self._everything.find(reference)
+        if found is None and self._access.local_files_root and self._is_plain(reference):
+            found = self._plain_names.find(reference)
+        return found
 
     def fetch(self, reference: str, *, task_id: int | None = None) -> bytes:
-        """Return the bytes of an image, undecoded.
+        """Return the bytes of a picture, undecoded; of an image file, with no more pixels than allowed.
 
         Args:
-            reference: as it stands in the task: an upload or other path on Label Studio, a local file,
-                `s3://`, `gs://` or `azure-blob://`, `http(s)://`, or a `data:` URL.
+            reference: as it stands in the task: a path or name in one of the folders, an upload or other path
+                on Label Studio, a local file, `s3://`, `gs://`, `azure-blob://`, `http(s)://`, or `data:`.
             task_id: the task, through which Label Studio opens cloud storage.
 
         Raises:
             FetchError: one sentence for the administrator, without secrets.
+            StoreError: S3 is asked directly, and cannot be used just now.
         """
-        reference = reference.strip()
+        return self.fetch_tagged(reference, task_id=task_id)[0]
+
+    def fetch_tagged(self, reference: str, *, task_id: int | None = None) -> tuple[bytes, str]:
+        """The bytes as `fetch` returns them, and the tag (ETag) of an object of S3, or else nothing."""
+        data, tag = self._fetched(reference.strip(), task_id)
+        try:
+            size = image_size(data)
+        except ImageError:  # whoever decodes it says what is wrong
+            return data, tag
+        if size[0] * size[1] > self._access.limits.max_pixels:
+            raise FetchError(
+                f"The image {brief(reference)} has {size[0]} x {size[1]} pixels, more than "
+                "RITM_IMAGE_MAX_MEGAPIXELS allows."
+            )
+        return data, tag
+
+    def _fetched(self, reference: str, task_id: int | None) -> tuple[bytes, str]:
         try:
             reference.encode()
         except UnicodeEncodeError:  # JSON can spell halves of characters
             raise FetchError(f"The image address {brief(reference)} is not valid text.") from None
+        if not reference:
+            raise FetchError("The task names no image.")
         scheme = scheme_of(reference)
         if scheme == "data":
-            return decode_data_url(reference, self._limits.max_bytes)
-        if scheme in _STORAGE_SCHEMES:
-            return self._get(self._presign_url(reference, task_id), shown=brief(reference))
-        if scheme not in (None, "http", "https"):
+            return decode_data_url(reference, self._access.limits.max_bytes), ""
+        path = self.find(reference)
+        if path is not None:
+            shown = f"The file of the image {brief(reference)}"
+            return read_file(path, shown, self._access.limits.max_bytes), ""
+        if scheme in storage.SCHEMES:
+            return self._stored(reference, task_id)
+        if scheme in ("http", "https"):
+            return self._from_url(HttpUrl.parse(reference)), ""
+        if scheme not in (None, "file") and not _DRIVE.match(reference):
             raise FetchError(
                 f"The image {brief(reference)} has an address of an unknown kind ({brief(scheme or '')}:); "
                 "known are http, https, data, s3, gs, azure-blob and paths on Label Studio."
             )
-        if self._local_files_root is not None:
-            name = self._local_file_name(reference)
-            if name is not None:
-                return read_local_file(self._local_files_root, name, self._limits.max_bytes)
-        url = self._on_label_studio(reference) if scheme is None else HttpUrl.parse(reference)
-        return self._get(url, shown=str(url))
+        return self._from_path(reference), ""
+
+    def _is_plain(self, reference: str) -> bool:
+        """Whether a reference is to one of Label Studio's local files, or a path without an address."""
+        scheme = scheme_of(reference)
+        if scheme in ("http", "https"):
+            return self._local_file_name(reference) is not None
+        if scheme in storage.SCHEMES:
+            return False
+        return not reference.startswith("/data/") or local_file_name(reference) is not None
+
+    def _from_path(self, reference: str) -> bytes:
+        """What a reference without an address names, other than a file that has been found."""
+        root = self._access.local_files_root
+        name = self._local_file_name(reference) if root else None
+        if root is not None and name is not None:
+            return read_local_file(root, name, self._access.limits.max_bytes)
+        if reference.startswith(("data/upload/", "data/local-files/")):
+            reference = f"/{reference}"
+        if reference.startswith("/") and (self._web.label_studio is not None or _serves_path(reference)):
+            url = self._web.on_label_studio(reference)
+            return self._web.get(url, shown=str(url))
+        folders = self._plain_names if self._access.folders else None
+        raise FetchError(
+            folders.missing(brief(reference))
+            if folders is not None
+            else f"The image {brief(reference)} is in none of the folders that images may come from "
+            "(RITM_IMAGES_FROM)."
+        )
+
+    def _from_url(self, url: HttpUrl) -> bytes:
+        root = self._access.local_files_root
+        name = self._local_file_name(f"{url.scheme}://{url.authority}{url.target}") if root else None
+        if root is not None and name is not None:
+            return read_local_file(root, name, self._access.limits.max_bytes)
+        if self._web.label_studio is not None:
+            url = self._web.label_studio.corrected(url)
+        return self._web.get(url, shown=str(url))
+
+    def _stored(self, reference: str, task_id: int | None) -> tuple[bytes, str]:
+        item = StoredObject.parse(reference)
+        if self._storage.serves(item):
+            return self._storage.read(item, brief(reference))
+        direct = " or list its bucket in RITM_ALLOWED_BUCKETS" if item.scheme == "s3" else ""
+        if self._web.label_studio is None:
+            raise FetchError(
+                f"The image {brief(reference)} is in cloud storage, which Label Studio opens: "
+                f"set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY{direct}."
+            )
+        if task_id is None:
+            raise FetchError(
+                f"The image {brief(reference)} is in cloud storage, which needs the id of a task{direct}."
+            )
+        encoded = quote(base64.urlsafe_b64encode(reference.encode()))
+        url = self._web.on_label_studio(f"/tasks/{task_id:d}/presign/?fileuri={encoded}")
+        return self._web.get(url, shown=brief(reference)), ""
 
     def _local_file_name(self, reference: str) -> str | None:
         """Return the name of a local file, if the reference is to one of Label Studio's."""
         if scheme_of(reference) is None:
             return None if reference.startswith("//") else local_file_name(reference)
+        if scheme_of(reference) not in ("http", "https"):
+            return None
         url = HttpUrl.parse(reference)
-        is_ours = self._label_studio is not None and url.origin == self._label_studio.origin
+        is_ours = self._web.label_studio is not None and self._web.label_studio.is_here(url)
         return local_file_name(url.target) if is_ours else None
 
-    def _on_label_studio(self, path: str) -> HttpUrl:
-        """Return the URL of a path on Label Studio, which may itself be served below a path."""
-        base = self._label_studio
-        if base is None:
-            raise FetchError(
-                f"The image {brief(path)} is kept in Label Studio: "
-                "set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY."
-            )
-        prefix = base.path.rstrip("/")
-        is_complete = path.startswith("//") or (prefix and path.startswith(f"{prefix}/"))
-        return base.join(path if is_complete else f"{prefix}/{path.lstrip('/')}")
 
-    def _presign_url(self, reference: str, task_id: int | None) -> HttpUrl:
-        if task_id is None:
-            raise FetchError(
-                f"The image {brief(reference)} is in cloud storage, which needs the id of a task."
-            )
-        encoded = quote(base64.urlsafe_b64encode(reference.encode()))
-        return self._on_label_studio(f"/tasks/{task_id:d}/presign/?fileuri={encoded}")
-
-    def _get(self, url: HttpUrl, shown: str) -> bytes:
-        deadline = Deadline.after(self._limits.total_seconds)
-        start, is_home = url, True
-        for _ in range(_MOST_REDIRECTS + 1):
-            # Having left Label Studio once, nobody may send the token back to an address of their choice.
-            is_home = is_home and self._label_studio is not None and url.origin == self._label_studio.origin
-            answer = self._authorized(url, deadline) if is_home else self._exchange(url, deadline, {})
-            if answer.status == _OK:
-                return answer.body
-            if answer.status not in _REDIRECTS or not answer.location:
-                raise refusal(answer.status, shown, start, url, is_home=is_home, token=self._token)
-            url = url.join(answer.location)
-            if is_home and url.path.rstrip("/").endswith("/user/login"):
-                raise refusal(401, shown, start, url, is_home=True, token=self._token)
-        raise FetchError(f"The image {shown} is redirected more than {_MOST_REDIRECTS} times.")
-
-    def _authorized(self, url: HttpUrl, deadline: Deadline) -> Answer:
-        """Ask Label Studio with the token, a second time when an access token has just expired."""
-        if self._token is None:
-            return self._exchange(url, deadline, {})
-        header = self._header(self._token, deadline)
-        answer = self._exchange(url, deadline, {"Authorization": header})
-        if answer.status == 401 and self._token.is_personal:
-            header = self._header(self._token, deadline, refused=header)
-            answer = self._exchange(url, deadline, {"Authorization": header})
-        return answer
-
-    def _header(self, token: LabelStudioToken, deadline: Deadline, refused: str | None = None) -> str:
-        try:
-            return token.header(deadline, refused)
-        except TimeoutError:
-            raise FetchError("Label Studio gave no access token within RITM_FETCH_TOTAL_SECONDS.") from None
-
-    def _access_token(self, personal_token: str, deadline: Deadline) -> str:
-        url = self._on_label_studio("/api/token/refresh/")
-        body = json.dumps({"refresh": personal_token}).encode()
-        answer = self._exchange(url, deadline, {"Content-Type": "application/json"}, post=body)
-        if answer.status == 401:
-            raise FetchError(
-                "Label Studio refused the personal access token in LABEL_STUDIO_API_KEY: it has expired "
-                "or was revoked, so make a new one under Account & Settings."
-            )
-        try:
-            access = json.loads(answer.body)["access"]
-        except (ValueError, TypeError, KeyError):
-            access = None
-        if (
-            answer.status != _OK
-            or not isinstance(access, str)
-            or not access.isascii()
-            or not access.isprintable()
-        ):
-            raise FetchError(
-                f"{url} answered {answer.status} without an access token: "
-                "is LABEL_STUDIO_URL the exact address?"
-            )
-        return access
-
-    def _exchange(
-        self, url: HttpUrl, deadline: Deadline, headers: dict[str, str], post: bytes | None = None
-    ) -> Answer:
-        found = self._addresses(url)
-        self._policy.check(url, found)
-        return self._transport.exchange(url, found, deadline, headers, post)
-
-    def _addresses(self, url: HttpUrl) -> Sequence[Address]:
-        try:
-            return self._resolve(url.host, url.port)
-        except (OSError, UnicodeError):
-            raise FetchError(f"The host {url.host} of the image {url} cannot be found.") from None
+def _serves_path(reference: str) -> bool:
+    return serves_data(HttpUrl("http", "", 80, reference.partition("?")[0]))

@@ -35,20 +35,37 @@ def read_local_file(root: Path, name: str, max_bytes: int) -> bytes:
     if not name or "\0" in name or "\\" in name or name.startswith("/") or ".." in parts:
         raise FetchError(f"The name of {shown} is refused: it must be a path below RITM_LOCAL_FILES_ROOT.")
     try:
-        # Every link is followed here, once; the path that was judged is opened and holds none any more.
         folder, path = os.path.realpath(root), os.path.realpath(root / name)
         if os.path.commonpath([folder, path]) != folder:
             raise FetchError(f"The name of {shown} is refused: it leads out of RITM_LOCAL_FILES_ROOT.")
-        # Without O_NONBLOCK a named pipe would wait for its other end for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        raise FetchError(f"In RITM_LOCAL_FILES_ROOT, {shown} is missing or cannot be read.") from None
+    return read_file(Path(path), f"In RITM_LOCAL_FILES_ROOT, {shown}", max_bytes)
+
+
+def read_file(path: Path, shown: str, max_bytes: int) -> bytes:
+    """Read a regular file that was found in a folder.
+
+    Args:
+        path: of the file, found and judged.
+        shown: what sentences call it, at their beginning.
+        max_bytes: largest accepted size.
+
+    Raises:
+        FetchError: it is missing, unreadable, special or too large.
+    """
+    try:
+        # Every link is followed here, once. Without O_NONBLOCK a named pipe would wait for its other end.
+        real = os.path.realpath(path)
+        descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise FetchError(f"In RITM_LOCAL_FILES_ROOT, {shown} is not a regular file.")
+                raise FetchError(f"{shown} is not a regular file.")
             if status.st_size > max_bytes:
                 raise FetchError(
-                    f"The size of {shown} is more than the {max_bytes:,} bytes that RITM_IMAGE_MAX_MB allows."
+                    f"{shown} has more than the {max_bytes:,} bytes that RITM_IMAGE_MAX_MB allows."
                 )
             return file.read(status.st_size)
     except (OSError, ValueError):
-        raise FetchError(f"In RITM_LOCAL_FILES_ROOT, {shown} is missing or cannot be read.") from None
+        raise FetchError(f"{shown} is missing or cannot be read.") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,8 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from ritm_ops.environment import EnvironmentSettings
-from ritm_ops.pictures.access import Limits, Network, PictureAccess
+from ritm_ops.network import NetworkAccess
+from ritm_ops.pictures.access import Bucket, Limits, Network, PictureAccess
 
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _BYTES_PER_MB = 1024 * 1024
@@ -77,14 +79,35 @@ class PictureSettings(EnvironmentSettings):
         "directly instead of through Label Studio. Every file below it can be named by a task.",
     )
 
+    images_from: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(),
+        validation_alias="RITM_IMAGES_FROM",
+        description="Folders, separated by commas, in which every image is looked for by its path or its "
+        "name before a server is asked. Every image below them can be named by a task.",
+    )
+    allowed_buckets: Annotated[tuple[Bucket, ...], NoDecode] = Field(
+        default=(),
+        validation_alias="RITM_ALLOWED_BUCKETS",
+        description="Buckets of S3 and prefixes, separated by commas, such as `s3://images/team`, that are "
+        "read with this server's own credentials; other objects are had through Label Studio.",
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        validation_alias="RITM_CA_FILE",
+        description="File with certificates (PEM) of private authorities that are trusted besides the public "
+        "ones and those of `SSL_CERT_FILE` and `REQUESTS_CA_BUNDLE`.",
+    )
+
     @property
     def picture_access(self) -> PictureAccess:
         """Where the pictures of tasks may be read from, and how much of them."""
         return PictureAccess(
             label_studio_url=self.label_studio_url,
             label_studio_token=self.label_studio_api_key,
-            local_files_root=self.local_files_root,
+            local_roots=self.images_from,
             allowed_hosts=self.allowed_hosts,
+            local_files_root=self.local_files_root,
+            allowed_buckets=self.allowed_buckets,
             limits=Limits(
                 connect_seconds=self.fetch_connect_seconds,
                 read_seconds=self.fetch_read_seconds,
@@ -92,6 +115,14 @@ class PictureSettings(EnvironmentSettings):
                 max_bytes=self.image_max_bytes,
                 max_pixels=self.image_max_pixels,
             ),
+            network=self.network,
+        )
+
+    @property
+    def network(self) -> NetworkAccess:
+        """Certificates and proxies, those of the environment included. Raises NetworkError."""
+        return NetworkAccess.from_environment(
+            {**os.environ, **({"RITM_CA_FILE": str(self.ca_file)} if self.ca_file else {})}
         )
 
     @property
@@ -106,6 +137,28 @@ class PictureSettings(EnvironmentSettings):
     @classmethod
     def _split_hosts(cls, value: object) -> object:
         return hosts_and_networks(value) if isinstance(value, str) else value
+
+    @field_validator("images_from", mode="before")
+    @classmethod
+    def _split_folders(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(Path(part.strip()) for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("images_from")
+    @classmethod
+    def _existing_folders(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        for folder in value:
+            if not folder.is_dir():
+                raise ValueError(f"must list folders that exist, and {folder} is none")
+        return value
+
+    @field_validator("allowed_buckets", mode="before")
+    @classmethod
+    def _split_buckets(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(Bucket.parse(part) for part in value.split(",") if part.strip())
+        return value
 
     @field_validator("label_studio_url")
     @classmethod

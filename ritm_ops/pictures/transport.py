@@ -1,8 +1,7 @@
 """One HTTP exchange with an address that was judged, within limits of time and size.
 
-The socket is opened here, to the judged address, and handed to `http.client`, which never looks up a name.
-TLS is verified against the name in the URL. Proxies of the environment are not used: behind one, nobody
-could tell which address is reached. Additional authorities come from SSL_CERT_FILE, as OpenSSL has it.
+The socket is opened here, to the judged address or to the proxy that the administrator has set, and handed to
+`http.client`, which never looks up a name. TLS is verified against the name in the URL, also through a proxy.
 """
 
 import http.client
@@ -10,12 +9,11 @@ import io
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-import certifi
-
 from ritm_ops.deadline import Deadline
+from ritm_ops.network import Proxy
 from ritm_ops.pictures.access import Limits
 from ritm_ops.pictures.addresses import Address
 from ritm_ops.pictures.errors import FetchError
@@ -28,23 +26,20 @@ _CHUNK_BYTES = 256 * 1024
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, redirect target (empty if none) and body; the body is read for status 200 only."""
+    """Status, redirect target (empty if none) and body; the body is read for status 200 only.
+
+    `proxy` is the one that may have answered in place of the server, which TLS would have made impossible.
+    """
 
     status: int
     location: str = ""
     body: bytes = field(default=b"", repr=False)
+    proxy: Proxy | None = None
 
 
 def dial(address: Address, port: int, timeout: float) -> socket.socket:
     """Open a TCP connection to an address, not a name."""
     return socket.create_connection((str(address), port), timeout)
-
-
-def trusted_authorities() -> ssl.SSLContext:
-    """Verify certificates with the system's authorities (or SSL_CERT_FILE) and those of certifi."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    return context
 
 
 @dataclass(frozen=True)
@@ -62,26 +57,29 @@ class Transport:
         deadline: Deadline,
         headers: Mapping[str, str],
         post: bytes | None = None,
+        proxy: Proxy | None = None,
     ) -> Answer:
         """Send one request (GET, or POST with a body) and read its answer, without following redirects.
 
         Args:
             url: what is asked for; its host is named in the request and verified by TLS.
-            addresses: judged addresses of the host; the first that answers is used.
+            addresses: judged addresses of the host, or those of the proxy; the first that answers is used.
             deadline: end of the whole fetch.
             headers: sent beside Host, User-Agent, Connection and Accept-Encoding.
             post: body of a POST request.
+            proxy: through which the host is reached.
 
         Raises:
             FetchError: no connection, a bad certificate, silence, too slow, too large, cut off or compressed.
         """
+        forwarder = proxy if url.scheme == "http" else None
         try:
-            with self._connect(url, addresses, deadline) as raw:
+            with self._connect(url, addresses, deadline, proxy) as raw:
                 connection = http.client.HTTPConnection(url.host, url.port)
                 connection.sock = cast(socket.socket, _TimedSocket(raw, self.limits.read_seconds, deadline))
                 connection.request(
                     "GET" if post is None else "POST",
-                    url.target,
+                    url.target if forwarder is None else f"http://{url.authority}{url.target}",
                     body=post,
                     headers={
                         "Host": url.authority,
@@ -89,9 +87,11 @@ class Transport:
                         "Connection": "close",
                         "Accept-Encoding": "identity",  # nothing to unpack, no decompression bombs
                         **headers,
+                        **(_login(forwarder) if forwarder else {}),
                     },
                 )
-                return self._read(url, connection.getresponse())
+                answer = self._read(url, connection.getresponse())
+                return replace(answer, proxy=forwarder)
         except TimeoutError:
             raise FetchError(
                 f"{url} did not answer in time (limits: RITM_FETCH_CONNECT_SECONDS, RITM_FETCH_READ_SECONDS, "
@@ -100,30 +100,60 @@ class Transport:
         except ssl.SSLCertVerificationError as error:
             raise FetchError(
                 f"The certificate of {url.authority} is not trusted ({error.verify_message.rstrip('.')}); "
-                "a private authority is made known with SSL_CERT_FILE."
+                "a private authority is made known with RITM_CA_FILE or SSL_CERT_FILE."
             ) from None
         except http.client.HTTPException as error:
             raise FetchError(f"{url} broke off or did not answer in HTTP ({type(error).__name__}).") from None
         except OSError as error:
             raise FetchError(f"{url} cannot be reached ({error.strerror or type(error).__name__}).") from None
 
-    def _connect(self, url: HttpUrl, addresses: Sequence[Address], deadline: Deadline) -> socket.socket:
+    def _connect(
+        self, url: HttpUrl, addresses: Sequence[Address], deadline: Deadline, proxy: Proxy | None
+    ) -> socket.socket:
+        """A connection that speaks with the host, or with the proxy about an http address."""
+        raw = self._dialled(url, addresses, deadline, proxy)
+        if url.scheme == "http":
+            return raw
+        try:
+            if proxy is not None:
+                self._tunnel(raw, url, deadline, proxy)
+            raw.settimeout(min(self.limits.read_seconds, deadline.remaining()))
+            return self.tls.wrap_socket(raw, server_hostname=url.host)
+        except BaseException:
+            raw.close()
+            raise
+
+    def _dialled(
+        self, url: HttpUrl, addresses: Sequence[Address], deadline: Deadline, proxy: Proxy | None
+    ) -> socket.socket:
         failure: OSError = OSError("no address")
         for address in addresses:
             try:
                 seconds = min(self.limits.connect_seconds, deadline.remaining())
-                raw = self.dial(address, url.port, seconds)
-            except OSError as error:
+                return self.dial(address, proxy.port if proxy else url.port, seconds)
+            except OSError as error:  # noqa: PERF203  (the next address may answer)
                 failure = error
-                continue
-            if url.scheme == "http":
-                return raw
-            try:
-                return self.tls.wrap_socket(raw, server_hostname=url.host)
-            except OSError:
-                raw.close()
-                raise
+        if proxy is not None:
+            raise FetchError(
+                f"{proxy} cannot be reached ({failure.strerror or type(failure).__name__}); hosts that need "
+                "none are listed in NO_PROXY."
+            )
         raise failure
+
+    def _tunnel(self, raw: socket.socket, url: HttpUrl, deadline: Deadline, proxy: Proxy) -> None:
+        """Let the proxy connect us with the host. Raises FetchError with the proxy's answer."""
+        host = f"[{url.host}]" if ":" in url.host else url.host
+        lines = [f"CONNECT {host}:{url.port} HTTP/1.1", f"Host: {host}:{url.port}"]
+        lines += [f"{name}: {value}" for name, value in _login(proxy).items()]
+        timed = cast(socket.socket, _TimedSocket(raw, self.limits.read_seconds, deadline))
+        timed.sendall("\r\n".join((*lines, "", "")).encode("ascii"))
+        with http.client.HTTPResponse(timed, method="CONNECT") as answer:
+            try:
+                answer.begin()
+            except http.client.HTTPException:
+                raise FetchError(f"{proxy} does not answer as an HTTP proxy does.") from None
+            if not http.HTTPStatus.OK <= answer.status < http.HTTPStatus.MULTIPLE_CHOICES:
+                raise FetchError(proxy.refusal(answer.status, f"{host}:{url.port}"))
 
     def _read(self, url: HttpUrl, response: http.client.HTTPResponse) -> Answer:
         location = response.getheader("Location", "")
@@ -180,6 +210,10 @@ class _TimedReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         self._raw.settimeout(min(self._read_seconds, self._deadline.remaining()))
         return self._raw.recv_into(buffer)
+
+
+def _login(proxy: Proxy) -> dict[str, str]:
+    return {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
 
 
 def _too_large(url: HttpUrl, max_bytes: int) -> FetchError:

@@ -28,7 +28,8 @@ with atheris.instrument_imports(include=["ritm_model", "ritm_ops", "training"]):
     from ritm_model.learning.coco_layout import load_coco_scene, read_coco_layout
     from ritm_model.masks import brush_rle
     from ritm_ops.label_studio.results import read_results
-    from training.exports import ImageAccess, collect
+    from ritm_ops.pictures import PictureAccess
+    from training.exports import collect
 
 HOSTILE = ("../a.json", "/tmp/a.json", "images/../../../a.png", "..\\a.xml", "a\0b.json", "images", "b.zip")
 
@@ -93,7 +94,7 @@ def _collect(name: str, data: bytes) -> None:
         path.write_bytes(data)
         source = path if path.parent == root and path.suffix != ".xml" else root
         with suppress(RitmError):
-            collect(str(source), out, images=ImageAccess(local_roots=(root / "images",)))
+            collect(str(source), out, images=PictureAccess(local_roots=(root / "images",)))
             for entry in read_coco_layout(out):  # what comes out is whole
                 assert load_coco_scene(out, entry).layers_LHW.any()
         assert {item.name for item in Path(folder).iterdir()} <= {"export", "out"}

@@ -2,7 +2,6 @@
 
 from training.exports.collecting import Collected, Options, collect
 from training.exports.errors import ExportError
-from training.exports.pictures import ImageAccess
 from training.whose import Whose, WhoseError
 
-__all__ = ["Collected", "ExportError", "ImageAccess", "Options", "Whose", "WhoseError", "collect"]
+__all__ = ["Collected", "ExportError", "Options", "Whose", "WhoseError", "collect"]

@@ -18,9 +18,9 @@ from ritm_model.conversion.regions import Photograph
 from ritm_model.datasets.problems import Problem
 from ritm_model.errors import shown
 from ritm_model.learning.coco_layout import ANNOTATIONS, IMAGES
+from ritm_ops.pictures import PictureAccess
 from training.exports.errors import ExportError
 from training.exports.library import Library, LibraryInUseError
-from training.exports.pictures import ImageAccess
 from training.exports.reading import Reader
 from training.exports.source import open_source
 from training.exports.tasks.assigning import Tags
@@ -78,7 +78,7 @@ def collect(
     source: str,
     out: Path,
     *,
-    images: ImageAccess,
+    images: PictureAccess,
     options: Options | None = None,
     progress: OnProgress | None = None,
 ) -> Collected:
@@ -121,7 +121,7 @@ def _library(cache: Path | None, folder: Path, source: str, rules: str) -> Libra
 def _collected(
     source: str,
     out: Path,
-    access: ImageAccess,
+    access: PictureAccess,
     options: Options,
     rules: Rules,
     library: Library,
@@ -129,7 +129,7 @@ def _collected(
 ) -> Collected:
     unused: Counter[str] = Counter()
     found = open_source(source, library, access.store_seconds)
-    reader = Reader(found, library, rules, access.local_roots)
+    reader = Reader(found, library, rules, access.folders)
     keeper = Keeper(library, access)
     count = found.set_listing()
     keeper.ask_for_tags()

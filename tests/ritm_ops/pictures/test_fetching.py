@@ -101,7 +101,7 @@ def test_images_in_the_task_itself(reference: str, expected: bytes, make_fetcher
         ("data:image/png;base64,!!!", "not valid base64"),
         ("data:image/png;base64,", "empty"),
         ("data:," + "x" * 2_000_000, "more than the 1,048,576 bytes"),
-        ("file:///etc/passwd", "unknown kind"),
+        ("file:///etc/passwd", "none of the folders"),
         ("ftp://host/cat.jpg", "unknown kind"),
         ("gopher://host/", "unknown kind"),
         ("/data/upload/1/cat.png", "set LABEL_STUDIO_URL"),
@@ -111,7 +111,7 @@ def test_images_in_the_task_itself(reference: str, expected: bytes, make_fetcher
         ("http://images\x1b.example/cat.jpg", "host name .* cannot be understood"),
         ("s3://bucket/\ud800.jpg", "not valid text"),
         ("data:,\ud800", "not valid text"),
-        ("", "set LABEL_STUDIO_URL"),
+        ("", "names no image"),
     ],
 )
 def test_what_cannot_be_fetched_says_why(reference: str, sentence: str, make_fetcher: Make) -> None:

@@ -12,7 +12,8 @@ import pytest
 from export_files import HEIGHT, WIDTH, png
 
 from ritm_model.learning.coco_layout import load_coco_scene, read_coco_layout
-from training.exports import Collected, ImageAccess, Options, collect
+from ritm_ops.pictures import PictureAccess
+from training.exports import Collected, Options, collect
 
 
 @pytest.fixture
@@ -44,7 +45,9 @@ def taken(tmp_path: Path) -> Callable[..., tuple[Collected, dict[str, list[np.nd
         source: object, options: Options | None = None, **access: Any
     ) -> tuple[Collected, dict[str, list[np.ndarray]], Any]:
         out = tmp_path / f"out{len(list(tmp_path.glob('out*')))}"
-        collected = collect(str(source), out, images=ImageAccess(**access), options=options)
+        collected = collect(
+            str(source), out, images=PictureAccess(**{"allowed_buckets": None, **access}), options=options
+        )
         masks: dict[str, list[np.ndarray]] = {}
         for entry in read_coco_layout(out):
             scene = load_coco_scene(out, entry)

@@ -36,9 +36,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
     read = S3Store.read_tagged
 
-    def counted(self: S3Store, key: str) -> tuple[bytes, str]:
+    def counted(self: S3Store, key: str, **options: Any) -> tuple[bytes, str]:
         asked.append(key)
-        return read(self, key)
+        return read(self, key, **options)
 
     monkeypatch.setattr(S3Store, "read_tagged", counted)
     return asked

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from ritm_model.errors import RitmError
 from ritm_model.learning.coco_layout import load_coco_scene, read_coco_layout
 from ritm_model.masks import brush_rle
-from training.exports import ImageAccess, collect
+from ritm_ops.pictures import PictureAccess
+from training.exports import collect
 
 PICTURE = png(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
 
@@ -95,7 +96,7 @@ def collect_text(name: str, text: str | bytes) -> None:
         path = root / name
         path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
         out = Path(folder, "out")
-        collect(str(root), out, images=ImageAccess(local_roots=(root / "images",)))
+        collect(str(root), out, images=PictureAccess(local_roots=(root / "images",)))
         for entry in read_coco_layout(out):  # what comes out is whole
             assert load_coco_scene(out, entry).layers_LHW.any()
 
@@ -145,7 +146,7 @@ def test_brush_masks_come_out_as_they_went_in(seed: int, share: float) -> None:
         path = Path(folder, "export.json")
         path.write_text(json.dumps([task]))
         out = Path(folder, "out")
-        collect(str(path), out, images=ImageAccess(local_roots=(Path(folder),)))
+        collect(str(path), out, images=PictureAccess(local_roots=(Path(folder),)))
         (entry,) = read_coco_layout(out)
         scene = load_coco_scene(out, entry)
     np.testing.assert_array_equal(scene.layers_LHW[0] > 0, mask_HW)

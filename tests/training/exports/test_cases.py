@@ -100,10 +100,9 @@ def test_a_reference_to_a_folder_costs_itself_only(
     path.write_text(json.dumps(rows).replace("s3://images", f"s3://{bucket}"))
     collected, _, manifest = taken(path)
     assert sorted(images_of(collected)) == ["1-plain.png", "3-a_b.png"]
-    assert (
-        sorted(item["reason"].partition(" ")[2] for item in manifest["left_out"]["broken"])
-        == ["names a folder, not a picture."] * 3
-    )
+    reasons = [item["reason"] for item in manifest["left_out"]["broken"]]
+    assert len(reasons) == 3
+    assert all("names no object but a bucket or a folder" in reason for reason in reasons)
 
 
 def test_problems_of_a_zip_name_the_zip(taken: Taken, tmp_path: Path) -> None:

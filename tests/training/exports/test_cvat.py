@@ -17,7 +17,8 @@ from pycocotools import mask as coco
 
 from ritm_model.errors import RitmError
 from ritm_model.masks.cvat_rle import encode
-from training.exports import ImageAccess, collect
+from ritm_ops.pictures import PictureAccess
+from training.exports import collect
 
 Taken = Callable[..., Any]
 BOX = "10.00,6.00;30.00,6.00;30.00,18.00;10.00,18.00"
@@ -171,7 +172,7 @@ BOMB = '<!DOCTYPE a [<!ENTITY b "cccccccccc"><!ENTITY d "&b;&b;&b;">]><annotatio
 def test_hostile_zips(tmp_path: Path, files: dict[str, bytes | str], reason: str) -> None:
     path = make_zip(tmp_path / "a.zip", files)
     with pytest.raises(RitmError, match=reason):
-        collect(str(path), tmp_path / "out", images=ImageAccess())
+        collect(str(path), tmp_path / "out", images=PictureAccess())
     assert sorted(item.name for item in tmp_path.iterdir()) == ["a.zip"]
 
 
@@ -180,4 +181,4 @@ def test_a_zip_whose_file_has_no_name(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive, archive.open(zipfile.ZipInfo(""), "w") as file:
         file.write(b"x")
     with pytest.raises(RitmError, match=r"a\.zip"):
-        collect(str(tmp_path / "a.zip"), tmp_path / "out", images=ImageAccess())
+        collect(str(tmp_path / "a.zip"), tmp_path / "out", images=PictureAccess())

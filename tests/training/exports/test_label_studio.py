@@ -15,7 +15,8 @@ from export_files import HEIGHT, WIDTH, png
 
 from ritm_model.errors import RitmError
 from ritm_model.masks import brush_rle
-from training.exports import ImageAccess, collect
+from ritm_ops.pictures import PictureAccess
+from training.exports import collect
 
 PAYLOADS = Path(__file__).parents[2] / "payloads" / "label_studio"
 Taken = Callable[..., Any]
@@ -170,13 +171,13 @@ def test_labels_drawn_on_another_size_are_left_out(
 @pytest.mark.parametrize(
     ("reference", "reason"),
     [
-        ("http://169.254.169.254/latest/meta-data", "not among those that are allowed"),
-        ("http://user:secret@127.0.0.1/a.png", "no address"),
-        ("../../etc/passwd", "in none of the folders"),
-        ("/etc/passwd", "whose address is not set"),
-        ("/data/local-files/?d=../photographs/imgs/a b.png", "whose address is not set"),
-        ("gs://bucket/a.png", "no address"),
-        ("data:image/png;base64,%%%", "cannot be read"),
+        ("http://169.254.169.254/latest/meta-data", "private or reserved"),
+        ("http://user:secret@127.0.0.1/a.png", "user name or password"),
+        ("../../etc/passwd", "is not there"),
+        ("/etc/passwd", "is not there"),
+        ("/data/local-files/?d=../../imgs/nowhere.png", "set LABEL_STUDIO_URL"),
+        ("gs://bucket/a.png", "set LABEL_STUDIO_URL"),
+        ("data:image/png;base64,%%%", "not valid base64"),
     ],
 )
 def test_nobody_is_asked_who_may_not_be(
@@ -185,5 +186,5 @@ def test_nobody_is_asked_who_may_not_be(
     task = {"id": 3, "data": {"image": reference}, "annotations": [annotation(1, [brush(ring)])]}
     path = written(tmp_path / "e.json", [task])
     with pytest.raises(RitmError, match=reason) as caught:
-        collect(str(path), tmp_path / "out", images=ImageAccess(local_roots=(images,)))
+        collect(str(path), tmp_path / "out", images=PictureAccess(local_roots=(images,)))
     assert "secret" not in str(caught.value)

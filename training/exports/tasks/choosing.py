@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from ritm_model.datasets.problems import Problem
 from ritm_model.errors import RitmError
+from ritm_model.images.names import base_name
 from training.exports.library import Library
-from training.exports.pictures import base_name
 from training.exports.tasks.keeping import Keeper
 from training.exports.tasks.rows import Rules
 from training.exports.tasks.stored import StoredPhotograph, photograph_name
@@ -65,7 +65,8 @@ def chosen_photographs(
         for reference, item in of_task.items():
             wanted.setdefault(reference, []).append(item)
             names[_name(item, reference, is_shared=False)] += 1
-    for reference, found in keeper.all(wanted):
+    tasks = {reference: items[0].task for reference, items in wanted.items()}
+    for reference, found in keeper.all(tasks):
         for item in wanted[reference]:
             if isinstance(found, RitmError):
                 problems.append(Problem(item.truth, str(found)))

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 from ritm_model.errors import RitmError
-from ritm_ops.object_store import ObjectMissingError, ObjectStore, StoreError, open_store
+from ritm_ops.object_store import ObjectStore, StoreError, open_store
+from ritm_ops.pictures import FetchError, PictureAccess, PictureFetcher
 from training.exports.ahead import done_ahead
-from training.exports.errors import ExportError
 from training.exports.library import Library
-from training.exports.pictures import ImageAccess, Pictures, brief, found_in, local_name
 
 _LONG = 1000  # a longer reference, such as a data: address, is known by its digest
 
@@ -32,14 +31,17 @@ class Keeper:
     Label Studio gives no sign of a change, and an upload never changes under its name.
     """
 
-    def __init__(self, library: Library, access: ImageAccess) -> None:
+    def __init__(self, library: Library, access: PictureAccess) -> None:
         self._library = library
         self._access = access
-        self._pictures = Pictures(access)
+        self._pictures = PictureFetcher(access)
         self._buckets: dict[str, ObjectStore] = {}
 
-    def all(self, references: Iterable[str]) -> Iterator[tuple[str, Kept | RitmError]]:
+    def all(self, references: Mapping[str, str]) -> Iterator[tuple[str, Kept | RitmError]]:
         """Each reference with its picture, or the reason why it cannot be had; in any order.
+
+        Args:
+            references: and a task of each, through which Label Studio opens cloud storage.
 
         Raises:
             StoreError: a bucket that has given other pictures fails, or none gives any: that may pass.
@@ -48,7 +50,7 @@ class Keeper:
         failures: dict[str, StoreError] = {}
         for reference, found in self._found(references):
             bucket = _bucket(reference)
-            if isinstance(found, StoreError) and not isinstance(found, ObjectMissingError):
+            if isinstance(found, StoreError):
                 failures[bucket] = found
             elif isinstance(found, Kept):
                 given.add(bucket)
@@ -57,7 +59,7 @@ class Keeper:
             if bucket in given or not given:
                 raise failure
 
-    def _found(self, references: Iterable[str]) -> Iterator[tuple[str, Kept | RitmError]]:
+    def _found(self, references: Mapping[str, str]) -> Iterator[tuple[str, Kept | RitmError]]:
         wanted: list[str] = []
         for reference in references:
             kept = self._known(reference)
@@ -65,13 +67,13 @@ class Keeper:
                 yield reference, kept
             else:
                 wanted.append(reference)
-        for reference, future in done_ahead(self._fetch, wanted):
+        for reference, future in done_ahead(lambda each: self._fetch(each, references[each]), wanted):
             yield reference, self._taken(reference, future)
 
     def _known(self, reference: str) -> Kept | None:
         """A picture that need not be fetched."""
         name, known = _short(reference), self._library.picture(_short(reference))
-        path = found_in(self._access.local_roots, local_name(reference))
+        path = self._pictures.find(reference)
         if path is not None:
             stat = path.stat()
             tag = f"{path} {stat.st_size:x}-{stat.st_mtime_ns:x}"
@@ -86,19 +88,15 @@ class Keeper:
         kept = Kept(self._library.picture_path(known[1]), known[1])
         return kept if known[0] == now and kept.path.is_file() else None
 
-    def _fetch(self, reference: str) -> tuple[bytes, str]:
+    def _fetch(self, reference: str, task: str) -> tuple[bytes, str]:
         """Bytes and tag; in a thread of its own."""
-        if not reference.startswith("s3://"):
-            return self._pictures.fetch(reference), ""
-        bucket, _, key = reference.removeprefix("s3://").partition("/")
-        if not bucket or not key or key.endswith("/"):
-            raise ExportError(f"{brief(reference)} names a folder, not a picture.")
-        return self._bucket(bucket).read_tagged(key)
+        number = int(task) if task.isascii() and task.isdecimal() else None
+        return self._pictures.fetch_tagged(reference, task_id=number)
 
     def _taken(self, reference: str, future: Future[tuple[bytes, str]]) -> Kept | RitmError:
         try:
             data, tag = future.result()
-        except (ExportError, StoreError) as error:
+        except (FetchError, StoreError) as error:
             return error
         sha256 = hashlib.sha256(data).hexdigest()
         path = self._library.picture_path(sha256)
@@ -119,6 +117,8 @@ class Keeper:
             if asked and f"{folder}/".startswith(f"{asked}/"):
                 continue
             bucket, _, prefix = folder.removeprefix("s3://").partition("/")
+            if not self._access.may_read(bucket, f"{prefix}/"):
+                continue
             try:
                 found = self._bucket(bucket).list(f"{prefix}/" if prefix else "")
                 self._library.tell_tags((f"s3://{bucket}/{item.key}", item.etag) for item in found)

@@ -15,7 +15,7 @@ from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
 from ritm_model.masks.coco import MaskError
 from ritm_model.masks.cvat_rle import decode
-from training.exports.tools.images import found_image, with_suffix_of
+from training.exports.tools.images import ExportImages, with_suffix_of
 from training.exports.tools.shapes import (
     Drawn,
     Labelled,
@@ -54,15 +54,14 @@ def read(path: Path, folder: Path, roots: tuple[Path, ...], problems: list[Probl
     Raises:
         BrokenFileError: it is no such file.
     """
-    root = _parsed(path)
+    root, images = _parsed(path), ExportImages(roots)
     if count := len(root.findall("track")):
         reason = f"Tracks of a video, which are not read: {count}."
         problems.append(Problem(str(path), reason, by_rule=True))
     for element in root.iter("image"):
         name, subset = element.get("name", ""), element.get("subset", "")
-        image = found_image(
-            (folder / "images" / subset, folder / "images", folder, *roots) if _is_plain(subset) else roots,
-            name,
+        image = images.find(
+            (folder / "images" / subset, folder / "images", folder) if _is_plain(subset) else (), name
         )
         size = _number(element.get("height")), _number(element.get("width"))
         if image is None:

@@ -12,7 +12,7 @@ from ritm_model.datasets.files import read_json
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
 from ritm_model.masks.coco import coco_mask
-from training.exports.tools.images import found_image, with_suffix_of
+from training.exports.tools.images import ExportImages, with_suffix_of
 from training.exports.tools.shapes import Drawn, Labelled, Mask, Outline, Paint, joined, with_background
 
 SOURCE = "cvat"
@@ -45,12 +45,12 @@ def read(path: Path, folder: Path, roots: tuple[Path, ...], problems: list[Probl
     if not isinstance(items, list) or not isinstance(content, dict):
         raise BrokenFileError(path, "The file is not of the format of Datumaro.")
     labels = _labels(content)
-    images = (folder / "images" / path.stem, folder / "images", folder, *roots)
+    folders, images = (folder / "images" / path.stem, folder / "images", folder), ExportImages(roots)
     for item in items:
         record = item if isinstance(item, dict) else {}
         about = record.get("image")
         name = about.get("path") if isinstance(about, dict) else None
-        image = found_image(images, name) if isinstance(name, str) else None
+        image = images.find(folders, name) if isinstance(name, str) else None
         where = f"{path}, item {shown(record.get('id'))}"
         if image is None or not isinstance(name, str):
             problems.append(Problem(where, "Its image is not there."))

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from ritm_model.images.names import IMAGE_SUFFIXES
-from training.exports.pictures import found_in
-
-_SUFFIXES = tuple(suffix for lower in sorted(IMAGE_SUFFIXES) for suffix in (lower, lower.upper()))
+from ritm_model.images.finding import ImageFinder
+from ritm_model.images.names import has_suffix
 
 
-def found_image(folders: tuple[Path, ...], name: str) -> Path | None:
-    """The file of an image; lists of CVAT, and frames of its videos, come without an extension."""
-    path = found_in(folders, name)
-    if path is not None or PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
-        return path
-    candidates = (found_in(folders, name + suffix) for suffix in _SUFFIXES)
-    return next((path for path in candidates if path is not None), None)
+class ExportImages:
+    """Looks for the images of one export: where it says they are, then anywhere in the folders of the user.
+
+    Args:
+        roots: folders in which images are looked for that the export does not bring along.
+    """
+
+    def __init__(self, roots: tuple[Path, ...]) -> None:
+        self._roots = ImageFinder(*roots)
+        self._own: dict[tuple[Path, ...], ImageFinder] = {}
+
+    def find(self, folders: tuple[Path, ...], name: str) -> Path | None:
+        """The file of an image; None where there is none, or more than one that fits.
+
+        Args:
+            folders: of the export, in which the name is a path.
+            name: which may lack its extension, as in lists of CVAT and for frames of its videos.
+        """
+        if folders not in self._own:
+            self._own[folders] = ImageFinder(*folders, anywhere=False)
+        return self._own[folders].find(name) or self._roots.find(name)
 
 
 def with_suffix_of(name: str, image: Path) -> str:
     """The name with the extension of the image, if it has none of an image."""
-    return name if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES else name + image.suffix
+    return name if has_suffix(name) else name + image.suffix

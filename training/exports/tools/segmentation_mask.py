@@ -16,7 +16,7 @@ from ritm_model.conversion.regions import About, Region
 from ritm_model.datasets.files import inside, read_mask, read_names
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
-from training.exports.tools.images import found_image, with_suffix_of
+from training.exports.tools.images import ExportImages, with_suffix_of
 from training.exports.tools.shapes import BACKGROUND
 
 SOURCE = "cvat"
@@ -73,6 +73,7 @@ def read(folder: Path, roots: tuple[Path, ...], problems: list[Problem]) -> Iter
     """
     names = tuple(_classes(folder / "labelmap.txt", problems))
     seen: set[str] = set()
+    images = ExportImages(roots)
     for part in sorted((folder / "ImageSets" / "Segmentation").glob("*.txt")):
         for name in read_names(part):
             if name in seen:
@@ -86,7 +87,7 @@ def read(folder: Path, roots: tuple[Path, ...], problems: list[Problem]) -> Iter
             except BrokenFileError as error:
                 problems.append(error.problem)
                 continue
-            image = found_image((folder / "JPEGImages", *roots), name)
+            image = images.find((folder / "JPEGImages",), name)
             if image is None:
                 problems.append(Problem(str(part), f"The image {shown(name)} is not there."))
             elif not objects.is_file():
