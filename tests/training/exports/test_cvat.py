@@ -64,6 +64,19 @@ def test_images_with_masks_polygons_and_groups(
     assert manifest["left_out"]["by_rule"][0]["reason"] == "Shapes that are no masks: 1 of box."
 
 
+def test_a_broken_part_of_a_group_costs_itself_only(tmp_path: Path, taken: Taken, picture: bytes) -> None:
+    shapes = [
+        f'<polygon label="Pair" points="{BOX}" z_order="0" group_id="4"></polygon>',
+        '<polygon label="Pair" points="1.00,1.00;2.00,2.00" z_order="0" group_id="4"></polygon>',
+    ]
+    path = make_zip(tmp_path / "a.zip", {"annotations.xml": xml(*shapes), "images/a b.png": picture})
+    _, masks, manifest = taken(path)
+    np.testing.assert_array_equal(masks["Pair"], [box()])
+    (broken,) = manifest["left_out"]["broken"]
+    assert "at least three points" in broken["reason"]
+    assert broken["file"].endswith("a.zip: annotations.xml")
+
+
 def test_images_saved_elsewhere(tmp_path: Path, taken: Taken, picture: bytes, ring: np.ndarray) -> None:
     path = make_zip(tmp_path / "a.zip", {"annotations.xml": xml(xml_mask(ring, "Ring"))})
     (tmp_path / "photographs").mkdir()

@@ -54,12 +54,14 @@ class Labelled:
     def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
         for item in self.drawn:
             mask_HW = np.zeros((height, width), np.bool_)
-            try:
-                for paint in item.parts:
+            painted = 0
+            for paint in item.parts:
+                try:
                     mask_HW |= paint(height, width)
-            except (MaskError, RitmError) as error:
-                yield Problem(self.truth, f"Object {item.key}: {error}")
-            else:
+                    painted += 1
+                except (MaskError, RitmError) as error:  # noqa: PERF203  (one broken part is one part)
+                    yield Problem(self.truth, f"Object {item.key}: {error}")
+            if painted:
                 yield Region(mask_HW, item.key, item.category)
 
 
