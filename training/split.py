@@ -16,7 +16,7 @@ from typing import Any
 
 from ritm_model.errors import RitmError
 from ritm_model.files import write_file
-from ritm_model.learning.coco_layout import ANNOTATIONS, IMAGES
+from ritm_model.datasets.readers.coco_rle import ANNOTATIONS, IMAGES
 from ritm_model.learning.sources import is_kept_out
 
 LEARNT = "train"

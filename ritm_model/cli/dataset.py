@@ -15,7 +15,7 @@ from ritm_model.cli.output import echo_json, progress_bar
 from ritm_model.cli.train import data_roots, overrides_option, places_option
 
 if TYPE_CHECKING:
-    from ritm_model.conversion import About, Collection
+    from ritm_model.datasets.photograph import About, Collection
 
 MOST_SHOWN = 20
 
@@ -42,7 +42,7 @@ def converter(command: Callable[..., tuple[Collection, Mapping[str, object]]]) -
     def run(
         *, out: Path, placing: Any, jobs: int | None, fresh: bool, as_json: bool, **options: object
     ) -> None:
-        from ritm_model.conversion import convert, usable_cores
+        from ritm_model.datasets.writing import convert, usable_cores
 
         name = str(click.get_current_context().info_name)
         collection, told = command(**options)
@@ -111,7 +111,7 @@ def from_masks(
     root: Path, layout: str, splits: tuple[str, ...], source: str, license_name: str, license_class: str
 ) -> tuple[Collection, Mapping[str, object]]:
     """Photographs in ROOT/images and masks in ROOT/masks, to the folder OUT."""
-    from ritm_model.conversion import from_masks
+    from ritm_model.datasets.converters import from_masks
 
     about = _about(source, license_name, license_class)
     return from_masks(root, layout, splits, about), {
@@ -135,7 +135,7 @@ def from_coco(
     """Any FILE in the format of COCO, to the folder OUT. Crowds become regions that do not count."""
     from dataclasses import replace
 
-    from ritm_model.conversion import from_coco
+    from ritm_model.datasets.converters import from_coco
 
     about = replace(_about(source, license_name, license_class), split=split)
     return from_coco(file, photographs, about), {
@@ -152,7 +152,7 @@ def from_coco(
 @converter
 def from_pack(pack: Path) -> tuple[Collection, Mapping[str, object]]:
     """A PACK (a folder with manifest.json), to the folder OUT."""
-    from ritm_model.conversion import from_pack
+    from ritm_model.datasets.converters import from_pack
 
     return from_pack(pack), {"from": _full(pack)}
 
@@ -164,7 +164,7 @@ def from_pack(pack: Path) -> tuple[Collection, Mapping[str, object]]:
 @converter
 def coco_lvis(coco: Path, lvis: Path, splits: tuple[str, ...]) -> tuple[Collection, Mapping[str, object]]:
     """The paper's combination of COCO 2017 (panoptic) and LVIS, with parts and stuff, to the folder OUT."""
-    from ritm_model.conversion import coco_lvis
+    from ritm_model.datasets.converters import coco_lvis
 
     return coco_lvis(coco, lvis, splits), {"from": [_full(coco), _full(lvis)], "splits": splits}
 
@@ -182,7 +182,7 @@ def ade20k(
     root: Path, splits: tuple[str, ...], stuff_names: Path | None
 ) -> tuple[Collection, Mapping[str, object]]:
     """ADE20K of 2016 (ROOT has index_ade20k.mat), with parts and stuff, to the folder OUT."""
-    from ritm_model.conversion import STUFF, ade20k, read_stuff
+    from ritm_model.datasets.converters import STUFF, ade20k, read_stuff
 
     stuff = read_stuff(stuff_names) if stuff_names else STUFF
     return ade20k(root, splits, stuff), {"from": _full(root), "splits": splits, "stuff": sorted(stuff)}
@@ -194,9 +194,9 @@ def ade20k(
 @converter
 def openimages(root: Path, splits: tuple[str, ...]) -> tuple[Collection, Mapping[str, object]]:
     """Masks of Open Images (ROOT/<split>/images, masks and a table of them), to the folder OUT."""
-    from ritm_model.conversion import openimages
+    from ritm_model.datasets.converters import open_images
 
-    return openimages(root, splits), {"from": _full(root), "splits": splits}
+    return open_images(root, splits), {"from": _full(root), "splits": splits}
 
 
 @dataset.command("validation")
@@ -212,7 +212,7 @@ def validation(
 
     With the same recipe and data, they are those of `ritm train`.
     """
-    from ritm_model.conversion import kept_out
+    from ritm_model.learning.validation_data import kept_out
     from ritm_model.learning.recipes import load_recipe
 
     asked = load_recipe(recipe, overrides)
@@ -225,7 +225,7 @@ def validation(
 
 
 def _about(source: str, license_name: str, license_class: str) -> About:
-    from ritm_model.conversion import About
+    from ritm_model.datasets.photograph import About
 
     return About(source=source, license=license_name, license_class=license_class)
 

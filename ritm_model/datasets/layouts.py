@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from ritm_model.datasets.ade20k import ade20k
-from ritm_model.datasets.coco import coco_instances, coco_panoptic, coco_rle
-from ritm_model.datasets.coco_lvis import coco_lvis
-from ritm_model.datasets.folders import (
+from ritm_model.datasets.readers.ade20k import ade20k
+from ritm_model.datasets.readers.coco import coco_instances, coco_panoptic, coco_rle
+from ritm_model.datasets.readers.coco_lvis import coco_lvis
+from ritm_model.datasets.readers.folders import (
     anything_painted,
     label_maps,
     numbered_masks,
     one_mask_each,
     three_grey_levels,
 )
-from ritm_model.datasets.lvis import lvis
-from ritm_model.datasets.open_images import open_images
-from ritm_model.datasets.pascal_voc import pascal_voc
+from ritm_model.datasets.readers.lvis import lvis
+from ritm_model.datasets.readers.open_images import open_images
+from ritm_model.datasets.readers.pascal_voc import pascal_voc
 from ritm_model.datasets.samples import Listing
-from ritm_model.datasets.sbd import sbd, sbd_training
+from ritm_model.datasets.readers.sbd import sbd, sbd_training
 
 CLICK_RELEASES = "the releases page of SamsungLabs/fbrs_interactive_segmentation on GitHub"
 RITM_RELEASES = "the releases page of SamsungLabs/ritm_interactive_segmentation on GitHub"

@@ -12,6 +12,10 @@ class DatasetError(RitmError):
     """A data set that cannot be used: unknown, not in its place, empty, or not laid out as it should be."""
 
 
+class ConversionError(RitmError):
+    """Nothing to convert, or nowhere to write to; the sentence names what and where."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something that is left out.

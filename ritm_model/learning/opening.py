@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from ritm_model.datasets import DATASETS, DatasetError, Roots, find_dataset
 from ritm_model.datasets.files import read_json
-from ritm_model.datasets.plain_pickle import read_pickle
-from ritm_model.learning.coco_layout import ANNOTATIONS, is_coco_layout
+from ritm_model.datasets.readers.plain_pickle import read_pickle
+from ritm_model.datasets.readers.coco_rle import ANNOTATIONS, is_coco_layout
 from ritm_model.learning.errors import TrainingError
-from ritm_model.learning.pack import pack_photographs
-from ritm_model.learning.pictures import DatasetPhotograph, coco_photographs, dataset_photographs
+from ritm_model.datasets.readers.pack import pack_photographs
+from ritm_model.learning.photographs import DatasetPhotograph, coco_photographs, dataset_photographs
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.recipes.schema import OWN, DataPart, SourcePart
 from ritm_model.learning.sources import LearningData, Photograph, Source, by_collection, divide

@@ -25,7 +25,7 @@ with atheris.instrument_imports(include=["ritm_model", "ritm_ops", "training"]):
     import seeds
 
     from ritm_model.errors import RitmError
-    from ritm_model.learning.coco_layout import load_coco_scene, read_coco_layout
+    from ritm_model.datasets.readers.coco_rle import load_coco_scene, read_coco_layout
     from ritm_model.masks import brush_rle
     from ritm_ops.label_studio.results import read_results
     from ritm_ops.pictures import PictureAccess

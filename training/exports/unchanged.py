@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ritm_model.learning.coco_layout import ANNOTATIONS, IMAGES
+from ritm_model.datasets.readers.coco_rle import ANNOTATIONS, IMAGES
 from training.exports.library import Library
 
 MANIFEST = "conversion.json"

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
-from ritm_model.datasets.plain_pickle import read_pickle
+from ritm_model.datasets.readers.plain_pickle import read_pickle
 from ritm_model.datasets.problems import BrokenFileError
 
 PLAIN = {

@@ -20,7 +20,7 @@ from ritm_model.learning.augment import (
     augment,
     pipeline,
 )
-from ritm_model.learning.pack import load_scene, read_pack
+from ritm_model.datasets.readers.pack import load_scene, read_pack
 from ritm_model.learning.scene import Instance, Scene
 
 CROP = (120, 140)

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from ritm_model.learning.augment import pipeline
 from ritm_model.learning.data import BrokenSample, Samples, collate, make_samples, paste, unbroken
 from ritm_model.learning.errors import TrainingError
-from ritm_model.learning.pack import (
+from ritm_model.datasets.readers.pack import (
     PackEntry,
     PackPhotograph,
     load_scene,

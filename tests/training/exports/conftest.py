@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from export_files import HEIGHT, WIDTH, png
 
-from ritm_model.learning.coco_layout import load_coco_scene, read_coco_layout
+from ritm_model.datasets.readers.coco_rle import load_coco_scene, read_coco_layout
 from ritm_ops.pictures import PictureAccess
 from training.exports import Collected, Options, collect
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ritm_model.errors import RitmError
-from ritm_model.learning.coco_layout import load_coco_scene, read_coco_layout
+from ritm_model.datasets.readers.coco_rle import load_coco_scene, read_coco_layout
 from ritm_model.masks import brush_rle
 from ritm_ops.pictures import PictureAccess
 from training.exports import collect

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ritm_model.conversion.photographs import Record, Work
-from ritm_model.conversion.regions import About, Mask, Photograph, Region
+from ritm_model.datasets.writing.records import Record, Work
+from ritm_model.datasets.photograph import About, Mask, Photograph, Region
 from ritm_model.datasets.problems import Problem
 from ritm_ops.label_studio.shapes import ShapeError
 from training.exports.errors import ExportError

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ritm_model.conversion.regions import About
+from ritm_model.datasets.photograph import About
 from ritm_model.datasets.files import read_json
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.conversion.regions import About, Region
+from ritm_model.datasets.photograph import About, Region
 from ritm_model.datasets.files import inside, read_mask, read_names
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.conversion.regions import About, Region
+from ritm_model.datasets.photograph import About, Region
 from ritm_model.datasets.problems import Problem
 from ritm_model.errors import RitmError
 from ritm_model.masks.coco import MaskError, coco_mask

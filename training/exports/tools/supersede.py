@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
-from ritm_model.conversion.regions import Photograph
+from ritm_model.datasets.photograph import Photograph
 from ritm_model.datasets.problems import Problem
 
 _NAME = re.compile(

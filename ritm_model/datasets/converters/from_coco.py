@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ritm_model.conversion.errors import ConversionError
-from ritm_model.conversion.regions import About, Collection, Kind, Photograph, Region
-from ritm_model.datasets.coco_json import CocoJson, Record, read_coco
+from ritm_model.datasets.problems import ConversionError
+from ritm_model.datasets.photograph import About, Collection, Kind, Photograph, Region
+from ritm_model.datasets.readers.coco_json import CocoJson, Record, read_coco
 from ritm_model.datasets.files import inside
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown

@@ -13,8 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ritm_model.conversion.errors import ConversionError
-from ritm_model.conversion.regions import About, Collection, Photograph, Region
+from ritm_model.datasets.problems import ConversionError
+from ritm_model.datasets.photograph import About, Collection, Photograph, Region
 from ritm_model.datasets.files import files_in, inside, read_mask
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
@@ -47,7 +47,7 @@ class OpenImagesPhotograph:
             yield Region(mask_HW > 0, path.stem, category)
 
 
-def openimages(root: Path, splits: Sequence[str]) -> Collection:
+def open_images(root: Path, splits: Sequence[str]) -> Collection:
     """Find the photographs and masks that are there.
 
     Args:

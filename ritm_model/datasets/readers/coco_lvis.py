@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ritm_model.datasets.files import decode_mask, inside, read_image, read_json
-from ritm_model.datasets.plain_pickle import read_pickle
+from ritm_model.datasets.readers.plain_pickle import read_pickle
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.samples import Annotated, Listing, truth_of
 from ritm_model.errors import shown

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ritm_model.conversion.errors import ConversionError
-from ritm_model.conversion.regions import About, Collection, Mask, Photograph, Region
+from ritm_model.datasets.problems import ConversionError
+from ritm_model.datasets.photograph import About, Collection, Mask, Photograph, Region
 from ritm_model.datasets.layouts import DATASETS
 from ritm_model.datasets.opening import find_dataset
 from ritm_model.datasets.problems import Problem

@@ -18,12 +18,12 @@ from typing import Any
 
 import cv2
 
-from ritm_model.conversion.errors import ConversionError
-from ritm_model.conversion.folder import MANIFEST, ConversionFolder
-from ritm_model.conversion.photographs import Placing, Record, Work
-from ritm_model.conversion.regions import Collection, Photograph
+from ritm_model.datasets.problems import ConversionError
+from ritm_model.datasets.writing.folder import MANIFEST, ConversionFolder
+from ritm_model.datasets.writing.records import Conversion, Placing, Record
+from ritm_model.datasets.photograph import Collection, Photograph
 from ritm_model.datasets.problems import Problem
-from ritm_model.learning.coco_layout import ANNOTATIONS
+from ritm_model.datasets.readers.coco_rle import ANNOTATIONS
 
 NO_CATEGORY = "object"
 KINDS = {"object": "objects", "part": "parts", "stuff": "stuff", "ignored": "ignored"}
@@ -36,7 +36,7 @@ Converter = Callable[[Photograph], Record]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ConversionOutcome:
     """What came of a conversion.
 
     Attributes:
@@ -61,8 +61,8 @@ def convert(
     jobs: int = 1,
     fresh: bool = False,
     on_progress: OnProgress | None = None,
-    wrapped: Callable[[Work], Converter] = lambda work: work,
-) -> Outcome:
+    wrapped: Callable[[Conversion], Converter] = lambda work: work,
+) -> ConversionOutcome:
     """Write a collection as a folder of the COCO-RLE layout.
 
     The same collection gives the same files, for any number of processes and after any interruption.
@@ -83,7 +83,7 @@ def convert(
     photographs, problems = _named_once(collection)
     folder = ConversionFolder(out, {**settings, "placing": placing}, fresh=fresh)
     missing = [photograph for name, photograph in photographs.items() if name not in folder.done]
-    with closing(_records(wrapped(Work(folder.images, placing)), missing, jobs)) as records:
+    with closing(_records(wrapped(Conversion(folder.images, placing)), missing, jobs)) as records:
         for count, record in enumerate(records, len(photographs) - len(missing) + 1):
             folder.append(record)
             if on_progress is not None:
@@ -100,7 +100,7 @@ def convert(
     with folder.written(MANIFEST) as file:
         json.dump(_manifest(folder.settings, taken, problems), file, indent=1, ensure_ascii=False)
     folder.forget_records()
-    return Outcome(
+    return ConversionOutcome(
         out, taken.photographs, {kind: taken.kinds[kind] for kind in KINDS.values()}, tuple(problems)
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.samples import Annotated, Drawn, HasStuff, Picture
-from ritm_model.learning.coco_layout import (
+from ritm_model.datasets.readers.coco_rle import (
     MOST_IN_A_LAYER,
     CocoEntry,
     load_coco_scene,

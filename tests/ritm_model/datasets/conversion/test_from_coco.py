@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from ritm_model.learning.coco_layout import load_coco_scene, read_coco_layout
+from ritm_model.datasets.readers.coco_rle import load_coco_scene, read_coco_layout
 from ritm_model.masks.coco import coco_mask
 
 SQUARE = [[10, 5, 20, 5, 20, 15, 10, 15]]

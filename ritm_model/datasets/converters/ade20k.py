@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.conversion.errors import ConversionError
-from ritm_model.conversion.regions import About, Collection, Photograph, Region
+from ritm_model.datasets.problems import ConversionError
+from ritm_model.datasets.photograph import About, Collection, Photograph, Region
 from ritm_model.datasets.files import inside, read_bytes, read_mask
 from ritm_model.datasets.problems import BrokenFileError, Problem
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ritm_model.conversion.regions import About, Collection, Region
+from ritm_model.datasets.photograph import About, Collection, Region
 from ritm_model.datasets.files import inside, read_json, read_labels
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
-from ritm_model.learning.pack import IGNORED_VALUE, PackEntry, read_pack
+from ritm_model.datasets.readers.pack import IGNORED_VALUE, PackEntry, read_pack
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ritm_model.conversion.hierarchy import are_the_same, hierarchy, shape_of
+from ritm_model.datasets.converters.hierarchy import are_the_same, hierarchy, shape_of
 
 
 def test_the_recorded_hierarchy_is_found(golden):

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ritm_model.conversion.errors import ConversionError
-from ritm_model.conversion.regions import About, Collection, Region
+from ritm_model.datasets.problems import ConversionError
+from ritm_model.datasets.photograph import About, Collection, Region
 from ritm_model.datasets import Roots
 from ritm_model.learning.opening import open_data
 from ritm_model.learning.recipes import Recipe

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco
 
-from ritm_model.learning.coco_layout import (
+from ritm_model.datasets.readers.coco_rle import (
     is_coco_layout,
     load_coco_scene,
     pack_layers,

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.coco_json import CocoJson, Record, read_coco
+from ritm_model.datasets.readers.coco_json import CocoJson, Record, read_coco
 from ritm_model.datasets.files import inside, read_image, read_mask
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
 from ritm_model.datasets.samples import Annotated, Listing, truth_of

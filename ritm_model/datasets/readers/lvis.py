@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ritm_model.datasets.coco import category_name
-from ritm_model.datasets.coco_json import Record, read_coco
+from ritm_model.datasets.readers.coco import category_name
+from ritm_model.datasets.readers.coco_json import Record, read_coco
 from ritm_model.datasets.files import inside, read_image
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.samples import Annotated, Listing, truth_of

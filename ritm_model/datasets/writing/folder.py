@@ -2,7 +2,7 @@
 
 conversion.part.jsonl   while it lasts: what is converted, then one line per photograph that is done
 images/                 the photographs
-annotations.json        at the end: see `ritm_model.learning.coco_layout`
+annotations.json        at the end: see `ritm_model.datasets.readers.coco_rle`
 conversion.json         at the end: what was converted, what was taken, what was left out and why
 """
 
@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ritm_model.conversion.errors import ConversionError
-from ritm_model.conversion.photographs import Record
+from ritm_model.datasets.problems import ConversionError
+from ritm_model.datasets.writing.records import Record
 from ritm_model.files import new_file, writing
-from ritm_model.learning.coco_layout import IMAGES
+from ritm_model.datasets.readers.coco_rle import IMAGES
 
 MANIFEST = "conversion.json"
 PART = "conversion.part.jsonl"

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from ritm_model.datasets.files import inside, read_image, read_mask, read_names
-from ritm_model.datasets.plain_pickle import read_pickle
+from ritm_model.datasets.readers.plain_pickle import read_pickle
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.samples import Annotated, Listing, truth_of
 from ritm_model.images import Pixels

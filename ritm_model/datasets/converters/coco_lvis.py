@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.conversion.errors import ConversionError
-from ritm_model.conversion.hierarchy import Mask, Shape, are_the_same, hierarchy, shape_of
-from ritm_model.conversion.regions import About, Collection, Photograph, Region
-from ritm_model.datasets.coco import category_name
-from ritm_model.datasets.coco_json import CocoJson, Record, read_coco
+from ritm_model.datasets.problems import ConversionError
+from ritm_model.datasets.converters.hierarchy import Mask, Shape, are_the_same, hierarchy, shape_of
+from ritm_model.datasets.photograph import About, Collection, Photograph, Region
+from ritm_model.datasets.readers.coco import category_name
+from ritm_model.datasets.readers.coco_json import CocoJson, Record, read_coco
 from ritm_model.datasets.files import inside, read_mask
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown

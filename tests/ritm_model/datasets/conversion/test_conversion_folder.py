@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ritm_model.conversion import About, ConversionError, convert, from_masks
+from ritm_model.datasets.converters import from_masks
+from ritm_model.datasets.photograph import About
+from ritm_model.datasets.problems import ConversionError
+from ritm_model.datasets.writing import convert
 
 NAMES = ("a", "b", "c", "d")
 

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from pycocotools import mask as coco
 
-from ritm_model.conversion.errors import ConversionError
-from ritm_model.conversion.regions import Mask, Photograph, Region
+from ritm_model.datasets.problems import ConversionError
+from ritm_model.datasets.photograph import Mask, Photograph, Region
 from ritm_model.datasets.files import read_bytes
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.files import new_path, writing
@@ -26,7 +26,7 @@ Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class Conversion:
     """What a process needs to convert any photograph.
 
     Attributes:
