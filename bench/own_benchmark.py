@@ -25,8 +25,8 @@ import cv2
 import numpy as np
 
 from ritm_model.datasets.converters import convert
-from ritm_model.datasets.photograph import About, Collection, Region
 from ritm_model.datasets.files import read_labels
+from ritm_model.datasets.photograph import About, Collection, Region
 from ritm_model.datasets.readers.pack import IGNORED_VALUE, PackEntry, read_pack
 from ritm_model.learning.sources import is_kept_out
 

@@ -37,13 +37,13 @@ from tqdm import tqdm
 
 from ritm_model.checkpoints import load_model, model_version, resolve_model
 from ritm_model.clicks import Click
+from ritm_model.datasets.readers.pack import IGNORED_VALUE, PackEntry, read_pack
 from ritm_model.evaluation import EvaluationProtocol
 from ritm_model.evaluation.annotate import annotate
 from ritm_model.evaluation.compare import compare
 from ritm_model.evaluation.noc import clicks_to_reach, stability
 from ritm_model.inference import Predictor, PredictorOptions, ProgressiveMerge, TorchEngine, ZoomIn
 from ritm_model.inference.state import Image, Mask, State
-from ritm_model.datasets.readers.pack import IGNORED_VALUE, PackEntry, read_pack
 from ritm_model.learning.recipes import load_recipe
 from ritm_model.learning.sources import is_kept_out
 from ritm_model.networks import InteractiveModel, build

@@ -84,7 +84,7 @@ def measure(folder: Path, layout: str, recipe: str, count: int) -> dict[str, obj
     cv2.setNumThreads(1)
     data = "COCO_LVIS:train" if layout == "COCO_LVIS" else "own"
     place = folder / layout
-    overrides = [f"data.sources=[{{data: '{data}', stuff_chance: 0.3}}]", "data.validation_share=0"]
+    overrides = [f"data.sources=[{{data: '{data}', stuff_prob: 0.3}}]", "data.validation_share=0"]
     overrides += ["data.validation=[]", "data.licence_classes=null", "data.source_weights={}"]
     asked = load_recipe(recipe, overrides)
     opened = open_data(asked, {"COCO_LVIS": place, "own": place})

@@ -139,8 +139,8 @@ def coco(source: str, out: Path, as_json: bool, **options: Any) -> None:
 
     SOURCE is anything that `ritm dataset from-label-studio` or `from-cvat` reads.
     """
-    from ritm_model.files import write_file, writing
     from ritm_model.datasets.readers.coco_rle import ANNOTATIONS
+    from ritm_model.files import write_file, writing
     from training.exports import ExportError
 
     with (

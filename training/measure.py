@@ -59,8 +59,8 @@ def held_out_objects(folder: Path, most: int) -> Dataset:
     dataset = open_dataset(HELD_OUT_SET, {"own": f"coco_rle:{folder}"})
 
     def rank(place: tuple[int, str]) -> bytes:
-        picture, key = place
-        return hashlib.sha256(f"{dataset.pictures[picture].name}#{key}".encode()).digest()
+        photograph, key = place
+        return hashlib.sha256(f"{dataset.photographs[photograph].name}#{key}".encode()).digest()
 
     chosen = set(sorted(dataset.index, key=rank)[:most])
     return replace(dataset, index=tuple(place for place in dataset.index if place in chosen))

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ritm_model.datasets.readers.coco_rle import ANNOTATIONS, IMAGES
 from ritm_model.errors import RitmError
 from ritm_model.files import write_file
-from ritm_model.datasets.readers.coco_rle import ANNOTATIONS, IMAGES
 from ritm_model.learning.sources import is_kept_out
 
 LEARNT = "train"

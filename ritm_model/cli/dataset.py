@@ -212,8 +212,8 @@ def validation(
 
     With the same recipe and data, they are those of `ritm train`.
     """
-    from ritm_model.learning.validation_data import kept_out
     from ritm_model.learning.recipes import load_recipe
+    from ritm_model.learning.validation_data import kept_out
 
     asked = load_recipe(recipe, overrides)
     roots = data_roots(config, places)

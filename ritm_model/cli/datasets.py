@@ -71,14 +71,14 @@ def check(
         echo_json(
             {
                 "name": dataset.name,
-                "images": len(dataset.pictures),
+                "images": len(dataset.photographs),
                 "samples": len(dataset),
                 "broken": [_without_rule(problem) for problem in broken],
                 "left_out_by_rule": [_without_rule(problem) for problem in by_rule],
             }
         )
     else:
-        click.echo(f"{dataset.name}: {len(dataset)} samples of {len(dataset.pictures)} images")
+        click.echo(f"{dataset.name}: {len(dataset)} samples of {len(dataset.photographs)} images")
         for title, problems in (("left out by rule", by_rule), ("broken", broken)):
             click.echo(f"{title}: {len(problems)}")
             for problem in problems:

@@ -17,6 +17,7 @@ from PIL import Image
 from ritm_model.datasets.problems import BrokenFileError, DatasetError
 from ritm_model.errors import shown
 from ritm_model.images import DEFAULT_MAX_PIXELS, FORMATS, ImageError, Pixels, decode_image
+from ritm_model.images.orientation import shown_orientation
 
 
 def read_bytes(path: Path, limit: int | None = None) -> bytes:
@@ -62,14 +63,7 @@ def read_mask(path: Path) -> Pixels:
 
 def decode_mask(data: bytes, path: Path) -> Pixels:
     """The same for the bytes of a mask file; `path` is what errors name."""
-    _check_header(data, path)
-    try:
-        mask_HW3 = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        mask_HW3 = None
-    if mask_HW3 is None:
-        raise BrokenFileError(path, "The mask is damaged or of a kind that cannot be read.")
-    return mask_HW3.astype(np.uint8, copy=False)
+    return _decoded(data, cv2.IMREAD_COLOR, path)
 
 
 def read_labels(path: Path) -> npt.NDArray[np.integer]:
@@ -79,6 +73,8 @@ def read_labels(path: Path) -> npt.NDArray[np.integer]:
         BrokenFileError: missing, not an image that can be read, or a colour picture.
     """
     data = read_bytes(path)
+    if _is_grey_png(data):
+        return _decoded(data, cv2.IMREAD_GRAYSCALE, path)
     _check_header(data, path)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
@@ -90,6 +86,36 @@ def read_labels(path: Path) -> npt.NDArray[np.integer]:
     if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
         raise BrokenFileError(path, "The mask is a colour picture, not a map of object numbers.")
     return labels
+
+
+def read_first_channel(path: Path) -> Pixels:
+    """Read the first channel, in OpenCV's order the blue one, of a mask file: H x W uint8.
+
+    Raises:
+        BrokenFileError: missing, or not an image that can be read.
+    """
+    return decode_first_channel(read_bytes(path), path)
+
+
+def decode_first_channel(data: bytes, path: Path) -> Pixels:
+    """The same for the bytes of a mask file; `path` is what errors name."""
+    if not _is_grey_png(data):
+        return np.ascontiguousarray(decode_mask(data, path)[..., 0])
+    return _decoded(data, cv2.IMREAD_GRAYSCALE, path)
+
+
+def small_labels(labels_HW: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """A label map in 8 bits, if all its numbers fit."""
+    return labels_HW.astype(np.uint8) if not labels_HW.size or labels_HW.max() < 256 else labels_HW
+
+
+def orientation_of(path: Path) -> int:
+    """The EXIF orientation of an image file, 1 to 8; 1 where it cannot be read."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return shown_orientation(image)
+    except Exception:  # noqa: BLE001  (a damaged file can fail in any way)
+        return 1
 
 
 def read_json(path: Path) -> object:
@@ -145,6 +171,22 @@ def inside(folder: Path, name: object) -> Path:
     if not parts or text.startswith("/") or ".." in parts or ":" in parts[0] or "\0" in text:
         raise BrokenFileError(folder, f"A file named '{shown(name)}' cannot be in this folder.")
     return folder.joinpath(*parts)
+
+
+def _decoded(data: bytes, flags: int, path: Path) -> Pixels:
+    _check_header(data, path)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        raise BrokenFileError(path, "The mask is damaged or of a kind that cannot be read.")
+    return pixels.astype(np.uint8, copy=False)
+
+
+def _is_grey_png(data: bytes) -> bool:
+    """Whether a file is a PNG of 8-bit grey values, by its header."""
+    return data[:8] == b"\x89PNG\r\n\x1a\n" and data[24:26] == b"\x08\x00"
 
 
 def _check_header(data: bytes, path: Path) -> None:

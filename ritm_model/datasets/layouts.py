@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from ritm_model.datasets.photograph import Collection
 from ritm_model.datasets.readers.ade20k import ade20k
-from ritm_model.datasets.readers.coco import coco_instances, coco_panoptic, coco_rle
+from ritm_model.datasets.readers.coco import coco_instances
 from ritm_model.datasets.readers.coco_lvis import coco_lvis
+from ritm_model.datasets.readers.coco_panoptic import coco_panoptic
+from ritm_model.datasets.readers.coco_rle import coco_rle
 from ritm_model.datasets.readers.folders import (
     anything_painted,
     label_maps,
@@ -20,7 +23,6 @@ from ritm_model.datasets.readers.folders import (
 from ritm_model.datasets.readers.lvis import lvis
 from ritm_model.datasets.readers.open_images import open_images
 from ritm_model.datasets.readers.pascal_voc import pascal_voc
-from ritm_model.datasets.samples import Listing
 from ritm_model.datasets.readers.sbd import sbd, sbd_training
 
 CLICK_RELEASES = "the releases page of SamsungLabs/fbrs_interactive_segmentation on GitHub"
@@ -35,7 +37,7 @@ class Layout:
         about: what one sample is.
         layout: files and folders below its root, " or " between two names for one; {split} is filled in.
         source: where the public one comes from, in words; nothing for layouts of your own data.
-        read: lists the pictures below a root, given a split.
+        read: lists the photographs below a root, given a split.
         split: the one that is read unless another is named; nothing where there are none, or all is read.
         has_splits: whether another one can be named.
         split_layout: what replaces `layout` for splits of a different kind.
@@ -45,7 +47,7 @@ class Layout:
     about: str
     layout: tuple[str, ...]
     source: str
-    read: Callable[[Path, str], Listing] = field(repr=False)
+    read: Callable[[Path, str], Collection] = field(repr=False)
     split: str = ""
     has_splits: bool = True
     split_layout: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -56,15 +58,15 @@ class Layout:
         return tuple(name.format(split=split) for name in self.split_layout.get(split, self.layout))
 
 
-def _grabcut(root: Path, _split: str) -> Listing:
+def _grabcut(root: Path, _split: str) -> Collection:
     return one_mask_each(root, "data_GT", "boundary_GT", three_grey_levels)
 
 
-def _berkeley(root: Path, _split: str) -> Listing:
+def _berkeley(root: Path, _split: str) -> Collection:
     return one_mask_each(root, "images", "masks", three_grey_levels)
 
 
-def _davis(root: Path, _split: str) -> Listing:
+def _davis(root: Path, _split: str) -> Collection:
     return one_mask_each(root, "img", "gt", anything_painted)
 
 

@@ -66,8 +66,7 @@ def open_dataset(name: str, roots: Roots, on_progress: OnProgress | None = None)
     if missing:
         names = ", ".join(map(str, missing))
         raise DatasetError(f"{name} is incomplete: {names} is missing. {_source(place.layout)}".strip())
-    listing = place.layout.read(place.root, place.split)
-    dataset = survey(name, listing, on_progress)
+    dataset = survey(name, place.layout.read(place.root, place.split), on_progress)
     if not len(dataset):
         raise DatasetError(
             f"{name} has no usable samples in {place.root}: {_first_problem(dataset.problems)}"

@@ -1,4 +1,4 @@
-"""What every converter gives: photographs, and the regions of objects, stuff and ignored pixels on them.
+"""A photograph with regions on it: what every reader gives, and evaluation, learning and conversion take.
 
 Shapes: H x W the upright photograph.
 """
@@ -8,34 +8,52 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from ritm_model.datasets.files import read_image
 from ritm_model.datasets.problems import Problem
+from ritm_model.images import Pixels
 
 Mask = npt.NDArray[np.bool_]
-Kind = Literal["object", "stuff", "ignored"]
+LabelMap = npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]]
+Kind = Literal["object", "stuff", "ignored", "crowd"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Region:
-    """A region of a photograph.
+    """A region of a photograph: the pixels of one value in a label map, which other regions may share.
 
     Attributes:
-        mask_HW: bool, True on it.
-        key: what the source calls it, unique on its photograph.
+        labels_HW: the map as it is stored, or a bool mask of this region alone.
+        key: what the source calls it, unique on its photograph; nothing where there is but one.
         category: its class, or nothing.
-        kind: an object (whole, or part of another), stuff where no object is, or pixels that nobody knows.
+        kind: an object (whole, or part of another), stuff where no object is, pixels that nobody knows, or
+            a crowd that is not one object.
         parent: the key of the object it is part of, or None.
+        value: of its pixels; of no importance where the map is a mask.
+        ignored_HW: bool, where this region may be or not, if its mask says so.
     """
 
-    mask_HW: Mask
+    labels_HW: LabelMap = field(repr=False)
     key: str
     category: str = ""
     kind: Kind = "object"
     parent: str | None = None
+    value: int = 1
+    ignored_HW: Mask | None = field(default=None, repr=False)
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether the map is a mask of this region alone."""
+        return self.labels_HW.dtype == np.bool_
+
+    @property
+    def mask(self) -> Mask:
+        """H x W bool, True on the region."""
+        return np.asarray(self.labels_HW if self.is_mask else self.labels_HW == self.value, np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,31 +75,62 @@ class About:
     number: int | None = None
 
 
+NOTHING_KNOWN = About()
+
+
 class Photograph(Protocol):
-    """A photograph with annotations. Small, and can be sent to other processes."""
+    """A photograph with annotations. Pixels are only read when asked for, so it can be sent to processes."""
 
     @property
     def name(self) -> str:
-        """Where it goes below `images/`, with "/" between folders; unique."""
+        """Of its file, with "/" between folders where names repeat."""
 
     @property
     def image(self) -> Path:
         """Its file."""
 
     @property
+    def truth(self) -> str:
+        """The file that holds its annotation, for messages."""
+
+    @property
     def about(self) -> About:
         """What is known of it."""
 
-    def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
-        """Its regions in a fixed order, and what is left out. Raises BrokenFileError."""
+    def regions(self, height: int, width: int, /) -> Iterator[Region | Problem]:
+        """Its regions in a fixed order, and what is left out.
+
+        Args:
+            height: of the upright photograph.
+            width: of the upright photograph.
+
+        Raises:
+            BrokenFileError: nothing (more) can be read.
+        """
+
+
+@runtime_checkable
+class Rescaled(Protocol):
+    """A photograph whose pixels are not those of its file."""
+
+    def load_image(self) -> Pixels:
+        """H x W x 3 uint8 RGB, upright. Raises BrokenFileError."""
+
+
+@runtime_checkable
+class Varied(Protocol):
+    """A photograph that learning sees another way each time."""
+
+    def drawn(self, random: np.random.Generator) -> Photograph:
+        """One of the ways."""
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """What a converter has found, without having opened photographs or masks.
+    """What a reader has found, without having opened photographs or masks.
 
     Attributes:
-        photographs: in the order in which they will be written.
+        photographs: in a fixed order.
         problems: what is left out already.
         category_ids: numbers that categories must keep, by name; the others are numbered by their names.
         license_urls: addresses of licences, by name.
@@ -91,3 +140,43 @@ class Collection:
     problems: Sequence[Problem] = ()
     category_ids: Mapping[str, int] = field(default_factory=dict)
     license_urls: Mapping[str, str] = field(default_factory=dict)
+
+
+def load_image(photograph: Photograph) -> Pixels:
+    """Read a photograph: H x W x 3 uint8 RGB, upright.
+
+    Raises:
+        BrokenFileError: missing, or not an image that can be read.
+    """
+    return photograph.load_image() if isinstance(photograph, Rescaled) else read_image(photograph.image)
+
+
+def union_of(masks: Sequence[Mask | None], size: tuple[int, int]) -> Mask:
+    """H x W bool, True where any of the masks is; those of another size and None do not count."""
+    covered_HW = np.zeros(size, np.bool_)
+    for mask_HW in {id(mask): mask for mask in masks if mask is not None}.values():
+        if mask_HW.shape == size:
+            covered_HW |= mask_HW
+    return covered_HW
+
+
+def sound_parents(regions: Mapping[str, Region]) -> dict[str, str]:
+    """Of each object that is part of another among `regions`, that other.
+
+    Parts of what is not there, of what is no object, or of themselves are whole objects.
+    """
+    return {
+        key: region.parent
+        for key, region in regions.items()
+        if region.parent is not None and region.kind == "object" and _is_sound(key, regions)
+    }
+
+
+def _is_sound(key: str, regions: Mapping[str, Region]) -> bool:
+    parent, below = regions[key].parent, {key}
+    while parent is not None:
+        if parent in below or parent not in regions or regions[parent].kind != "object":
+            return False
+        below.add(parent)
+        parent = regions[parent].parent
+    return True

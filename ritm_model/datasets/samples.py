@@ -1,7 +1,6 @@
-"""From pictures with objects to a data set of samples, one per object, with nothing lost on the way.
+"""From photographs with regions to a data set of samples, one per object, with nothing lost on the way.
 
-A layout lists pictures; a picture knows its image and gives its objects one by one. `survey` reads all of
-them once, so that whatever is broken is known, and counted, before an evaluation begins.
+`survey` reads everything once, so that whatever is broken is known, and counted, before an evaluation begins.
 
 Shapes: H x W the image.
 """
@@ -9,15 +8,15 @@ Shapes: H x W the image.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from ritm_model.datasets.photograph import Collection, Mask, Photograph, Region, load_image, union_of
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
 from ritm_model.images import Pixels
@@ -25,83 +24,33 @@ from ritm_model.simulation import IGNORED, OBJECT
 
 Truth = npt.NDArray[np.int8]
 OnProgress = Callable[[int, int], None]
-"""Called with the number of pictures read and the number of all."""
+"""Called with the number of photographs read and the number of all."""
 
-
-@dataclass(frozen=True, slots=True)
-class Annotated:
-    """An object of a picture.
-
-    Attributes:
-        key: which one, unique in its picture; nothing where a picture has but one.
-        mask: H x W int8, 1 on the object, -1 where nothing counts, 0 elsewhere.
-        category: its class, or nothing.
-        parent: key of the object that it is part of, or nothing.
-    """
-
-    key: str
-    mask: Truth
-    category: str = ""
-    parent: str = ""
-
-
-class Picture(Protocol):
-    """An image and what is known of its objects. Small, and can be sent to other processes."""
-
-    @property
-    def name(self) -> str:
-        """Name of the image file."""
-
-    @property
-    def image(self) -> Path:
-        """The image file."""
-
-    @property
-    def truth(self) -> str:
-        """The file that holds the annotation."""
-
-    def load_image(self) -> Pixels:
-        """H x W x 3 uint8 RGB, upright. Raises BrokenFileError."""
-
-    def objects(self) -> Iterator[Annotated | Problem]:
-        """All objects in a fixed order, and what is left out. Raises BrokenFileError."""
-
-
-@runtime_checkable
-class HasStuff(Protocol):
-    """A picture that knows of sky, road and the like, too."""
-
-    def stuff(self) -> Iterator[Annotated]:
-        """All of it. Raises BrokenFileError."""
-
-
-@runtime_checkable
-class Drawn(Protocol):
-    """A picture that learning sees another way each time."""
-
-    def drawn(self, random: np.random.Generator) -> Picture:
-        """One of the ways."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What a layout has found in its folder, without having opened images or masks."""
-
-    pictures: Sequence[Picture]
-    problems: Sequence[Problem] = ()
+NO_OBJECTS = {
+    "crowd": "Crowds in image {}, which are not one object",
+    "stuff": "Stuff in image {}, which is no object",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One object on one image."""
+    """One object on one photograph.
+
+    Attributes:
+        name: which one, unique in its data set.
+        mask: H x W int8, 1 on the object, -1 where nothing counts, 0 elsewhere.
+        category: class of the object, or nothing.
+        photograph: where it is.
+    """
 
     name: str
-    mask: Truth
+    mask: Truth = field(repr=False)
     category: str
-    picture: Picture = field(repr=False)
+    photograph: Photograph = field(repr=False)
 
     def load_image(self) -> Pixels:
-        return self.picture.load_image()
+        """H x W x 3 uint8 RGB, upright. Raises BrokenFileError."""
+        return load_image(self.photograph)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +59,15 @@ class Dataset:
 
     Attributes:
         name: as it was asked for.
-        pictures: those with at least one usable object.
-        index: for each sample, which picture and which of its objects.
+        photographs: those with at least one usable object.
+        sizes: height and width of each of them.
+        index: for each sample, which photograph and which of its objects.
         problems: everything that was left out.
     """
 
     name: str
-    pictures: tuple[Picture, ...] = field(repr=False)
+    photographs: tuple[Photograph, ...] = field(repr=False)
+    sizes: tuple[tuple[int, int], ...] = field(repr=False)
     index: tuple[tuple[int, str], ...] = field(repr=False)
     problems: tuple[Problem, ...] = field(repr=False)
 
@@ -131,73 +82,109 @@ class Dataset:
             BrokenFileError: a file has changed since the data set was opened.
         """
         place, key = self.index[index]
-        picture = self.pictures[place]
-        for found in picture.objects():
-            if isinstance(found, Annotated) and found.key == key:
-                return Sample(sample_name(picture, key), found.mask, found.category, picture)
-        raise BrokenFileError(picture.truth, f"Object {key or '1'} is gone since the data set was opened.")
+        photograph = self.photographs[place]
+        sample = read_samples(photograph, self.sizes[place], {key}).get(key)
+        if sample is None:
+            raise BrokenFileError(
+                photograph.truth, f"Object {key or '1'} is gone since the data set was opened."
+            )
+        return sample
 
 
-def sample_name(picture: Picture, key: str) -> str:
-    return f"{picture.name}#{key}" if key else picture.name
+def sample_name(photograph: Photograph, key: str) -> str:
+    return f"{photograph.name}#{key}" if key else photograph.name
 
 
-def survey(name: str, listing: Listing, on_progress: OnProgress | None = None) -> Dataset:
-    """Open every picture and every object, and keep those that can be annotated."""
-    problems = list(listing.problems)
-    pictures: list[Picture] = []
+def read_samples(photograph: Photograph, size: tuple[int, int], keys: set[str]) -> dict[str, Sample]:
+    """The samples of one photograph, by the keys of their objects; those that are not there are left out.
+
+    Raises:
+        BrokenFileError: the annotation cannot be read, and none of the objects is there.
+    """
+    regions: list[Region] = []
+    try:
+        regions += [found for found in photograph.regions(*size) if isinstance(found, Region)]
+    except BrokenFileError:
+        if not regions:
+            raise
+    unknown_HW = union_of([region.mask for region in regions if region.kind == "ignored"], size)
+    samples: dict[str, Sample] = {}
+    for region in regions:
+        if region.kind == "object" and region.key in keys and region.key not in samples:
+            ignored_HW = unknown_HW if region.ignored_HW is None else unknown_HW | region.ignored_HW
+            truth_HW = truth_of(region.mask, ignored_HW)
+            name = sample_name(photograph, region.key)
+            samples[region.key] = Sample(name, truth_HW, region.category, photograph)
+    return samples
+
+
+def survey(name: str, collection: Collection, on_progress: OnProgress | None = None) -> Dataset:
+    """Open every photograph and every object, and keep those that can be annotated."""
+    problems = list(collection.problems)
+    photographs: list[Photograph] = []
+    sizes: list[tuple[int, int]] = []
     index: list[tuple[int, str]] = []
     seen: set[str] = set()
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding releases Python's lock
-        for count, (picture, (keys, left_out)) in enumerate(
-            zip(listing.pictures, pool.map(_surveyed, listing.pictures), strict=True), 1
+        for count, (photograph, (size, keys, left_out)) in enumerate(
+            zip(collection.photographs, pool.map(_surveyed, collection.photographs), strict=True), 1
         ):
             problems += left_out
             before = len(index)
             for key in keys:
-                sample = sample_name(picture, key)
+                sample = sample_name(photograph, key)
                 if sample in seen:
                     reason = f"{shown(sample)} is there twice; the first counts."
-                    problems.append(Problem(picture.truth, reason))
+                    problems.append(Problem(photograph.truth, reason))
                 else:
                     seen.add(sample)
-                    index.append((len(pictures), key))
+                    index.append((len(photographs), key))
             if len(index) > before:
-                pictures.append(picture)
+                photographs.append(photograph)
+                sizes.append(size)
             if on_progress is not None:
-                on_progress(count, len(listing.pictures))
-    return Dataset(name, tuple(pictures), tuple(index), tuple(problems))
+                on_progress(count, len(collection.photographs))
+    return Dataset(name, tuple(photographs), tuple(sizes), tuple(index), tuple(problems))
 
 
-def _surveyed(picture: Picture) -> tuple[list[str], list[Problem]]:
+def _surveyed(photograph: Photograph) -> tuple[tuple[int, int], list[str], list[Problem]]:
+    size = 0, 0
     keys: list[str] = []
     problems: list[Problem] = []
+    others: Counter[str] = Counter()
     try:
-        size = picture.load_image().shape[:2]
-        for found in picture.objects():
+        height, width, _ = load_image(photograph).shape
+        size = height, width
+        for found in photograph.regions(*size):
             if isinstance(found, Problem):
                 problems.append(found)
+            elif found.kind != "object":
+                others[found.kind] += 1
             elif reason := _unusable(found, size):
-                problems.append(Problem(picture.truth, reason))
+                problems.append(Problem(photograph.truth, reason))
             else:
                 keys.append(found.key)
     except BrokenFileError as error:
         problems.append(error.problem)  # objects before it stay usable
-    return keys, problems
+    for kind, what in NO_OBJECTS.items():
+        if others[kind]:
+            reason = f"{what.format(shown(photograph.name))}: {others[kind]}."
+            problems.append(Problem(photograph.truth, reason, by_rule=True))
+    return size, keys, problems
 
 
-def _unusable(found: Annotated, size: tuple[int, ...]) -> str:
+def _unusable(found: Region, size: tuple[int, ...]) -> str:
     which = f"mask of object {found.key}" if found.key else "mask"
-    if found.mask.shape != size:
-        mask_height, mask_width = found.mask.shape
+    if found.labels_HW.shape != size:
+        mask_height, mask_width = found.labels_HW.shape
         height, width = size
         return f"The {which} is {mask_width} x {mask_height} pixels large, its image {width} x {height}."
-    if not (found.mask == OBJECT).any():
+    if not found.mask.any():
         return f"The {which} has no object."
     return ""
 
 
-def truth_of(object_HW: npt.NDArray[np.bool_], ignored_HW: npt.NDArray[np.bool_] | None = None) -> Truth:
+def truth_of(object_HW: Mask, ignored_HW: Mask | None = None) -> Truth:
     """Put object and ignored pixels, both H x W bool, into one H x W int8 mask; the object wins."""
     truth_HW = np.zeros(object_HW.shape, np.int8)
     if ignored_HW is not None:

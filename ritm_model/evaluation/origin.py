@@ -70,7 +70,7 @@ def origin_of(model: Path, device: str, processes: int, dataset: Dataset, roots:
         card=read_card(model),
         data=DataOrigin(
             place=f"{layout}:{place.root.resolve()}",
-            images=len(dataset.pictures),
+            images=len(dataset.photographs),
             samples=len(dataset),
             left_out=tuple(
                 LeftOut(file=problem.file, reason=problem.reason, by_rule=problem.by_rule)

@@ -62,6 +62,14 @@ def turned(pixels_HW3: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[n
     return upright
 
 
+def turned_mask(mask_HW: npt.NDArray[np.bool_], orientation: int) -> npt.NDArray[np.bool_]:
+    """Turn an H x W mask upright that is stored in an EXIF orientation from 1 to 8."""
+    if orientation == 1:
+        return mask_HW
+    upright_HW: npt.NDArray[np.bool_] = turned(mask_HW.astype(np.uint8), orientation) > 0
+    return upright_HW
+
+
 def _first_orientation(directory: bytes, order: str) -> int:
     (start,) = struct.unpack_from(order + "I", directory, 4)
     (n_entries,) = struct.unpack_from(order + "H", directory, start)

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torchvision import tv_tensors
@@ -21,6 +23,7 @@ from torchvision.transforms.v2 import functional
 from ritm_model.learning.scene import Scene
 
 LEAST_WINDOW = 16
+LEVELS = torch.arange(256, dtype=torch.float32)
 
 Size = tuple[int, int]
 Augmentation = Literal["coco", "sbd", "strong", "validation"]
@@ -122,7 +125,7 @@ class BrightnessContrast(v2.Transform):
         return {"gain": 1 + _uniform(*self.contrast), "offset": 255 * _uniform(*self.brightness)}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        return _as_image(inpt.float() * params["gain"] + params["offset"])
+        return _mapped(inpt, LEVELS * params["gain"] + params["offset"])
 
 
 class ColourShift(v2.Transform):
@@ -139,7 +142,7 @@ class ColourShift(v2.Transform):
         return {"shift_311": torch.empty(3, 1, 1).uniform_(-self.limit, self.limit)}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        return _as_image(inpt.float() + params["shift_311"])
+        return _mapped(inpt, LEVELS + params["shift_311"].view(3, 1))
 
 
 def pipeline(name: Augmentation, size: Size) -> v2.Transform:
@@ -199,7 +202,7 @@ def augment(scene: Scene, transforms: v2.Transform, seed: int) -> Scene:
         torch.from_numpy(np.concatenate([scene.layers_LHW, scene.ignored_HW[None].astype(np.uint8)]))
     )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed takes milliseconds for GPUs, too
         image_3HW, masks_LHW = transforms(image_3HW, masks_LHW)
     layers = masks_LHW.numpy()
     return replace(
@@ -207,14 +210,26 @@ def augment(scene: Scene, transforms: v2.Transform, seed: int) -> Scene:
         image_HW3=np.ascontiguousarray(image_3HW.numpy().transpose(1, 2, 0)),
         layers_LHW=np.ascontiguousarray(layers[:-1]),
         ignored_HW=layers[-1] > 0,
+        areas=None,
     )
 
 
 def _resize(inpt: Any, size: Size) -> Any:
-    # Torch's plain nearest mode takes the upper left neighbour, which shifts masks by up to a pixel.
-    is_mask = isinstance(inpt, tv_tensors.Mask)
-    mode = InterpolationMode.NEAREST_EXACT if is_mask else InterpolationMode.BILINEAR
-    return functional.resize(inpt, list(size), interpolation=mode, antialias=not is_mask)
+    if not isinstance(inpt, tv_tensors.Mask):
+        return functional.resize(inpt, list(size), interpolation=InterpolationMode.BILINEAR, antialias=True)
+    height, width = inpt.shape[-2:]
+    rows, columns = _nearest(height, size[0]), _nearest(width, size[1])
+    return tv_tensors.Mask(torch.from_numpy(np.take(np.take(inpt.numpy(), rows, 1), columns, 2)))
+
+
+def _nearest(length: int, new_length: int) -> npt.NDArray[np.intp]:
+    """Which pixel of a line each pixel of the resized line shows.
+
+    Torch's plain nearest mode takes the upper left neighbour, which shifts masks by up to a pixel.
+    """
+    numbers = torch.arange(length, dtype=torch.float32).view(1, 1, length)
+    found = torch.nn.functional.interpolate(numbers, new_length, mode="nearest-exact")
+    return found.view(-1).numpy().astype(np.intp)
 
 
 def _window(extent: tuple[int, int], side: int, length: int) -> tuple[int, int]:
@@ -225,8 +240,13 @@ def _window(extent: tuple[int, int], side: int, length: int) -> tuple[int, int]:
     return min(max(start, 0), length - side), side
 
 
-def _as_image(image_3HW: Tensor) -> tv_tensors.Image:
-    return tv_tensors.Image(image_3HW.clamp_(0, 255).round_().to(torch.uint8))
+def _mapped(image_3HW: Tensor, levels: Tensor) -> tv_tensors.Image:
+    """Change brightness levels: what each of the 256 becomes, for all channels or each."""
+    tables = levels.clamp(0, 255).round().to(torch.uint8).expand(3, 256).numpy()
+    channels = [
+        cv2.LUT(channel_HW, table) for channel_HW, table in zip(image_3HW.numpy(), tables, strict=True)
+    ]
+    return tv_tensors.Image(torch.from_numpy(np.stack(channels)))
 
 
 def _uniform(low: float, high: float) -> float:

@@ -16,12 +16,13 @@ import torch
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
+from ritm_model.datasets.layers import Instance
 from ritm_model.errors import RitmError
 from ritm_model.learning.augment import MakeTransforms, augment, pipeline
 from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.sampling import ClickSampler
-from ritm_model.learning.scene import Instance, Scene
+from ritm_model.learning.scene import Scene
 from ritm_model.learning.sources import Source, draw
 from ritm_model.learning.step.next_clicks import first_correction
 from ritm_model.learning.step.step import Batch
@@ -186,5 +187,6 @@ def paste(scene: Scene, other: Scene, random: np.random.Generator) -> Scene:
         layers_LHW=layers_LHW,
         instances=(*scene.instances, Instance(0, value)),
         ignored_HW=scene.ignored_HW & ~moved_HW,
+        areas=None,
     )
     return pasted.with_objects_of(1)

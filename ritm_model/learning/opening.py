@@ -13,16 +13,17 @@ import numpy.typing as npt
 
 from ritm_model.datasets import DATASETS, DatasetError, Roots, find_dataset
 from ritm_model.datasets.files import read_json
+from ritm_model.datasets.photograph import Collection, Photograph
+from ritm_model.datasets.readers.coco import CocoPhotograph
+from ritm_model.datasets.readers.coco_rle import ANNOTATIONS, coco_rle, is_coco_rle
+from ritm_model.datasets.readers.pack import MANIFEST, PackPhotograph, is_pack, pack
 from ritm_model.datasets.readers.plain_pickle import read_pickle
-from ritm_model.datasets.readers.coco_rle import ANNOTATIONS, is_coco_layout
 from ritm_model.learning.errors import TrainingError
-from ritm_model.datasets.readers.pack import pack_photographs
-from ritm_model.learning.photographs import DatasetPhotograph, coco_photographs, dataset_photographs
+from ritm_model.learning.photographs import TrainingPhotograph, grouped
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.recipes.schema import OWN, DataPart, SourcePart
-from ritm_model.learning.sources import LearningData, Photograph, Source, by_collection, divide
+from ritm_model.learning.sources import LearningData, Source, by_collection, divide
 
-MANIFEST = "manifest.json"
 FURTHER = re.compile(rf"{OWN}\d+")  # more folders that "own" stands for
 
 
@@ -42,9 +43,9 @@ def open_data(recipe: Recipe, where: Path | Roots) -> LearningData:
     if part.folder and OWN not in roots:
         roots = {**roots, OWN: part.folder}
     sources: list[Source] = []
-    kept_out: list[Photograph] = []
+    kept_out: list[TrainingPhotograph] = []
     for asked in part.sources or (SourcePart(),):
-        photographs: Sequence[Photograph] = _photographs(part, asked, roots)
+        photographs: Sequence[TrainingPhotograph] = _photographs(part, asked, roots)
         if not part.validation:
             photographs, validating = divide(photographs, part.validation_share)
             kept_out += validating
@@ -56,7 +57,7 @@ def open_data(recipe: Recipe, where: Path | Roots) -> LearningData:
     return LearningData(_with_replay(part, tuple(sources)), tuple(kept_out))
 
 
-def _photographs(part: DataPart, asked: SourcePart, roots: Roots) -> Sequence[Photograph]:
+def _photographs(part: DataPart, asked: SourcePart, roots: Roots) -> Sequence[TrainingPhotograph]:
     name, _, split = asked.data.partition(":")
     if name == OWN:
         if OWN not in roots:
@@ -65,12 +66,10 @@ def _photographs(part: DataPart, asked: SourcePart, roots: Roots) -> Sequence[Ph
             each = [_photographs(part, asked, {OWN: root}) for root in (roots[OWN], *further)]
             return tuple(chain.from_iterable(each))
         folder = Path(roots[OWN])
-        if (folder / MANIFEST).is_file():
-            return pack_photographs(folder, part.licence_classes, part.min_object_share)
-        if is_coco_layout(folder):
-            return coco_photographs(
-                folder, split, part.licence_classes, part.min_object_share, asked.stuff_prob
-            )
+        if is_pack(folder):
+            return _of_pack(folder, part)
+        if is_coco_rle(folder):
+            return _of_coco_rle(folder, split, part, asked)
         if str(roots[OWN]).partition(":")[0] not in DATASETS:
             raise TrainingError(
                 f"{folder} has neither {MANIFEST} nor {ANNOTATIONS}; of any other layout, write "
@@ -80,21 +79,76 @@ def _photographs(part: DataPart, asked: SourcePart, roots: Roots) -> Sequence[Ph
     if missing := place.missing():
         names = ", ".join(map(str, missing))
         raise DatasetError(f"{asked.data} is incomplete: {names} is missing.")
-    template = DatasetPhotograph(
-        asked.data,
+    template = TrainingPhotograph(
+        "",
         (),
+        source=asked.data,
         min_share=part.min_object_share,
         stuff_prob=asked.stuff_prob,
         skip_broken=part.broken_objects == "skip",
     )
-    listing = place.layout.read(place.root, place.split)
-    broken = [problem for problem in listing.problems if not problem.by_rule]
-    if broken and not template.skip_broken:
-        raise TrainingError(f"{asked.data} is broken: {broken[0]}")
-    return dataset_photographs(listing.pictures, template)
+    return grouped(_whole(place.layout.read(place.root, place.split), asked.data, part), template)
 
 
-def _sources(part: DataPart, asked: SourcePart, photographs: Sequence[Photograph]) -> list[Source]:
+def _of_pack(folder: Path, part: DataPart) -> list[TrainingPhotograph]:
+    """Of a pack: a photograph that has several masks shows the objects of one of them."""
+    made: list[TrainingPhotograph] = []
+    for photograph in _whole(pack(folder, part.min_object_share), str(folder), part):
+        assert isinstance(photograph, PackPhotograph)
+        variants = tuple(replace(photograph, masks=(mask,)) for mask in photograph.masks if mask.classes)
+        if variants and _is_licensed(photograph, part):
+            made.append(
+                TrainingPhotograph(
+                    photograph.name,
+                    variants,
+                    photograph.about.source,
+                    photograph.about.license,
+                    sum(len(mask.classes) for mask in photograph.masks),
+                    stuff_prob=None,
+                    keeps_numbers=True,
+                )
+            )
+    return made
+
+
+def _of_coco_rle(folder: Path, split: str, part: DataPart, asked: SourcePart) -> list[TrainingPhotograph]:
+    """Of the COCO-RLE layout: small objects are left out by the area that the file gives."""
+    made: list[TrainingPhotograph] = []
+    for whole in _whole(coco_rle(folder, split), str(folder), part):
+        assert isinstance(whole, CocoPhotograph)
+        photograph = whole.with_objects_of(part.min_object_share)
+        if photograph.wholes and _is_licensed(photograph, part):
+            made.append(
+                TrainingPhotograph(
+                    photograph.image.name,
+                    (photograph,),
+                    photograph.about.source,
+                    photograph.about.license,
+                    photograph.wholes,
+                    stuff_prob=asked.stuff_prob,
+                    skip_broken=part.broken_objects == "skip",
+                )
+            )
+    return made
+
+
+def _whole(collection: Collection, data: str, part: DataPart) -> Sequence[Photograph]:
+    """The photographs, if nothing among them is broken or that does not matter."""
+    broken = [problem for problem in collection.problems if not problem.by_rule]
+    if broken and part.broken_objects == "stop":
+        raise TrainingError(
+            f"{data} is broken: {broken[0]} The recipe's broken_objects=skip leaves such parts out."
+        )
+    return collection.photographs
+
+
+def _is_licensed(photograph: Photograph, part: DataPart) -> bool:
+    """Whether its licence is one to learn from. What has no class of licence is the user's own."""
+    kind = photograph.about.license_class
+    return not kind or part.licence_classes is None or kind in part.licence_classes
+
+
+def _sources(part: DataPart, asked: SourcePart, photographs: Sequence[TrainingPhotograph]) -> list[Source]:
     """Usually one; a pack whose collections have weights gives one for each."""
     weight = len(photographs) if asked.share is None else asked.share
     if asked.scores:
@@ -122,7 +176,9 @@ def _with_replay(part: DataPart, sources: tuple[Source, ...]) -> tuple[Source, .
     return (*sources, Source("replay", learning or tuple(older), weight))
 
 
-def chances_of(path: Path, gamma: float, photographs: Sequence[Photograph]) -> npt.NDArray[np.float64]:
+def chances_of(
+    path: Path, gamma: float, photographs: Sequence[TrainingPhotograph]
+) -> npt.NDArray[np.float64]:
     """Chances of photographs, the higher the lower their scores are.
 
     Args:

@@ -1,4 +1,4 @@
-"""Photographs of any data set that `ritm datasets` lists, and of the COCO-RLE layout, to learn from.
+"""Photographs of any data set, to learn from.
 
 Shapes: H x W the image.
 """
@@ -12,151 +12,116 @@ from pathlib import Path
 
 import numpy as np
 
-from ritm_model.datasets.problems import BrokenFileError, Problem
-from ritm_model.datasets.samples import Annotated, Drawn, HasStuff, Picture
-from ritm_model.datasets.readers.coco_rle import (
-    MOST_IN_A_LAYER,
-    CocoEntry,
-    load_coco_scene,
-    pack_layers,
-    read_coco_layout,
+from ritm_model.datasets.layers import Instance, PackedRegions, pack_regions, value_counts
+from ritm_model.datasets.photograph import (
+    Photograph,
+    Region,
+    Varied,
+    load_image,
+    sound_parents,
+    union_of,
 )
+from ritm_model.datasets.problems import BrokenFileError, Problem
+from ritm_model.datasets.readers.pack import IGNORED_VALUE
 from ritm_model.learning.scene import Scene
-from ritm_model.simulation import IGNORED, OBJECT
+
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class DatasetPhotograph:
-    """A photograph of a data set.
+class TrainingPhotograph:
+    """A photograph, and how much of it is learnt. Small, and can be sent to other processes.
 
     Attributes:
-        data: name of the data set.
-        pictures: readers of the photograph; where there are several, each scene has the objects of one.
+        name: of its file. Whether it is kept out of training follows from it alone.
+        variants: readers of it; where there are several, each scene has the objects of one.
+        source: the collection it comes from, or nothing.
+        licence: name of its licence, or nothing.
+        objects: how many there are, None where only the masks tell.
         min_share: objects below this part of the photograph are background.
-        stuff_prob: of taking stuff as objects.
+        stuff_prob: of taking stuff as objects; None where the data has none.
         skip_broken: leave out objects that cannot be used; otherwise they are errors.
+        keeps_numbers: objects keep the numbers of their label map. Otherwise they are numbered by falling
+            area, whatever file they come from. Random choices, and so the samples of a seed, follow the
+            numbers.
     """
 
-    data: str
-    pictures: tuple[Picture, ...] = field(repr=False)
+    name: str
+    variants: tuple[Photograph, ...] = field(repr=False)
+    source: str = ""
+    licence: str = ""
+    objects: int | None = None
     min_share: float = 0.0
-    stuff_prob: float = 0.0
+    stuff_prob: float | None = 0.0
     skip_broken: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.pictures[0].name
+    keeps_numbers: bool = False
 
     @property
     def image(self) -> Path:
-        return self.pictures[0].image
-
-    @property
-    def source(self) -> str:
-        return self.data
-
-    @property
-    def licence(self) -> str:
-        return ""
-
-    @property
-    def objects(self) -> None:
-        return None
+        """The file."""
+        return self.variants[0].image
 
     def scene(self, random: np.random.Generator) -> Scene:
-        picture = self.pictures[random.integers(len(self.pictures))]
-        if isinstance(picture, Drawn):
-            picture = picture.drawn(random)
-        image_HW3 = np.require(picture.load_image(), requirements="W")
+        """Read it.
+
+        Raises:
+            BrokenFileError: a file is missing or broken; it is named.
+        """
+        photograph = self.variants[random.integers(len(self.variants))]
+        if isinstance(photograph, Varied):
+            photograph = photograph.drawn(random)
+        image_HW3 = np.require(load_image(photograph), requirements="W")
         size = image_HW3.shape[0], image_HW3.shape[1]
-        found = list(self._usable(picture, picture.objects(), size))
-        if random.random() < self.stuff_prob and isinstance(picture, HasStuff):
-            found += self._usable(picture, picture.stuff(), size)
-        layers_LHW, instances = pack_layers([each.mask == OBJECT for each in found], size, MOST_IN_A_LAYER)
-        ignored_HW = np.zeros(size, bool)
-        for each in found:
-            ignored_HW |= each.mask == IGNORED
-        places = {each.key: instance for each, instance in zip(found, instances, strict=True)}
-        parents = {
-            places[each.key]: places[each.parent]
-            for each in found
-            if each.parent in places and each.parent != each.key
-        }
-        scene = Scene(image_HW3, layers_LHW, instances, ignored_HW, picture.truth, parents)
+        found = list(self._usable(photograph, size))
+        chosen = [region for region in found if region.kind == "object"]
+        if self.stuff_prob is not None and random.random() < self.stuff_prob:
+            chosen += [region for region in found if region.kind == "stuff"]
+        packed = self._packed(chosen, size)
+        unknown = [region.mask for region in found if region.kind == "ignored"]
+        ignored_HW = union_of([*unknown, *(region.ignored_HW for region in chosen)], size)
+        scene = Scene(
+            image_HW3,
+            packed.layers_LHW,
+            packed.instances,
+            ignored_HW,
+            photograph.truth,
+            _parents(chosen, packed.instances),
+            dict(zip(packed.instances, packed.areas, strict=True)),
+        )
         return scene.with_objects_of(math.ceil(self.min_share * size[0] * size[1]))
 
-    def _usable(
-        self, picture: Picture, found: Iterable[Annotated | Problem], size: tuple[int, int]
-    ) -> Iterator[Annotated]:
-        for each in found:
-            if isinstance(each, Annotated):
-                if each.mask.shape != size:
-                    sizes = " and ".join(f"{shape[1]} x {shape[0]}" for shape in (each.mask.shape, size))
-                    raise BrokenFileError(picture.truth, f"Mask and image differ in size: {sizes}.")
-                yield each
-            elif not (each.by_rule or self.skip_broken):
-                raise BrokenFileError(each.file, each.reason)
+    def _packed(self, chosen: list[Region], size: Size) -> PackedRegions:
+        if not (self.keeps_numbers and chosen):
+            return pack_regions(chosen, size)
+        labels_HW = chosen[0].labels_HW
+        layer_HW = np.where(labels_HW == IGNORED_VALUE, 0, labels_HW).astype(np.uint8)
+        counts = value_counts(layer_HW)
+        instances = tuple(Instance(0, region.value) for region in chosen)
+        return PackedRegions(layer_HW[None], instances, tuple(int(counts[each.value]) for each in instances))
+
+    def _usable(self, photograph: Photograph, size: Size) -> Iterator[Region]:
+        for found in photograph.regions(*size):
+            if isinstance(found, Problem):
+                if not (found.by_rule or self.skip_broken):
+                    raise BrokenFileError(found.file, found.reason)
+            elif found.labels_HW.shape != size:
+                sizes = " and ".join(f"{shape[1]} x {shape[0]}" for shape in (found.labels_HW.shape, size))
+                raise BrokenFileError(photograph.truth, f"Mask and image differ in size: {sizes}.")
+            else:
+                yield found
 
 
-def dataset_photographs(pictures: Iterable[Picture], template: DatasetPhotograph) -> list[DatasetPhotograph]:
-    """Make photographs like `template`, one for all pictures of the same file."""
-    groups: dict[str, list[Picture]] = {}
-    for picture in pictures:
-        groups.setdefault(picture.name, []).append(picture)
-    return [replace(template, pictures=tuple(group)) for group in groups.values()]
+def _parents(chosen: list[Region], instances: tuple[Instance, ...]) -> dict[Instance, Instance]:
+    if not any(region.parent for region in chosen):
+        return {}
+    regions = {region.key: region for region in chosen}
+    places = {region.key: instance for region, instance in zip(chosen, instances, strict=True)}
+    return {places[key]: places[parent] for key, parent in sound_parents(regions).items()}
 
 
-@dataclass(frozen=True, slots=True)
-class CocoPhotograph:
-    """A photograph of the COCO-RLE layout; see `DatasetPhotograph`."""
-
-    folder: Path
-    entry: CocoEntry = field(repr=False)
-    min_share: float = 0.0
-    stuff_prob: float = 0.0
-
-    @property
-    def name(self) -> str:
-        return self.image.name
-
-    @property
-    def image(self) -> Path:
-        return self.folder / self.entry.image
-
-    @property
-    def source(self) -> str:
-        return self.entry.source
-
-    @property
-    def licence(self) -> str:
-        return self.entry.license
-
-    @property
-    def objects(self) -> int:
-        return len(self.entry.chosen(self.min_share))
-
-    def scene(self, random: np.random.Generator) -> Scene:
-        chosen = self.entry.chosen(self.min_share, parts=True)
-        stuff = bool(random.random() < self.stuff_prob)
-        scene = load_coco_scene(self.folder, self.entry, chosen, stuff=stuff)
-        places = dict(zip(chosen, scene.instances, strict=False))  # stuff comes after the objects
-        parents = {
-            instance: places[parent]
-            for place, instance in places.items()
-            if (parent := self.entry.objects[place].parent) in places
-        }
-        return replace(scene, parents=parents)
-
-
-def coco_photographs(
-    folder: Path, split: str, licence_classes: Iterable[str] | None, min_share: float, stuff_prob: float
-) -> list[CocoPhotograph]:
-    """The photographs of a split (or all) that have a licence of these classes (None: any) and an object."""
-    allowed = None if licence_classes is None else frozenset(licence_classes)
-    return [
-        CocoPhotograph(folder, entry, min_share, stuff_prob)
-        for entry in read_coco_layout(folder)
-        if entry.chosen(min_share)
-        and (not split or entry.split == split)
-        and (allowed is None or entry.license_class in allowed)
-    ]
+def grouped(photographs: Iterable[Photograph], template: TrainingPhotograph) -> list[TrainingPhotograph]:
+    """Make photographs like `template`, one for all readers of the same file."""
+    groups: dict[str, list[Photograph]] = {}
+    for photograph in photographs:
+        groups.setdefault(photograph.name, []).append(photograph)
+    return [replace(template, name=name, variants=tuple(group)) for name, group in groups.items()]

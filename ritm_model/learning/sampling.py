@@ -13,8 +13,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.learning.scene import Instance, Mask, Scene
+from ritm_model.datasets.layers import Instance
+from ritm_model.datasets.photograph import Mask
 from ritm_model.learning.step.losses import IGNORED
+from ritm_model.learning.scene import Scene
 
 Pixels = npt.NDArray[np.intp]  # K indices into the flattened image
 Areas = list[tuple[Pixels, float]]  # each with the chance that a click is drawn from it

@@ -9,19 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
-Image = npt.NDArray[np.uint8]
-Layers = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """An object: the pixels of one value in one layer."""
-
-    layer: int
-    value: int
+from ritm_model.datasets.layers import Instance, Layers, value_counts
+from ritm_model.datasets.photograph import Mask
+from ritm_model.images import Pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +26,16 @@ class Scene:
         ignored_HW: True where nobody knows.
         name: of the mask file, for messages.
         parents: of each object that is part of another, the smallest one that it is part of.
+        areas: pixels of the objects, where they have been counted; not to be kept where masks change.
     """
 
-    image_HW3: Image
+    image_HW3: Pixels
     layers_LHW: Layers
     instances: tuple[Instance, ...]
     ignored_HW: Mask
     name: str = ""
     parents: Mapping[Instance, Instance] = field(default_factory=dict)
+    areas: Mapping[Instance, int] | None = field(default=None, compare=False, repr=False)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -71,13 +64,17 @@ class Scene:
 
     def with_objects_of(self, min_area: int) -> Scene:
         """Drop the objects of fewer pixels; they become background, and their parts go to their parents."""
-        counts = [np.bincount(layer.ravel(), minlength=256) for layer in self.layers_LHW]
-        kept = tuple(i for i in self.instances if counts[i.layer][i.value] >= max(min_area, 1))
+        areas = self.areas if self.areas is not None else self._areas()
+        kept = tuple(instance for instance in self.instances if areas[instance] >= max(min_area, 1))
         if not self.parents:
-            return replace(self, instances=kept)
+            return replace(self, instances=kept, areas=areas)
         among = frozenset(kept)
         parents = {i: parent for i in kept if (parent := self._nearest(i, among)) is not None}
-        return replace(self, instances=kept, parents=parents)
+        return replace(self, instances=kept, parents=parents, areas=areas)
+
+    def _areas(self) -> dict[Instance, int]:
+        counts = [value_counts(layer_HW) for layer_HW in self.layers_LHW]
+        return {each: int(counts[each.layer][each.value]) for each in self.instances}
 
     def _nearest(self, instance: Instance, among: frozenset[Instance]) -> Instance | None:
         parent = self.parents.get(instance)

@@ -9,49 +9,16 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ritm_model.checkpoints import TrainingCard
 from ritm_model.learning.errors import TrainingError
+from ritm_model.learning.photographs import TrainingPhotograph
 from ritm_model.learning.recipes import Recipe
-from ritm_model.learning.scene import Scene
 
 OTHER_SOURCES = "other"
-
-
-class Photograph(Protocol):
-    """An image whose objects can be learnt from. Small, and can be sent to other processes."""
-
-    @property
-    def name(self) -> str:
-        """Of its file. Whether it is kept out of training follows from it alone."""
-
-    @property
-    def image(self) -> Path:
-        """The file."""
-
-    @property
-    def source(self) -> str:
-        """The collection it comes from, or nothing."""
-
-    @property
-    def licence(self) -> str:
-        """Name of its licence, or nothing."""
-
-    @property
-    def objects(self) -> int | None:
-        """How many there are, None where only the masks tell."""
-
-    def scene(self, random: np.random.Generator) -> Scene:
-        """Read it.
-
-        Raises:
-            RitmError: a file is missing or broken; it is named.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +33,7 @@ class Source:
     """
 
     name: str
-    photographs: tuple[Photograph, ...] = field(repr=False)
+    photographs: tuple[TrainingPhotograph, ...] = field(repr=False)
     weight: float
     chances: npt.NDArray[np.float64] | None = field(default=None, repr=False)
 
@@ -76,10 +43,10 @@ class LearningData:
     """Photographs to learn from, and those that only tell how good the model is."""
 
     sources: tuple[Source, ...]
-    kept_out: tuple[Photograph, ...] = field(repr=False)
+    kept_out: tuple[TrainingPhotograph, ...] = field(repr=False)
 
 
-def draw(sources: Sequence[Source], random: np.random.Generator) -> Photograph:
+def draw(sources: Sequence[Source], random: np.random.Generator) -> TrainingPhotograph:
     """Draw a source by its weight, then one of its photographs."""
     weights = np.array([source.weight for source in sources])
     source = sources[random.choice(len(sources), p=weights / weights.sum())]
@@ -89,11 +56,11 @@ def draw(sources: Sequence[Source], random: np.random.Generator) -> Photograph:
 
 
 def divide(
-    photographs: Iterable[Photograph], share: float
-) -> tuple[tuple[Photograph, ...], tuple[Photograph, ...]]:
+    photographs: Iterable[TrainingPhotograph], share: float
+) -> tuple[tuple[TrainingPhotograph, ...], tuple[TrainingPhotograph, ...]]:
     """Keep a share of the photographs out of training."""
-    learning: list[Photograph] = []
-    kept_out: list[Photograph] = []
+    learning: list[TrainingPhotograph] = []
+    kept_out: list[TrainingPhotograph] = []
     for photograph in photographs:
         (kept_out if is_kept_out(photograph.name, share) else learning).append(photograph)
     return tuple(learning), tuple(kept_out)
@@ -105,7 +72,7 @@ def is_kept_out(name: str, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-def by_collection(photographs: Sequence[Photograph], weights: dict[str, float]) -> tuple[Source, ...]:
+def by_collection(photographs: Sequence[TrainingPhotograph], weights: dict[str, float]) -> tuple[Source, ...]:
     """Group photographs by the collection they come from.
 
     Args:
@@ -118,7 +85,7 @@ def by_collection(photographs: Sequence[Photograph], weights: dict[str, float]) 
     """
     if not weights:
         return (Source("", tuple(photographs), 1.0),)
-    groups: dict[str, list[Photograph]] = {}
+    groups: dict[str, list[TrainingPhotograph]] = {}
     for photograph in photographs:
         name = photograph.source if photograph.source in weights else OTHER_SOURCES
         groups.setdefault(name, []).append(photograph)

@@ -15,10 +15,11 @@ import numpy.typing as npt
 import torch
 
 from ritm_model.clicks import Click, points_array
+from ritm_model.datasets.layers import Instance
 from ritm_model.learning.augment import augment, pipeline
 from ritm_model.learning.loop.distributed import World
-from ritm_model.learning.scene import Instance, Scene
-from ritm_model.learning.sources import Photograph
+from ritm_model.learning.photographs import TrainingPhotograph
+from ritm_model.learning.scene import Scene
 from ritm_model.learning.step.step import Interaction, predict
 from ritm_model.networks import InteractiveModel
 from ritm_model.simulation import next_click
@@ -27,10 +28,10 @@ THRESHOLD = 0.49
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ValidationObject:
     """One object of one photograph."""
 
-    photograph: Photograph
+    photograph: TrainingPhotograph
     instance: Instance
 
     def scene(self) -> Scene:
@@ -38,11 +39,11 @@ class Question:
         return self.photograph.scene(_random_of(self.photograph))
 
 
-def questions(photographs: Sequence[Photograph], count: int) -> tuple[Question, ...]:
+def questions(photographs: Sequence[TrainingPhotograph], count: int) -> tuple[ValidationObject, ...]:
     """Choose up to `count` objects, always the same ones: of each photograph one, then of each another."""
     ordered = sorted(photographs, key=lambda photograph: _digest(photograph.name))[:count]
     ranked = [
-        (rank, place, Question(photograph, instance))
+        (rank, place, ValidationObject(photograph, instance))
         for place, photograph in enumerate(ordered)
         for rank, instance in enumerate(_shuffled(photograph))
     ]
@@ -50,7 +51,11 @@ def questions(photographs: Sequence[Photograph], count: int) -> tuple[Question, 
 
 
 def validate(
-    model: InteractiveModel, asked: Sequence[Question], size: tuple[int, int], clicks: int, world: World
+    model: InteractiveModel,
+    asked: Sequence[ValidationObject],
+    size: tuple[int, int],
+    clicks: int,
+    world: World,
 ) -> npt.NDArray[np.float64]:
     """Mean IoU after 1 … `clicks` clicks; the model is in eval mode afterwards.
 
@@ -67,7 +72,9 @@ def validate(
 
 
 @torch.no_grad()
-def _ious(model: InteractiveModel, question: Question, transforms: object, clicks: int) -> list[float]:
+def _ious(
+    model: InteractiveModel, question: ValidationObject, transforms: object, clicks: int
+) -> list[float]:
     scene = augment(question.scene(), transforms, seed=0)
     object_HW = scene.mask(question.instance)
     truth_HW = np.where(scene.ignored_HW, -1, object_HW).astype(np.int8)
@@ -89,12 +96,12 @@ def _ious(model: InteractiveModel, question: Question, transforms: object, click
     return ious
 
 
-def _shuffled(photograph: Photograph) -> list[Instance]:
+def _shuffled(photograph: TrainingPhotograph) -> list[Instance]:
     wholes = photograph.scene(_random_of(photograph)).wholes
     return sorted(wholes, key=lambda each: _digest(f"{photograph.name}/{each.layer}/{each.value}"))
 
 
-def _random_of(photograph: Photograph) -> np.random.Generator:
+def _random_of(photograph: TrainingPhotograph) -> np.random.Generator:
     return np.random.default_rng(int(_digest(photograph.name), 16))
 
 

@@ -9,19 +9,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ritm_model.datasets.problems import ConversionError
-from ritm_model.datasets.photograph import About, Collection, Region
 from ritm_model.datasets import Roots
+from ritm_model.datasets.photograph import About, Collection, Region
+from ritm_model.datasets.problems import ConversionError
 from ritm_model.learning.opening import open_data
 from ritm_model.learning.recipes import Recipe
-from ritm_model.learning.validation import Question, questions
+from ritm_model.learning.validation import ValidationObject, questions
 
 
 @dataclass(frozen=True, slots=True)
 class AskedPhotograph:
     """A photograph and the objects on it that the validation asks for, at least one."""
 
-    asked: tuple[Question, ...]
+    asked: tuple[ValidationObject, ...]
 
     @property
     def name(self) -> str:
@@ -32,20 +32,22 @@ class AskedPhotograph:
         return self.asked[0].photograph.image
 
     @property
+    def truth(self) -> str:
+        return self.asked[0].photograph.variants[0].truth
+
+    @property
     def about(self) -> About:
         photograph = self.asked[0].photograph
         return About(source=photograph.source, license=photograph.licence)
 
     def regions(self, height: int, width: int) -> Iterator[Region]:
-        """The objects, then what is ignored; whatever else is annotated is background."""
+        """The objects; whatever else is annotated is background."""
         del height, width  # those of the scene, or the conversion says so
         scene = self.asked[0].scene()
         instances = tuple(question.instance for question in self.asked)
         for instance in instances:
-            yield Region(scene.mask(instance), f"{instance.layer}:{instance.value}")
-        ignored_HW = scene.ignored_HW & ~scene.union(instances)
-        if ignored_HW.any():
-            yield Region(ignored_HW, "ignored", kind="ignored")
+            key = f"{instance.layer}:{instance.value}"
+            yield Region(scene.mask(instance), key, ignored_HW=scene.ignored_HW)
 
 
 def kept_out(recipe: Recipe, where: Path | Roots) -> Collection:
@@ -59,7 +61,7 @@ def kept_out(recipe: Recipe, where: Path | Roots) -> Collection:
         ConversionError: the recipe keeps no photograph out of training.
         RitmError: something is missing or broken; it is named.
     """
-    by_name: dict[str, list[Question]] = {}
+    by_name: dict[str, list[ValidationObject]] = {}
     for question in questions(open_data(recipe, where).kept_out, recipe.validation.objects):
         by_name.setdefault(question.photograph.name, []).append(question)
     if not by_name:

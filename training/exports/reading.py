@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from ritm_model.datasets.converters import ConversionError, from_coco
-from ritm_model.datasets.converters.from_coco import CocoPhotograph
+from ritm_model.datasets.converters import from_coco
 from ritm_model.datasets.photograph import About, Photograph
+from ritm_model.datasets.problems import ConversionError, DatasetError, Problem
+from ritm_model.datasets.readers.coco import CocoPhotograph
 from ritm_model.datasets.readers.coco_json import Record
-from ritm_model.datasets.problems import DatasetError, Problem
 from ritm_model.images.names import IMAGE_SUFFIXES
 from ritm_ops.object_store import ObjectMissingError
 from training.exports.ahead import done_ahead

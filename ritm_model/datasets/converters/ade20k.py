@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.problems import ConversionError
-from ritm_model.datasets.photograph import About, Collection, Photograph, Region
 from ritm_model.datasets.files import inside, read_bytes, read_mask
-from ritm_model.datasets.problems import BrokenFileError, Problem
+from ritm_model.datasets.photograph import About, Collection, Photograph, Region
+from ritm_model.datasets.problems import BrokenFileError, ConversionError, Problem
 
 INDEX = "index_ade20k.mat"
 SOURCE = "ade20k"
@@ -41,13 +40,17 @@ Names = Mapping[tuple[int, int], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class AdePhotograph:
+class PublishedAde20k:
     """A photograph with a mask for each level."""
 
     name: str
     image: Path
     about: About
     stuff: frozenset[str] = field(repr=False)
+
+    @property
+    def truth(self) -> str:
+        return str(self.image.with_name(f"{self.image.stem}_atr.txt"))
 
     def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
         """Level by level. A part belongs to the object of the level before that has most of its pixels."""
@@ -100,7 +103,7 @@ def ade20k(root: Path, splits: Sequence[str], stuff: frozenset[str] = STUFF) -> 
         if not names:
             raise ConversionError(f"{root / INDEX} lists no image of the split '{split}'.")
         photographs += [
-            AdePhotograph(name, inside(root, f"{_below(root, folder)}/{name}"), About(split, SOURCE), stuff)
+            PublishedAde20k(name, inside(root, f"{_below(root, folder)}/{name}"), About(split, SOURCE), stuff)
             for folder, name in names
         ]
     return Collection(photographs)

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.problems import ConversionError
 from ritm_model.datasets.converters.hierarchy import Mask, Shape, are_the_same, hierarchy, shape_of
+from ritm_model.datasets.files import inside
 from ritm_model.datasets.photograph import About, Collection, Photograph, Region
+from ritm_model.datasets.problems import BrokenFileError, ConversionError, Problem
 from ritm_model.datasets.readers.coco import category_name
 from ritm_model.datasets.readers.coco_json import CocoJson, Record, read_coco
-from ritm_model.datasets.files import inside, read_mask
-from ritm_model.datasets.problems import BrokenFileError, Problem
+from ritm_model.datasets.readers.coco_panoptic import segment_numbers
 from ritm_model.errors import shown
 from ritm_model.masks.coco import MaskError, filled_polygons
 
@@ -31,7 +31,7 @@ SOURCE = "coco_lvis"
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class PanopticSegment:
     """A segment of a panoptic image."""
 
     number: int
@@ -49,20 +49,24 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class CocoLvisPhotograph:
+class CombinedPhotograph:
     """A photograph that both data sets have."""
 
     name: str
     image: Path
     about: About
     panoptic: Path
-    segments: tuple[Segment, ...] = field(repr=False)
+    segments: tuple[PanopticSegment, ...] = field(repr=False)
     polygons: tuple[tuple[Record, str], ...] = field(repr=False)
     lvis_file: str = ""
 
+    @property
+    def truth(self) -> str:
+        return self.lvis_file
+
     def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
         """Objects of COCO that LVIS does not have, objects of LVIS, then stuff."""
-        numbers_HW = _segment_numbers(self.panoptic)
+        numbers_HW = segment_numbers(self.panoptic)
         if numbers_HW.shape != (height, width):
             raise BrokenFileError(self.panoptic, "The mask is of another size than its photograph.")
         problems: list[Problem] = []
@@ -162,7 +166,7 @@ def _photographs(coco: Path, lvis: Path, split: str, problems: list[Problem]) ->
             ),
             coco / f"{split}2017" / name,
         )
-        yield CocoLvisPhotograph(
+        yield CombinedPhotograph(
             name,
             image,
             About(split, SOURCE, number=number),
@@ -199,20 +203,14 @@ def _segments(
     things: set[int | str],
     names: dict[int | str, str],
     problems: list[Problem],
-) -> Iterator[Segment]:
+) -> Iterator[PanopticSegment]:
     """Crowds are things, too."""
     for segment in record.get("segments_info") or []:
         number = segment.get("id") if isinstance(segment, dict) else None
         if type(number) is not int:
             problems.append(source.problem(f"A segment of {shown(record.get('file_name'))} has no id."))
         else:
-            yield Segment(number, category_name(names, segment), segment.get("category_id") in things)
-
-
-def _segment_numbers(path: Path) -> npt.NDArray[np.int32]:
-    blue_HW, green_HW, red_HW = np.moveaxis(read_mask(path).astype(np.int32), -1, 0)
-    numbers_HW: npt.NDArray[np.int32] = red_HW + 256 * green_HW + 65536 * blue_HW
-    return numbers_HW
+            yield PanopticSegment(number, category_name(names, segment), segment.get("category_id") in things)
 
 
 def _large_enough(key: str, category: str, mask_HW: Mask) -> Iterator[Candidate]:

@@ -1,7 +1,4 @@
-"""From photographs and mask files, in any of the layouts that evaluation and training read.
-
-Shapes: H x W the photograph.
-"""
+"""From photographs and mask files, in any of the layouts that evaluation and training read."""
 
 from __future__ import annotations
 
@@ -9,55 +6,36 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from ritm_model.datasets.problems import ConversionError
-from ritm_model.datasets.photograph import About, Collection, Mask, Photograph, Region
 from ritm_model.datasets.layouts import DATASETS
 from ritm_model.datasets.opening import find_dataset
-from ritm_model.datasets.problems import Problem
-from ritm_model.datasets.samples import Annotated, HasStuff, Picture
-from ritm_model.simulation import IGNORED, OBJECT
+from ritm_model.datasets.photograph import About, Collection, Photograph, Region
+from ritm_model.datasets.problems import ConversionError, Problem
 
 # COCO's own files have a converter that loses nothing; the masks of Open Images shrink photographs.
 LAYOUTS = tuple(name for name in DATASETS if name not in ("COCO", "coco_rle", "OpenImages"))
 
 
 @dataclass(frozen=True, slots=True)
-class MaskedPhotograph:
-    """A picture of an evaluation layout."""
+class DescribedPhotograph:
+    """A photograph of which more is known than its reader knows."""
 
-    picture: Picture
+    photograph: Photograph
     about: About
 
     @property
     def name(self) -> str:
-        return self.picture.image.name
+        return self.photograph.image.name
 
     @property
     def image(self) -> Path:
-        return self.picture.image
+        return self.photograph.image
+
+    @property
+    def truth(self) -> str:
+        return self.photograph.truth
 
     def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
-        """All objects, stuff, then what is ignored by one of the masks and no object in another."""
-        ignored_HW = np.zeros((height, width), np.bool_)
-        objects_HW = np.zeros((height, width), np.bool_)
-        has_stuff = isinstance(self.picture, HasStuff)
-        for found in self.picture.objects():
-            if isinstance(found, Annotated):
-                object_HW: Mask = found.mask == OBJECT
-                if found.mask.shape == (height, width):
-                    objects_HW |= object_HW
-                    ignored_HW |= found.mask == IGNORED
-                yield Region(object_HW, found.key or "1", found.category, parent=found.parent or None)
-            elif not (found.by_rule and has_stuff):  # which is what the rule leaves out
-                yield found
-        if isinstance(self.picture, HasStuff):
-            for stuff in self.picture.stuff():
-                yield Region(stuff.mask == OBJECT, f"stuff:{stuff.key}", stuff.category, "stuff")
-        ignored_HW &= ~objects_HW
-        if ignored_HW.any():
-            yield Region(ignored_HW, "ignored", kind="ignored")
+        return self.photograph.regions(height, width)
 
 
 def from_masks(root: Path, layout: str, splits: Sequence[str], about: About) -> Collection:
@@ -82,8 +60,8 @@ def from_masks(root: Path, layout: str, splits: Sequence[str], about: About) -> 
         place = find_dataset(name, {layout: root})
         if missing := place.missing():
             raise ConversionError(f"{root} is no folder of the layout {layout}: {missing[0]} is missing.")
-        listing = place.layout.read(place.root, place.split)
+        found = place.layout.read(place.root, place.split)
         said = replace(about, split=place.split or about.split)
-        photographs += [MaskedPhotograph(picture, said) for picture in listing.pictures]
-        problems += listing.problems
+        photographs += [DescribedPhotograph(photograph, said) for photograph in found.photographs]
+        problems += found.problems
     return Collection(photographs, problems)

@@ -20,7 +20,7 @@ LEAST_INSIDE = 0.8  # exceeded
 SAME_BOX = 0.7  # exceeded
 
 
-class Box(NamedTuple):
+class Bounds(NamedTuple):
     """A rectangle of pixels; bottom and right are the first ones outside."""
 
     top: int
@@ -36,18 +36,18 @@ class Box(NamedTuple):
     def pixels(self) -> int:
         return max(self.bottom - self.top, 0) * max(self.right - self.left, 0)
 
-    def common(self, other: Box) -> Box:
+    def common(self, other: Bounds) -> Bounds:
         """What both hold; of no pixels where they are apart."""
-        return Box(
+        return Bounds(
             max(self.top, other.top),
             min(self.bottom, other.bottom),
             max(self.left, other.left),
             min(self.right, other.right),
         )
 
-    def hull(self, other: Box) -> Box:
+    def hull(self, other: Bounds) -> Bounds:
         """The smallest box that holds both."""
-        return Box(
+        return Bounds(
             min(self.top, other.top),
             max(self.bottom, other.bottom),
             min(self.left, other.left),
@@ -66,7 +66,7 @@ class Shape:
     """
 
     mask_HW: Mask
-    box: Box
+    box: Bounds
     area: int
 
 
@@ -90,7 +90,7 @@ def shape_of(mask_HW: Mask) -> Shape | None:
     left, top, width, height = cv2.boundingRect(mask_HW.astype(np.uint8))
     if not width:
         return None
-    box = Box(top, top + height, left, left + width)
+    box = Bounds(top, top + height, left, left + width)
     return Shape(mask_HW, box, int(np.count_nonzero(mask_HW[box.slices])))
 
 

@@ -13,10 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ritm_model.datasets.problems import ConversionError
-from ritm_model.datasets.photograph import About, Collection, Photograph, Region
 from ritm_model.datasets.files import files_in, inside, read_mask
-from ritm_model.datasets.problems import BrokenFileError, Problem
+from ritm_model.datasets.photograph import About, Collection, Photograph, Region
+from ritm_model.datasets.problems import BrokenFileError, ConversionError, Problem
 from ritm_model.errors import shown
 
 COLUMNS = ("MaskPath", "ImageID", "LabelName")
@@ -24,13 +23,17 @@ SOURCE = "openimages"
 
 
 @dataclass(frozen=True, slots=True)
-class OpenImagesPhotograph:
+class PublishedOpenImages:
     """A photograph with its mask files, each with the name of its class."""
 
     name: str
     image: Path
     about: About
     masks: tuple[tuple[Path, str], ...] = field(repr=False)
+
+    @property
+    def truth(self) -> str:
+        return ", ".join(str(path) for path, _ in self.masks)
 
     def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
         """Masks are brought to the size of the photograph, each pixel the nearest."""
@@ -87,7 +90,7 @@ def _photographs(
             problems.append(Problem(str(table), f"Rows whose {what} is not there: {count}."))
     for image in sorted(of_image):
         name = f"{image}.jpg"
-        yield OpenImagesPhotograph(
+        yield PublishedOpenImages(
             name, inside(folder / "images", name), About(split, SOURCE), tuple(of_image[image])
         )
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ritm_model.datasets.files import inside, read_image, read_mask
-from ritm_model.datasets.readers.plain_pickle import read_pickle
+from ritm_model.datasets.files import inside, read_first_channel
+from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Kind, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
-from ritm_model.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.datasets.readers.plain_pickle import read_pickle
 from ritm_model.errors import shown
 from ritm_model.images import Pixels
 
@@ -30,7 +30,7 @@ class AdeLayer:
 
 
 @dataclass(frozen=True, slots=True)
-class AdePicture:
+class AdePhotograph:
     """An image with all its layers, of which learning draws one.
 
     The blue channel tells objects apart; the k-th of its values, counted from 1 without background, is
@@ -39,6 +39,7 @@ class AdePicture:
 
     image: Path
     layers: tuple[AdeLayer, ...]
+    about: About = field(default=NOTHING_KNOWN, kw_only=True)
 
     @property
     def name(self) -> str:
@@ -48,36 +49,22 @@ class AdePicture:
     def truth(self) -> str:
         return ", ".join(str(layer.mask) for layer in self.layers)
 
-    def load_image(self) -> Pixels:
-        return read_image(self.image)
-
-    def objects(self) -> Iterator[Annotated | Problem]:
+    def regions(self, _height: int, _width: int) -> Iterator[Region | Problem]:
         for layer in self.layers:
             try:
-                blue_HW = read_mask(layer.mask)[..., 0]
+                blue_HW = read_first_channel(layer.mask)
             except BrokenFileError as error:
                 yield error.problem
                 continue
             values = _values(blue_HW)
-            left_out = 0
+            if not values:
+                yield Problem(str(layer.mask), "The layer has no object.", by_rule=True)
             for number, value in values:
-                if number in layer.stuff:
-                    left_out += 1
-                else:
-                    key = f"{layer.mask.stem}:{number}"
-                    yield Annotated(key, truth_of(blue_HW == value), layer.classes.get(number, ""))
-            if left_out or not values:
-                reason = f"Objects that are stuff: {left_out}." if values else "The layer has no object."
-                yield Problem(str(layer.mask), reason, by_rule=True)
+                key, category = f"{layer.mask.stem}:{number}", layer.classes.get(number, "")
+                kind: Kind = "stuff" if number in layer.stuff else "object"
+                yield Region(blue_HW, key, category, kind, value=value)
 
-    def stuff(self) -> Iterator[Annotated]:
-        for layer in self.layers:
-            blue_HW = read_mask(layer.mask)[..., 0]
-            for number, value in _values(blue_HW):
-                if number in layer.stuff:
-                    yield Annotated(f"{layer.mask.stem}:{number}", truth_of(blue_HW == value))
-
-    def drawn(self, random: np.random.Generator) -> AdePicture:
+    def drawn(self, random: np.random.Generator) -> AdePhotograph:
         return replace(self, layers=(self.layers[random.integers(len(self.layers))],))
 
 
@@ -86,24 +73,24 @@ def _values(blue_HW: Pixels) -> list[tuple[int, int]]:
     return list(enumerate((int(value) for value in np.unique(blue_HW) if value), 1))
 
 
-def ade20k(root: Path, split: str) -> Listing:
+def ade20k(root: Path, split: str) -> Collection:
     """All images of `<split>-annotations-object-segmentation.pkl`."""
     source = root / f"{split}-annotations-object-segmentation.pkl"
     images = read_pickle(source)
     if not isinstance(images, dict):
         raise BrokenFileError(source, "The pickle does not hold images.")
     problems: list[Problem] = []
-    pictures: list[AdePicture] = []
+    photographs: list[AdePhotograph] = []
     for name, about in images.items():
         picture = _picture_or_problem(root, name, about, source)
         if isinstance(picture, Problem):
             problems.append(picture)
         else:
-            pictures.append(picture)
-    return Listing(pictures, problems)
+            photographs.append(picture)
+    return Collection(photographs, problems)
 
 
-def _picture_or_problem(root: Path, name: object, about: object, source: Path) -> AdePicture | Problem:
+def _picture_or_problem(root: Path, name: object, about: object, source: Path) -> AdePhotograph | Problem:
     try:
         return _picture(root, name, about)
     except BrokenFileError as error:
@@ -112,7 +99,7 @@ def _picture_or_problem(root: Path, name: object, about: object, source: Path) -
         return Problem(str(source), f"The entry '{shown(name)}' has no layers that can be read.")
 
 
-def _picture(root: Path, name: object, about: Any) -> AdePicture:
+def _picture(root: Path, name: object, about: Any) -> AdePhotograph:
     folder = inside(root, about["folder"])
     layers = tuple(
         AdeLayer(
@@ -124,7 +111,7 @@ def _picture(root: Path, name: object, about: Any) -> AdePicture:
     )
     if not layers:
         raise ValueError
-    return AdePicture(inside(folder, f"{name}.jpg"), layers)
+    return AdePhotograph(inside(folder, f"{name}.jpg"), layers)
 
 
 def _class(names: object) -> str:

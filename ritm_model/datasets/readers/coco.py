@@ -1,34 +1,26 @@
-"""COCO: instances of any file in its format, and panoptic images.
+"""COCO: any file in its format, and the COCO-RLE layout, which says more.
 
-Shapes: H x W the image.
+Shapes: H x W the upright image.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
-from ritm_model.datasets.readers.coco_json import CocoJson, Record, read_coco
-from ritm_model.datasets.files import inside, read_image, read_mask
+from ritm_model.datasets.files import inside, orientation_of
+from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Kind, Mask, Photograph, Region
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
-from ritm_model.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.datasets.readers.coco_json import CocoJson, Record, read_coco
 from ritm_model.errors import shown
-from ritm_model.images import Pixels
+from ritm_model.images.orientation import turned_mask
 from ritm_model.masks.coco import MaskError, coco_mask, image_size_of
-from ritm_model.simulation import OBJECT
-
-Kind = Literal["object", "ignored", "crowd", "stuff"]
 
 
 @dataclass(frozen=True, slots=True)
-class CocoPicture:
-    """An image with its annotations out of the JSON file, each with the name of its category.
+class CocoPhotograph:
+    """A photograph with its annotations out of the JSON file, each with the name of its category.
 
     Annotations of the COCO-RLE layout may say more: `"ignore": 1` counts for no object, `"stuff": 1` is no
     object, and `parent` names the object of which an object is a part.
@@ -39,49 +31,40 @@ class CocoPicture:
     truth: str
     record: Record = field(repr=False)
     annotations: tuple[tuple[Record, str], ...] = field(repr=False)
+    about: About = NOTHING_KNOWN
 
-    def load_image(self) -> Pixels:
-        return read_image(self.image)
-
-    def objects(self) -> Iterator[Annotated | Problem]:
-        ignored_HW: npt.NDArray[np.bool_] | None = None
-        for found in self._painted("ignored"):
-            if isinstance(found, Problem):
-                yield found
-            else:
-                mask_HW = found.mask == OBJECT
-                ignored_HW = mask_HW if ignored_HW is None else ignored_HW | mask_HW
-        for found in self._painted("object"):
-            if isinstance(found, Annotated) and ignored_HW is not None:
-                found = replace(found, mask=truth_of(found.mask == OBJECT, ignored_HW))
-            yield found
-
-    def stuff(self) -> Iterator[Annotated]:
-        """Stuff that cannot be painted does not count."""
-        yield from (found for found in self._painted("stuff") if isinstance(found, Annotated))
-
-    def _painted(self, kind: Kind) -> Iterator[Annotated | Problem]:
-        try:
-            height, width = image_size_of(self.record)
-        except MaskError as error:
-            raise BrokenFileError(self.truth, f"Image {shown(self.name)}: {error}") from None
-        levels = {shown(record.get("id")): record.get("level", 0) for record, _ in self.annotations}
+    def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
+        orientation = check_size(self, self.record, height, width)
+        stored = (height, width) if orientation == 1 else (width, height)
         for annotation, category in self.annotations:
-            if _kind(annotation) != kind:
-                continue
-            key = shown(annotation.get("id"))
-            parent = shown(annotation.get("parent"))
-            # A part is one level below its whole, so nothing can be part of itself.
-            is_part = type(level := annotation.get("level")) is int and levels.get(parent) == level - 1
+            key, parent = shown(annotation.get("id")), annotation.get("parent")
             try:
-                mask_HW = coco_mask(annotation.get("segmentation"), height, width)
+                mask_HW: Mask = turned_mask(coco_mask(annotation.get("segmentation"), *stored), orientation)
             except MaskError as error:
                 yield Problem(self.truth, f"Annotation {key}: {error}")
-            else:
-                yield Annotated(key, truth_of(mask_HW), category, parent if is_part else "")
+                continue
+            part_of = shown(parent) if isinstance(parent, int | str) else None
+            yield Region(mask_HW, key, category, kind_of(annotation), part_of)
+
+    def with_objects_of(self, min_share: float) -> CocoPhotograph:
+        """Without the objects whose `area` is a smaller part of the photograph."""
+        pixels = record_pixels(self.record)
+        kept = tuple(
+            (annotation, category)
+            for annotation, category in self.annotations
+            if kind_of(annotation) != "object" or _is_large(annotation, min_share * pixels)
+        )
+        return replace(self, annotations=kept)
+
+    @property
+    def wholes(self) -> int:
+        """How many objects are not part of another."""
+        objects = [record for record, _ in self.annotations if kind_of(record) == "object"]
+        keys = {record.get("id") for record in objects if isinstance(record.get("id"), int | str)}
+        return sum(record.get("parent") not in keys for record in objects)
 
 
-def _kind(annotation: Record) -> Kind:
+def kind_of(annotation: Record) -> Kind:
     if annotation.get("ignore"):
         return "ignored"
     if annotation.get("iscrowd"):
@@ -89,7 +72,45 @@ def _kind(annotation: Record) -> Kind:
     return "stuff" if annotation.get("stuff") else "object"
 
 
-def coco_instances(root: Path, split: str) -> Listing:
+def record_pixels(record: Record) -> int:
+    """How many pixels an image has, by its record; 0 where that does not say."""
+    try:
+        height, width = image_size_of(record)
+    except MaskError:
+        return 0
+    return height * width
+
+
+def _is_large(annotation: Record, least: float) -> bool:
+    area: object = annotation.get("area")
+    return not isinstance(area, int | float) or area >= least
+
+
+def check_size(photograph: Photograph, record: Record, height: int, width: int) -> int:
+    """Compare what a record says of a photograph with the photograph.
+
+    Returns:
+        The EXIF orientation in which the annotations are stored: 1, upright, or one that swaps the sides.
+
+    Raises:
+        BrokenFileError: the sizes differ.
+    """
+    if record.get("height") is None and record.get("width") is None:
+        return 1  # the photograph says it
+    try:
+        said = image_size_of(record)
+    except MaskError as error:
+        raise BrokenFileError(photograph.truth, f"Image {shown(photograph.name)}: {error}") from None
+    if said == (height, width):
+        return 1
+    orientation = orientation_of(photograph.image)
+    if said == (width, height) and orientation >= 5:
+        return orientation
+    sizes = f"{width} x {height} pixels, its annotations are for {said[1]} x {said[0]}"
+    raise BrokenFileError(photograph.image, f"The photograph has {sizes}.")
+
+
+def coco_instances(root: Path, split: str) -> Collection:
     """A file in the format of COCO, or a folder laid out as COCO with a split.
 
     Images are looked for in the folder of their split, beside the file, and in a folder `images` beside it
@@ -103,136 +124,102 @@ def coco_instances(root: Path, split: str) -> Listing:
     else:
         source = read_coco(root / "annotations" / f"instances_{split}.json")
         folders = [root / split, root / "images"]
-    return _listing(source, folders)
+    return with_objects(source, photographs_of(source, folders))
 
 
-def coco_rle(root: Path, split: str) -> Listing:
-    """A folder that `ritm dataset` has written, or the part of it whose images name the split.
+def photographs_of(source: CocoJson, folders: list[Path], about: About = NOTHING_KNOWN) -> Collection:
+    """All photographs of a file.
+
+    Args:
+        source: the file.
+        folders: where they may be.
+        about: what is said of every photograph; licences that the file names come first.
 
     Raises:
-        DatasetError: no image names it.
+        BrokenFileError: it is no such file.
+        DatasetError: no folder holds any of the photographs.
     """
-    source = read_coco(root / "annotations.json")
-    listing = _listing(source, [root / "images"], split)
-    if not listing.pictures and split:
-        raise DatasetError(f"No image of {source.path} with an object is of the split '{split}'.")
-    return listing
-
-
-def _listing(source: CocoJson, folders: list[Path], split: str = "") -> Listing:
     problems: list[Problem] = []
     images = source.by_id("images", problems)
     annotations = source.annotations_of(images, problems)
     categories = source.categories(problems)
+    licenses = _licenses(source, problems)
     folder = _image_folder(source, images.values(), folders)
-    pictures: list[CocoPicture] = []
+    photographs: list[CocoPhotograph] = []
     for number, record in images.items():
-        if split and record.get("split") != split:
-            continue
         try:
             path = inside(folder, record.get("file_name"))
         except BrokenFileError as error:
             problems.append(error.problem)
             continue
+        said = replace(
+            about,
+            number=number if isinstance(number, int) else None,
+            license=licenses.get(_id(record, "license"), ("", ""))[0] or about.license,
+            license_class=_text(record, "license_class") or about.license_class,
+            source=about.source or _text(record, "source"),
+            split=about.split or _text(record, "split"),
+        )
+        named = tuple((each, category_name(categories, each)) for each in annotations[number])
         name = path.relative_to(folder).as_posix()
-        kinds = Counter(map(_kind, annotations[number]))
-        if crowds := kinds["crowd"]:
-            reason = f"Crowds in image {name}, which are not one object: {crowds}."
-            problems.append(source.problem(reason, by_rule=True))
-        if stuff := kinds["stuff"]:
-            reason = f"Stuff in image {name}, which is no object: {stuff}."
-            problems.append(source.problem(reason, by_rule=True))
-        if kinds["object"]:
-            named = tuple((each, category_name(categories, each)) for each in annotations[number])
-            pictures.append(CocoPicture(name, path, str(source.path), record, named))
+        photographs.append(CocoPhotograph(name, path, str(source.path), record, named, said))
+    urls = {name: url for name, url in licenses.values() if name}
+    return Collection(photographs, problems, _category_ids(categories), urls)
+
+
+def with_objects(source: CocoJson, collection: Collection, split: str = "") -> Collection:
+    """The photographs that have an object, of a split or all; the others are left out by rule."""
+    problems = list(collection.problems)
+    taken: list[Photograph] = []
+    for photograph in collection.photographs:
+        assert isinstance(photograph, CocoPhotograph)
+        if split and photograph.about.split != split:
+            continue
+        if any(kind_of(annotation) == "object" for annotation, _ in photograph.annotations):
+            taken.append(photograph)
         else:
-            problems.append(source.problem(f"Image {name} has no object.", by_rule=True))
-    return Listing(pictures, problems)
+            problems.append(source.problem(f"Image {photograph.name} has no object.", by_rule=True))
+    return replace(collection, photographs=taken, problems=problems)
 
 
 def category_name(categories: dict[int | str, str], annotation: Record) -> str:
-    number = annotation.get("category_id")
-    return categories.get(number, "") if isinstance(number, int | str) else ""
+    return categories.get(_id(annotation, "category_id"), "")
 
 
-def _image_folder(source: CocoJson, images: object, folders: list[Path]) -> Path:
+def _id(record: Record, key: str) -> int | str:
+    value = record.get(key)
+    return value if isinstance(value, int | str) else ""
+
+
+def _text(record: Record, key: str) -> str:
+    value = record.get(key)
+    return shown(value) if isinstance(value, str) else ""
+
+
+def _licenses(source: CocoJson, problems: list[Problem]) -> dict[int | str, tuple[str, str]]:
+    """Name and address of each licence, where the file has them."""
+    if "licenses" not in source.content:
+        return {}
+    return {
+        number: (_text(record, "name"), _text(record, "url"))
+        for number, record in source.by_id("licenses", problems).items()
+    }
+
+
+def _category_ids(categories: dict[int | str, str]) -> dict[str, int]:
+    """Numbers that categories keep; of several with one name, the first counts."""
+    ids: dict[str, int] = {}
+    for number, name in categories.items():
+        if isinstance(number, int):
+            ids.setdefault(name, number)
+    return ids
+
+
+def _image_folder(source: CocoJson, images: Iterable[Record], folders: list[Path]) -> Path:
     """The first folder that has one of the images."""
-    names = [record.get("file_name") for record in images]  # type: ignore[attr-defined]
+    names = [record.get("file_name") for record in images]
     for folder in folders:
         if any(isinstance(name, str) and "\0" not in name and (folder / name).is_file() for name in names):
             return folder
     where = ", ".join(map(str, folders))
     raise DatasetError(f"None of the images of {source.path} is in one of the folders {where}.")
-
-
-@dataclass(frozen=True, slots=True)
-class PanopticPicture:
-    """An image with the segments of a panoptic image, whose colours are their numbers."""
-
-    image: Path
-    mask: Path
-    segments: tuple[tuple[int, str], ...] = field(repr=False)
-    stuff_segments: tuple[tuple[int, str], ...] = field(default=(), repr=False)
-
-    @property
-    def name(self) -> str:
-        return self.image.name
-
-    @property
-    def truth(self) -> str:
-        return str(self.mask)
-
-    def load_image(self) -> Pixels:
-        return read_image(self.image)
-
-    def objects(self) -> Iterator[Annotated | Problem]:
-        return self._painted(self.segments)
-
-    def stuff(self) -> Iterator[Annotated]:
-        return self._painted(self.stuff_segments)
-
-    def _painted(self, segments: tuple[tuple[int, str], ...]) -> Iterator[Annotated]:
-        blue_HW, green_HW, red_HW = np.moveaxis(read_mask(self.mask).astype(np.int32), -1, 0)
-        numbers_HW = red_HW + 256 * green_HW + 65536 * blue_HW
-        for number, category in segments:
-            yield Annotated(str(number), truth_of(numbers_HW == number), category)
-
-
-def coco_panoptic(root: Path, split: str) -> Listing:
-    """Things that are no crowd. Stuff and crowds are left out by rule."""
-    folder = root / "annotations" / f"panoptic_{split}"
-    source = read_coco(folder.with_suffix(".json"))
-    problems: list[Problem] = []
-    categories = source.by_id("categories", problems)
-    names = source.categories([])
-    pictures: list[PanopticPicture] = []
-    for annotation in source.records("annotations", problems):
-        try:
-            mask = inside(folder, annotation.get("file_name"))
-        except BrokenFileError as error:
-            problems.append(error.problem)
-            continue
-        segments: list[tuple[int, str]] = []
-        stuff: list[tuple[int, str]] = []
-        left_out = 0
-        for segment in annotation.get("segments_info") or []:
-            if not isinstance(segment, dict) or type(segment.get("id")) is not int:
-                problems.append(source.problem(f"A segment of {mask.name} has no id."))
-            elif segment.get("category_id") not in categories:
-                problems.append(source.problem(f"Segment {segment['id']} of {mask.name} has no category."))
-            elif segment.get("iscrowd") or not categories[segment["category_id"]].get("isthing"):
-                left_out += 1
-                if not segment.get("iscrowd"):
-                    stuff.append((segment["id"], category_name(names, segment)))
-            else:
-                segments.append((segment["id"], category_name(names, segment)))
-        if left_out:
-            problems.append(
-                source.problem(f"Segments of stuff or crowds in {mask.name}: {left_out}.", by_rule=True)
-            )
-        if segments:
-            image = root / split / f"{mask.stem}.jpg"
-            pictures.append(PanopticPicture(image, mask, tuple(segments), tuple(stuff)))
-        else:
-            problems.append(source.problem(f"{mask.name} has no object.", by_rule=True))
-    return Listing(pictures, problems)

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ritm_model.datasets.files import decode_mask, inside, read_image, read_json
-from ritm_model.datasets.readers.plain_pickle import read_pickle
+from ritm_model.datasets.files import decode_first_channel, inside, read_json
+from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Kind, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
-from ritm_model.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.datasets.readers.plain_pickle import read_pickle
 from ritm_model.errors import shown
 from ritm_model.images import Pixels
 
@@ -23,7 +23,7 @@ ALLOW_LIST = "allow_list.json"
 
 
 @dataclass(frozen=True, slots=True)
-class CocoLvisPicture:
+class CocoLvisPhotograph:
     """An image with a pickle of layers; the first `objects_count` masks are objects, the others stuff.
 
     Attributes:
@@ -37,6 +37,7 @@ class CocoLvisPicture:
     masks: Path
     objects_count: int
     parents: tuple[tuple[int, int], ...] = field(default=(), repr=False)
+    about: About = NOTHING_KNOWN
 
     @property
     def name(self) -> str:
@@ -46,30 +47,19 @@ class CocoLvisPicture:
     def truth(self) -> str:
         return str(self.masks)
 
-    def load_image(self) -> Pixels:
-        return read_image(self.image)
-
-    def objects(self) -> Iterator[Annotated | Problem]:
+    def regions(self, _height: int, _width: int) -> Iterator[Region | Problem]:
         layers, places = self._layers_and_places()
         if len(places) < self.objects_count:
             reason = f"{self.objects_count} objects were announced, {len(places)} are there."
             yield Problem(self.truth, reason)
         parents = dict(self.parents)
-        for number, (layer, value) in enumerate(places[: self.objects_count]):
+        for number, (layer, value) in enumerate(places):
             if not 0 <= layer < len(layers):
                 yield Problem(self.truth, f"Object {number} is in layer {layer}, which is not there.")
             else:
-                parent = str(parents[number]) if number in parents else ""
-                yield Annotated(str(number), truth_of(layers[layer] == value), parent=parent)
-        stuff = len(places) - self.objects_count
-        if stuff > 0:
-            yield Problem(self.truth, f"Masks of stuff, not of objects: {stuff}.", by_rule=True)
-
-    def stuff(self) -> Iterator[Annotated]:
-        layers, places = self._layers_and_places()
-        for number, (layer, value) in enumerate(places[self.objects_count :], self.objects_count):
-            if 0 <= layer < len(layers):
-                yield Annotated(str(number), truth_of(layers[layer] == value))
+                parent = str(parents[number]) if number in parents else None
+                kind: Kind = "object" if number < self.objects_count else "stuff"
+                yield Region(layers[layer], str(number), "", kind, parent, value)
 
     def _layers_and_places(self) -> tuple[list[Pixels], list[tuple[int, int]]]:
         content: Any = read_pickle(self.masks)
@@ -79,7 +69,7 @@ class CocoLvisPicture:
             data = [layer if isinstance(layer, bytes) else _as_bytes(layer) for layer in encoded]
         except (TypeError, ValueError):
             raise BrokenFileError(self.masks, "The pickle does not hold layers of masks.") from None
-        return [decode_mask(layer, self.masks)[..., 0] for layer in data], places
+        return [decode_first_channel(layer, self.masks) for layer in data], places
 
 
 def _as_bytes(layer: object) -> bytes:
@@ -99,7 +89,7 @@ def _parents(hierarchy: object) -> tuple[tuple[int, int], ...]:
     )
 
 
-def coco_lvis(root: Path, split: str) -> Listing:
+def coco_lvis(root: Path, split: str) -> Collection:
     """All images of `<split>/hannotation.pickle`, in the order of their names.
 
     Where `<split>/allow_list.json` holds a list of image ids, the others are left out by rule.
@@ -116,7 +106,7 @@ def coco_lvis(root: Path, split: str) -> Listing:
         reason = f"Images that the list does not name: {len(images) - len(named)}."
         images = named
         problems.append(Problem(str(folder / ALLOW_LIST), reason, by_rule=True))
-    pictures: list[CocoLvisPicture] = []
+    photographs: list[CocoLvisPhotograph] = []
     for name, about in sorted(images.items(), key=lambda item: str(item[0])):
         count = about.get("num_instance_masks") if isinstance(about, dict) else None
         try:
@@ -130,8 +120,8 @@ def coco_lvis(root: Path, split: str) -> Listing:
         if count < 1:
             problems.append(Problem(str(masks), "The image has no object.", by_rule=True))
         else:
-            pictures.append(CocoLvisPicture(image, masks, int(count), _parents(about.get("hierarchy"))))
-    return Listing(pictures, problems)
+            photographs.append(CocoLvisPhotograph(image, masks, int(count), _parents(about.get("hierarchy"))))
+    return Collection(photographs, problems)
 
 
 def _allowed(path: Path) -> frozenset[str] | None:

@@ -13,13 +13,12 @@ import numpy as np
 
 from ritm_model.datasets.files import (
     files_in,
-    read_image,
     read_labels,
     read_mask,
     read_names,
 )
+from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Mask, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
-from ritm_model.datasets.samples import Annotated, Listing, Truth, truth_of
 from ritm_model.errors import shown
 from ritm_model.images import Pixels
 from ritm_model.images.names import IMAGE_SUFFIXES
@@ -27,32 +26,36 @@ from ritm_model.images.names import IMAGE_SUFFIXES
 IGNORED_GREY = 128
 IGNORED_LABEL = 255
 
+Pair = tuple[Mask, Mask | None]
+"""Where the object is, and where it may be."""
 
-def three_grey_levels(mask_BGR: Pixels) -> Truth:
+
+def three_grey_levels(mask_BGR: Pixels) -> Pair:
     """GrabCut and Berkeley: the first channel is 128 where nothing counts, above it on the object."""
     grey_HW = mask_BGR[..., 0]
-    return truth_of((grey_HW > IGNORED_GREY) | (grey_HW == 1), grey_HW == IGNORED_GREY)
+    return (grey_HW > IGNORED_GREY) | (grey_HW == 1), grey_HW == IGNORED_GREY
 
 
-def anything_painted(mask_BGR: Pixels) -> Truth:
+def anything_painted(mask_BGR: Pixels) -> Pair:
     """DAVIS: every pixel that is not black, of whichever colour, is the object."""
-    return truth_of(mask_BGR.max(axis=2) > 0)
+    return mask_BGR.max(axis=2) > 0, None
 
 
-def white_or_ignored(mask_BGR: Pixels) -> Truth:
+def white_or_ignored(mask_BGR: Pixels) -> Pair:
     """A folder of images: 128 where nothing counts, brighter on the object."""
     grey_HW = mask_BGR[..., 0]
-    return truth_of(grey_HW > IGNORED_GREY, grey_HW == IGNORED_GREY)
+    return grey_HW > IGNORED_GREY, grey_HW == IGNORED_GREY
 
 
 @dataclass(frozen=True, slots=True)
-class MaskPicture:
+class MaskedPhotograph:
     """An image whose masks hold one object each."""
 
     image: Path
     masks: tuple[Path, ...]
-    rule: Callable[[Pixels], Truth]
+    rule: Callable[[Pixels], Pair]
     keyed: bool
+    about: About = NOTHING_KNOWN
 
     @property
     def name(self) -> str:
@@ -62,26 +65,25 @@ class MaskPicture:
     def truth(self) -> str:
         return ", ".join(map(str, self.masks))
 
-    def load_image(self) -> Pixels:
-        return read_image(self.image)
-
-    def objects(self) -> Iterator[Annotated | Problem]:
+    def regions(self, _height: int, _width: int) -> Iterator[Region | Problem]:
         for path in self.masks:
             yield self._object(path)
 
-    def _object(self, path: Path) -> Annotated | Problem:
+    def _object(self, path: Path) -> Region | Problem:
         try:
-            return Annotated(path.stem if self.keyed else "", self.rule(read_mask(path)))
+            object_HW, ignored_HW = self.rule(read_mask(path))
+            return Region(object_HW, path.stem if self.keyed else "", ignored_HW=ignored_HW)
         except BrokenFileError as error:
             return error.problem
 
 
 @dataclass(frozen=True, slots=True)
-class LabelPicture:
+class LabelledPhotograph:
     """An image whose masks number the objects: 0 background, 255 ignored in maps of 8 bits."""
 
     image: Path
     masks: tuple[Path, ...]
+    about: About = NOTHING_KNOWN
 
     @property
     def name(self) -> str:
@@ -91,10 +93,7 @@ class LabelPicture:
     def truth(self) -> str:
         return ", ".join(map(str, self.masks))
 
-    def load_image(self) -> Pixels:
-        return read_image(self.image)
-
-    def objects(self) -> Iterator[Annotated | Problem]:
+    def regions(self, _height: int, _width: int) -> Iterator[Region | Problem]:
         for path in self.masks:
             prefix = f"{path.stem}:" if len(self.masks) > 1 else ""
             try:
@@ -113,34 +112,34 @@ class LabelPicture:
                     "Black-and-white masks are of the layout images_dir.",
                 )
             for number in numbers:
-                yield Annotated(f"{prefix}{number}", truth_of(labels_HW == number, ignored_HW))
+                yield Region(labels_HW, f"{prefix}{number}", value=number, ignored_HW=ignored_HW)
 
 
-def one_mask_each(root: Path, images: str, masks: str, rule: Callable[[Pixels], Truth]) -> Listing:
+def one_mask_each(root: Path, images: str, masks: str, rule: Callable[[Pixels], Pair]) -> Collection:
     """Pair each image with the mask of the same stem, or of its name up to the first dot."""
     pairs, problems = _paired(root, images, masks, lambda stem: [stem])
-    pictures: list[MaskPicture] = []
+    photographs: list[MaskedPhotograph] = []
     for image, paths in pairs:
         if len(paths) > 1:
             names = ", ".join(path.name for path in paths)
             problems.append(Problem(str(image), f"There are several masks for this image: {names}."))
         else:
-            pictures.append(MaskPicture(image, paths, rule, keyed=False))
-    return Listing(pictures, problems)
+            photographs.append(MaskedPhotograph(image, paths, rule, keyed=False))
+    return Collection(photographs, problems)
 
 
-def numbered_masks(root: Path, split: str) -> Listing:
+def numbered_masks(root: Path, split: str) -> Collection:
     """The paper's folder of images: masks `<stem>.*` or `<stem>_<number>.*`, one object each."""
     pairs, problems = _paired(root, "images", "masks", _without_number, split)
-    return Listing(
-        [MaskPicture(image, paths, white_or_ignored, keyed=True) for image, paths in pairs], problems
+    return Collection(
+        [MaskedPhotograph(image, paths, white_or_ignored, keyed=True) for image, paths in pairs], problems
     )
 
 
-def label_maps(root: Path, split: str) -> Listing:
+def label_maps(root: Path, split: str) -> Collection:
     """Masks `<stem>.*` or `<stem>_<anything>.*` that number the objects of their image."""
     pairs, problems = _paired(root, "images", "masks", _without_endings, split)
-    return Listing([LabelPicture(image, paths) for image, paths in pairs], problems)
+    return Collection([LabelledPhotograph(image, paths) for image, paths in pairs], problems)
 
 
 def _without_number(stem: str) -> list[str]:

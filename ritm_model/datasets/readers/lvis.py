@@ -11,20 +11,19 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ritm_model.datasets.readers.coco import category_name
-from ritm_model.datasets.readers.coco_json import Record, read_coco
-from ritm_model.datasets.files import inside, read_image
+from ritm_model.datasets.files import inside, small_labels
+from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
-from ritm_model.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.datasets.readers.coco import category_name, check_size
+from ritm_model.datasets.readers.coco_json import Record, read_coco
 from ritm_model.errors import shown
-from ritm_model.images import Pixels
-from ritm_model.masks.coco import MaskError, filled_polygons, image_size_of
+from ritm_model.masks.coco import MaskError, filled_polygons
 
 MAX_OVERLAP = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class LvisPicture:
+class LvisPhotograph:
     """An image whose objects cover each other.
 
     They are painted in the order of the file; learning shuffles them. One that covers more than half
@@ -36,19 +35,14 @@ class LvisPicture:
     truth: str
     record: Record = field(repr=False)
     annotations: tuple[tuple[Record, str], ...] = field(repr=False)
+    about: About = NOTHING_KNOWN
 
     @property
     def name(self) -> str:
         return self.image.name
 
-    def load_image(self) -> Pixels:
-        return read_image(self.image)
-
-    def objects(self) -> Iterator[Annotated | Problem]:
-        try:
-            height, width = image_size_of(self.record)
-        except MaskError as error:
-            raise BrokenFileError(self.truth, f"Image {self.name}: {error}") from None
+    def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
+        check_size(self, self.record, height, width)
         painted_HW = np.zeros((height, width), np.int32)
         painted: dict[int, tuple[Record, str]] = {}
         for number, (annotation, category) in enumerate(self.annotations, 1):
@@ -69,10 +63,11 @@ class LvisPicture:
             else:
                 painted_HW[mask_HW] = number
                 painted[number] = annotation, category
+        labels_HW = small_labels(painted_HW)
         for number, (annotation, category) in painted.items():
-            yield Annotated(shown(annotation.get("id")), truth_of(painted_HW == number), category)
+            yield Region(labels_HW, shown(annotation.get("id")), category, value=number)
 
-    def drawn(self, random: np.random.Generator) -> LvisPicture:
+    def drawn(self, random: np.random.Generator) -> LvisPhotograph:
         order = random.permutation(len(self.annotations))
         return replace(self, annotations=tuple(self.annotations[place] for place in order))
 
@@ -80,7 +75,7 @@ class LvisPicture:
         return Problem(self.truth, f"Annotation {shown(annotation.get('id'))}: {reason}", by_rule)
 
 
-def lvis(root: Path, split: str) -> Listing:
+def lvis(root: Path, split: str) -> Collection:
     """All annotated images of a file of LVIS.
 
     The paper's code calls it `<split>/lvis_<split>.json`, LVIS itself `<split>/lvis_v1_<split>.json`.
@@ -92,7 +87,7 @@ def lvis(root: Path, split: str) -> Listing:
     images = source.by_id("images", problems)
     annotations = source.annotations_of(images, problems)
     categories = source.categories(problems)
-    pictures: list[LvisPicture] = []
+    photographs: list[LvisPhotograph] = []
     for number, record in images.items():
         url = str(record.get("coco_url", ""))
         folder = root / ("train" if "train2017" in url else "val") / "images"
@@ -105,5 +100,5 @@ def lvis(root: Path, split: str) -> Listing:
             problems.append(source.problem(f"Image {image.name} has no object.", by_rule=True))
             continue
         objects = tuple((record, category_name(categories, record)) for record in annotations[number])
-        pictures.append(LvisPicture(image, str(source.path), record, objects))
-    return Listing(pictures, problems)
+        photographs.append(LvisPhotograph(image, str(source.path), record, objects))
+    return Collection(photographs, problems)

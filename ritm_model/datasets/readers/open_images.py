@@ -13,19 +13,20 @@ import cv2
 import numpy as np
 
 from ritm_model.datasets.files import inside, read_image, read_mask
-from ritm_model.datasets.readers.plain_pickle import read_pickle
+from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
-from ritm_model.datasets.samples import Annotated, Listing, truth_of
+from ritm_model.datasets.readers.plain_pickle import read_pickle
 from ritm_model.errors import shown
 from ritm_model.images import Pixels
 
 
 @dataclass(frozen=True, slots=True)
-class OpenImagesPicture:
+class OpenImagesPhotograph:
     """An image and one of its masks, of which learning draws one. Both shrink to the size they share."""
 
     image: Path
     mask: Path
+    about: About = NOTHING_KNOWN
 
     @property
     def name(self) -> str:
@@ -39,10 +40,10 @@ class OpenImagesPicture:
         image_HW3 = read_image(self.image)
         return _shrunk(image_HW3, read_mask(self.mask), cv2.INTER_LINEAR)
 
-    def objects(self) -> Iterator[Annotated | Problem]:
+    def regions(self, _height: int, _width: int) -> Iterator[Region | Problem]:
         mask_HW3 = _shrunk(read_mask(self.mask), read_image(self.image), cv2.INTER_NEAREST)
         grey_HW = cv2.cvtColor(mask_HW3, cv2.COLOR_BGR2GRAY)
-        yield Annotated(self.mask.stem, truth_of(grey_HW > 0))
+        yield Region(grey_HW > 0, self.mask.stem)
 
 
 def _shrunk(picture_HW3: Pixels, other_HW3: Pixels, interpolation: int) -> Pixels:
@@ -52,7 +53,7 @@ def _shrunk(picture_HW3: Pixels, other_HW3: Pixels, interpolation: int) -> Pixel
     return cv2.resize(picture_HW3, (width, height), interpolation=interpolation).astype(np.uint8, copy=False)
 
 
-def open_images(root: Path, split: str) -> Listing:
+def open_images(root: Path, split: str) -> Collection:
     """All masks of all images of `<split>/<split>-annotations-object-segmentation_clean.pkl`."""
     folder = root / split
     source = folder / f"{split}-annotations-object-segmentation_clean.pkl"
@@ -62,7 +63,7 @@ def open_images(root: Path, split: str) -> Listing:
     if not isinstance(names, list) or not isinstance(masks, dict):
         raise BrokenFileError(source, "The pickle does not hold images and their masks.")
     problems: list[Problem] = []
-    pictures: list[OpenImagesPicture] = []
+    photographs: list[OpenImagesPhotograph] = []
     for name in names:
         mask_names = masks.get(name) if isinstance(name, str) else None
         if not isinstance(mask_names, list) or not mask_names:
@@ -74,5 +75,5 @@ def open_images(root: Path, split: str) -> Listing:
         except BrokenFileError as error:
             problems.append(error.problem)
             continue
-        pictures += [OpenImagesPicture(image, path) for path in paths]
-    return Listing(pictures, problems)
+        photographs += [OpenImagesPhotograph(image, path) for path in paths]
+    return Collection(photographs, problems)

@@ -2,37 +2,48 @@
 
 `manifest.json` holds {"samples": [...]}, one entry for each pair of image and mask. Masks are 8-bit images:
 0 background, 1 to 254 objects, 255 ignored. A photograph may have several masks.
+
+Shapes: H x W the photograph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ritm_model.learning.errors import TrainingError
-from ritm_model.learning.scene import Instance, Scene
+from ritm_model.datasets.files import inside, read_bytes, read_labels
+from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Region
+from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
+from ritm_model.errors import shown
 
+MANIFEST = "manifest.json"
 IGNORED_VALUE = 255
 
 
-class _Value(BaseModel):
+class ManifestPart(BaseModel):
+    """A part of a manifest; what is not known here does not matter."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class PackObject(_Value):
-    """One object: its value in the mask, and its area as a part of the image's."""
+class PackObject(ManifestPart):
+    """One object: its value in the mask, its area as a part of the image's, and the name of its class."""
 
     id: Annotated[int, Field(ge=1, le=254)]
     area: Annotated[float, Field(ge=0, le=1)]
+    cat: object = ""
+
+    @property
+    def category(self) -> str:
+        return shown(self.cat) if isinstance(self.cat, str) else ""
 
 
-class PackEntry(_Value):
+class PackEntry(ManifestPart):
     """One image and mask; paths are relative to the folder of the manifest."""
 
     image: str
@@ -42,110 +53,96 @@ class PackEntry(_Value):
     license: str = ""
     objects: tuple[PackObject, ...]
 
-    def instances(self, min_share: float) -> tuple[Instance, ...]:
+    def chosen(self, min_share: float) -> tuple[PackObject, ...]:
         """The objects that cover at least `min_share` of the image."""
-        return tuple(Instance(0, item.id) for item in self.objects if item.area >= min_share)
+        return tuple(item for item in self.objects if item.area >= min_share)
 
 
-class _Manifest(_Value):
+class Manifest(ManifestPart):
     samples: tuple[PackEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PackMask:
+    """A mask of a photograph: its file, and the class of each of its objects."""
+
+    path: Path
+    classes: dict[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PackPhotograph:
+    """A photograph of a pack with one or several of its masks."""
+
+    name: str
+    image: Path
+    masks: tuple[PackMask, ...] = field(repr=False)
+    about: About = NOTHING_KNOWN
+
+    @property
+    def truth(self) -> str:
+        return ", ".join(str(mask.path) for mask in self.masks)
+
+    def regions(self, _height: int, _width: int) -> Iterator[Region | Problem]:
+        """The objects that the manifest lists."""
+        for mask in self.masks:
+            prefix = f"{mask.path.stem}:" if len(self.masks) > 1 else ""
+            try:
+                labels_HW = read_labels(mask.path)
+            except BrokenFileError as error:
+                yield error.problem
+                continue
+            ignored_HW = labels_HW == IGNORED_VALUE
+            for value, category in mask.classes.items():
+                yield Region(labels_HW, f"{prefix}{value}", category, value=value, ignored_HW=ignored_HW)
+            present = np.flatnonzero(np.bincount(labels_HW.ravel())).tolist()
+            if unlisted := set(present) - {0, IGNORED_VALUE, *mask.classes}:
+                values = ", ".join(map(str, sorted(unlisted)))
+                yield Problem(str(mask.path), f"Values that the manifest does not list: {values}.", True)
+
+
+def is_pack(folder: Path) -> bool:
+    """Whether a folder looks like a pack."""
+    return (folder / MANIFEST).is_file()
 
 
 def read_pack(folder: Path) -> tuple[PackEntry, ...]:
     """Read the manifest of a pack.
 
     Raises:
-        TrainingError: it is not there, or not such a manifest.
+        DatasetError: it is not there, or not such a manifest.
     """
-    path = folder / "manifest.json"
+    path = folder / MANIFEST
     try:
-        return _Manifest.model_validate_json(path.read_bytes()).samples
-    except OSError as error:
-        raise TrainingError(f"{path} cannot be read: {error.strerror}.") from None
+        return Manifest.model_validate_json(read_bytes(path)).samples
     except ValidationError as error:
         problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"])
-        raise TrainingError(f"{path} is not a manifest of a pack: {where}: {problem['msg']}.") from None
+        raise DatasetError(f"{path} is not a manifest of a pack: {where}: {problem['msg']}.") from None
 
 
-def with_licence(entries: Iterable[PackEntry], classes: Iterable[str] | None) -> tuple[PackEntry, ...]:
-    """Keep the entries of these licence classes, all if None."""
-    allowed = None if classes is None else frozenset(classes)
-    return tuple(entry for entry in entries if allowed is None or entry.license_class in allowed)
-
-
-@dataclass(frozen=True, slots=True)
-class PackPhotograph:
-    """A photograph of a pack with all its masks, of which each scene has one.
-
-    Attributes:
-        folder: of the pack.
-        entries: of the photograph.
-        min_share: objects below this part of the photograph are background.
-    """
-
-    folder: Path
-    entries: tuple[PackEntry, ...] = field(repr=False)
-    min_share: float = 0.0
-
-    @property
-    def name(self) -> str:
-        return self.image.name
-
-    @property
-    def image(self) -> Path:
-        return self.folder / self.entries[0].image
-
-    @property
-    def source(self) -> str:
-        return self.entries[0].source
-
-    @property
-    def licence(self) -> str:
-        return self.entries[0].license
-
-    @property
-    def objects(self) -> int:
-        return sum(len(entry.instances(self.min_share)) for entry in self.entries)
-
-    def scene(self, random: np.random.Generator) -> Scene:
-        entry = self.entries[random.integers(len(self.entries))]
-        return load_scene(self.folder, entry, self.min_share)
-
-
-def pack_photographs(
-    folder: Path, licence_classes: Iterable[str] | None, min_share: float
-) -> tuple[PackPhotograph, ...]:
-    """The photographs of a pack that have a licence of these classes (None: any) and an object."""
-    groups: dict[str, list[PackEntry]] = {}
-    for entry in with_licence(read_pack(folder), licence_classes):
-        if entry.instances(min_share):
-            groups.setdefault(entry.image, []).append(entry)
-    return tuple(PackPhotograph(folder, tuple(entries), min_share) for entries in groups.values())
-
-
-def load_scene(folder: Path, entry: PackEntry, min_share: float) -> Scene:
-    """Read image and mask of an entry.
+def pack(folder: Path, min_share: float = 0.0) -> Collection:
+    """The photographs of a pack, each with all of its masks; objects below `min_share` do not count.
 
     Raises:
-        TrainingError: a file is missing or broken, or the two differ in size; it is named.
+        DatasetError: it is no pack.
     """
-    image_HW3 = _read(folder / entry.image, cv2.IMREAD_COLOR_RGB)
-    layer_HW = _read(folder / entry.mask, cv2.IMREAD_GRAYSCALE)
-    if layer_HW.shape != image_HW3.shape[:2]:
-        sizes = " and ".join(f"{array.shape[1]} x {array.shape[0]}" for array in (layer_HW, image_HW3))
-        raise TrainingError(f"{folder / entry.mask} and its image differ in size: {sizes}.")
-    ignored_HW = layer_HW == IGNORED_VALUE
-    layer_HW[ignored_HW] = 0
-    return Scene(image_HW3, layer_HW[None], entry.instances(min_share), ignored_HW, entry.mask)
-
-
-def _read(path: Path, flags: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise TrainingError(f"{path} cannot be read: {error.strerror}.") from None
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    if pixels is None:
-        raise TrainingError(f"{path} is not an image that can be read.")
-    return pixels.astype(np.uint8, copy=False)
+    problems: list[Problem] = []
+    masks: dict[str, list[PackMask]] = {}
+    about: dict[str, About] = {}
+    for entry in read_pack(folder):
+        try:
+            inside(folder, entry.image)
+            path = inside(folder, entry.mask)
+        except BrokenFileError as error:
+            problems.append(error.problem)
+            continue
+        classes = {item.id: item.category for item in entry.chosen(min_share)}
+        masks.setdefault(entry.image, []).append(PackMask(path, classes))
+        said = About(source=entry.source, license=entry.license, license_class=entry.license_class)
+        about.setdefault(entry.image, said)
+    photographs = [
+        PackPhotograph(Path(image).name, folder / image, tuple(of_image), about[image])
+        for image, of_image in masks.items()
+    ]
+    return Collection(photographs, problems)

@@ -14,18 +14,17 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ritm_model.datasets.files import inside, read_image, read_mask, read_names
-from ritm_model.datasets.readers.plain_pickle import read_pickle
+from ritm_model.datasets.files import inside, read_mask, read_names
+from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
-from ritm_model.datasets.samples import Annotated, Listing, truth_of
-from ritm_model.images import Pixels
+from ritm_model.datasets.readers.plain_pickle import read_pickle
 
 IGNORED_GREY = 220  # the pale outlines of the palette
 LISTS = "ImageSets/Segmentation"
 
 
 @dataclass(frozen=True, slots=True)
-class VocPicture:
+class VocPhotograph:
     """An image whose objects go by the grey value of their colour.
 
     Attributes:
@@ -37,6 +36,7 @@ class VocPicture:
     image: Path
     mask: Path
     wanted: tuple[int, ...] = ()
+    about: About = NOTHING_KNOWN
 
     @property
     def name(self) -> str:
@@ -46,35 +46,33 @@ class VocPicture:
     def truth(self) -> str:
         return str(self.mask)
 
-    def load_image(self) -> Pixels:
-        return read_image(self.image)
-
-    def objects(self) -> Iterator[Annotated | Problem]:
-        grey_HW = cv2.cvtColor(read_mask(self.mask), cv2.COLOR_BGR2GRAY)
+    def regions(self, _height: int, _width: int) -> Iterator[Region | Problem]:
+        grey_HW = np.asarray(cv2.cvtColor(read_mask(self.mask), cv2.COLOR_BGR2GRAY), np.uint8)
         present = [int(grey) for grey in np.unique(grey_HW) if grey not in (0, IGNORED_GREY)]
         if not present and not self.wanted:
             yield Problem(self.truth, "The mask has no object.")
+        ignored_HW = grey_HW == IGNORED_GREY
         for grey in self.wanted or present:
-            yield Annotated(str(grey), truth_of(grey_HW == grey, grey_HW == IGNORED_GREY))
+            yield Region(grey_HW, str(grey), value=grey, ignored_HW=ignored_HW)
 
 
-def pascal_voc(root: Path, split: str) -> Listing:
+def pascal_voc(root: Path, split: str) -> Collection:
     """`test`: the objects that `test.pickle` names. Other splits: all objects of the images in a list."""
     lists = root / LISTS
     if split == "test":
         chosen = _test_objects(lists / "test.pickle")
-        pictures = [
+        photographs = [
             _picture(root, name, tuple(grey for _, grey in group))
             for name, group in groupby(chosen, key=lambda pair: pair[0])
         ]
     else:
-        pictures = [_picture(root, name, ()) for name in read_names(lists / f"{split}.txt")]
-    return Listing(pictures)
+        photographs = [_picture(root, name, ()) for name in read_names(lists / f"{split}.txt")]
+    return Collection(photographs)
 
 
-def _picture(root: Path, name: str, wanted: tuple[int, ...]) -> VocPicture:
+def _picture(root: Path, name: str, wanted: tuple[int, ...]) -> VocPhotograph:
     image = inside(root / "JPEGImages", f"{name}.jpg")
-    return VocPicture(image, inside(root / "SegmentationObject", f"{name}.png"), wanted)
+    return VocPhotograph(image, inside(root / "SegmentationObject", f"{name}.png"), wanted)
 
 
 def _test_objects(path: Path) -> list[tuple[str, int]]:

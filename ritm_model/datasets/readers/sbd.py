@@ -15,10 +15,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.files import inside, read_bytes, read_image, read_names
+from ritm_model.datasets.files import inside, read_bytes, read_names, small_labels
+from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Region
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
-from ritm_model.datasets.samples import Annotated, Listing, truth_of
-from ritm_model.images import Pixels
 
 MAX_BYTES = 4_000_000  # the real ones have some ten thousand
 THINNEST = 0.08
@@ -32,10 +31,11 @@ CLASSES = (
 
 
 @dataclass(frozen=True, slots=True)
-class SbdPicture:
+class SbdPhotograph:
     image: Path
     mat: Path
     thinnest: float
+    about: About = NOTHING_KNOWN
 
     @property
     def name(self) -> str:
@@ -45,10 +45,7 @@ class SbdPicture:
     def truth(self) -> str:
         return str(self.mat)
 
-    def load_image(self) -> Pixels:
-        return read_image(self.image)
-
-    def objects(self) -> Iterator[Annotated | Problem]:
+    def regions(self, _height: int, _width: int) -> Iterator[Region | Problem]:
         labels_HW, classes = _read_mat(self.mat)
         numbers = [int(number) for number in np.unique(labels_HW) if number]
         if not numbers:
@@ -60,35 +57,35 @@ class SbdPicture:
                 reason = f"Object {number} fills {share:.0%} of its box; training leaves such outlines out."
                 yield Problem(self.truth, reason, by_rule=True)
             else:
-                yield Annotated(str(number), truth_of(object_HW), _class_name(classes, number))
+                yield Region(labels_HW, str(number), _class_name(classes, number), value=number)
 
 
-def sbd(root: Path, split: str) -> Listing:
+def sbd(root: Path, split: str) -> Collection:
     """The evaluation set: every object of every image in `<split>.txt`."""
     return _listing(root, split, thinnest=0.0)
 
 
-def sbd_training(root: Path, split: str) -> Listing:
+def sbd_training(root: Path, split: str) -> Collection:
     """The training set: without objects that are mere outlines."""
     return _listing(root, split, thinnest=THINNEST)
 
 
-def _listing(root: Path, split: str, thinnest: float) -> Listing:
+def _listing(root: Path, split: str, thinnest: float) -> Collection:
     try:
         import scipy.io  # noqa: F401
     except ImportError:
         raise DatasetError(
             "SBD is stored in MATLAB files, which need SciPy: pip install 'ritm[benchmarks]'."
         ) from None
-    return Listing(
+    return Collection(
         [
-            SbdPicture(inside(root / "img", f"{name}.jpg"), inside(root / "inst", f"{name}.mat"), thinnest)
+            SbdPhotograph(inside(root / "img", f"{name}.jpg"), inside(root / "inst", f"{name}.mat"), thinnest)
             for name in read_names(root / f"{split}.txt")
         ]
     )
 
 
-def _read_mat(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
+def _read_mat(path: Path) -> tuple[npt.NDArray[np.integer], npt.NDArray[Any]]:
     """Numbers of the objects, H x W, and the class of each."""
     from scipy.io import loadmat
 
@@ -100,7 +97,7 @@ def _read_mat(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
         classes = np.asarray(annotation["Categories"]).ravel() if "Categories" in named else np.empty(0)
         if labels_HW.ndim != 2 or labels_HW.dtype.kind not in "biuf" or not np.isfinite(labels_HW).all():
             raise BrokenFileError(path, "The annotation is no map of object numbers.")
-        return labels_HW.astype(np.int64), classes
+        return small_labels(labels_HW.astype(np.int64)), classes
     except BrokenFileError:
         raise
     except Exception:  # noqa: BLE001  (a damaged file can fail in any way)

@@ -18,12 +18,11 @@ from typing import Any
 
 import cv2
 
-from ritm_model.datasets.problems import ConversionError
+from ritm_model.datasets.photograph import Collection, Photograph
+from ritm_model.datasets.problems import ConversionError, Problem
+from ritm_model.datasets.readers.coco_rle import ANNOTATIONS
 from ritm_model.datasets.writing.folder import MANIFEST, ConversionFolder
 from ritm_model.datasets.writing.records import Conversion, Placing, Record
-from ritm_model.datasets.photograph import Collection, Photograph
-from ritm_model.datasets.problems import Problem
-from ritm_model.datasets.readers.coco_rle import ANNOTATIONS
 
 NO_CATEGORY = "object"
 KINDS = {"object": "objects", "part": "parts", "stuff": "stuff", "ignored": "ignored"}

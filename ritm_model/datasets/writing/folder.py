@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from ritm_model.datasets.problems import ConversionError
+from ritm_model.datasets.readers.coco_rle import IMAGES
 from ritm_model.datasets.writing.records import Record
 from ritm_model.files import new_file, writing
-from ritm_model.datasets.readers.coco_rle import IMAGES
 
 MANIFEST = "conversion.json"
 PART = "conversion.part.jsonl"

@@ -13,16 +13,18 @@ from typing import Any, Literal
 import numpy as np
 from pycocotools import mask as coco
 
-from ritm_model.datasets.problems import ConversionError
-from ritm_model.datasets.photograph import Mask, Photograph, Region
 from ritm_model.datasets.files import read_bytes
-from ritm_model.datasets.problems import BrokenFileError, Problem
+from ritm_model.datasets.photograph import Kind, Mask, Photograph, Region, sound_parents, union_of
+from ritm_model.datasets.problems import BrokenFileError, ConversionError, Problem
 from ritm_model.files import new_path, writing
 from ritm_model.images import ImageError, decode_image
 
 Placing = Literal["copy", "link"]
 Record = Mapping[str, Any]
 """What is kept of a photograph, as JSON: name, image or None, regions, problems."""
+
+ONLY_KEY = "1"  # of an object that is alone on its photograph
+WRITTEN_AS: Mapping[Kind, Kind] = {"crowd": "ignored"}  # nobody knows where one object of it ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +73,25 @@ class Conversion:
     def _regions(
         self, photograph: Photograph, height: int, width: int, problems: list[Problem]
     ) -> list[Region]:
+        size = height, width
         regions: dict[str, Region] = {}
         for found in photograph.regions(height, width):
             if isinstance(found, Problem):
                 problems.append(found)
-            elif reason := _unusable(found, (height, width)) or "It is there twice." * (found.key in regions):
-                problems.append(Problem(str(photograph.image), f"Region {found.key}: {reason}"))
+                continue
+            key = found.key or ONLY_KEY
+            if reason := _unusable(found, size) or "It is there twice." * (key in regions):
+                problems.append(Problem(str(photograph.image), f"Region {key}: {reason}"))
             else:
-                regions[found.key] = found
-        return [_with_parent_among(region, regions) for region in regions.values()]
+                regions[key] = replace(found, key=key, kind=WRITTEN_AS.get(found.kind, found.kind))
+        parents = sound_parents(regions)
+        sound = [replace(region, parent=parents.get(key)) for key, region in regions.items()]
+        unknown_HW = union_of([region.ignored_HW for region in sound], size)
+        if unknown_HW.any():
+            unknown_HW &= ~union_of([region.mask for region in sound if region.kind == "object"], size)
+        if unknown_HW.any():
+            sound.append(Region(unknown_HW, "ignored", kind="ignored"))
+        return sound
 
     def _place(self, data: bytes, photograph: Photograph) -> None:
         path = self.images / photograph.name
@@ -102,26 +114,14 @@ def _size(data: bytes, path: Path) -> tuple[int, int]:
 
 
 def _unusable(region: Region, size: tuple[int, int]) -> str:
-    if region.mask_HW.shape != size:
-        (mask_height, mask_width), (height, width) = region.mask_HW.shape, size
+    if region.labels_HW.shape != size:
+        (mask_height, mask_width), (height, width) = region.labels_HW.shape, size
         return f"The mask is {mask_width} x {mask_height} pixels large, its photograph {width} x {height}."
-    return "" if region.mask_HW.any() else "The mask is empty."
-
-
-def _with_parent_among(region: Region, regions: Mapping[str, Region]) -> Region:
-    """Parts of what is left out, or of itself, are whole objects."""
-    parent, above = region.parent, {region.key}
-    while parent is not None and parent not in above and parent in regions:
-        if regions[parent].kind != "object":
-            break
-        above.add(parent)
-        parent = regions[parent].parent
-    is_sound = parent is None and region.kind == "object"
-    return region if is_sound else replace(region, parent=None)
+    return "" if region.mask.any() else "The mask is empty."
 
 
 def _packed(region: Region) -> dict[str, Any]:
-    runs = packed_runs(region.mask_HW)
+    runs = packed_runs(region.mask)
     return {
         "key": region.key,
         "category": region.category,

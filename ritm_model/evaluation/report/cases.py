@@ -14,8 +14,9 @@ import numpy as np
 
 from ritm_model.catalogue import bundled_model_path, models_folder
 from ritm_model.checkpoints import model_version
-from ritm_model.datasets import Problem, Roots, Sample, find_dataset
-from ritm_model.datasets.samples import sample_name
+from ritm_model.datasets import Roots, Sample, find_dataset
+from ritm_model.datasets.photograph import load_image
+from ritm_model.datasets.samples import read_samples
 from ritm_model.errors import RitmError
 from ritm_model.evaluation.initial_mask import initial_mask
 from ritm_model.evaluation.modes import ClickPredictor, PredictorSource
@@ -161,18 +162,20 @@ def _samples(run: Run, names: Iterable[str], sources: Sources) -> Mapping[str, S
         raise RitmError(f"{name} is not at hand, for {missing[0]} is missing.")
     wanted = set(names)
     found: dict[str, Sample] = {}
-    for picture in place.layout.read(place.root, place.split).pictures:
-        if not any(one == picture.name or one.startswith(f"{picture.name}#") for one in wanted):
+    for photograph in place.layout.read(place.root, place.split).photographs:
+        own_name = photograph.name
+        keys = {
+            one[len(own_name) + 1 :] for one in wanted if one == own_name or one.startswith(f"{own_name}#")
+        }
+        if not keys:
             continue
         try:
-            for annotated in picture.objects():
-                if isinstance(annotated, Problem):
-                    continue
-                key = sample_name(picture, annotated.key)
-                if key in wanted and key not in found:
-                    found[key] = Sample(key, annotated.mask, annotated.category, picture)
+            height, width, _ = load_image(photograph).shape
+            samples = read_samples(photograph, (height, width), keys)
         except RitmError:
             continue  # its strip says that it is gone
+        for sample in samples.values():
+            found.setdefault(sample.name, sample)
     return found
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -126,3 +127,4 @@ def load(recipe: Recipe, samples: Samples, step: int, world: World | None = None
 
 def _one_thread(_worker: int) -> None:
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)

@@ -40,7 +40,7 @@ from ritm_model.learning.step.optimiser import (
 )
 from ritm_model.learning.step.precision import precision_named
 from ritm_model.learning.step.step import Batch, Network, Objective, drop_prev_masks, interact, learn
-from ritm_model.learning.validation import Question, validate
+from ritm_model.learning.validation import ValidationObject, validate
 from ritm_model.networks import InteractiveModel
 
 LOSSES: dict[LossName, Loss] = {
@@ -137,7 +137,7 @@ class Trainer:
         if self.step % recipe.log_steps == 0:
             self._log(recipe.optimiser.learning_rate * factor)
 
-    def finish_epoch(self, asked: tuple[Question, ...], card: TrainingCard) -> None:
+    def finish_epoch(self, asked: tuple[ValidationObject, ...], card: TrainingCard) -> None:
         """Validate, write the model out and save everything."""
         recipe = self.recipe
         source = self.ema.state if self.ema else self.model.state_dict()

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ritm_model.datasets.writing.records import Record, Work
 from ritm_model.datasets.photograph import About, Mask, Photograph, Region
 from ritm_model.datasets.problems import Problem
+from ritm_model.datasets.writing.records import Conversion, Record
 from ritm_ops.label_studio.shapes import ShapeError
 from training.exports.errors import ExportError
 from training.exports.library import FORMAT, Library
@@ -88,7 +88,7 @@ def iou(first_HW: Mask, second_HW: Mask) -> float:
 
 def remembering(
     library: Library, renamed: Callable[[str], str]
-) -> Callable[[Work], Callable[[Photograph], Record]]:
+) -> Callable[[Conversion], Callable[[Photograph], Record]]:
     """What converts a photograph, or takes its record from an earlier run.
 
     Args:
@@ -96,7 +96,7 @@ def remembering(
         renamed: replaces names of this machine's folders in problems.
     """
 
-    def wrap(work: Work) -> Callable[[Photograph], Record]:
+    def wrap(work: Conversion) -> Callable[[Photograph], Record]:
         def convert(photograph: Photograph) -> Record:
             if not isinstance(photograph, StoredPhotograph):
                 return _renamed(work(photograph), renamed)

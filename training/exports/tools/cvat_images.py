@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from ritm_model.datasets.photograph import About
 from ritm_model.datasets.files import read_bytes
+from ritm_model.datasets.photograph import About
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
 from ritm_model.masks.coco import MaskError

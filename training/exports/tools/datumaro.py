@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ritm_model.datasets.photograph import About
 from ritm_model.datasets.files import read_json
+from ritm_model.datasets.photograph import About
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
 from ritm_model.masks.coco import coco_mask

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.photograph import About, Region
 from ritm_model.datasets.files import inside, read_mask, read_names
+from ritm_model.datasets.photograph import About, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
 from training.exports.tools.images import ExportImages, with_suffix_of
@@ -37,6 +37,10 @@ class ColouredPhotograph:
     classes: Path
     names: tuple[tuple[int, str], ...]
     about: About
+
+    @property
+    def truth(self) -> str:
+        return str(self.objects)
 
     def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
         """One region for each colour of objects; its class is the most frequent colour there.
