@@ -102,9 +102,10 @@ def _overlaps(values: Sequence[tuple[int, int]], maps: Sequence[npt.NDArray[np.u
     for number, value in enumerate(values):
         numbers.setdefault(value, []).append(number)
     found: list[set[int]] = [set() for _ in values]
-    for same in numbers.values():
-        for number in same:
-            found[number].update(other for other in same if other != number)
+    for (owner, value), same in numbers.items():
+        if len(same) > 1 and (maps[owner] == value).any():
+            for number in same:
+                found[number].update(other for other in same if other != number)
     for one in range(len(maps)):
         for other in range(one + 1, len(maps)):
             is_both_HW = (maps[one] > 0) & (maps[other] > 0)

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from ritm_model.datasets.layers import Instance
 from ritm_model.datasets.photograph import Mask
-from ritm_model.learning.step.losses import IGNORED
 from ritm_model.learning.scene import Scene
+from ritm_model.learning.step.losses import IGNORED
 
 Pixels = npt.NDArray[np.intp]  # K indices into the flattened image
 Areas = list[tuple[Pixels, float]]  # each with the chance that a click is drawn from it

@@ -24,8 +24,9 @@ sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "traini
 with atheris.instrument_imports(include=["ritm_model", "ritm_ops", "training"]):
     import seeds
 
+    from ritm_model.datasets.photograph import load_image
+    from ritm_model.datasets.readers.coco_rle import coco_rle
     from ritm_model.errors import RitmError
-    from ritm_model.datasets.readers.coco_rle import load_coco_scene, read_coco_layout
     from ritm_model.masks import brush_rle
     from ritm_ops.label_studio.results import read_results
     from ritm_ops.pictures import PictureAccess
@@ -95,8 +96,9 @@ def _collect(name: str, data: bytes) -> None:
         source = path if path.parent == root and path.suffix != ".xml" else root
         with suppress(RitmError):
             collect(str(source), out, images=PictureAccess(local_roots=(root / "images",)))
-            for entry in read_coco_layout(out):  # what comes out is whole
-                assert load_coco_scene(out, entry).layers_LHW.any()
+            for photograph in coco_rle(out, "").photographs:  # what comes out is whole
+                height, width, _ = load_image(photograph).shape
+                assert all(found.mask.any() for found in photograph.regions(height, width))
         assert {item.name for item in Path(folder).iterdir()} <= {"export", "out"}
         assert {item.name for item in root.iterdir()} <= {"images", Path(name).parts[0]}
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from ritm_model.datasets.photograph import Collection, Photograph
 from ritm_model.datasets.problems import Problem
 from ritm_model.datasets.readers.coco_rle import ANNOTATIONS, IMAGES
-from ritm_ops.pictures import PictureAccess
 from ritm_model.datasets.writing import convert
 from ritm_model.errors import shown
+from ritm_ops.pictures import PictureAccess
 from training.exports.errors import ExportError
 from training.exports.library import Library, LibraryInUseError
 from training.exports.reading import Reader

@@ -67,7 +67,7 @@ class PackMask:
     """A mask of a photograph: its file, and the class of each of its objects."""
 
     path: Path
-    classes: dict[int, str]
+    classes: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,10 @@ class PackPhotograph:
                 yield error.problem
                 continue
             ignored_HW = labels_HW == IGNORED_VALUE
-            for value, category in mask.classes.items():
+            for value, category in mask.classes:
                 yield Region(labels_HW, f"{prefix}{value}", category, value=value, ignored_HW=ignored_HW)
             present = np.flatnonzero(np.bincount(labels_HW.ravel())).tolist()
-            if unlisted := set(present) - {0, IGNORED_VALUE, *mask.classes}:
+            if unlisted := set(present) - {0, IGNORED_VALUE, *dict(mask.classes)}:
                 values = ", ".join(map(str, sorted(unlisted)))
                 yield Problem(str(mask.path), f"Values that the manifest does not list: {values}.", True)
 
@@ -137,7 +137,7 @@ def pack(folder: Path, min_share: float = 0.0) -> Collection:
         except BrokenFileError as error:
             problems.append(error.problem)
             continue
-        classes = {item.id: item.category for item in entry.chosen(min_share)}
+        classes = tuple({item.id: item.category for item in entry.chosen(min_share)}.items())
         masks.setdefault(entry.image, []).append(PackMask(path, classes))
         said = About(source=entry.source, license=entry.license, license_class=entry.license_class)
         about.setdefault(entry.image, said)

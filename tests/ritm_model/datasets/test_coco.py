@@ -154,7 +154,7 @@ def test_broken_records_and_files_of_coco_are_named(painter):
         "Annotation 106 belongs to no image of the file.",
         "A file named '../../etc/passwd' cannot be in this folder.",
         "The file is missing.",
-        "The mask of object 102 is 40 x 31 pixels large, its image 40 x 30.",
+        "The photograph has 40 x 30 pixels, its annotations are for 40 x 31.",
         "Image sizeless.jpg: The image has no height and width.",
         "Image bomb.jpg: An image of 1000000 x 1000000 pixels cannot be used.",
     ]
@@ -225,7 +225,10 @@ def test_things_of_panoptic_images_are_samples(panoptic):
     assert dataset[0].category == "cat"
     assert [np.flatnonzero(sample.mask.any(1)).tolist() for sample in dataset] == [[0, 1, 2, 3], [5, 6, 7, 8]]
     assert reasons(dataset) == []
-    assert reasons(dataset, by_rule=True) == ["Segments of stuff or crowds in 000000000001.png: 2."]
+    assert reasons(dataset, by_rule=True) == [
+        "Crowds in 000000000001.png: 1.",
+        "Stuff in image 000000000001.jpg, which is no object: 1.",
+    ]
 
 
 def test_broken_panoptic_segments_are_reported(panoptic):

@@ -1,4 +1,4 @@
-"""The COCO-RLE layout is read as it was written, and what it may not say is an error that names it."""
+"""The COCO-RLE layout is read as it was written, and regions go into the layers of the paper's code."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco
 
-from ritm_model.datasets.readers.coco_rle import (
-    is_coco_layout,
-    load_coco_scene,
-    pack_layers,
-    read_coco_layout,
-)
-from ritm_model.learning.errors import TrainingError
+from ritm_model.datasets.layers import pack_masks, pack_regions
+from ritm_model.datasets.photograph import Photograph, Region
+from ritm_model.datasets.problems import BrokenFileError, Problem
+from ritm_model.datasets.readers.coco import CocoPhotograph
+from ritm_model.datasets.readers.coco_rle import coco_rle, is_coco_rle
 
 HEIGHT, WIDTH = 30, 40
 
@@ -72,98 +70,115 @@ def written(folder: Path, value: object) -> Path:
     return folder
 
 
+def read(photograph: Photograph) -> list[Region | Problem]:
+    return list(photograph.regions(HEIGHT, WIDTH))
+
+
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    assert not is_coco_layout(tmp_path)
+    assert not is_coco_rle(tmp_path)
     folder = written(tmp_path, content())
-    assert is_coco_layout(folder)
-    (entry,) = read_coco_layout(folder)
-    assert (entry.image, entry.size) == ("images/a/b.png", (HEIGHT, WIDTH))
-    about = (entry.split, entry.source, entry.license, entry.license_class)
-    assert about == ("val", "mine", "CC0", "free")
-    assert [(item.id, item.parent, item.level) for item in entry.objects] == [
-        (11, 1, 1),
-        (12, None, 0),
-        (13, None, 0),
+    assert is_coco_rle(folder)
+    (photograph,) = coco_rle(folder, "").photographs
+    assert isinstance(photograph, CocoPhotograph)
+    assert (photograph.name, photograph.image) == ("a/b.png", folder / "images/a/b.png")
+    about = photograph.about
+    found = (about.split, about.source, about.license, about.license_class, about.number)
+    assert found == ("val", "mine", "CC0", "free", 7)
+    regions = read(photograph)
+    masks = (PART, WHOLE, OTHER, SKY, UNKNOWN)
+    for region, mask_HW in zip(regions, masks, strict=True):
+        assert isinstance(region, Region)
+        assert np.array_equal(region.mask, mask_HW)
+    assert [(region.key, region.kind, region.parent) for region in regions if isinstance(region, Region)] == [
+        ("11", "object", "12"),
+        ("12", "object", None),
+        ("13", "object", None),
+        ("14", "stuff", None),
+        ("15", "ignored", None),
     ]
-    assert [item.share for item in entry.objects] == [25 / 1200, 324 / 1200, 336 / 1200]
-    assert entry.chosen(0) == (1, 2)
-    assert entry.chosen(0, parts=True) == (0, 1, 2)
-    assert entry.chosen(0.1, parts=True) == (1, 2)
+    assert photograph.wholes == 2
+    large = photograph.with_objects_of(0.1)
+    assert [record["id"] for record, _ in large.annotations] == [12, 13, 14, 15]
+    assert large.wholes == 2
 
-    scene = load_coco_scene(folder, entry, stuff=True)
-    assert scene.image_HW3[0, 0].tolist() == [3, 2, 1]
-    assert scene.image_HW3.flags.writeable
-    for instance, mask_HW in zip(scene.instances, (PART, WHOLE, OTHER, SKY), strict=True):
-        assert np.array_equal(scene.mask(instance), mask_HW)
-    assert np.array_equal(scene.ignored_HW, UNKNOWN)
 
-    whole = load_coco_scene(folder, entry, entry.chosen(0.0))
-    assert [int(whole.mask(instance).sum()) for instance in whole.instances] == [324, 336]
+def test_crowds_of_other_tools_are_pixels_that_nobody_knows(tmp_path: Path) -> None:
+    value = content()
+    value["annotations"][2]["iscrowd"] = 1
+    (photograph,) = coco_rle(written(tmp_path, value), "").photographs
+    kinds = [region.kind for region in read(photograph) if isinstance(region, Region)]
+    assert kinds == ["object", "object", "ignored", "stuff", "ignored"]
 
 
 def test_layers_are_the_papers(golden: Path) -> None:
     recorded = np.load(golden / "unit_hierarchy.npz")
     mapping = json.loads((golden / "unit.json").read_text())["mapping"]
     masks = list(recorded["masks"])
-    layers_LHW, places = pack_layers(masks, masks[0].shape)
-    assert np.array_equal(layers_LHW, recorded["layers"])
-    assert [[place.layer, place.value] for place in places] == mapping
+    packed = pack_masks(masks, masks[0].shape)
+    assert np.array_equal(packed.layers_LHW, recorded["layers"])
+    assert [[place.layer, place.value] for place in packed.instances] == mapping
 
 
 @settings(max_examples=50, deadline=None)
 @given(arrays(bool, st.tuples(st.integers(0, 7), st.just(6), st.just(5))), st.integers(1, 3))
 def test_layers_lose_no_pixel(masks: np.ndarray, most: int) -> None:
-    layers_LHW, places = pack_layers(list(masks), (6, 5), most)
-    assert layers_LHW.max() <= most
-    assert len({(place.layer, place.value) for place in places}) == len(masks)
-    for mask_HW, place in zip(masks, places, strict=True):
-        assert np.array_equal(layers_LHW[place.layer] == place.value, mask_HW)
+    packed = pack_masks(list(masks), (6, 5), most)
+    assert packed.layers_LHW.max() <= most
+    assert len(set(packed.instances)) == len(masks)
+    for mask_HW, place, area in zip(masks, packed.instances, packed.areas, strict=True):
+        assert np.array_equal(packed.layers_LHW[place.layer] == place.value, mask_HW)
+        assert mask_HW.sum() == area
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        (lambda c: c.pop("images"), "images: Field required"),
-        (lambda c: c["images"].append(c["images"][0]), "two images have the same id"),
-        (lambda c: c["images"][0].update(file_name="../x.png"), "image 7 is not in the folder images"),
-        (lambda c: c["images"][0].update(height=31), "annotation 11 is for another size"),
-        (lambda c: c["annotations"][1].update(image_id=8), "annotation 12 belongs to no image"),
-        (lambda c: c["annotations"][0].update(parent=14), "annotation 11 has a parent that it cannot have"),
-        (lambda c: c["annotations"][0].update(level=2), "annotation 11 has a parent that it cannot have"),
-        (lambda c: c["annotations"][1].update(parent=11, level=2), "annotation 11 has a parent that it"),
-        (
-            lambda c: c["annotations"][0].update(segmentation=[[1, 2, 3, 4, 5, 6]]),
-            "segmentation: Input should",
-        ),
-    ],
-)
-def test_what_it_may_not_say_is_named(tmp_path: Path, change, sentence: str) -> None:
-    value = content()
-    change(value)
-    with pytest.raises(TrainingError, match=sentence) as failure:
-        read_coco_layout(written(tmp_path, value))
-    assert "annotations.json" in str(failure.value)
+@settings(max_examples=100, deadline=None)
+@given(st.data(), st.integers(1, 4))
+def test_regions_that_share_maps_are_packed_like_masks(data: st.DataObject, most: int) -> None:
+    """Renumbering stored maps gives the very layers that unpacking every mask gives."""
+    maps = data.draw(
+        arrays(np.uint8, st.tuples(st.integers(1, 3), st.just(6), st.just(5)), elements=st.integers(0, 4))
+    )
+    pairs = [(number, value) for number in range(len(maps)) for value in range(1, 6)]
+    chosen = data.draw(st.lists(st.sampled_from(pairs), max_size=9))
+    shared = [maps[number] for number in range(len(maps))]
+    regions = [
+        Region(shared[number], f"{place}", value=value) for place, (number, value) in enumerate(chosen)
+    ]
+    packed = pack_regions(regions, (6, 5), most)
+    unpacked = pack_masks([region.mask for region in regions], (6, 5), most)
+    assert packed.instances == unpacked.instances
+    assert packed.areas == unpacked.areas
+    assert np.array_equal(packed.layers_LHW, unpacked.layers_LHW)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"annotations\.json cannot be read: No such file"):
-        read_coco_layout(tmp_path)
+    with pytest.raises(BrokenFileError, match=r"annotations\.json: The file is missing"):
+        coco_rle(tmp_path, "")
 
 
-def test_broken_photographs_and_masks_are_named(tmp_path: Path) -> None:
+def test_one_bad_annotation_is_left_out_by_name(tmp_path: Path) -> None:
     value = content()
     value["annotations"][2]["segmentation"]["counts"] = "oops"  # type: ignore[index]
-    (entry,) = read_coco_layout(written(tmp_path, value))
-    with pytest.raises(TrainingError, match="annotation 13: The "):
-        load_coco_scene(tmp_path, entry)
-    load_coco_scene(tmp_path, entry, [0, 1])  # what is not asked for does not matter
-    picture = tmp_path / "images/a/b.png"
-    cv2.imwrite(str(picture), np.zeros((5, 6), np.uint8))
-    with pytest.raises(TrainingError, match=r"b\.png has 6 x 5 pixels, its annotations are for 40 x 30"):
-        load_coco_scene(tmp_path, entry)
-    picture.write_bytes(b"x")
-    with pytest.raises(TrainingError, match=r"b\.png: The file is not an image"):
-        load_coco_scene(tmp_path, entry)
-    picture.unlink()
-    with pytest.raises(TrainingError, match=r"b\.png cannot be read"):
-        load_coco_scene(tmp_path, entry)
+    value["annotations"][1]["segmentation"]["size"] = [HEIGHT, WIDTH + 1]  # type: ignore[index]
+    value["annotations"].append({"id": 16, "image_id": 8})
+    collection = coco_rle(written(tmp_path, value), "")
+    assert [problem.reason for problem in collection.problems] == [
+        "Annotation 16 belongs to no image of the file."
+    ]
+    problems = [found.reason for found in read(collection.photographs[0]) if isinstance(found, Problem)]
+    assert len(problems) == 2
+    assert problems[0].startswith("Annotation 12: The runs are for another size")
+    assert problems[1].startswith("Annotation 13: The ")
+
+
+def test_photographs_of_another_size_are_refused(tmp_path: Path) -> None:
+    (photograph,) = coco_rle(written(tmp_path, content()), "").photographs
+    with pytest.raises(BrokenFileError, match=r"has 6 x 5 pixels, its annotations are for 40 x 30"):
+        list(photograph.regions(5, 6))
+
+
+def test_names_do_not_lead_out_of_the_folder(tmp_path: Path) -> None:
+    value = content()
+    value["images"].append({**value["images"][0], "id": 8, "file_name": "../x.png"})
+    collection = coco_rle(written(tmp_path, value), "")
+    assert len(collection.photographs) == 1
+    assert "A file named '../x.png' cannot be in this folder." in [p.reason for p in collection.problems]

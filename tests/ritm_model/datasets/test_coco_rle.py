@@ -5,6 +5,7 @@ import pytest
 from pycocotools import mask as coco
 
 from ritm_model.datasets import DatasetError, open_dataset
+from ritm_model.datasets.photograph import sound_parents
 
 
 def annotation(number, image, rows, **more):
@@ -39,22 +40,23 @@ def folder(painter):
     return painter.root
 
 
-@pytest.mark.parametrize("place", ["coco_rle:{}", "COCO:{}/annotations.json"])
-def test_objects_and_parts_are_samples_and_what_is_ignored_does_not_count(folder, place):
+@pytest.mark.parametrize(("place", "crowd"), [("coco_rle:{}", -1), ("COCO:{}/annotations.json", 0)])
+def test_objects_and_parts_are_samples_and_what_is_ignored_does_not_count(folder, place, crowd):
     dataset = open_dataset("own", {"own": place.format(folder)})
     assert [sample.name for sample in dataset] == ["a.jpg#1", "a.jpg#2", "b.jpg#6"]
     whole, part, other = dataset
-    assert whole.mask[:, 0].tolist() == [1] * 10 + [-1] * 5 + [0] * 15  # the object wins
-    assert part.mask[:, 0].tolist() == [0, 0, 1, 1, 0, 0, 0, 0] + [-1] * 7 + [0] * 15
+    rest = [0] * 5 + [crowd] * 2 + [0] * 8
+    assert whole.mask[:, 0].tolist() == [1] * 10 + [-1] * 5 + rest  # the object wins
+    assert part.mask[:, 0].tolist() == [0, 0, 1, 1, 0, 0, 0, 0] + [-1] * 7 + rest
     assert other.mask.min() == 0
-    picture = dataset.pictures[0]
-    assert [found.parent for found in picture.objects()] == ["", "1"]
-    assert [(found.key, int(found.mask.sum())) for found in picture.stuff()] == [("5", 200)]
+    regions = list(dataset.photographs[0].regions(30, 40))
+    assert [region.parent for region in regions[:2]] == [None, "1"]
+    assert [(one.key, int(one.mask.sum())) for one in regions if one.kind == "stuff"] == [("5", 200)]
     assert {problem.by_rule for problem in dataset.problems} == {True}
     assert [problem.reason for problem in dataset.problems] == [
-        "Crowds in image a.jpg, which are not one object: 1.",
-        "Stuff in image a.jpg, which is no object: 1.",
         "Image c.jpg has no object.",
+        *["Crowds in image a.jpg, which are not one object: 1."] * (crowd == 0),
+        "Stuff in image a.jpg, which is no object: 1.",
     ]
 
 
@@ -73,7 +75,7 @@ def test_a_broken_region_to_ignore_is_named(folder, painter):
     (folder / "annotations.json").write_text(broken)
     dataset = open_dataset("own", {"own": f"coco_rle:{folder}"})
     reasons = [problem.reason for problem in dataset.problems if not problem.by_rule]
-    assert [reason.split(":")[0] for reason in reasons] == ["Annotation 3", "Annotation 1", "Annotation 2"]
+    assert [reason.split(":")[0] for reason in reasons] == ["Annotation 1", "Annotation 2", "Annotation 3"]
 
 
 def test_parents_that_cannot_be_do_not_count(folder):
@@ -81,4 +83,6 @@ def test_parents_that_cannot_be_do_not_count(folder):
     text = text.replace('"parent": null, "level": 0', '"parent": 2, "level": 2')
     (folder / "annotations.json").write_text(text)  # each is part of the other
     dataset = open_dataset("own", {"own": f"coco_rle:{folder}"})
-    assert [found.parent for found in dataset.pictures[0].objects()] == ["2", ""]
+    regions = {region.key: region for region in dataset.photographs[0].regions(30, 40)}
+    assert [regions[key].parent for key in "12"] == ["2", "1"]
+    assert sound_parents(regions) == {}

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
-from ritm_model.datasets.readers.plain_pickle import read_pickle
 from ritm_model.datasets.problems import BrokenFileError
+from ritm_model.datasets.readers.plain_pickle import read_pickle
 
 PLAIN = {
     "numbers": [1, -(2**70), 2.5, True, None],

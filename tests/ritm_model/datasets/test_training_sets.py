@@ -48,7 +48,7 @@ def test_objects_and_parts_of_the_combined_annotations_are_samples(combined):
     assert reasons(dataset) == []
     assert reasons(dataset, by_rule=True) == [
         "The image has no object.",
-        "Masks of stuff, not of objects: 1.",
+        "Stuff in image 000000000002.jpg, which is no object: 1.",
     ]
 
 
@@ -185,7 +185,7 @@ def test_objects_of_all_layers_of_ade20k_are_samples(ade):
     ]
     rows = [np.flatnonzero(sample.mask.any(1)).tolist() for sample in dataset]
     assert rows == [[0, 1, 2, 3], [10, 11, 12, 13], [0, 1]]
-    assert reasons(dataset, by_rule=True) == ["Objects that are stuff: 1."]
+    assert reasons(dataset, by_rule=True) == ["Stuff in image ADE_val_1.jpg, which is no object: 1."]
     assert reasons(dataset) == []
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
+from ritm_model.datasets.layers import Instance
 from ritm_model.learning.augment import (
     Augmentation,
     BrightnessContrast,
@@ -20,8 +21,9 @@ from ritm_model.learning.augment import (
     augment,
     pipeline,
 )
-from ritm_model.datasets.readers.pack import load_scene, read_pack
-from ritm_model.learning.scene import Instance, Scene
+from ritm_model.learning.opening import open_data
+from ritm_model.learning.recipes import load_recipe
+from ritm_model.learning.scene import Scene
 
 CROP = (120, 140)
 
@@ -88,8 +90,10 @@ def test_geometry_keeps_image_and_mask_together(transforms: v2.Transform, seed: 
 
 @pytest.mark.parametrize("name", get_args(Augmentation))
 def test_every_pipeline_ends_at_the_crop_and_follows_its_seed(pack: Path, name: Augmentation) -> None:
-    entry = next(entry for entry in read_pack(pack) if "bus" in entry.image)
-    scene = load_scene(pack, entry, 0.0)
+    changes = ("data.licence_classes=null", "data.source_weights={}", "data.validation_share=0")
+    (source,) = open_data(load_recipe("starter", changes), pack).sources
+    (photograph,) = [each for each in source.photographs if "bus" in each.name]
+    scene = photograph.scene(np.random.default_rng(0))
     before = scene.image_HW3.copy(), torch.random.get_rng_state()
     first, again, other = (augment(scene, pipeline(name, CROP), seed) for seed in (1, 1, 2))
     assert first.size == CROP

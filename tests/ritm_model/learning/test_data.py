@@ -12,20 +12,17 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from ritm_model.datasets.layers import Instance
+from ritm_model.datasets.problems import BrokenFileError, DatasetError
+from ritm_model.datasets.readers.pack import read_pack
 from ritm_model.learning.augment import pipeline
 from ritm_model.learning.data import BrokenSample, Samples, collate, make_samples, paste, unbroken
 from ritm_model.learning.errors import TrainingError
-from ritm_model.datasets.readers.pack import (
-    PackEntry,
-    PackPhotograph,
-    load_scene,
-    pack_photographs,
-    read_pack,
-    with_licence,
-)
+from ritm_model.learning.opening import open_data
+from ritm_model.learning.photographs import TrainingPhotograph
 from ritm_model.learning.recipes import load_recipe
 from ritm_model.learning.sampling import ClickSampler
-from ritm_model.learning.scene import Instance, Scene
+from ritm_model.learning.scene import Scene
 from ritm_model.learning.sources import by_collection, divide, draw, is_kept_out
 from ritm_model.learning.step.step import Batch
 from ritm_model.learning.validation import questions
@@ -34,9 +31,16 @@ from ritm_model.masks.overlap import iou
 CROP = (64, 80)
 
 
+def photographs_of(pack: Path, *overrides: str) -> tuple[TrainingPhotograph, ...]:
+    plain = ("data.validation_share=0", "data.min_object_share=0", "data.source_weights={}")
+    recipe = load_recipe("starter", [*plain, "data.licence_classes=null", *overrides])
+    (source,) = open_data(recipe, pack).sources
+    return source.photographs
+
+
 def samples(pack: Path, **changes: object) -> Samples:
     made: dict[str, object] = {
-        "sources": by_collection(pack_photographs(pack, None, 0.0), {}),
+        "sources": by_collection(photographs_of(pack), {}),
         "transforms": pipeline("strong", CROP),
         "sampler": ClickSampler(),
         "seed": 3,
@@ -103,36 +107,50 @@ def test_the_first_samples_may_be_smaller(pack: Path) -> None:
 
 
 def test_the_split_is_by_photograph_and_never_changes(pack: Path) -> None:
-    photographs = pack_photographs(pack, None, 0.0)
+    photographs = photographs_of(pack)
     learning, kept_out = divide(photographs, 0.3)
     assert {Path(photograph.name).stem for photograph in kept_out} == {"bus", "cat_bowl"}
     assert {*learning, *kept_out} == {*photographs}
     assert not any(is_kept_out(photograph.name, 0.0) for photograph in photographs)
 
 
-def test_masks_of_one_photograph_stay_together(pack: Path) -> None:
-    entry = read_pack(pack)[0]
-    twin = PackPhotograph(pack, (entry, entry.model_copy(update={"mask": "masks/missing.png"})))
+def test_masks_of_one_photograph_stay_together(broken_pack: Path) -> None:
+    """Of several masks, each scene has the objects of one."""
+    manifest = broken_pack / "manifest.json"
+    content = json.loads(manifest.read_text())
+    entry = content["samples"][0]
+    content["samples"] = [entry, {**entry, "mask": "masks/missing.png"}]
+    manifest.write_text(json.dumps(content))
+    (twin,) = photographs_of(broken_pack)
     first, second = np.random.default_rng(1), np.random.default_rng(0)
-    assert twin.scene(first).name == entry.mask
-    with pytest.raises(TrainingError, match="missing.png"):
+    assert twin.scene(first).name.endswith(entry["mask"])
+    with pytest.raises(BrokenFileError, match="missing.png"):
         twin.scene(second)
-    assert twin.objects == 2 * len(entry.objects)
+    assert twin.objects == 2 * len(entry["objects"])
 
 
-def test_licences_and_small_objects_are_left_out(pack: Path) -> None:
-    entries = read_pack(pack)
-    assert with_licence(entries, None) == entries
-    assert with_licence(entries, ["no-such-class"]) == ()
-    entry = max(entries, key=lambda entry: len(entry.objects))
-    assert len(entry.instances(0.0)) == len(entry.objects)
-    large = entry.instances(0.02)
-    assert 0 < len(large) < len(entry.objects)
+def test_licences_and_small_objects_are_left_out(broken_pack: Path) -> None:
+    """What has no class of licence is the user's own, and is always learnt from."""
+    manifest = broken_pack / "manifest.json"
+    content = json.loads(manifest.read_text())
+    for entry, kind in zip(content["samples"], ("a", "b"), strict=False):
+        entry["license_class"] = kind
+    manifest.write_text(json.dumps(content))
+    assert len(photographs_of(broken_pack)) == 10
+    chosen = photographs_of(broken_pack, "data.licence_classes=[a]")
+    assert len(chosen) == 9
+    assert content["samples"][1]["image"].rpartition("/")[2] not in {each.name for each in chosen}
+    large = photographs_of(broken_pack, "data.min_object_share=0.02")
+    counts = [sum(each.objects or 0 for each in found) for found in (large, photographs_of(broken_pack))]
+    assert 0 < counts[0] < counts[1] == 54
+    for photograph in large:
+        scene = photograph.scene(np.random.default_rng(0))
+        assert len(scene.instances) == photograph.objects
 
 
 def test_sources_are_drawn_by_weight() -> None:
     photographs = [
-        PackPhotograph(Path(), (PackEntry(image=f"{source}{i}", mask="", source=source, objects=()),))
+        TrainingPhotograph(f"{source}{i}", (), source)
         for source, count in (("a", 1), ("b", 50), ("c", 50))
         for i in range(count)
     ]
@@ -148,7 +166,7 @@ def test_sources_are_drawn_by_weight() -> None:
 
 
 def test_questions_are_spread_over_the_photographs_and_never_change(pack: Path) -> None:
-    photographs = pack_photographs(pack, None, 0.0)
+    photographs = photographs_of(pack)
     asked = questions(photographs, 12)
     assert questions(photographs[::-1], 12) == asked
     assert len({question.photograph.name for question in asked[:10]}) == 10
@@ -192,17 +210,21 @@ def broken_pack(pack: Path, tmp_path: Path) -> Path:
 
 
 def test_what_is_broken_is_named(broken_pack: Path) -> None:
-    entry = read_pack(broken_pack)[0]
+    entry, other = read_pack(broken_pack)[:2]
     mask, image = broken_pack / entry.mask, broken_pack / entry.image
+    (photograph,) = [each for each in photographs_of(broken_pack) if each.image == image]
+    random = np.random.default_rng(0)
     mask.write_bytes(mask.read_bytes()[:40])
-    with pytest.raises(TrainingError, match=rf"{mask.name} is not an image"):
-        load_scene(broken_pack, entry, 0.0)
-    shutil.copy(broken_pack / read_pack(broken_pack)[1].mask, mask)
-    with pytest.raises(TrainingError, match=rf"{mask.name} and its image differ in size"):
-        load_scene(broken_pack, entry, 0.0)
+    with pytest.raises(
+        BrokenFileError, match=rf"{mask.name}: The mask is no image of a known"
+    ):
+        photograph.scene(random)
+    shutil.copy(broken_pack / other.mask, mask)
+    with pytest.raises(BrokenFileError, match=rf"{mask.name}: Mask and image differ in size"):
+        photograph.scene(random)
     image.unlink()
-    with pytest.raises(TrainingError, match=rf"{image.name} cannot be read: No such file"):
-        load_scene(broken_pack, entry, 0.0)
+    with pytest.raises(BrokenFileError, match=rf"{image.name}: The file is missing"):
+        photograph.scene(random)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -217,14 +239,14 @@ def test_a_broken_file_is_named_whoever_reads_it(broken_pack: Path, workers: int
     assert len([next(batches) for _ in range(first_broken)]) == first_broken
     with pytest.raises(TrainingError) as refusal:
         next(batches)
-    assert re.fullmatch(r"\S+\.jpg cannot be read: No such file or directory\.", str(refusal.value))
+    assert re.fullmatch(r"\S+\.jpg: The file is missing\.", str(refusal.value))
 
 
 def test_a_manifest_that_is_none_is_refused(broken_pack: Path) -> None:
     manifest = broken_pack / "manifest.json"
     manifest.write_text(json.dumps({"samples": [{"image": "a.jpg"}]}))
-    with pytest.raises(TrainingError, match=r"manifest.json is not a manifest of a pack: samples.0.mask"):
+    with pytest.raises(DatasetError, match=r"manifest.json is not a manifest of a pack: samples.0.mask"):
         read_pack(broken_pack)
     manifest.unlink()
-    with pytest.raises(TrainingError, match="manifest.json cannot be read"):
+    with pytest.raises(DatasetError, match="manifest.json: The file is missing"):
         read_pack(broken_pack)

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from ritm_model.datasets.layers import Instance
 from ritm_model.learning.sampling import ClickSampler, count_chances, middle, surroundings
-from ritm_model.learning.scene import Instance, Scene
+from ritm_model.learning.scene import Scene
 
 # Chi-square quantiles at 0.9999 for the degrees of freedom used below.
 CRITICAL = {1: 15.14, 14: 43.6}

@@ -276,7 +276,7 @@ def test_the_coco_rle_layout_is_read_with_parts_and_stuff(coco_rle) -> None:
     assert all(scene.parents == {scene.instances[1]: scene.instances[0]} for scene in made)
     assert made[0].mask(made[0].instances[1]).sum() == 25
     (coco_rle.root / "images/one.png").unlink()
-    with pytest.raises(TrainingError, match=r"one\.png cannot be read: No such file"):
+    with pytest.raises(DatasetError, match=r"one\.png: The file is missing"):
         scenes(data, 1)
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from export_files import HEIGHT, WIDTH, png
 
-from ritm_model.datasets.readers.coco_rle import load_coco_scene, read_coco_layout
+from ritm_model.datasets.photograph import Region, load_image
+from ritm_model.datasets.readers.coco_rle import coco_rle
 from ritm_ops.pictures import PictureAccess
 from training.exports import Collected, Options, collect
 
@@ -49,10 +50,12 @@ def taken(tmp_path: Path) -> Callable[..., tuple[Collected, dict[str, list[np.nd
             str(source), out, images=PictureAccess(**{"allowed_buckets": None, **access}), options=options
         )
         masks: dict[str, list[np.ndarray]] = {}
-        for entry in read_coco_layout(out):
-            scene = load_coco_scene(out, entry)
-            for item, instance in zip(entry.objects, scene.instances, strict=True):
-                masks.setdefault(item.category, []).append(scene.layers_LHW[instance.layer] == instance.value)
+        for photograph in coco_rle(out, "").photographs:
+            height, width, _ = load_image(photograph).shape
+            for region in photograph.regions(height, width):
+                assert isinstance(region, Region)
+                if region.kind == "object":
+                    masks.setdefault(region.category, []).append(region.mask)
         return collected, masks, json.loads((out / "conversion.json").read_bytes())
 
     return take

@@ -13,8 +13,8 @@ from export_files import HEIGHT, WIDTH, png
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ritm_model.datasets.readers.coco_rle import coco_rle
 from ritm_model.errors import RitmError
-from ritm_model.datasets.readers.coco_rle import load_coco_scene, read_coco_layout
 from ritm_model.masks import brush_rle
 from ritm_ops.pictures import PictureAccess
 from training.exports import collect
@@ -97,8 +97,8 @@ def collect_text(name: str, text: str | bytes) -> None:
         path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
         out = Path(folder, "out")
         collect(str(root), out, images=PictureAccess(local_roots=(root / "images",)))
-        for entry in read_coco_layout(out):  # what comes out is whole
-            assert load_coco_scene(out, entry).layers_LHW.any()
+        for photograph in coco_rle(out, "").photographs:  # what comes out is whole
+            assert all(found.mask.any() for found in photograph.regions(HEIGHT, WIDTH))
 
 
 @few
@@ -147,6 +147,6 @@ def test_brush_masks_come_out_as_they_went_in(seed: int, share: float) -> None:
         path.write_text(json.dumps([task]))
         out = Path(folder, "out")
         collect(str(path), out, images=PictureAccess(local_roots=(Path(folder),)))
-        (entry,) = read_coco_layout(out)
-        scene = load_coco_scene(out, entry)
-    np.testing.assert_array_equal(scene.layers_LHW[0] > 0, mask_HW)
+        (photograph,) = coco_rle(out, "").photographs
+        (region,) = photograph.regions(HEIGHT, WIDTH)
+    np.testing.assert_array_equal(region.mask, mask_HW)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from ritm_model.datasets.readers.coco_rle import load_coco_scene, read_coco_layout
+from ritm_model.datasets.readers.coco_rle import coco_rle
 from ritm_model.masks.coco import coco_mask
 
 SQUARE = [[10, 5, 20, 5, 20, 15, 10, 15]]
@@ -91,13 +91,17 @@ def test_learning_reads_what_was_written(converted, labels):
     painter, content = labels
     content["annotations"][0]["parent"] = 2
     written = converted("from-coco", painter.json("photos/labels.json", content))
-    entry, _ = read_coco_layout(written.folder)
-    assert [(item.category, item.parent) for item in entry.objects] == [("cat", 1), ("dog", None)]
-    scene = load_coco_scene(written.folder, entry)
+    photograph, _ = coco_rle(written.folder, "").photographs
+    regions = list(photograph.regions(30, 40))
+    assert [(region.category, region.kind) for region in regions] == [
+        ("cat", "object"),
+        ("dog", "object"),
+        ("object", "ignored"),
+    ]
+    assert (regions[0].parent, regions[1].parent) == (regions[1].key, None)
     masks = written.by_key("a.jpg")
-    for instance, key in zip(scene.instances, ("1", "2"), strict=True):
-        assert np.array_equal(scene.mask(instance), written.mask(masks[key]))
-    assert np.array_equal(scene.ignored_HW, written.mask(masks["3"]))
+    for region, key in zip(regions, ("1", "2", "3"), strict=True):
+        assert np.array_equal(region.mask, written.mask(masks[key]))
 
 
 def test_parents_that_cannot_be_are_dropped(converted, labels):
@@ -153,8 +157,8 @@ def test_broken_entries_cost_only_themselves(converted, labels):
     [
         ("{", "labels.json: The file is not JSON"),
         ("{}", "labels.json: The file has no list 'images'"),
-        ('{"images": [{"id": 1, "file_name": "x"}], "annotations": []}', "None of the photographs of "),
-        ('{"images": [], "annotations": []}', "None of the photographs of "),
+        ('{"images": [{"id": 1, "file_name": "x"}], "annotations": []}', "None of the images of "),
+        ('{"images": [], "annotations": []}', "None of the images of "),
     ],
 )
 def test_bad_files_are_a_sentence(ritm, painter, out, text, sentence):

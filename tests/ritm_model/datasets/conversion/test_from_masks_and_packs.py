@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = Path(__file__).parents[3] / "samples"
 
 
 def test_a_pack_keeps_every_pixel_class_and_licence(converted):
@@ -156,7 +156,7 @@ def test_the_published_combination_keeps_its_parts_and_stuff(converted, painter,
     assert {key: (row["area"], row.get("level"), row.get("stuff")) for key, row in annotations.items()} == {
         "0": (100, 0, None),
         "1": (4, 1, None),
-        "stuff:2": (200, None, 1),
+        "2": (200, None, 1),
     }
     assert annotations["1"]["parent"] == annotations["0"]["id"]
     assert written.content["images"][0]["split"] == "val"

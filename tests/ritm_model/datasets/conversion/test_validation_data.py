@@ -12,7 +12,7 @@ from ritm_model.learning.opening import open_data
 from ritm_model.learning.recipes import load_recipe
 from ritm_model.learning.validation import questions
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = Path(__file__).parents[3] / "samples"
 CHANGES = (
     "data.licence_classes=null",
     "data.source_weights={}",
@@ -36,10 +36,10 @@ def test_the_objects_are_those_of_the_validation(converted):
     opened = open_dataset("split", {"split": f"coco_rle:{written.folder}"})
     samples = [opened[index] for index in range(len(opened))]
     assert len(asked) == len(samples) == 4
-    assert {(sample.picture.name, (sample.mask == 1).tobytes()) for sample in samples} == asked
+    assert {(sample.photograph.name, (sample.mask == 1).tobytes()) for sample in samples} == asked
     learnt = {photograph.name for source in data.sources for photograph in source.photographs}
     assert learnt
-    assert not learnt & {sample.picture.name for sample in samples}
+    assert not learnt & {sample.photograph.name for sample in samples}
     assert all((written.folder / "images" / name).read_bytes() for name, _ in asked)
     assert all(image["license"] for image in written.content["images"])
 
@@ -66,7 +66,7 @@ def test_pixels_that_nobody_knows_do_not_count(converted, painter, empty):
     ("changes", "sentence"),
     [
         (("data.validation_share=0",), "The recipe starter keeps no photograph out of training."),
-        (("data.licence_classes=[none]",), "Nothing is left to learn from in own"),
+        (("data.validation_share=1",), "Nothing is left to learn from in own"),
     ],
 )
 def test_a_recipe_without_such_objects_is_told(ritm, out, changes, sentence):
