@@ -102,8 +102,8 @@ def _overlaps(values: Sequence[tuple[int, int]], maps: Sequence[npt.NDArray[np.u
     for number, value in enumerate(values):
         numbers.setdefault(value, []).append(number)
     found: list[set[int]] = [set() for _ in values]
-    for (owner, value), same in numbers.items():
-        if len(same) > 1 and (maps[owner] == value).any():
+    for (owner, number_in_map), same in numbers.items():
+        if len(same) > 1 and (maps[owner] == number_in_map).any():
             for number in same:
                 found[number].update(other for other in same if other != number)
     for one in range(len(maps)):

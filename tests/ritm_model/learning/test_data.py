@@ -215,9 +215,7 @@ def test_what_is_broken_is_named(broken_pack: Path) -> None:
     (photograph,) = [each for each in photographs_of(broken_pack) if each.image == image]
     random = np.random.default_rng(0)
     mask.write_bytes(mask.read_bytes()[:40])
-    with pytest.raises(
-        BrokenFileError, match=rf"{mask.name}: The mask is no image of a known"
-    ):
+    with pytest.raises(BrokenFileError, match=rf"{mask.name}: The mask is no image of a known"):
         photograph.scene(random)
     shutil.copy(broken_pack / other.mask, mask)
     with pytest.raises(BrokenFileError, match=rf"{mask.name}: Mask and image differ in size"):
