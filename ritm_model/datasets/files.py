@@ -114,7 +114,7 @@ def orientation_of(path: Path) -> int:
     try:
         with Image.open(path, formats=FORMATS) as image:
             return shown_orientation(image)
-    except Exception:  # noqa: BLE001  (a damaged file can fail in any way)
+    except (OSError, ValueError):
         return 1
 
 
