@@ -35,7 +35,7 @@ def refusal(path: Path, **options: Any) -> str:
         (b"<html><head>", "is a web page"),
         (b'<?xml version="1.0"?><Error><Code>AccessDenied', "is the answer of a server"),
         (b'{"message": "Not Found"}', "is JSON"),
-        (gzip.compress(b"weights"), "is a packed archive"),
+        (gzip.compress(b"weights", mtime=0), "is a packed archive"),
         (b"", "is empty"),
     ],
 )
