@@ -21,6 +21,7 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 
 from ritm_model.errors import RitmError
+from ritm_ops.network import NetworkAccess
 
 CHUNK = 1 << 14  # what is lost at most when a connection breaks
 TIMEOUT_SECONDS = (10.0, 60.0)  # to connect; between two packets
@@ -125,7 +126,10 @@ def _fetch_rest(source: RemoteFile, target: Path, file: BinaryIO, on_progress: P
     if validator:
         headers |= {"Range": f"bytes={have}-", "If-Range": validator}
     try:
-        with requests.get(source.url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response:
+        with (
+            NetworkAccess.from_environment().session() as session,
+            session.get(source.url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response,
+        ):
             _check_answer(source, response)
             if response.status_code == requests.codes.requested_range_not_satisfiable:
                 if response.headers.get("Content-Range") == f"bytes */{have}":

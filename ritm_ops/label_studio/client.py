@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from ritm_model.errors import RitmError
 from ritm_ops.deadline import Deadline
 from ritm_ops.label_studio.tokens import LabelStudioToken
+from ritm_ops.network import NetworkAccess
 
 JSON = dict[str, "JSON"] | list["JSON"] | str | int | float | bool | None
 
@@ -51,8 +52,8 @@ class LabelStudioClient:
         if not re.fullmatch(r"[!-~]+", token.strip()):  # it becomes part of a header
             raise LabelStudioError("The token of Label Studio must be one word, as Label Studio shows it.")
         self._token = LabelStudioToken(SecretStr(token.strip()), self._exchange)
-        self._session = requests.Session()
-        self._session.auth = _token_only
+        self._network = NetworkAccess.from_environment()
+        self._session = self._network.session()
 
     def __enter__(self) -> LabelStudioClient:
         return self
@@ -81,6 +82,14 @@ class LabelStudioClient:
             raise LabelStudioError(f"{self.url} gives no access token for the personal access token.")
         return str(answer["access"])
 
+    def _proxy_failure(self, error: Exception) -> str:
+        """A sentence for a proxy that cannot be reached or does not let us through."""
+        proxy = self._network.proxy_of(self.url)
+        status = re.search(r"Tunnel connection failed: (\d{3})", str(error))
+        if proxy is not None and status:
+            return proxy.refusal(int(status[1]), self.url)
+        return f"{proxy or 'The proxy'} cannot be reached; hosts that need none are listed in NO_PROXY."
+
     def _send(
         self,
         method: str,
@@ -103,8 +112,18 @@ class LabelStudioClient:
             )
         except requests.Timeout:
             raise LabelStudioError(f"Label Studio at {self.url} takes too long to answer.") from None
+        except requests.exceptions.ProxyError as error:
+            raise LabelStudioError(self._proxy_failure(error)) from None
+        except requests.exceptions.SSLError:
+            raise LabelStudioError(
+                f"The certificate of Label Studio at {self.url} is not trusted; a private authority is made "
+                "known with RITM_CA_FILE or SSL_CERT_FILE."
+            ) from None
         except (requests.RequestException, UnicodeError):
             raise LabelStudioError(f"Label Studio cannot be reached at {self.url}.") from None
+        proxy = self._network.proxy_of(self.url)
+        if proxy is not None and not answer.ok and not _is_json(answer):  # Label Studio's own errors are JSON
+            raise LabelStudioError(proxy.refusal(answer.status_code, self.url), answer.status_code)
         if answer.is_redirect:
             raise LabelStudioError(
                 f"{self.url} redirects to {_origin(answer.headers['Location'])}: give that address instead.",
@@ -121,9 +140,8 @@ class LabelStudioClient:
         return decoded
 
 
-def _token_only(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keep a login of ~/.netrc from replacing our token; proxies of the environment stay in use."""
-    return request
+def _is_json(answer: requests.Response) -> bool:
+    return "json" in answer.headers.get("Content-Type", "")
 
 
 def _refusal(url: str, answer: requests.Response) -> LabelStudioError:

@@ -149,7 +149,7 @@ def test_a_page_of_a_repeater(click, label_studio):
     [
         ({"data": {"image": "/data/upload/1/gone.jpg"}}, None, "has no image"),
         ({"data": {"image": "/data/upload/1/text.jpg"}}, None, "image"),
-        ({"data": {"image": "file:///etc/passwd"}}, None, "unknown kind"),
+        ({"data": {"image": "file:///etc/passwd"}}, None, "none of the folders"),
         ({"data": {}}, None, "no image under '\\$image'"),
         ({}, "<View", "not well-formed"),
         ({}, '<View><Image name="image" value="$image"/></View>', "no BrushLabels, BitmaskLabels"),

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ritm_ops.label_studio.client import LabelStudioClient, LabelStudioError
 from ritm_ops.network import NetworkAccess, NetworkError, Proxies
 from ritm_ops.pictures import FetchError, PictureAccess, PictureFetcher
 
@@ -156,6 +157,36 @@ def test_requests_goes_the_same_way(secure: Any, proxy: Any, authority: tuple[Pa
     bundle = access.bundle()
     assert bundle is not None
     assert authority[0].read_text().strip() in bundle.read_text()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(("status", "cure"), [(407, "user and password"), (403, "NO_PROXY")])
+def test_the_client_of_label_studio_tells_of_the_proxy(
+    proxy: Any, monkeypatch: pytest.MonkeyPatch, scheme: str, status: int, cure: str
+) -> None:
+    running = proxy(1, status=status)
+    for variable in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(variable, f"http://127.0.0.1:{running.server_port}")
+    with (
+        LabelStudioClient(f"{scheme}://{HOST}", "legacy") as client,
+        pytest.raises(LabelStudioError, match=rf"^The proxy 127.0.0.1:.* answered {status} .*{cure}"),
+    ):
+        client.call("GET", "/api/projects")
+
+
+def test_the_client_of_label_studio_names_the_setting_of_authorities(
+    secure: Any, proxy: Any, authority: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secure.serves("/api/version", b'{"version": 1}')
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy(secure.port).server_port}")
+    with (
+        LabelStudioClient(f"https://{HOST}", "legacy") as client,
+        pytest.raises(LabelStudioError, match="RITM_CA_FILE"),
+    ):
+        client.call("GET", "/api/version")
+    monkeypatch.setenv("RITM_CA_FILE", str(authority[0]))
+    with LabelStudioClient(f"https://{HOST}", "legacy") as client:
+        assert client.call("GET", "/api/version") == {"version": 1}
 
 
 def test_http_addresses_through_a_proxy(proxy: Any) -> None:
