@@ -30,7 +30,7 @@ import cv2
 import numpy as np
 
 from ritm_backend.connect.projects import recommended_config
-from ritm_backend.cpus import usable_cpus
+from ritm_backend.front.cpus import usable_cpus
 
 SIZES = {"640x480": (640, 480), "1920x1080": (1920, 1080), "4000x3000": (4000, 3000)}
 CONFIG = recommended_config(["Object", "Other"])

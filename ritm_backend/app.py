@@ -1,8 +1,9 @@
 """The web application that Label Studio talks to.
 
     GET  /          the browser demo; its other routes stand in `ritm_backend/demo/routes.py`
-    GET  /health    is the process alive; answers at once, also while the model loads; 503 if it never will
-    GET  /ready     is the model loaded
+    GET  /live      is the process alive: for whoever starts it anew if it is not
+    GET  /ready     is the model loaded: for whoever sends it requests
+    GET  /health    is it worth connecting to: for Label Studio; 503 if the model can never be loaded
     POST /setup     names the model version, and keeps the project's extra parameters; answers at once
     POST /predict   clicks in, masks out
     GET  /versions  the model versions there are (also POST)
@@ -10,28 +11,33 @@
     GET  /metrics   what was done and what is held, for Prometheus
     GET  /openapi.json  all of this for programs; `ritm_backend/openapi.yaml`
 
-With basic authentication switched on, all need it but two: `/health`, which tells nothing, and `/webhook`,
-because Label Studio sends its events without credentials and makes annotators wait for the answer.
+With basic authentication switched on, all need it but `/live`, `/ready` and `/health`, which tell nothing
+without, and `/webhook`, because Label Studio sends its events without credentials and makes annotators wait
+for the answer.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from threading import BoundedSemaphore
 
 import yaml
 from flask import Flask, Response, g, request
 
-from ritm_backend.boundary import BusyError, answer, refusal, surround
+from ritm_backend.admission import Resources
+from ritm_backend.admission.gate import Gate
+from ritm_backend.auth import is_allowed
+from ritm_backend.boundary import answer, refusal, surround
 from ritm_backend.demo import demo_routes
 from ritm_backend.jobs import JobCounts, training_routes
+from ritm_backend.jobs.events import bytes_of
 from ritm_backend.label_studio.body import read_body
 from ritm_backend.label_studio.errors import RequestError
 from ritm_backend.metrics import CONTENT_TYPE, Metrics
 from ritm_backend.model_host import ModelHost
 from ritm_backend.projects import shared_projects
-from ritm_backend.service import LabelStudioService
+from ritm_backend.service import LabelStudioService, first_task
 from ritm_backend.settings import Settings
 from ritm_ops.pictures import PictureFetcher
 
@@ -39,26 +45,47 @@ _MB = 1024 * 1024
 _DESCRIPTION = Path(__file__).with_name("openapi.yaml")
 
 
-def create_app(settings: Settings, host: ModelHost, fetcher: PictureFetcher) -> Flask:
-    """Make the application. `host` may still be loading its model."""
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the server has to know of an application; see `parts_of`."""
+
+    gate: Gate
+    metrics: Metrics
+
+
+def parts_of(app: Flask) -> Parts:
+    parts: Parts = app.extensions["ritm"]
+    return parts
+
+
+def create_app(settings: Settings, host: ModelHost, fetcher: PictureFetcher, processes: int = 1) -> Flask:
+    """Make the application of one of so many processes. `host` may still be loading its model."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.request_max_mb * _MB
+    resources = Resources.of(settings, processes)
     projects = shared_projects()
-    service = LabelStudioService(host, fetcher, settings, projects)
-    predicts = BoundedSemaphore(settings.threads)  # the server has more threads, for /health
-    metrics = Metrics(host, JobCounts(settings))
-    app.register_blueprint(demo_routes(host, settings, predicts))
+    service = LabelStudioService(host, fetcher, settings, resources, projects)
+    metrics = Metrics(host, resources.admission, JobCounts(settings))
+    gate = Gate(settings, lambda event: bytes_of(event, settings))
+    app.extensions["ritm"] = Parts(gate, metrics)
+    app.register_blueprint(demo_routes(host, settings, resources))
     app.register_blueprint(training_routes(settings))
+
+    @app.get("/live")
+    def live() -> Response:
+        return answer({"status": "LIVE"})
 
     @app.get("/health")
     def health() -> Response:
-        if host.has_failed:
-            return refusal(503, "The model could not be loaded; /ready says why.")
+        if host.is_hopeless:
+            return refusal(503, "The model could not be loaded; the log says why.")
         return answer({"status": "UP", "model_class": "RITM"})
 
     @app.get("/ready")
     def ready() -> Response:
-        return answer({"status": "READY", "model_version": host.annotator().version})
+        if is_allowed(request, settings):
+            return answer({"status": "READY", "model_version": host.annotator().version})
+        return answer({"status": "READY"}) if host.is_ready else refusal(503, "The model is not ready.")
 
     @app.post("/setup")
     def setup() -> Response:
@@ -81,17 +108,13 @@ def create_app(settings: Settings, host: ModelHost, fetcher: PictureFetcher) -> 
 
     @app.post("/predict")
     def predict() -> Response:
-        # Before the body is read: a slow upload must not take a thread meant for short requests.
-        if not predicts.acquire(blocking=False):
-            raise BusyError
-        try:
-            results = service.predict(_json_body(), g.report)
-        finally:
-            predicts.release()
+        body = _json_body()
+        limit.take(f"{g.report.client} {first_task(body)}")
+        results = service.predict(body, g.report)
         with g.report.timings.stage("respond"):
             return answer({"results": results})
 
-    surround(app, settings, host, metrics)
+    limit = surround(app, settings, host, metrics, gate, resources)
     return app
 
 

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from hmac import compare_digest
 
-from flask import Request
+from werkzeug.wrappers import Request
 
 from ritm_backend.settings import Settings
 
@@ -19,12 +19,13 @@ def generated_credentials(settings: Settings) -> Mapping[str, str]:
 
     Nothing for one that only this machine reaches, that has credentials, or that is told to go without.
     """
-    if settings.auth == "off" or settings.basic_auth_user is not None or _is_loopback(settings.host):
+    if settings.auth == "off" or settings.basic_auth_user is not None or is_loopback(settings.host):
         return {}
     return {"BASIC_AUTH_USER": GENERATED_USER, "BASIC_AUTH_PASS": secrets.token_urlsafe(18)}
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on a name or address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

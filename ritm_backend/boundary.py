@@ -1,5 +1,7 @@
 """What surrounds every route: who may ask, how often, what goes wrong, what is logged and counted.
 
+Who may ask at all is judged in `ritm_backend/admission/gate.py`.
+
 Each request has an id: that of its header `X-Request-ID` where a proxy or Label Studio gave one, else a new
 one. It goes back in the answer and into the log, and with a job into the queue, so that one question can be
 followed through all of them.
@@ -13,32 +15,30 @@ import re
 from time import perf_counter
 from uuid import uuid4
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from ritm_backend.auth import is_allowed
+from ritm_backend.admission import BusyError, Resources
+from ritm_backend.admission.gate import PROBES, Gate
+from ritm_backend.admission.rate_limit import RateLimit, TooManyError
+from ritm_backend.front.wsgi import ARRIVED
 from ritm_backend.label_studio.answers import to_json
 from ritm_backend.logs import log, whereabouts
 from ritm_backend.metrics import Metrics
 from ritm_backend.model_host import ModelHost, ModelUnavailableError
-from ritm_backend.rate_limit import RateLimit
-from ritm_backend.service import Report
+from ritm_backend.report import Report, next_step_of_status
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
 from ritm_model.images.memory import is_out_of_memory
 
 REQUEST_ID = "X-Request-ID"
 
-_OPEN_PATHS = ("/health", "/webhook")
+_CLICKS = "/predict"
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOGGED_NOTES = 20
 _SECONDS_TO_COME_BACK = "1"
 
 _logger = logging.getLogger(__name__)
-
-
-class BusyError(Exception):
-    """More predict requests at once than the process takes."""
 
 
 def answer(value: object, status: int = 200) -> Response:
@@ -51,33 +51,37 @@ def refusal(status: int, sentence: str) -> Response:
     return answer({"error": sentence}, status)
 
 
-def surround(app: Flask, settings: Settings, host: ModelHost, metrics: Metrics) -> None:
-    """Authentication and limits before, errors, the log line and the counts after every request."""
-    limit = RateLimit(settings.rate_per_minute) if settings.rate_per_minute else None
+def surround(
+    app: Flask, settings: Settings, host: ModelHost, metrics: Metrics, gate: Gate, resources: Resources
+) -> RateLimit:
+    """The gate and limits before, errors, the log line and the counts after every request.
+
+    Returns:
+        The limit, which clicks are counted by when their task is known.
+    """
+    limit = RateLimit(settings.rate_per_minute)
 
     @app.before_request
     def begin() -> Response | None:
-        g.report, g.start = Report(), perf_counter()
+        g.report, g.start = Report(client_of(request)), perf_counter()
+        g.report.deadline = resources.admission.deadline(request.environ.get(ARRIVED))
         given = request.headers.get(REQUEST_ID, "")
         g.request_id = given if _ID.fullmatch(given) else uuid4().hex[:16]
-        if limit and request.path != "/health":
-            wait = limit.seconds_to_wait(request.remote_addr or "")
-            if wait > 0:
-                return _too_many(wait)
-        if request.path in _OPEN_PATHS or is_allowed(request, settings):
+        refused = gate.judge(request)
+        if refused is None:
+            if request.path not in (*PROBES, _CLICKS):
+                limit.take(client_of(request))
             return None
-        metrics.refused("password")
-        answer = refusal(401, "User name and password are required.")
-        answer.headers["WWW-Authenticate"] = 'Basic realm="RITM"'
+        metrics.refused(refused.reason)
+        answer = refusal(refused.status, refused.sentence)
+        answer.headers.extend(refused.headers)
         return answer
 
-    def _too_many(wait: float) -> Response:
+    @app.errorhandler(TooManyError)
+    def too_many(error: TooManyError) -> Response:
         metrics.refused("rate")
-        answer = refusal(
-            429,
-            f"More than {settings.rate_per_minute} requests a minute came from this address; wait a moment.",
-        )
-        answer.headers["Retry-After"] = str(math.ceil(wait))
+        answer = refusal(429, str(error))
+        answer.headers["Retry-After"] = str(math.ceil(error.seconds))
         return answer
 
     @app.errorhandler(RitmError)
@@ -89,11 +93,9 @@ def surround(app: Flask, settings: Settings, host: ModelHost, metrics: Metrics) 
         return refusal(503, str(error))
 
     @app.errorhandler(BusyError)
-    def busy(_: BusyError) -> Response:
+    def busy(error: BusyError) -> Response:
         metrics.refused("busy")
-        return _come_back(
-            f"The process takes no more predictions at once (RITM_THREADS is {settings.threads}); try again."
-        )
+        return _come_back(str(error))
 
     def _come_back(sentence: str) -> Response:
         answer = refusal(503, sentence)
@@ -132,7 +134,19 @@ def surround(app: Flask, settings: Settings, host: ModelHost, metrics: Metrics) 
         if g.report.clicks:
             metrics.clicked(g.report.clicks, g.report.timings)
         _log_request(response, host, seconds)
+        if request.path == _CLICKS:
+            _log_unanswered(response.status_code)
+            metrics.unanswered(len(g.report.unanswered))
         return response
+
+    return limit
+
+
+def client_of(request: Request) -> str:
+    """Whose request it is, as far as its head tells: the address, and the user where there is one."""
+    given = request.authorization
+    user = given.username if given is not None and given.type == "basic" else None
+    return f"{request.remote_addr or ''} {user or ''}"
 
 
 def _log_request(response: Response, host: ModelHost, seconds: float) -> None:
@@ -157,3 +171,13 @@ def _log_request(response: Response, host: ModelHost, seconds: float) -> None:
         fields["error_id"] = g.error_id
     unusual = report.problems or response.status_code >= 400
     log(_logger, logging.WARNING if unusual else logging.INFO, "request", fields)
+
+
+def _log_unanswered(status: int) -> None:
+    """A line for each click without a mask: Label Studio shows annotators no errors, so others have to."""
+    report: Report = g.report
+    if status >= 400 and not report.unanswered:
+        report.not_answered(None, " ".join(report.problems), next_step_of_status(status))
+    for lost in report.unanswered:
+        fields = {"request_id": g.request_id, "task": lost.task, "why": lost.why, "next_step": lost.next_step}
+        log(_logger, logging.WARNING, "click not answered", fields)

@@ -19,7 +19,7 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
-from ritm_backend.cpus import usable_cpus
+from ritm_backend.front.cpus import usable_cpus
 from ritm_backend.server import limit_threads, make_host
 from ritm_backend.settings import Settings
 
@@ -27,6 +27,7 @@ _THREADS_CHOSEN = "OMP_NUM_THREADS" in os.environ
 limit_threads(workers=1)  # before torch is loaded by the imports below
 
 # Loaded with this module and not at the first setup, for which Label Studio waits three seconds only.
+from ritm_backend.admission import Resources  # noqa: E402
 from ritm_backend.model_host import ModelHost  # noqa: E402
 from ritm_backend.projects import Projects  # noqa: E402
 from ritm_backend.service import LabelStudioService  # noqa: E402
@@ -59,7 +60,9 @@ def _make_service() -> tuple[ModelHost, LabelStudioService]:
     settings = Settings.from_environment()
     host = make_host(settings)
     host.start()
-    return host, LabelStudioService(host, PictureFetcher(settings.picture_access), settings, _projects)
+    return host, LabelStudioService(
+        host, PictureFetcher(settings.picture_access), settings, Resources.of(settings), _projects
+    )
 
 
 def _service() -> tuple[ModelHost, LabelStudioService]:
@@ -88,7 +91,7 @@ class RITMBackend(LabelStudioMLBase):  # type: ignore[misc]  # the server has no
         """
         service = _service()[1]
         from ritm_backend.label_studio.answers import to_json
-        from ritm_backend.service import Report
+        from ritm_backend.report import Report
 
         report = Report()
         project = str(getattr(self, "project_id", ""))  # 2.x knows it, and what the project asks for

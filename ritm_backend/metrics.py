@@ -8,19 +8,34 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from ritm_backend.admission import Admission
 from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_model.inference.timing import Timings
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
+_LOOK_SECONDS = 1.0
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30)
-_ROUTES = ("/predict", "/setup", "/health", "/ready", "/versions", "/webhook", "/metrics", "/demo/click")
+_ROUTES = (
+    "/predict",
+    "/setup",
+    "/live",
+    "/health",
+    "/ready",
+    "/versions",
+    "/webhook",
+    "/metrics",
+    "/demo/click",
+)
 
+GaugeMode = Literal["livesum", "livemin", "livemax", "livemostrecent"]
 JobCounts = Callable[[], Mapping[str, int]]
 
 
@@ -29,11 +44,15 @@ class Metrics:
 
     Args:
         host: whose model and memory are reported.
-        jobs: fine-tuning jobs by state; asked each time Prometheus asks. Must not raise.
+        admission: whose waiting requests are.
+        jobs: fine-tuning jobs by state; asked each time Prometheus asks. Must neither raise nor wait.
     """
 
-    def __init__(self, host: ModelHost, jobs: JobCounts | None = None) -> None:
+    def __init__(self, host: ModelHost, admission: Admission, jobs: JobCounts | None = None) -> None:
         self._host = host
+        self._admission = admission
+        self._looked_at = float("-inf")
+        self._version = ""
         self._jobs = jobs
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
@@ -48,18 +67,28 @@ class Metrics:
         self._clicks = Counter("ritm_clicks", "Clicks in answered requests.", registry=registry)
         self._faults = Counter("ritm_faults", "Requests that failed by a fault of ours.", registry=registry)
         self._refused = Counter("ritm_refused", "Requests refused.", ["reason"], registry=registry)
-        self._ready = self._gauge("ritm_ready", "1 when the model is loaded.")
-        self._model = self._gauge("ritm_model_info", "1 for the model that answers.", "version")
+        self._lost = Counter(
+            "ritm_clicks_unanswered", "Clicks that got no mask; the log says why.", registry=registry
+        )
+        self._ready = self._gauge("ritm_ready", "1 when the model is loaded.", mode="livemin")
+        self._model = self._gauge(
+            "ritm_model_info", "1 for the model that answers.", "version", mode="livemax"
+        )
+        self._places = self._gauge("ritm_requests_waiting", "Requests that wait for a place.")
         self._waiting = self._gauge("ritm_clicks_waiting", "Clicks that wait for the network.")
         self._sessions = self._gauge("ritm_sessions", "Remembered states: one per click that may go on.")
         self._images = self._gauge("ritm_cached_images", "Decoded images held.")
         self._bytes = self._gauge("ritm_cache_bytes", "Memory of images and states.")
-        self._job_states = self._gauge("ritm_jobs", "Fine-tuning jobs in the queue, by state.", "state")
+        self._job_states = self._gauge(
+            "ritm_jobs", "Fine-tuning jobs in the queue, by state.", "state", mode="livemostrecent"
+        )
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         route = route if route in _ROUTES else "other"
         self._requests.labels(route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
+        if monotonic() - self._looked_at > _LOOK_SECONDS:
+            self._look()  # whichever process is asked for all of them, each has said what it holds
 
     def clicked(self, clicks: int, timings: Timings) -> None:
         self._clicks.inc(clicks)
@@ -72,9 +101,14 @@ class Metrics:
     def refused(self, reason: str) -> None:
         self._refused.labels(reason).inc()
 
+    def unanswered(self, clicks: int) -> None:
+        self._lost.inc(clicks)
+
     def page(self) -> bytes:
         """The answer to Prometheus."""
         self._look()
+        for state, count in (self._jobs() if self._jobs else {}).items():
+            self._job_states.labels(state).set(count)
         if FOLDER not in os.environ:
             return generate_latest(self._registry)
         together = CollectorRegistry()
@@ -82,20 +116,24 @@ class Metrics:
         return generate_latest(together)
 
     def _look(self) -> None:
+        self._looked_at = monotonic()
+        self._places.set(self._admission.waiting)
         try:
             stats = self._host.annotator().stats()
         except ModelUnavailableError:
             self._ready.set(0)
         else:
             self._ready.set(1)
-            self._model.clear()
-            self._model.labels(self._host.version).set(1)
+            version = self._host.version
+            if self._version not in ("", version):
+                self._model.labels(self._version).set(0)
+            self._version = version
+            self._model.labels(version).set(1)
             self._waiting.set(stats.waiting)
             self._sessions.set(stats.cached_states)
             self._images.set(stats.cached_images)
             self._bytes.set(stats.cached_bytes)
-        for state, count in (self._jobs() if self._jobs else {}).items():
-            self._job_states.labels(state).set(count)
 
-    def _gauge(self, name: str, what: str, *labels: str) -> Gauge:
-        return Gauge(name, what, labels, registry=self._registry, multiprocess_mode="livemostrecent")
+    def _gauge(self, name: str, what: str, *labels: str, mode: GaugeMode = "livesum") -> Gauge:
+        """A gauge, and how those of several processes become one."""
+        return Gauge(name, what, labels, registry=self._registry, multiprocess_mode=mode)

@@ -72,9 +72,19 @@ class ModelHost:
         return self._versions.names if self._versions else (self._name,)
 
     @property
+    def is_ready(self) -> bool:
+        """Whether there is a model."""
+        return self._versions is not None
+
+    @property
     def has_failed(self) -> bool:
-        """Whether the model could not be loaded."""
+        """Whether the model could not be loaded, so far at least."""
         return self._versions is None and self._failure is not None
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether the model could not be loaded, and nobody tries again."""
+        return self.has_failed and self._look_every_seconds is None
 
     def annotator(self, wait_seconds: float = 0, session: str | None = None) -> Annotator:
         """The annotator, waiting for it if need be.

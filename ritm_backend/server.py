@@ -1,7 +1,8 @@
 """The backend as a server process: gunicorn, with the model loaded in each worker after the fork.
 
-Predictions and short requests share one pool of threads, which is larger than the number of predictions
-taken at once: so `/health` is answered however many annotators wait.
+Connections are kept by a loop (`ritm_backend/front`), and requests answered by threads of three lanes:
+probes, short requests, and those that need the network. So `/health` is answered however many annotators
+wait.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger as GunicornLog
-from gunicorn.workers.gthread import ThreadWorker
 
-from ritm_backend.cpus import usable_cpus
+from ritm_backend.front.cpus import usable_cpus
+from ritm_backend.front.loop import Bounds
+from ritm_backend.front.worker import FrontWorker, Site
+from ritm_backend.front.wsgi import environment
 from ritm_backend.logs import JsonLines
 from ritm_backend.projects import FOLDER_VARIABLE
 from ritm_backend.settings import Settings
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     from ritm_backend.model_host import ModelHost
     from ritm_model.inference import Annotator, Engine
 
-_THREADS_FOR_SHORT_REQUESTS = 4
+_SHORT_THREADS = 4
+_PROBE_THREADS = 2
+_WAITING_THREADS = 240
+_BODY_SHARE = 8  # one part in so many of the memory is for requests that are read
 _CLICKS_IN_A_RUN = 8  # on a GPU, of those that wait together
 _BACKLOG = 2048
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (for the heartbeat and the counts: a disk could block them)
@@ -47,31 +51,6 @@ class _Log(GunicornLog):  # type: ignore[misc]  # gunicorn has no types
         super().setup(cfg)
         for handler in self.error_log.handlers:
             handler.setFormatter(JsonLines())
-
-
-class _Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """A worker that no want of memory ends, and that loses nobody when it is told to stop.
-
-    Gunicorn's own makes threads when it needs them, and dies where there is no memory for one. It also keeps
-    the port to its end: who connects while the last answers are given would wait for nothing.
-    """
-
-    def get_thread_pool(self) -> ThreadPoolExecutor:
-        pool: ThreadPoolExecutor = super().get_thread_pool()
-        everybody = Barrier(self.cfg.threads)
-        wait([pool.submit(everybody.wait) for _ in range(self.cfg.threads)])
-        return pool
-
-    def set_accept_enabled(self, enabled: bool) -> None:
-        super().set_accept_enabled(enabled)
-        if self.alive:
-            return
-        for listener in self.sockets:
-            connections = -1
-            while connections != self.nr_conns:
-                connections = self.nr_conns
-                self.accept(listener)
-            listener.close()
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -121,9 +100,8 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> None:
     """
     options: dict[str, object] = {
         "bind": f"fd://{listener.detach()}",
-        "worker_class": _Worker,
+        "worker_class": FrontWorker,
         "workers": workers,
-        "threads": settings.threads + _THREADS_FOR_SHORT_REQUESTS,
         "timeout": 120,  # of the heartbeat, not of a request
         "graceful_timeout": 30,
         "loglevel": "warning",
@@ -142,7 +120,7 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> None:
             counts = Path(folder, "metrics")
             counts.mkdir()
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counts)
-        _Gunicorn(options, lambda: application(settings)).run()
+        _Gunicorn(options, lambda: application(settings, workers)).run()
 
 
 def _in_memory() -> str | None:
@@ -155,16 +133,28 @@ def _forget_counts(_: object, worker: Any) -> None:
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
-def application(settings: Settings) -> Any:
-    """The WSGI application with its own model, which starts to load."""
-    from ritm_backend.app import create_app
+def application(settings: Settings, workers: int) -> Site:
+    """What one of so many processes serves, with its own model, which starts to load."""
+    from werkzeug.wrappers import Request
+
+    from ritm_backend.admission.gate import PROBE, SHORT, WORK
+    from ritm_backend.admission.memory import usable_memory
+    from ritm_backend.app import create_app, parts_of
     from ritm_backend.logs import set_up_logging
     from ritm_ops.pictures import PictureFetcher
 
     set_up_logging(settings.log_level)
     host = make_host(settings)
     host.start()
-    return create_app(settings, host, PictureFetcher(settings.picture_access))
+    app = create_app(settings, host, PictureFetcher(settings.picture_access), workers)
+    parts = parts_of(app)
+    return Site(
+        app,
+        lambda head: parts.gate.wanted(Request(environment(head, "", ("", 0)))),
+        {PROBE: _PROBE_THREADS, SHORT: _SHORT_THREADS, WORK: settings.threads + _WAITING_THREADS},
+        Bounds(body_bytes=usable_memory() // _BODY_SHARE // workers),
+        parts.metrics.refused,
+    )
 
 
 def make_host(settings: Settings) -> ModelHost:

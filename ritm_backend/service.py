@@ -10,17 +10,19 @@ warning. Only a request that is not one of the protocol is refused.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from hashlib import sha256
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from ritm_backend.admission import Annotator as Whose
+from ritm_backend.admission import BusyError, Resources
 from ritm_backend.label_studio.answering import regions_for
 from ritm_backend.label_studio.answers import RegionAnswer, results_of
 from ritm_backend.label_studio.config import LabelingConfig, parse_config
 from ritm_backend.label_studio.drawing import visible_part
-from ritm_backend.label_studio.errors import ConfigError, RequestError
+from ritm_backend.label_studio.errors import ConfigError, RequestError, TaskError
 from ritm_backend.label_studio.existing import Existing, ExistingRegions, within
 from ritm_backend.label_studio.masks import check_same_picture, resize
 from ritm_backend.label_studio.options import ProjectOptions
@@ -29,27 +31,16 @@ from ritm_backend.label_studio.prompts import ObjectPrompt, objects_in, objects_
 from ritm_backend.label_studio.regions import Json, read_regions
 from ritm_backend.label_studio.ring_ids import RingIds
 from ritm_backend.model_host import ModelHost
+from ritm_backend.pictures import Pictures, image_key
 from ritm_backend.projects import Projects
+from ritm_backend.report import Report, next_step
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
-from ritm_model.images import decode_image
 from ritm_model.inference import Annotator, Prompt, Superseded
-from ritm_model.inference.timing import Timings
 from ritm_ops.pictures import PictureFetcher
 
 MODEL_WAIT_SECONDS = 60  # Label Studio waits 100
 EXISTING_SHARE = 4  # one part in so many of the cache is for regions to refine, the rest is the annotator's
-
-
-@dataclass(slots=True)
-class Report:
-    """What the log says about one request."""
-
-    timings: Timings = field(default_factory=Timings)
-    tasks: list[int | None] = field(default_factory=list)
-    clicks: int = 0
-    notes: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +57,18 @@ class LabelStudioService:
     """Answers predict requests. Thread-safe."""
 
     def __init__(
-        self, host: ModelHost, fetcher: PictureFetcher, settings: Settings, projects: Projects | None = None
+        self,
+        host: ModelHost,
+        fetcher: PictureFetcher,
+        settings: Settings,
+        resources: Resources,
+        projects: Projects | None = None,
     ) -> None:
         self._host = host
         self._projects = projects or Projects()
         self._ring_ids = RingIds()
-        self._fetcher = fetcher
+        self._admission = resources.admission
+        self._pictures = Pictures(host, fetcher, settings, resources)
         self._settings = settings
         self._existing = ExistingRegions(settings.cache_mb * 1024 * 1024 // EXISTING_SHARE)
 
@@ -84,12 +81,14 @@ class LabelStudioService:
         Raises:
             RequestError: The body is not a predict request.
             ModelUnavailableError: The model was needed, and is not there.
+            BusyError: There was no place for a click in time.
         """
         tasks, label_config, context = _read_request(body)
         report.tasks = [_task_id(task) for task in tasks]
         options = self._projects.options(body.get("project")) if isinstance(body, dict) else ProjectOptions()
         if context is None:
-            return [self._stored(task, label_config, options, report) for task in tasks]
+            is_opened = len(tasks) == 1  # by an annotator, who is going to click
+            return [self._stored(task, label_config, options, report, is_opened) for task in tasks]
         # The editor sends one task, and the clicks are its own.
         return [
             self._clicked(task, label_config, context if index == 0 else {}, options, report)
@@ -111,7 +110,9 @@ class LabelStudioService:
         asked = _Asked(task, config, options, refines=True)
         return self._segment_all(asked, list(objects_in(reading, config)), report)
 
-    def _stored(self, task: Json, label_config: str, options: ProjectOptions, report: Report) -> object:
+    def _stored(
+        self, task: Json, label_config: str, options: ProjectOptions, report: Report, is_opened: bool
+    ) -> object:
         try:
             config = parse_config(label_config)
         except ConfigError as error:
@@ -119,6 +120,8 @@ class LabelStudioService:
             return []
         objects, notes = objects_of_task(task, config, options.most_points_of_one)
         report.notes += notes
+        if is_opened:
+            self._fetch_ahead(task, config)
         prediction = self._segment_all(_Asked(task, config, options, refines=False), objects, report)
         return prediction if prediction["result"] else []
 
@@ -131,16 +134,25 @@ class LabelStudioService:
         if objects:
             self._host.annotator(MODEL_WAIT_SECONDS)
         version = self._host.version
+        whose = Whose(report.client, str(asked.task.get("id")))
         for prompt in objects:
+            own_id = stable_id(asked.task.get("id"), prompt)
             # An object stays with the version that it was begun on.
-            annotator = self._host.annotator(session=stable_id(asked.task.get("id"), prompt))
+            annotator = self._host.annotator(session=own_id)
             version = annotator.version
             try:
-                answers = self._segment(annotator, asked, prompt, report)
+                self._check_clicks(prompt)
+                with ExitStack() as stack:
+                    with report.timings.stage("wait"):
+                        stack.enter_context(self._admission.place(whose, own_id, report.deadline))
+                    answers = self._segment(annotator, asked, prompt, report)
             except Superseded:
                 report.notes.append("A newer click on the same object came in; this one was not answered.")
                 continue
             except RitmError as error:
+                report.not_answered(_task_id(asked.task), str(error), next_step(error))
+                if asked.refines and isinstance(error, BusyError):
+                    raise
                 problems.append(str(error))
                 continue
             for answer in answers:
@@ -148,6 +160,22 @@ class LabelStudioService:
                 scores.append(answer.score)
         report.problems += problems
         return self._prediction(regions, scores, problems, version)
+
+    def _check_clicks(self, prompt: ObjectPrompt) -> None:
+        most = self._settings.max_clicks
+        if len(prompt.points) > most:
+            raise RequestError(
+                f"The object has {len(prompt.points)} clicks, and a mask is made of {most} at most "
+                "(RITM_MAX_CLICKS); remove some, or accept the mask and go on with it."
+            )
+
+    def _fetch_ahead(self, task: Json, config: LabelingConfig) -> None:
+        for image in config.images:
+            try:
+                reference = config.image_reference(image.name, None, task.get("data"))
+            except TaskError:
+                continue  # whoever clicks there is told
+            self._pictures.fetch_ahead(_task_id(task), reference)
 
     def _prediction(
         self,
@@ -172,15 +200,15 @@ class LabelStudioService:
         frame, timings, config, options = prompt.frame, report.timings, asked.config, asked.options
         task_id = _task_id(asked.task)
         reference = config.image_reference(frame.to_name, frame.item_index, asked.task.get("data"))
-        image_key = f"{task_id}:{sha256(reference.encode(errors='surrogatepass')).hexdigest()}"
+        key = image_key(task_id, reference)
 
         def load_image() -> npt.NDArray[np.uint8]:
-            return self._load_image(reference, task_id, timings)
+            return self._pictures.load(reference, task_id, timings, report.deadline)
 
         own_id = stable_id(asked.task.get("id"), prompt)
         # The ticket comes first: which request is newer must not depend on how long its image takes.
         with annotator.arrive(own_id) as ticket:
-            image_HW3 = annotator.image(image_key, load_image)
+            image_HW3 = annotator.image(key, load_image)
             height, width = image_HW3.shape[:2]
             size = (frame.width or width, frame.height or height)
             check_same_picture((width, height), size)
@@ -201,7 +229,7 @@ class LabelStudioService:
             report.clicks += len(clicks)
             state = annotator.segment(
                 Prompt(
-                    image_key=image_key,
+                    image_key=key,
                     clicks=clicks,
                     mask=mask_HW,
                     mask_key=existing.key if existing and mask_HW is not None else "",
@@ -232,12 +260,6 @@ class LabelStudioService:
         of_everyone = asked.options.refine == "everyone"
         return self._existing.choose(asked.task, prompt, size, asked.config, of_everyone=of_everyone)
 
-    def _load_image(self, reference: str, task_id: int | None, timings: Timings) -> npt.NDArray[np.uint8]:
-        with timings.stage("fetch"):
-            data = self._fetcher.fetch(reference, task_id=task_id)
-        with timings.stage("decode"):
-            return decode_image(data, max_pixels=self._settings.image_max_pixels)
-
 
 def _read_request(body: object) -> tuple[list[Json], str, Json | None]:
     if not isinstance(body, dict):
@@ -253,6 +275,13 @@ def _read_request(body: object) -> tuple[list[Json], str, Json | None]:
     if not isinstance(context, dict | None):
         raise RequestError("`params.context` must be a JSON object or null.")
     return tasks, label_config, context
+
+
+def first_task(body: object) -> int | None:
+    """The id of the first task of a request, if there is one."""
+    tasks = body.get("tasks") if isinstance(body, dict) else None
+    first = tasks[0] if isinstance(tasks, list) and tasks else None
+    return _task_id(first) if isinstance(first, dict) else None
 
 
 def _task_id(task: Json) -> int | None:

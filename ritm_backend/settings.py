@@ -6,13 +6,15 @@ is wrong. Secrets are `SecretStr`, so neither a log line nor an error can show t
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from ritm_ops.pictures.settings import PictureSettings
 from ritm_ops.registry import LIVE_PREFIX
+
+_HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 
 
 class Settings(PictureSettings):
@@ -59,7 +61,25 @@ class Settings(PictureSettings):
         default=16,
         ge=1,
         le=256,
-        description="Predictions taken at the same time by one process; more are told to come back.",
+        description="Predictions that one process works on at the same time; others wait for a place.",
+    )
+    queue_seconds: float = Field(
+        default=60,
+        gt=0,
+        le=3600,
+        description="Longest wait of a request for a place in seconds; keep it below Label Studio's "
+        "`ML_TIMEOUT_PREDICT` of 100, since a refused click is not repeated.",
+    )
+    max_clicks: int = Field(
+        default=100,
+        ge=1,
+        le=1000,
+        description="Most clicks on one object; requests with more are told so.",
+    )
+    public_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Further names, separated by commas, by which browsers and Label Studio reach this "
+        "server. Always answered to are addresses, `localhost`, and beyond this machine names of one word.",
     )
     request_max_mb: int = Field(
         default=200,
@@ -69,8 +89,8 @@ class Settings(PictureSettings):
     rate_per_minute: int = Field(
         default=6000,
         ge=0,
-        description="Requests that one address may make in a minute; 0 for no limit. All annotators of a "
-        "Label Studio share its server's address.",
+        description="Requests that one client may make in a minute; 0 for no limit. A client is an address, "
+        "and for clicks the task on it: annotators of one Label Studio are told apart.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe messages to log: `DEBUG`, `INFO`, `WARNING` or `ERROR`."
@@ -154,6 +174,17 @@ class Settings(PictureSettings):
     @classmethod
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("public_hosts", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        names = tuple(part.strip().lower() for part in value.split(",") if part.strip())
+        for name in names:
+            if not _HOST_NAME.fullmatch(name):
+                raise ValueError(f"must list host names without ports, and {name[:80]!r} is none")
+        return names
 
     @field_validator("demo_image")
     @classmethod

@@ -1,7 +1,9 @@
 """Settings of a process: read once from the environment, and what is wrong there told in one sentence."""
 
+import os
 from collections.abc import Iterator
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from pydantic import AliasChoices, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -31,14 +33,31 @@ class EnvironmentSettings(BaseSettings):
     def from_environment(cls: type[SettingsT], **given: object) -> SettingsT:
         """Read all settings, but for those that are given by name, as on a command line.
 
+        What is secret may stand in a file, which the variable with `_FILE` behind its name tells: Docker and
+        Kubernetes mount them so.
+
         Raises:
             SettingsError: one sentence that names each wrong variable.
         """
         try:
-            return cls(**given)
+            return cls(**cls._from_files() | given)
         except ValidationError as error:
             # The cause is dropped on purpose: pydantic's own report is no sentence.
             raise SettingsError(cls._sentence(error)) from None
+
+    @classmethod
+    def _from_files(cls) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for field, info in cls.model_fields.items():
+            if "SecretStr" not in str(info.annotation):
+                continue
+            for name in cls._names(field):
+                path = os.environ.get(f"{name}_FILE")
+                if path and os.environ.get(name):
+                    raise SettingsError(f"{name} and {name}_FILE are both set; one of them must go.")
+                if path:
+                    found[field] = _content(f"{name}_FILE", path)
+        return found
 
     @classmethod
     def variables(cls) -> Iterator[tuple[str, str]]:
@@ -48,10 +67,15 @@ class EnvironmentSettings(BaseSettings):
 
     @classmethod
     def _variable(cls, field: str) -> str:
+        return cls._names(field)[0]
+
+    @classmethod
+    def _names(cls, field: str) -> list[str]:
+        """The environment variables of a setting, the preferred one first."""
         alias = cls.model_fields[field].validation_alias
         if isinstance(alias, AliasChoices):
-            return str(alias.choices[0])
-        return str(alias) if alias else f"{cls.model_config['env_prefix']}{field.upper()}"
+            return [str(choice) for choice in alias.choices]
+        return [str(alias) if alias else f"{cls.model_config['env_prefix']}{field.upper()}"]
 
     @classmethod
     def _sentence(cls, error: ValidationError) -> str:
@@ -62,3 +86,10 @@ class EnvironmentSettings(BaseSettings):
             message = detail["msg"].removeprefix("Value error, ").replace("Input should", "should")
             complaints.setdefault(name, f"{name} {message}".strip())
         return "; ".join(complaints.values()) + "."
+
+
+def _content(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{variable} names a file that cannot be read.") from None

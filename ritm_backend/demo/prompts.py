@@ -10,7 +10,7 @@ from ritm_backend.label_studio.errors import RequestError
 from ritm_model.clicks import Click
 from ritm_model.values import Value, first_problem
 
-MOST_CLICKS = 500
+_MOST_CLICKS = 1000  # of any setting
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Coordinate = Annotated[float, Field(ge=0, le=1e6)]
@@ -55,7 +55,7 @@ class DemoPrompt(Value):
     """One object, or one part of it."""
 
     image: Digest
-    clicks: Annotated[tuple[tuple[Coordinate, Coordinate, bool], ...], Field(max_length=MOST_CLICKS)]
+    clicks: Annotated[tuple[tuple[Coordinate, Coordinate, bool], ...], Field(max_length=_MOST_CLICKS)]
     start: MaskFile | None = None
     threshold: float = Field(gt=0, lt=1)
     options: ModelWanted

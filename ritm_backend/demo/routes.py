@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from threading import BoundedSemaphore
 from time import perf_counter
 from typing import Any
 
@@ -29,9 +28,9 @@ from flask import Blueprint, Response, g, request
 from PIL import Image
 from werkzeug.exceptions import NotFound
 
-from ritm_backend.boundary import BusyError
+from ritm_backend.admission import Annotator, Resources
 from ritm_backend.demo.activity import Activity
-from ritm_backend.demo.prompts import MOST_CLICKS, read_prompt
+from ritm_backend.demo.prompts import read_prompt
 from ritm_backend.demo.service import DemoService, FileMissingError
 from ritm_backend.model_host import ModelHost
 from ritm_backend.settings import Settings
@@ -40,7 +39,7 @@ WEB = Path(__file__).parents[1] / "web"
 
 _MASK_PATHS = ("/predict", "/demo/click")
 # Asked while the model loads, by browsers, and whether there is any fine-tuning.
-_EXPECTED_TROUBLE = ("/ready", "/health", "/favicon.ico", "/training/jobs")
+_EXPECTED_TROUBLE = ("/ready", "/live", "/health", "/favicon.ico", "/training/jobs")
 
 _CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -63,10 +62,10 @@ _HEADERS = {
 }
 
 
-def demo_routes(host: ModelHost, settings: Settings, places: BoundedSemaphore) -> Blueprint:
-    """Make the routes. `places` bounds the predictions, and pictures decoded, at the same time."""
+def demo_routes(host: ModelHost, settings: Settings, resources: Resources) -> Blueprint:
+    """Make the routes. `resources` are shared with all other routes."""
     demo = Blueprint("demo", __name__)
-    service = DemoService(host, settings)
+    service = DemoService(host, settings, resources)
     activity = Activity()
 
     files = {path.relative_to(WEB).as_posix(): path for path in WEB.rglob("*.*")}
@@ -90,7 +89,7 @@ def demo_routes(host: ModelHost, settings: Settings, places: BoundedSemaphore) -
                 "models": service.models.names(),
                 "options": service.models.default().model_dump(),
                 "threshold": service.models.threshold,
-                "most_clicks": MOST_CLICKS,
+                "most_clicks": settings.max_clicks,
                 "opening": settings.demo_image.name if settings.demo_image else None,
                 "samples": samples,
             }
@@ -104,12 +103,8 @@ def demo_routes(host: ModelHost, settings: Settings, places: BoundedSemaphore) -
 
     @contextmanager
     def place() -> Iterator[None]:
-        if not places.acquire(blocking=False):
-            raise BusyError
-        try:
+        with resources.admission.place(Annotator(g.report.client, "demo"), deadline=g.report.deadline):
             yield
-        finally:
-            places.release()
 
     @demo.post("/demo/images")
     def images() -> Response:
@@ -154,12 +149,6 @@ def demo_routes(host: ModelHost, settings: Settings, places: BoundedSemaphore) -
         if fault or (problems and request.path not in _EXPECTED_TROUBLE):
             activity.troubled(request.path, response.status_code, problems, fault)
         return response
-
-    @demo.before_request
-    def same_site() -> Response | None:
-        if request.method == "POST" and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
-            return _json({"error": "Pages of other sites may not ask here."}, 403)
-        return None
 
     @demo.errorhandler(FileMissingError)
     def missing(error: FileMissingError) -> Response:

@@ -14,6 +14,7 @@ from hashlib import sha256
 import numpy as np
 import numpy.typing as npt
 
+from ritm_backend.admission import Resources
 from ritm_backend.demo.masks import mask_of, objects_in, read_values, run_lengths
 from ritm_backend.demo.models import DemoModels
 from ritm_backend.demo.prompts import DemoPrompt, MaskFile
@@ -22,7 +23,6 @@ from ritm_backend.lru import BytesLru
 from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
-from ritm_model.images import decode_image
 from ritm_model.inference import Prompt
 from ritm_model.inference.state import Prediction, State
 from ritm_model.inference.timing import Timings
@@ -41,7 +41,8 @@ class FileMissingError(RitmError):
 class DemoService:
     """Answers the page. Thread-safe."""
 
-    def __init__(self, host: ModelHost, settings: Settings) -> None:
+    def __init__(self, host: ModelHost, settings: Settings, resources: Resources) -> None:
+        self._resources = resources
         self.models = DemoModels(host, settings)
         self._host = host
         self._settings = settings
@@ -59,9 +60,15 @@ class DemoService:
         self._files.setdefault(digest, data, len(data))
         return digest
 
-    def image(self, digest: str) -> npt.NDArray[np.uint8]:
-        """The pixels of a file: H x W x 3 uint8 RGB, upright. Raises ImageError and FileMissingError."""
-        return decode_image(self._file(digest), max_pixels=self._settings.image_max_pixels)
+    def image(self, digest: str, timings: Timings | None = None) -> npt.NDArray[np.uint8]:
+        """The pixels of a file: H x W x 3 uint8 RGB, upright.
+
+        Raises ImageError, FileMissingError, and BusyError where there is no memory for it in time.
+        """
+        deadline = self._resources.admission.deadline()
+        return self._resources.decode(
+            self._file(digest), self._settings.image_max_pixels, timings or Timings(), deadline
+        )
 
     def mask_values(self, digest: str) -> npt.NDArray[np.uint8]:
         """The numbered objects of a file: H x W uint8. Raises ImageError and FileMissingError."""
@@ -97,11 +104,12 @@ class DemoService:
         image_key = _image_key(prompt.image)
 
         def load_image() -> npt.NDArray[np.uint8]:
-            with timings.stage("decode"):
-                return self.image(prompt.image)
+            return self.image(prompt.image, timings)
 
         height, width = annotator.image(image_key, load_image).shape[:2]
         clicks = prompt.all_clicks
+        if len(clicks) > self._settings.max_clicks:
+            raise RequestError(f"An object has at most {self._settings.max_clicks} clicks.")
         if any(click.x >= width or click.y >= height for click in clicks):
             raise RequestError(f"A click lies outside the {width} x {height} image.")
         with timings.stage("mask"):

@@ -1,7 +1,7 @@
 """Which of Label Studio's events ask for a fine-tuning job.
 
-"Start training" does at once, and of new annotations every so many-th. Annotators wait while Label Studio
-sends an event, so nothing is done here but to count and to ask, and nothing about it can fail for them.
+"Start training" does, and of new annotations every so many-th. Annotators wait while Label Studio sends an
+event, so it is handed over to a thread (`handover.py`), and nothing about it can fail for them.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Callable
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 
-from flask import Request
+from werkzeug.wrappers import Request
 
 from ritm_backend.auth import is_allowed
+from ritm_backend.jobs.handover import Handover
 from ritm_backend.settings import Settings
-from ritm_model.errors import RitmError
 
 if TYPE_CHECKING:
     from ritm_ops.jobs.queue import JobQueue
@@ -25,16 +25,26 @@ SECRET_HEADER = "X-RITM-Secret"  # noqa: S105  (the header's name)
 START = "START_TRAINING"
 NEW_ANNOTATIONS = ("ANNOTATION_CREATED", "ANNOTATIONS_CREATED")
 
-_LARGEST_EVENT_READ = 256 * 1024
-_BEGINNING = 512
+EVENT_BYTES = 256 * 1024
+"""Events up to this size are read; of larger ones, which hold masks, only the beginning."""
+BEGINNING = 512
+
+_SECONDS_FOR_AN_ID = 0.5  # of a job that a person waits for
 _ACTION = re.compile(rb'\s*\{\s*"action"\s*:\s*"([A-Z_]{1,60})"')
+
+
+def bytes_of(request: Request, settings: Settings) -> int:
+    """How much of an event has to be read: nothing if it may have no effects."""
+    if not is_trusted(request, settings):
+        return 0
+    return BEGINNING if (request.content_length or 0) > EVENT_BYTES else EVENT_BYTES
 
 
 def action_of(request: Request) -> str:
     """The action of an event, or nothing. Of large ones, which hold masks, only the beginning is read."""
     length = request.content_length or 0
-    if length > _LARGEST_EVENT_READ:
-        found = _ACTION.match(request.stream.read(_BEGINNING))
+    if length > EVENT_BYTES:
+        found = _ACTION.match(request.stream.read(BEGINNING))
         return found[1].decode() if found else ""
     try:
         event = json.loads(request.get_data(cache=False))
@@ -60,19 +70,25 @@ def is_trusted(request: Request, settings: Settings) -> bool:
     return is_allowed(request, settings)
 
 
-def respond(action: str, settings: Settings, queue: Callable[[], JobQueue]) -> dict[str, str]:
-    """Do what an event asks for; what Label Studio is told. `queue` may raise RitmError."""
-    if settings.finetune_source is None or settings.redis_url is None:
-        if action == START:
-            return {"message": "This server does not train from Label Studio."}
+def respond(
+    action: str, settings: Settings, queue: Callable[[], JobQueue], handover: Handover
+) -> dict[str, str]:
+    """Have done what an event asks for; what Label Studio is told. `queue` may raise RitmError."""
+    source = settings.finetune_source
+    if source is None or settings.redis_url is None:
+        return {"message": "This server does not train from Label Studio."} if action == START else {}
+
+    def start() -> dict[str, str]:
+        return {"job": queue().start(source)[0]}
+
+    def count() -> dict[str, str]:
+        return {} if queue().count_annotation() % settings.finetune_after else start()
+
+    if action in NEW_ANNOTATIONS and settings.finetune_after:
+        handover.give(count)
+    if action != START:
         return {}
     try:
-        if action in NEW_ANNOTATIONS and settings.finetune_after:
-            if queue().count_annotation() % settings.finetune_after:
-                return {}
-        elif action != START:
-            return {}
-        job, _ = queue().start(settings.finetune_source)
-    except RitmError as error:
-        return {"message": str(error)}
-    return {"job": job}
+        return handover.give(start).result(_SECONDS_FOR_AN_ID)
+    except TimeoutError:
+        return {"message": "Redis does not answer now; the job is asked for as soon as it does."}

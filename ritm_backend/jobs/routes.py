@@ -19,6 +19,7 @@ from flask import Blueprint, Response, g, request
 
 from ritm_backend.boundary import answer
 from ritm_backend.jobs.events import action_of, is_trusted, respond
+from ritm_backend.jobs.handover import Handover
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
 from ritm_ops.jobs.protocol import EndedJobError, JobError, UnknownJobError
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 STATUSES: Mapping[type[JobError], int] = {UnknownJobError: 404, EndedJobError: 409}
 """Of all other errors, Redis is the reason: 503."""
 
-_PATIENCE_SECONDS = 0.5  # Label Studio waits for one second, and an annotator with it
+_PATIENCE_SECONDS = 0.5
+_ANSWER_SECONDS = 1.0
 
 
 class NotConfiguredError(RitmError):
@@ -58,7 +60,7 @@ class Queues:
 
         with self._lock:
             if self._queue is None:
-                self._queue = JobQueue(connect(url.get_secret_value(), _PATIENCE_SECONDS))
+                self._queue = JobQueue(connect(url.get_secret_value(), _PATIENCE_SECONDS, _ANSWER_SECONDS))
             return self._queue
 
 
@@ -66,11 +68,12 @@ def training_routes(settings: Settings) -> Blueprint:
     """Make the routes."""
     training = Blueprint("training", __name__)
     queue = Queues(settings)
+    handover = Handover()
 
     @training.post("/webhook")
     def webhook() -> Response:
-        action = action_of(request)
-        done = respond(action, settings, queue) if is_trusted(request, settings) else {}
+        trusted = is_trusted(request, settings)  # or nothing of it is read
+        done = respond(action_of(request), settings, queue, handover) if trusted else {}
         return answer({"status": "ok", **done})
 
     @training.get("/training/jobs")
@@ -93,13 +96,6 @@ def training_routes(settings: Settings) -> Blueprint:
     @training.get("/training/jobs/<job_id>/log")
     def log(job_id: str) -> Response:
         return answer({"lines": queue().job(job_id).report.log})
-
-    @training.before_request
-    def same_site() -> Response | None:
-        from_elsewhere = request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
-        if request.method == "POST" and from_elsewhere:
-            return _told(403, "Pages of other sites may not ask here.")
-        return None
 
     @training.errorhandler(NotConfiguredError)
     def not_configured(error: NotConfiguredError) -> Response:

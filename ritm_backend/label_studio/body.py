@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Inside of a JSON text the quotes around rle would be escaped: what matches is always a key.
-_MASK = re.compile(rb'"rle"\s*:\s*\[')
+# Inside of a JSON text the quotes around rle are escaped: what matches is always a key, and all of it.
+_MASK = re.compile(rb'(?<!\\)"rle"\s*:\s*\[')
 _PIECE = 1 << 16  # bytes read at once, while other threads wait
 _OF_WHOLE_NUMBERS = b"-0123456789, \t\r\n"
 
@@ -34,6 +35,7 @@ def read_body(body: bytes) -> object:
     Raises:
         ValueError, RecursionError: it is not JSON.
     """
+    mark = secrets.token_hex(8)  # nobody who writes a body can know what stands for a mask
     kept: list[bytes] = []
     masks: list[UnreadRle] = []
     done = 0
@@ -42,14 +44,14 @@ def read_body(body: bytes) -> object:
         quote = body.find(b'"', start)  # looking no further keeps the work in proportion to the body
         end = body.find(b"]", start, None if quote < 0 else quote)
         if end >= 0 and not body[start:end].translate(None, _OF_WHOLE_NUMBERS):
-            kept += [body[done:start], b"%d" % len(masks)]
+            kept += [body[done:start], f'"{mark}{len(masks)}"'.encode()]
             masks.append(UnreadRle(body[start:end]))
             done = end
 
     def put_back(value: dict[str, object]) -> dict[str, object]:
         match value.get("rle"):
-            case [int(index)] if not isinstance(index, bool):  # no list that was left in holds one number
-                value["rle"] = masks[index]
+            case [str(text)] if text.startswith(mark):
+                value["rle"] = masks[int(text.removeprefix(mark))]
         return value
 
     return json.loads(b"".join([*kept, body[done:]]), object_hook=put_back if masks else None)

@@ -50,7 +50,7 @@ def deep_colours(image: Image.Image, data: bytes) -> Image.Image | None:
     Pillow keeps only the high byte of such colours: four bits of a 12-bit image. So OpenCV decodes them,
     once Pillow has loaded the image and so refused damaged files.
     """
-    if image.mode not in ("RGB", "RGBA") or not _has_deep_values(image, data):
+    if image.mode not in ("RGB", "RGBA") or not has_deep_colours(image, data):
         return None
     if not _says_all_once(image, data):
         return None
@@ -75,7 +75,8 @@ def has_deep_planes(image: Image.Image) -> bool:
     return _tag(image, _PLANAR_CONFIGURATION, 1) == _SEPARATE_PLANES and _tiff_bits(image) > 8
 
 
-def _has_deep_values(image: Image.Image, data: bytes) -> bool:
+def has_deep_colours(image: Image.Image, data: bytes) -> bool:
+    """Whether the file of this colour image says that its values have more than 8 bits."""
     if image.format == "PNG":
         return data[_PNG_BIT_DEPTH] == 16
     return _tiff_bits(image) > 8

@@ -20,7 +20,13 @@ from PIL import Image, UnidentifiedImageError
 
 from ritm_model.errors import RitmError
 from ritm_model.files import parsing
-from ritm_model.images.bit_depth import deep_colours, eight_bit_grey, has_deep_planes, is_deep_grey
+from ritm_model.images.bit_depth import (
+    deep_colours,
+    eight_bit_grey,
+    has_deep_colours,
+    has_deep_planes,
+    is_deep_grey,
+)
 from ritm_model.images.memory import is_out_of_memory
 from ritm_model.images.orientation import shown_orientation, turned
 
@@ -32,6 +38,7 @@ _JPEG_FORMATS = ("JPEG", "MPO")  # what Pillow calls a JPEG with further picture
 _MOST_JPEG_SCANS = 100  # ordinary progressive files have about ten; each costs a pass over all pixels
 _START_OF_SCAN, _END_OF_JPEG = b"\xff\xda", b"\xff\xd9"
 _BAND_PIXELS = 1_000_000
+_BYTES_OF_A_JPEG_PIXEL, _BYTES_OF_A_PIXEL, _BYTES_OF_A_DEEP_PIXEL = 9, 10, 26
 
 _ease = Lock()
 
@@ -72,6 +79,22 @@ def _damaged(error: Exception) -> ImageError:
     if is_out_of_memory(error):
         raise error
     return ImageError("The image file is damaged or cut off.")
+
+
+def decoding_bytes(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> int:
+    """About how much memory `decode_image` takes for a file at its peak, by what its header says.
+
+    Raises:
+        ImageError: as `decode_image` would.
+    """
+    with parsing(_damaged), _opened(data, max_pixels) as image:
+        if image.format in _JPEG_FORMATS:
+            each = _BYTES_OF_A_JPEG_PIXEL
+        elif is_deep_grey(image) or image.format == "TIFF" or has_deep_colours(image, data):
+            each = _BYTES_OF_A_DEEP_PIXEL
+        else:
+            each = _BYTES_OF_A_PIXEL
+        return math.prod(image.size) * each
 
 
 def read_image(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:

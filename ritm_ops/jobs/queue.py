@@ -58,8 +58,14 @@ STATUSES = MappingProxyType(
 """What people are told of RQ's statuses; all others are "queued"."""
 
 
-def connect(url: str, patience_seconds: float = 3) -> Redis:
+def connect(url: str, patience_seconds: float = 3, answer_seconds: float = 5) -> Redis:
     """A client of the Redis at `url`, which tries again for about so long where it cannot be reached.
+
+    Args:
+        url: such as redis://:password@host:6379/0, rediss:// or unix://.
+        patience_seconds: how long to try again.
+        answer_seconds: longest wait for a connection, and for an answer, at each attempt. (A worker of RQ
+            that waits for jobs sets a longer one for itself.)
 
     Raises:
         JobError: that is no address of a Redis.
@@ -72,7 +78,8 @@ def connect(url: str, patience_seconds: float = 3) -> Redis:
             url,
             retry=retry,
             retry_on_error=[RedisConnectionError, RedisTimeoutError],
-            socket_connect_timeout=3,
+            socket_connect_timeout=min(3, answer_seconds),
+            socket_timeout=answer_seconds,
         )
     except ValueError:
         raise JobError("RITM_REDIS_URL must look like redis://host:6379/0.") from None

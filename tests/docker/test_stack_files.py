@@ -17,6 +17,7 @@ from processes import require
 from prometheus_client.parser import text_string_to_metric_families
 
 from cvat_serverless.settings import CvatSettings
+from ritm_backend.admission import Admission
 from ritm_backend.metrics import Metrics
 from ritm_backend.model_host import ModelHost
 from ritm_backend.settings import Settings
@@ -144,7 +145,7 @@ def test_images_run_as_nobody_in_particular() -> None:
 
 
 def test_dashboard_and_alerts_ask_for_metrics_that_exist() -> None:
-    page = Metrics(ModelHost(lambda: pytest.fail("not asked"), "none")).page().decode()
+    page = Metrics(ModelHost(lambda: pytest.fail("not asked"), "none"), Admission(1, 1)).page().decode()
     families = {family.name for family in text_string_to_metric_families(page)}
     dashboard = json.loads((ROOT / "docker/grafana/dashboards/ritm.json").read_text())
     (group,) = yaml.safe_load((ROOT / "docker/alerts.yml").read_text())["groups"]

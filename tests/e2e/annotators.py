@@ -48,20 +48,30 @@ class Click:
 
 def click(url: str, task: int, number: int, image: str, shift: float = 0) -> Click:
     """Send so many clicks, `shift` percent of the image off the recorded ones; a connection for each."""
-    request = copy.deepcopy(dict(_REQUEST))
-    request["tasks"][0] |= {"id": task, "data": {"image": image}}
-    context = request["params"]["context"]
-    context["result"] = context["result"][:number]
-    for region in context["result"]:
-        region["value"]["x"] += shift
     sent = time.monotonic()
-    outcome, answer, headers = _ask(url, json.dumps(request).encode())
+    outcome, answer, headers = _ask(url, json.dumps(request_of(task, number, image, shift)).encode())
     answered = time.monotonic()
     (prediction,) = answer.get("results", [{}])
     regions = prediction.get("result", [])
     mask = hashlib.sha256(json.dumps(regions[0]["value"]["rle"]).encode()).hexdigest() if regions else ""
     message = prediction.get("message", "") or answer.get("error", "")
     return Click(task, number, sent, answered, outcome, mask, message, headers)
+
+
+def request_of(task: int, number: int, image: str, shift: float = 0) -> dict[str, Any]:
+    """What Label Studio sends for so many clicks; beyond the recorded ones, each a little further on."""
+    request = copy.deepcopy(dict(_REQUEST))
+    request["tasks"][0] |= {"id": task, "data": {"image": image}}
+    recorded = request["params"]["context"]["result"]
+    clicks = recorded[:number]
+    for extra in range(number - len(recorded)):
+        again = copy.deepcopy(recorded[0])
+        again["value"]["x"] += 0.05 * (extra + 1)
+        clicks.append(again | {"id": f"extra{extra}"})
+    for region in clicks:
+        region["value"]["x"] += shift
+    request["params"]["context"]["result"] = clicks
+    return request
 
 
 def _ask(url: str, body: bytes) -> tuple[Outcome, Mapping[str, Any], Mapping[str, str]]:

@@ -28,6 +28,7 @@ def ritm_serve(
         "OMP_WAIT_POLICY": "passive",
         "GOMP_SPINCOUNT": "0",
         "RITM_DEVICE": "cpu",
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),  # the same code as in this process
         "RITM_ENGINE": "torch",  # the same in all processes, and nothing to convert first
         **extra,
     }

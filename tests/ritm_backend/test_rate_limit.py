@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ritm_backend.rate_limit import RateLimit
+from ritm_backend.admission.rate_limit import RateLimit
 
 
 class Clock:

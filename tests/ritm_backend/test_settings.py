@@ -152,3 +152,28 @@ def test_any_text_is_read_or_refused(text: str) -> None:
                 Settings.from_environment()
             except SettingsError as error:
                 assert name in str(error)
+
+
+def test_secrets_may_stand_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("from-a-file\n")
+    found = read(monkeypatch, BASIC_AUTH_USER="anna", BASIC_AUTH_PASS_FILE=str(secret))
+    assert found.basic_auth_pass is not None
+    assert found.basic_auth_pass.get_secret_value() == "from-a-file"
+    assert "from-a-file" not in repr(found)
+
+    both = complaint(monkeypatch, BASIC_AUTH_PASS="word")
+    assert both == "BASIC_AUTH_PASS and BASIC_AUTH_PASS_FILE are both set; one of them must go."
+    monkeypatch.delenv("BASIC_AUTH_PASS")
+    missing = complaint(monkeypatch, BASIC_AUTH_PASS_FILE=str(tmp_path / "nowhere"))
+    assert missing == "BASIC_AUTH_PASS_FILE names a file that cannot be read."
+
+
+@pytest.mark.parametrize("alias", ["LABEL_STUDIO_API_KEY_FILE", "LABEL_STUDIO_ACCESS_TOKEN_FILE"])
+def test_every_name_of_a_secret_has_its_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, alias: str
+) -> None:
+    (tmp_path / "token").write_text("a" * 40)
+    found = read(monkeypatch, **{alias: str(tmp_path / "token")})
+    assert found.label_studio_api_key is not None
+    assert found.label_studio_api_key.get_secret_value() == "a" * 40

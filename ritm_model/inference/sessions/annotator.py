@@ -168,14 +168,17 @@ class Annotator:
             if state.clicks == prompt.clicks:
                 self._count(remembered=1)
                 return state
-            with timings.stage("queue"):
-                stack.enter_context(self._turns.turn(ticket))
-            # Whoever ran meanwhile may have answered some of the clicks.
-            state = self._known(prompt, start, image)
-            for click in prompt.clicks[len(state.clicks) :]:
-                state = self._answering.click(state, click, timings)
-                self._cache.add(prompt.image_key, start, state)
-                self._count(clicks_run=1)
+            while len(state.clicks) < len(prompt.clicks):
+                # A turn for each click, so that a long sequence lets others in between.
+                with ExitStack() as turn:
+                    with timings.stage("queue"):
+                        turn.enter_context(self._turns.turn(ticket))
+                    # Whoever ran meanwhile may have answered some of the clicks.
+                    state = max(state, self._known(prompt, start, image), key=lambda one: len(one.clicks))
+                    if len(state.clicks) < len(prompt.clicks):
+                        state = self._answering.click(state, prompt.clicks[len(state.clicks)], timings)
+                        self._cache.add(prompt.image_key, start, state)
+                        self._count(clicks_run=1)
         if self._shared:
             self._shared.add(prompt.image_key, start, state)
         return state

@@ -29,7 +29,7 @@ class Turns:
     """Hands out turns. Newness counts from `arrive`, not from when a request begins to wait.
 
     A request that replaces others takes over their place in the queue, so clicking fast costs nobody
-    their turn.
+    their turn. One that needs several turns waits behind the others for each.
 
     Args:
         at_once: turns that may be held at the same time.
@@ -83,6 +83,7 @@ class Turns:
         finally:
             with self._changed:
                 self._free += 1
+                ticket.running, ticket.place = False, next(self._places)
                 self._changed.notify_all()
 
     def _is_next(self, ticket: Ticket) -> bool:

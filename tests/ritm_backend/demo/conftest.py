@@ -17,6 +17,7 @@ from ritm_model.images import decode_image
 from ritm_model.inference import Annotator, Predictor, open_predictor
 from ritm_ops.pictures import PictureFetcher
 
+FORM = "multipart/form-data"  # as the page sends it
 SAMPLE = Path(__file__).parents[2] / "samples/images/coins.jpg"
 
 
@@ -73,7 +74,7 @@ def ask(client: FlaskClient, photo: bytes) -> Callable[..., Any]:
             "threshold": config["threshold"],
             "options": config["options"],
         }
-        return client.post("/demo/click", data={"prompt": json.dumps(prompt | changed)})
+        return client.post("/demo/click", data={"prompt": json.dumps(prompt | changed)}, content_type=FORM)
 
     return send
 

@@ -20,6 +20,7 @@ from ritm_model.errors import RitmError
 from ritm_model.inference import Predictor, PredictorOptions, ZoomIn
 from ritm_ops.pictures import PictureFetcher
 
+FORM = "multipart/form-data"  # as the page sends it
 ON_A_COIN = (101.5, 195.25, True)
 ALSO_ON_IT = (106.0, 179.0, True)
 BESIDE_IT = (69.0, 194.0, False)
@@ -102,14 +103,16 @@ class TestFiles:
         digest = serve().post("/demo/images", data=photo).json["id"]
         prompt = json.dumps(self.prompt(digest))
         restarted = serve()
-        answer = restarted.post("/demo/click", data={"prompt": prompt})
+        answer = restarted.post("/demo/click", data={"prompt": prompt}, content_type=FORM)
         assert (answer.status_code, answer.json["missing"]) == (409, digest)
         sent = {"prompt": prompt, "file": (BytesIO(photo), "photo")}
         assert restarted.post("/demo/click", data=sent).status_code == 200
-        assert restarted.post("/demo/click", data={"prompt": prompt}).status_code == 200
+        assert restarted.post("/demo/click", data={"prompt": prompt}, content_type=FORM).status_code == 200
 
     def test_an_unknown_picture_is_missing(self, client):
-        answer = client.post("/demo/click", data={"prompt": json.dumps(self.prompt("1" * 64))})
+        answer = client.post(
+            "/demo/click", data={"prompt": json.dumps(self.prompt("1" * 64))}, content_type=FORM
+        )
         assert (answer.status_code, answer.json["missing"]) == (409, "1" * 64)
 
     def test_the_picture_comes_back_for_browsers_that_cannot_read_it(self, client):
@@ -158,7 +161,7 @@ class TestRefusals:
             {"image": "../../etc/passwd"},
             {"clicks": [[1, 2]]},
             {"clicks": [[-1, 2, True]]},
-            {"clicks": [[1, 2, True]] * 501},
+            {"clicks": [[1, 2, True]] * 1001},
             {"clicks": None},
             {"threshold": 0},
             {"threshold": "NaN"},
@@ -177,7 +180,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("data", [{}, {"prompt": "{"}, {"prompt": "[]"}, {"prompt": "9" * 5000}])
     def test_a_body_that_holds_none(self, client, data):
-        assert client.post("/demo/click", data=data).status_code == 400
+        assert client.post("/demo/click", data=data, content_type=FORM).status_code == 400
 
     @pytest.mark.parametrize("click", [(384, 10, True), (10, 303, True), (1e6, 1e6, False)])
     def test_clicks_beside_the_picture(self, ask, click):

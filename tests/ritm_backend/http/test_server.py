@@ -20,7 +20,7 @@ from gunicorn.config import Config
 
 from ritm_backend import server
 from ritm_backend.cli import serve
-from ritm_backend.cpus import usable_cpus
+from ritm_backend.front.cpus import usable_cpus
 
 PAYLOADS = Path(__file__).parents[2] / "payloads/label_studio"
 
@@ -86,7 +86,8 @@ def process(gate: Any) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def ask(url: str, body: bytes | None = None) -> Any:
-    with urllib.request.urlopen(urllib.request.Request(url, body), timeout=120) as answer:
+    asked = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(asked, timeout=120) as answer:
         return json.loads(answer.read())
 
 

@@ -65,9 +65,34 @@ def test_what_is_not_json_is_refused(body):
         read_body(body)
 
 
-@given(st.lists(st.sampled_from([b'"rle"', b":", b"[", b"]", b"1", b",", b"{", b"}", b'"', b" ", b"\\"])))
+NAMES = [b'"rle"', rb'"\u0072le"', rb'"r\u006ce"', rb'"\"rle"', rb'"\\"', rb'"\\rle"', b'"RLE"']
+PIECES = [*NAMES, b":", b"[", b"]", b"{", b"}", b'"', b"\\", b",", b" ", b"1", b"-0", b"300", b"1,2", b"true"]
+LISTS = st.sampled_from(
+    [b"[]", b"[7]", b"[0]", b"[1, 2,3]", b"[-1]", b"[[0]]", b'["7"]', b"7", b"[true]", b"[1.5]"]
+)
+DOCUMENTS = st.recursive(
+    LISTS,
+    lambda inner: st.lists(st.tuples(st.sampled_from(NAMES), inner), max_size=4).map(
+        lambda pairs: b"{" + b", ".join(name + b": " + value for name, value in pairs) + b"}"
+    ),
+    max_leaves=10,
+)
+
+
+@given(DOCUMENTS)
+@example(rb'{"\u0072le": [7], "a": {"rle": [1, 2]}}')
+@example(rb'{"rle": [1, 2], "\u0072le": [0], "rle": [3]}')
+@example(rb'{"\"rle": [1, 2], "rle": [0]}')
+def test_escaped_and_repeated_names_mean_what_they_mean_in_json(body):
+    same_as_json(body)
+
+
+@given(st.lists(st.sampled_from(PIECES)))
 def test_any_text_is_read_like_json_or_refused_like_it(parts):
-    body = b"".join(parts)
+    same_as_json(b"".join(parts))
+
+
+def same_as_json(body):
     try:
         expected = json.loads(body)
     except ValueError:

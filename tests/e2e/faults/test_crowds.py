@@ -1,0 +1,137 @@
+"""Slow, greedy and many clients, against a real server: clicks of the others go on."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from annotators import annotators, click, request_of
+from backend import ritm_serve, serving_pids
+from image_source import ImageSource
+from processes import Server, wait_until
+
+CONNECTIONS = 500
+HEAD = "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+BEGINNINGS = {
+    "half a head": HEAD.format(path="/predict"),
+    "half a body": HEAD.format(path="/predict") + "Content-Length: 100000\r\n\r\n" + '{"tasks"',
+    "half an event": HEAD.format(path="/webhook") + "Content-Length: 100000\r\n\r\n" + '{"action"',
+    "nothing": "",
+}
+
+
+@pytest.fixture(scope="module")
+def open_server(
+    image_settings: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    with ritm_serve(tmp_path_factory.mktemp("crowds"), image_settings) as running:
+        yield running
+
+
+@contextmanager
+def half_open(url: str, beginning: str) -> Iterator[list[socket.socket]]:
+    """Connections that begin a request and do not go on."""
+    address = urlsplit(url)
+    with ExitStack() as stack:
+        opened = []
+        for _ in range(CONNECTIONS):
+            one = socket.create_connection((address.hostname, address.port or 0), timeout=30)
+            opened.append(stack.enter_context(closing(one)))
+            one.sendall(beginning.encode())
+        yield opened
+
+
+def health_seconds(url: str) -> float:
+    began = time.monotonic()
+    with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)) as connection:
+        connection.request("GET", "/health")
+        assert connection.getresponse().status == 200
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_half_open_connections_stop_nobody(open_server: Server, beginning: str, record_property: Any) -> None:
+    first = 1000 * (1 + list(BEGINNINGS).index(beginning))
+    with (
+        annotators(open_server.url, lambda task: f"/data/upload/slow/{task}.jpg", first_task=first) as log,
+        half_open(open_server.url, BEGINNINGS[beginning]),
+    ):
+        before = time.monotonic()
+        log.wait_for_well(6)
+        record_property("health_seconds", sorted(health_seconds(open_server.url) for _ in range(20)))
+        answered = log.since(before)
+    record_property("click_seconds", sorted(one.answered - one.sent for one in answered))
+    assert all(one.is_well for one in answered)
+
+
+def test_a_password_is_asked_for_before_anything_is_read(
+    image_settings: Mapping[str, str], tmp_path: Path
+) -> None:
+    guarded = {**image_settings, "BASIC_AUTH_USER": "anna", "BASIC_AUTH_PASS": "word"}
+    with ritm_serve(tmp_path, guarded, health="/live") as server:
+        for beginning, status in (("half a body", b"401"), ("half an event", b"200")):
+            with half_open(server.url, BEGINNINGS[beginning]) as opened:
+                assert all(one.recv(12) == b"HTTP/1.1 " + status for one in opened)
+
+
+def test_of_many_first_clicks_at_once_none_is_refused(open_server: Server, record_property: Any) -> None:
+    with ThreadPoolExecutor(64) as pool:
+        clicks = list(
+            pool.map(lambda n: click(open_server.url, 50_000 + n, 1, f"/data/upload/many/{n}.jpg"), range(64))
+        )
+    record_property("click_seconds", sorted(one.answered - one.sent for one in clicks))
+    assert all(one.is_well for one in clicks)
+
+
+def test_long_sequences_let_others_in_between_and_longer_ones_are_refused(
+    open_server: Server, record_property: Any
+) -> None:
+    url, image = open_server.url, "/data/upload/long/1.jpg"
+    assert click(url, 60_000, 1, image).is_well
+    assert click(url, 60_001, 1, image).is_well
+    with ThreadPoolExecutor(1) as pool:
+        long = pool.submit(click, url, 60_000, 100, image)
+        wait_until(lambda: _gauge(url, "ritm_sessions") > 8, "the long sequence at work", within_s=60)
+        other = click(url, 60_001, 2, image)
+        assert not long.done()
+        record_property("seconds_of_the_other", other.answered - other.sent)
+        assert other.is_well
+        assert long.result().is_well
+    refused = click(url, 60_002, 101, image)
+    assert (refused.outcome, refused.mask) == (200, "")
+    assert "RITM_MAX_CLICKS" in refused.message
+    assert '"click not answered"' in open_server.text()
+
+
+def test_the_image_is_there_when_the_first_click_comes(open_server: Server, source: ImageSource) -> None:
+    path = "/data/upload/ahead/1.jpg"
+    opened = request_of(70_000, 1, path)
+    opened["params"]["context"] = None
+    answer = requests.post(f"{open_server.url}/predict", json=opened, timeout=30)
+    assert answer.json() == {"results": [[]]}
+    wait_until(lambda: path in source.asked, "the image asked for", within_s=30)
+    assert click(open_server.url, 70_000, 1, path).is_well
+    assert source.asked.count(path) == 1
+
+
+def test_gauges_of_two_processes_are_those_of_both(image_settings: Mapping[str, str], tmp_path: Path) -> None:
+    with ritm_serve(tmp_path, image_settings, workers=2) as server:
+        assert len(serving_pids(server)) == 2
+        for task in range(12):
+            assert click(server.url, 80_000 + task, 1, f"/data/upload/two/{task}.jpg").is_well
+        wait_until(lambda: _gauge(server.url, "ritm_cached_images") == 12, "all images", within_s=30)
+        assert {_gauge(server.url, "ritm_sessions") for _ in range(10)} == {12.0}
+
+
+def _gauge(url: str, name: str) -> float:
+    page = requests.get(f"{url}/metrics", timeout=30).text
+    return next(float(line.split()[1]) for line in page.splitlines() if line.startswith(f"{name} "))

@@ -1,0 +1,117 @@
+"""Threads that wait for a place, or for memory."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import pytest
+from PIL import Image
+from processes import wait_until
+
+from ritm_backend.admission import Admission, Annotator, BusyError, MemoryBudget
+from ritm_backend.admission.memory import decoding_budget, usable_memory
+from ritm_model.images import ImageError, decoding_bytes
+from ritm_model.inference import Superseded
+
+ANNA, BEN = Annotator("studio", "1"), Annotator("studio", "2")
+
+
+def test_a_place_is_waited_for_and_given_back() -> None:
+    admission = Admission(1, seconds=60)
+    with ThreadPoolExecutor(1) as pool:
+        with admission.place(ANNA):
+            other = pool.submit(lambda: admission.place(BEN).__enter__())
+            wait_until(lambda: admission.waiting == 1, "a request that waits", within_s=30)
+        other.result(30)
+    with (
+        pytest.raises(BusyError, match="no place for this request within 60 seconds"),
+        admission.place(ANNA, deadline=0),
+    ):
+        pass
+
+
+def test_an_older_request_learns_at_once_that_a_newer_one_came() -> None:
+    admission = Admission(1, seconds=60)
+
+    def click() -> str:
+        try:
+            with admission.place(ANNA, "cat"):
+                return "answered"
+        except Superseded:
+            return "superseded"
+
+    with ThreadPoolExecutor(2) as pool:
+        with admission.place(BEN):
+            older = pool.submit(click)
+            wait_until(lambda: admission.waiting == 1, "a request that waits", within_s=30)
+            newer = pool.submit(click)
+            assert older.result(30) == "superseded"
+        assert newer.result(30) == "answered"
+
+
+def test_memory_is_handed_out_in_order_and_never_more_than_there_is() -> None:
+    budget = MemoryBudget(10)
+    got: list[int] = []
+    may_go = Event()
+
+    def take(count: int) -> None:
+        with budget.hold(count, float("inf")):
+            got.append(count)
+            may_go.wait(30)
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(take, 6)
+        wait_until(lambda: got == [6], "the first", within_s=30)
+        large = pool.submit(take, 99)  # more than there is: it waits for all of it
+        wait_until(lambda: len(budget._waiting) == 1, "the large one waits", within_s=30)
+        small = pool.submit(take, 1)  # and nobody overtakes it
+        wait_until(lambda: len(budget._waiting) == 2, "the small one waits", within_s=30)
+        assert got == [6]
+        may_go.set()
+        for one in (first, large, small):
+            one.result(30)
+    assert got == [6, 99, 1]
+    with budget.hold(10, float("inf")), pytest.raises(BusyError, match="no memory"), budget.hold(1, 0):
+        pass
+    with budget.hold(10, 0):  # all of it is back
+        pass
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, None),
+        ({"memory.max": "max\n"}, None),
+        ({"memory.max": "1073741824\n"}, 2**30),
+        ({"memory/memory.limit_in_bytes": "1073741824\n"}, 2**30),
+        ({"memory/memory.limit_in_bytes": "9223372036854771712\n"}, None),
+    ],
+)
+def test_the_budget_follows_from_the_limit_of_the_container(
+    tmp_path: Path, files: dict[str, str], expected: int | None
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    machine = usable_memory(Path("/nowhere"))
+    assert usable_memory(tmp_path) == (expected or machine)
+    assert decoding_budget(2, tmp_path) == (expected or machine) // 8
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("JPEG", "RGB"), ("PNG", "RGBA"), ("PNG", "I;16"), ("TIFF", "RGB")]
+)
+def test_the_header_tells_how_much_memory_a_picture_takes(kind: str, mode: str) -> None:
+    file = BytesIO()
+    shape = (40, 50, {"RGB": 3, "RGBA": 4}.get(mode, 1))
+    pixels = np.zeros(shape, np.uint16 if mode == "I;16" else np.uint8).squeeze()
+    Image.fromarray(pixels).save(file, kind)
+    assert decoding_bytes(file.getvalue()) >= 40 * 50 * 6
+    with pytest.raises(ImageError, match="the limit is"):
+        decoding_bytes(file.getvalue(), max_pixels=1999)
+    with pytest.raises(ImageError):
+        decoding_bytes(b"no picture")
