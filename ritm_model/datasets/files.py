@@ -73,6 +73,10 @@ def read_labels(path: Path) -> npt.NDArray[np.integer]:
         BrokenFileError: missing, not an image that can be read, or a colour picture.
     """
     data = read_bytes(path)
+    if data[:2] == b"\xff\xd8" or (data[8:12] == b"WEBP" and data[12:16] == b"VP8 "):
+        raise BrokenFileError(
+            path, "A lossy JPEG or WebP file cannot number objects: it blurs the numbers. Save masks as PNG."
+        )
     if _is_grey_png(data):
         return _decoded(data, cv2.IMREAD_GRAYSCALE, path)
     _check_header(data, path)
@@ -141,7 +145,7 @@ def read_names(path: Path) -> list[str]:
         BrokenFileError: missing or not text.
     """
     try:
-        lines = read_bytes(path).decode().splitlines()
+        lines = read_bytes(path).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise BrokenFileError(path, "The file is not text.") from None
     return [line.strip() for line in lines if line.strip()]

@@ -235,3 +235,24 @@ def test_real_photographs_with_numbered_masks():
     (bear,) = (sample for sample in dataset if sample.name == "bear.jpg#1")
     assert np.array_equal(bear.mask == 1, mask == 1)
     assert bear.load_image().shape[:2] == mask.shape
+
+
+def test_lossy_label_maps_are_refused(painter, empty):
+    """A JPEG invents numbers along every edge."""
+    empty[5:15, 5:25] = 1
+    painter.image("images/a.jpg")
+    for name in ("masks/a.jpg", "masks/a_1.jpeg"):
+        painter.array(name, empty * 60)
+    with pytest.raises(DatasetError, match=r"masks/a\.jpg: A lossy JPEG .* Save masks as PNG"):
+        open_dataset("own", {"own": f"labels:{painter.root}"})
+
+
+def test_lists_may_begin_with_a_byte_order_mark(painter, empty):
+    empty[5:15, 5:25] = 255
+    for name in ("a", "b"):
+        painter.image(f"images/{name}.jpg")
+        painter.array(f"masks/{name}.png", empty)
+    (painter.root / "val.txt").write_bytes("\ufeffa\r\nb\r\n".encode())
+    dataset = open_dataset("own:val", {"own": f"images_dir:{painter.root}"})
+    assert [sample.name for sample in dataset] == ["a.jpg#a", "b.jpg#b"]
+    assert dataset.problems == ()
