@@ -26,7 +26,7 @@ def regions_for(
     label: str | None,
     score: float,
 ) -> list[RegionAnswer]:
-    """The regions of one object. The first has the object's id, or that of the region that is refined.
+    """The regions of one object. The first has the object's id, or that of the region it replaces.
 
     Args:
         part: the mask.
@@ -39,7 +39,7 @@ def regions_for(
         label: the wanted one.
         score: of the mask.
     """
-    own_id = existing.id if existing else own_id
+    own_id = existing.id if existing and existing.can_be_replaced else own_id
     size = (part.frame[1], part.frame[0])
     answers: list[RegionAnswer] = []
     for place, output in enumerate(outputs):

@@ -6,7 +6,8 @@ a rectangle that is no smart tool's. Regions are looked for in the user's newest
 all that the open editor shows; without a draft in predictions, the newest first, and before them in
 annotations where the project says so (`sources_on_screen`). Of regions with the same id only the first found
 counts, because the others are older versions of it. Its mask becomes the previous mask, a rectangle the
-region of interest; its id, label and control are kept, so the editor replaces it.
+region of interest; its id, label and control are kept, so the editor replaces it, all but the id of a
+bitmask.
 
 Memory. Choices and masks are bounded by bytes, not by time: what was not used for longest goes first.
 
@@ -47,11 +48,21 @@ class Existing:
     """A region to be refined: its mask, or its rectangle. `key` names the mask's content."""
 
     id: str
+    kind: str
     from_name: str
     label: str | None
     mask: PackedMask
     key: str
     rectangle: Rectangle | None = None
+
+    @property
+    def can_be_replaced(self) -> bool:
+        """Whether the editor replaces it by an answer with its id.
+
+        A bitmask takes all clicks inside itself until it is selected; and of a selected region with the id of
+        a suggestion, the editor (1.23.2) shows nothing any more.
+        """
+        return self.kind != "bitmask"
 
 
 def within(prompt: ObjectPrompt, existing: Existing) -> ObjectPrompt:
@@ -138,7 +149,9 @@ class ExistingRegions:
                 continue  # somebody else's trouble, and no reason to refuse this click
             if mask.contains(x, y):
                 rectangle = drawing.shape if isinstance(drawing.shape, Rectangle) else None
-                return Existing(drawing.id, drawing.from_name, drawing.label, mask, key, rectangle)
+                return Existing(
+                    drawing.id, drawing.kind, drawing.from_name, drawing.label, mask, key, rectangle
+                )
         return None
 
     def _paint(self, drawing: Drawing, size: tuple[int, int]) -> tuple[str, PackedMask]:

@@ -1,5 +1,8 @@
 """Which control answers, by the labeling configuration and by what the project prefers."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from ritm_backend.label_studio.config import parse_config
@@ -116,3 +119,11 @@ def test_nonsense_leaves_the_defaults_and_a_note(given):
 
     assert options == ProjectOptions()
     assert len(notes) == 1
+
+
+def test_the_docs_name_every_parameter_and_its_default():
+    page = (Path(__file__).parents[3] / "docs/label_studio_regions.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (\S*) ?\|", page, re.MULTILINE))
+    for name, field in ProjectOptions.model_fields.items():
+        default = field.default if field.default not in (None, ()) else ""
+        assert rows[name].strip("`") == str(default)
