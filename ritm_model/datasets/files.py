@@ -16,6 +16,7 @@ from PIL import Image
 
 from ritm_model.datasets.problems import BrokenFileError, DatasetError
 from ritm_model.errors import shown
+from ritm_model.files import parsing
 from ritm_model.images import DEFAULT_MAX_PIXELS, FORMATS, ImageError, Pixels, decode_image
 from ritm_model.images.orientation import shown_orientation
 
@@ -80,11 +81,9 @@ def read_labels(path: Path) -> npt.NDArray[np.integer]:
     if _is_grey_png(data):
         return _decoded(data, cv2.IMREAD_GRAYSCALE, path)
     _check_header(data, path)
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            labels = np.asarray(image.convert("L") if image.mode == "1" else image)
-    except Exception:  # noqa: BLE001  (a damaged file can fail in any way)
-        raise BrokenFileError(path, "The mask is damaged or of a kind that cannot be read.") from None
+    damaged = BrokenFileError(path, "The mask is damaged or of a kind that cannot be read.")
+    with parsing(lambda _: damaged), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        labels = np.asarray(image.convert("L") if image.mode == "1" else image)
     if labels.ndim == 3 and (labels[..., :3] == labels[..., :1]).all():
         labels = labels[..., 0]
     if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
@@ -195,10 +194,8 @@ def _is_grey_png(data: bytes) -> bool:
 
 def _check_header(data: bytes, path: Path) -> None:
     """Refuse a mask of impossible size before memory is taken."""
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-    except Exception:  # noqa: BLE001  (a damaged file can fail in any way)
-        raise BrokenFileError(path, "The mask is no image of a known kind, or damaged.") from None
+    damaged = BrokenFileError(path, "The mask is no image of a known kind, or damaged.")
+    with parsing(lambda _: damaged), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        width, height = image.size
     if width * height > DEFAULT_MAX_PIXELS:
         raise BrokenFileError(path, f"A mask of {width} x {height} pixels is too large.")

@@ -124,11 +124,9 @@ def image_size(data: bytes) -> tuple[int, int]:
     Raises:
         ImageError: not an image of a known kind.
     """
-    try:
-        with _pillow_at_ease(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return image.size
-    except Exception:  # noqa: BLE001  (a damaged header can fail in any way)
-        raise ImageError(_unknown(data)) from None
+    refusal = parsing(lambda _: ImageError(_unknown(data)))
+    with refusal, _pillow_at_ease(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        return image.size
 
 
 def upright_rgb(image: Image.Image) -> Pixels:

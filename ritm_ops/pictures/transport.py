@@ -9,6 +9,7 @@ import io
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -114,14 +115,14 @@ class Transport:
         raw = self._dialled(url, addresses, deadline, proxy)
         if url.scheme == "http":
             return raw
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(raw.close)
             if proxy is not None:
                 self._tunnel(raw, url, deadline, proxy)
             raw.settimeout(min(self.limits.read_seconds, deadline.remaining()))
-            return self.tls.wrap_socket(raw, server_hostname=url.host)
-        except BaseException:
-            raw.close()
-            raise
+            encrypted = self.tls.wrap_socket(raw, server_hostname=url.host)
+            on_failure.pop_all()
+            return encrypted
 
     def _dialled(
         self, url: HttpUrl, addresses: Sequence[Address], deadline: Deadline, proxy: Proxy | None

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ritm_model.datasets.files import inside, read_bytes, read_mask
 from ritm_model.datasets.photograph import About, Collection, Photograph, Region
 from ritm_model.datasets.problems import BrokenFileError, ConversionError, Problem
+from ritm_model.files import parsing
 
 INDEX = "index_ade20k.mat"
 SOURCE = "ade20k"
@@ -174,11 +175,9 @@ def _read_index(path: Path) -> list[tuple[str, str]]:
             "ADE20K is listed in a MATLAB file, which needs SciPy: pip install 'ritm[benchmarks]'."
         ) from None
     read_bytes(path)  # a missing file is named
-    try:
+    with parsing(lambda _: BrokenFileError(path, "The file is damaged, or is no index of ADE20K.")):
         index: Any = loadmat(path, simplify_cells=True, variable_names=["index"])["index"]
         folders, names = (np.atleast_1d(index[key]).tolist() for key in ("folder", "filename"))
-    except Exception:  # noqa: BLE001  (a damaged file can fail in any way)
-        raise BrokenFileError(path, "The file is damaged, or is no index of ADE20K.") from None
     if len(folders) != len(names) or not all(isinstance(text, str) for text in (*folders, *names)):
         raise BrokenFileError(path, "The index does not list folders and names of images.")
     return list(zip(folders, names, strict=True))

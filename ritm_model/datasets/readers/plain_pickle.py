@@ -20,6 +20,7 @@ import numpy as np
 from ritm_model.datasets.files import read_bytes
 from ritm_model.datasets.problems import BrokenFileError
 from ritm_model.errors import shown
+from ritm_model.files import parsing
 
 _NUMBERS = re.compile(r"[<>|=]?(?:[biuf][1-8]|[SU]\d{1,4}|\?)")
 
@@ -35,14 +36,16 @@ def read_pickle(path: Path) -> object:
         BrokenFileError: missing, damaged, or asking for anything else.
     """
     data = read_bytes(path)
-    try:
+    with parsing(lambda error: _refusal(path, error)):
         return _PlainUnpickler(io.BytesIO(data)).load()
-    except _RefusedError as error:
-        raise BrokenFileError(path, f"The pickle asks for {error}; nothing was executed.") from None
-    except Exception:  # noqa: BLE001  (a hostile or damaged pickle can fail in any way)
-        raise BrokenFileError(
-            path, "The pickle is damaged, or holds more than plain values; nothing was executed."
-        ) from None
+
+
+def _refusal(path: Path, error: Exception) -> BrokenFileError:
+    if isinstance(error, _RefusedError):
+        return BrokenFileError(path, f"The pickle asks for {error}; nothing was executed.")
+    return BrokenFileError(
+        path, "The pickle is damaged, or holds more than plain values; nothing was executed."
+    )
 
 
 class _RefusedError(pickle.UnpicklingError):

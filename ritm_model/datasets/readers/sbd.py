@@ -18,6 +18,7 @@ import numpy.typing as npt
 from ritm_model.datasets.files import inside, read_bytes, read_names, small_labels
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Region
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
+from ritm_model.files import parsing
 
 MAX_BYTES = 4_000_000  # the real ones have some ten thousand
 THINNEST = 0.08
@@ -90,7 +91,7 @@ def _read_mat(path: Path) -> tuple[npt.NDArray[np.integer], npt.NDArray[Any]]:
     from scipy.io import loadmat
 
     data = read_bytes(path, MAX_BYTES)
-    try:
+    with parsing(lambda _: BrokenFileError(path, "The file is damaged, or is no annotation of SBD.")):
         annotation = loadmat(io.BytesIO(data), variable_names=["GTinst"])["GTinst"][0, 0]
         labels_HW = np.asarray(annotation[0])
         named = annotation.dtype.names or ()
@@ -98,10 +99,6 @@ def _read_mat(path: Path) -> tuple[npt.NDArray[np.integer], npt.NDArray[Any]]:
         if labels_HW.ndim != 2 or labels_HW.dtype.kind not in "biuf" or not np.isfinite(labels_HW).all():
             raise BrokenFileError(path, "The annotation is no map of object numbers.")
         return small_labels(labels_HW.astype(np.int64)), classes
-    except BrokenFileError:
-        raise
-    except Exception:  # noqa: BLE001  (a damaged file can fail in any way)
-        raise BrokenFileError(path, "The file is damaged, or is no annotation of SBD.") from None
 
 
 def _share_of_box(object_HW: npt.NDArray[np.bool_]) -> float:
