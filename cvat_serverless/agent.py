@@ -81,8 +81,10 @@ def _read(prompts: cvataa.InteractionPrompts) -> Prompts:
     )
 
 
-def create(model: str = "bundled", device: str = "auto", *, confidence: bool = False) -> RitmFunction:
+def create(
+    model: str = "bundled", device: str = "auto", engine: str = "auto", *, confidence: bool = False
+) -> RitmFunction:
     """What cvat-cli calls with its `-p` parameters."""
-    predictor = open_predictor(model, device=device)
+    predictor = open_predictor(model, device=device, engine=engine)
     predictor.warm_up()
     return RitmFunction(Interactor(Annotator(predictor)), confidence=confidence)

@@ -31,6 +31,7 @@ from ritm_model.checkpoints import CheckpointError
 from ritm_model.errors import RitmError
 from ritm_model.images import decode_image
 from ritm_model.inference import Annotator, Predictor, open_predictor
+from ritm_model.inference.engines.graph import EngineError
 from ritm_model.inference.timing import Timings
 from ritm_ops.environment import SettingsError
 
@@ -130,8 +131,15 @@ def _load(settings: CvatSettings, model: str) -> Annotator:
     """Open a model, by its name or path, and run it once."""
     predictor = _open(settings, model)
     predictor.warm_up()
+    shared = None
+    if settings.session_store is not None:
+        from ritm_ops.redis_states import RedisStates  # needs a package that an image may lack
+
+        store = settings.session_store.get_secret_value()
+        shared = RedisStates(store, f"{predictor.engine.name} cvat", settings.ritm_cvat_ttl_seconds)
     return Annotator(
         predictor,
+        shared=shared,
         cache_bytes=settings.ritm_cvat_cache_mb * 2**20,
         ttl_seconds=settings.ritm_cvat_ttl_seconds,
     )
@@ -140,12 +148,14 @@ def _load(settings: CvatSettings, model: str) -> Annotator:
 def _open(settings: CvatSettings, model: str) -> Predictor:
     """Name the variable instead of what helps at a command line, which a container does not have."""
     try:
-        return open_predictor(model, device=settings.ritm_device)
+        return open_predictor(model, device=settings.ritm_device, engine=settings.ritm_engine)
     except CheckpointError as error:
         reason = str(error)
         if not Path(model).is_file():
             reason = f"'{model}' is neither 'bundled' nor a file in the container."
         raise SettingsError(f"RITM_MODEL cannot be used: {reason}") from error
+    except EngineError as error:
+        raise SettingsError(f"RITM_ENGINE cannot be used: {error}") from error
     except RitmError as error:
         raise SettingsError(
             f"RITM_DEVICE cannot be used: '{settings.ritm_device}' is no device that reaches the container."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from ritm_model.inference.specks import MIN_REGION_PIXELS
 from ritm_ops.environment import EnvironmentSettings
@@ -26,6 +26,12 @@ class CvatSettings(EnvironmentSettings):
 
     ritm_device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
+
+    ritm_engine: Literal["auto", "torch", "compile", "openvino"] = "auto"
+    """What runs the network, as for `ritm serve`: `auto` measures and takes the quickest."""
+
+    session_store: SecretStr | None = None
+    """Redis through which workers of the function share what was clicked; without it each replays."""
 
     ritm_cvat_answer: AnswerForm = "shapes"
     """`shapes` for CVAT from 2.62 on, `mask` for older ones."""
