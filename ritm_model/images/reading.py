@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import io
 import math
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
 
@@ -27,6 +29,7 @@ from ritm_model.images.bit_depth import (
     has_deep_planes,
     is_deep_grey,
 )
+from ritm_model.images.jpeg_end import START_OF_SCAN, has_end, with_end
 from ritm_model.images.memory import is_out_of_memory
 from ritm_model.images.orientation import shown_orientation, turned
 
@@ -36,7 +39,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 DEFAULT_MAX_PIXELS = 120_000_000
 _JPEG_FORMATS = ("JPEG", "MPO")  # what Pillow calls a JPEG with further pictures behind it
 _MOST_JPEG_SCANS = 100  # ordinary progressive files have about ten; each costs a pass over all pixels
-_START_OF_SCAN, _END_OF_JPEG = b"\xff\xda", b"\xff\xd9"
 _BAND_PIXELS = 1_000_000
 _BYTES_OF_A_JPEG_PIXEL, _BYTES_OF_A_PIXEL, _BYTES_OF_A_DEEP_PIXEL = 9, 10, 26
 
@@ -50,10 +52,11 @@ class ImageError(RitmError):
 def decode_image(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
     """Decode an image file.
 
-    The first page or frame counts. It is turned as a browser turns it. Transparent pixels show white, as on
-    the page of a browser. Values of more than 8 bits are scaled from the bits they use: full 16-bit images by
-    1/257, the 12-bit ones of microscopes by 1/16; floating-point ones from [0, 1], or from their range if
-    they leave it. (Of 16-bit printing colours, only the high byte is used.)
+    The first page or frame counts. A JPEG may lack its end marker, but nothing else. Images are turned as a
+    browser turns them. Transparent pixels show white, as on the page of a browser. Values of more than 8 bits
+    are scaled from the bits they use: full 16-bit images by 1/257, the 12-bit ones of microscopes by 1/16;
+    floating-point ones from [0, 1], or from their range if they leave it. (Of 16-bit printing colours, only
+    the high byte is used.)
 
     Args:
         data: the whole file: JPEG, PNG, WebP, TIFF, BMP or GIF.
@@ -67,6 +70,10 @@ def decode_image(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels
         Exception: there is not enough memory; `is_out_of_memory` knows it.
     """
     with parsing(_damaged), _opened(data, max_pixels) as image:
+        if image.format in _JPEG_FORMATS and not has_end(data):
+            whole = with_end(data, _digest)
+            if whole is not None:
+                return decode_image(whole, max_pixels=max_pixels)
         orientation = shown_orientation(image)
         pixels_HW3 = _photograph(image, data)
         if pixels_HW3 is None:
@@ -146,7 +153,7 @@ def _photograph(image: Image.Image, data: bytes) -> Pixels | None:
     printing colours and animations is different, and what with JPEGs cut off depends on its release.
     """
     if image.format in _JPEG_FORMATS:
-        is_plain = image.mode in ("L", "RGB") and data.rfind(_END_OF_JPEG) > data.rfind(_START_OF_SCAN)
+        is_plain = image.mode in ("L", "RGB") and has_end(data)
     else:
         is_still = not getattr(image, "is_animated", False)
         is_plain = image.format == "WEBP" and image.mode == "RGB" and is_still
@@ -157,6 +164,13 @@ def _photograph(image: Image.Image, data: bytes) -> Pixels | None:
     if pixels_HW3 is None or pixels_HW3.shape[:2] != image.size[::-1]:
         return None
     return np.asarray(cv2.cvtColor(pixels_HW3, cv2.COLOR_BGR2RGB, dst=pixels_HW3), np.uint8)
+
+
+def _digest(data: bytes) -> bytes:
+    """The same for files that Pillow decodes to the same pixels."""
+    with _opened(data, sys.maxsize) as image:
+        _load(image)
+        return blake2b(image.tobytes()).digest()
 
 
 def _rgb(image: Image.Image) -> Pixels:
@@ -219,7 +233,7 @@ def _opened(data: bytes, max_pixels: int) -> Image.Image:
         raise ImageError(
             f"The image has {width} x {height} pixels; the limit is {max_pixels / 1e6:g} megapixels."
         )
-    if image.format in _JPEG_FORMATS and data.count(_START_OF_SCAN) > _MOST_JPEG_SCANS:
+    if image.format in _JPEG_FORMATS and data.count(START_OF_SCAN) > _MOST_JPEG_SCANS:
         image.close()
         raise ImageError(f"The JPEG file has more than {_MOST_JPEG_SCANS} scans, which would take too long.")
     if has_deep_planes(image):

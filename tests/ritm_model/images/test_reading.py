@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -18,7 +19,9 @@ from PIL import Image
 
 from ritm_model.images import ImageError, decode_image
 
-SAMPLES = sorted((Path(__file__).parents[2] / "samples" / "images").glob("*.jpg"))
+TESTS = Path(__file__).parents[2]
+FILES = TESTS / "image_files"
+SAMPLES = sorted((TESTS / "samples" / "images").glob("*.jpg"))
 LEFT_RED_RIGHT_BLUE = np.zeros((8, 12, 3), np.uint8)
 LEFT_RED_RIGHT_BLUE[:, :6, 0] = 255
 LEFT_RED_RIGHT_BLUE[:, 6:, 2] = 255
@@ -252,6 +255,48 @@ def test_a_whole_thumbnail_does_not_hide_that_a_photograph_is_cut_off(kept: floa
     data = file_of(Image.open(SAMPLES[0]), "JPEG", exif=exif)
     with pytest.raises(ImageError):
         decode_image(data[: int(len(data) * kept)])
+
+
+JPEG_KINDS = [
+    pytest.param(mode, options, id=f"{mode}-{'-'.join(options) or 'plain'}")
+    for mode in ("RGB", "L", "CMYK")
+    for options in ({}, {"progressive": True}, {"restart_marker_blocks": 3}, {"optimize": True})
+]
+
+
+@pytest.mark.parametrize(("mode", "options"), JPEG_KINDS)
+def test_a_jpeg_that_lacks_only_its_end_marker_is_read(
+    mode: str, options: dict[str, object], capfd: pytest.CaptureFixture[str]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x9286] = file_of(Image.open(SAMPLES[0]).resize((16, 12)), "JPEG")
+    photo = Image.open(SAMPLES[0]).resize((83, 61)).convert(mode)
+    data = file_of(photo, "JPEG", exif=exif, **options)
+    expected = decode_image(data)
+    for missing in (1, 2):
+        np.testing.assert_array_equal(decode_image(data[:-missing]), expected)
+    for kept in range(len(data) // 2, len(data) - 10, 23):
+        with pytest.raises(ImageError, match="damaged or cut off"):
+            decode_image(data[:kept])
+    for kept in range(len(data) - 10, len(data) - 2):
+        with suppress(ImageError):  # the last bytes may hold nothing but the padding
+            np.testing.assert_array_equal(decode_image(data[:kept]), expected)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_progressive_jpeg_without_its_last_scans_is_refused() -> None:
+    data = file_of(Image.open(SAMPLES[0]), "JPEG", progressive=True)
+    starts = [found.start() for found in re.finditer(rb"\xff\xda", data)]
+    assert len(starts) > 5
+    for start in starts[1:]:
+        tables = data.rfind(b"\xff\xc4", 0, start)
+        with pytest.raises(ImageError, match="damaged or cut off"):
+            decode_image(data[:tables])
+
+
+def test_a_photograph_of_another_program_without_its_end_marker() -> None:
+    assert decode_image((FILES / "no_end_marker.jpg").read_bytes()).shape == (120, 160, 3)
 
 
 def test_broken_notes_in_a_tiff_neither_warn_nor_refuse_the_picture() -> None:
