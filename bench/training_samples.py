@@ -28,7 +28,7 @@ from pycocotools import mask as coco
 from torch.utils.data import default_convert  # noqa: F401  (torch is loaded before time is taken)
 
 from ritm_model.learning.data import collate, make_samples
-from ritm_model.learning.opening import open_data
+from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import load_recipe
 
 HEIGHT, WIDTH = 480, 640

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         save_model,
     )
     from ritm_model.clicks import Click
+    from ritm_model.datasets.photograph import About, Collection, Photograph, Region
     from ritm_model.errors import RitmError
     from ritm_model.evaluation import DatasetLike, Evaluation, SampleLike, SampleResult, Summary, summarise
     from ritm_model.images import ImageError, read_image
@@ -40,11 +41,13 @@ if TYPE_CHECKING:
     from ritm_model.networks import Family, InteractiveModel, register_family
 
 __all__ = [
+    "About",
     "Architecture",
     "Box",
     "Callback",
     "CheckpointError",
     "Click",
+    "Collection",
     "DatasetLike",
     "Engine",
     "Evaluation",
@@ -52,11 +55,13 @@ __all__ = [
     "ImageError",
     "InteractiveModel",
     "ModelCard",
+    "Photograph",
     "Predictor",
     "PredictorOptions",
     "ProgressiveMerge",
     "PromptError",
     "Recipe",
+    "Region",
     "RitmError",
     "SampleLike",
     "SampleResult",
@@ -89,6 +94,7 @@ _MODULES = {
         "save_model",
     ),
     "clicks": ("Click",),
+    "datasets.photograph": ("About", "Collection", "Photograph", "Region"),
     "errors": ("RitmError",),
     "evaluation": ("DatasetLike", "Evaluation", "SampleLike", "SampleResult", "Summary", "summarise"),
     "images": ("ImageError", "read_image"),

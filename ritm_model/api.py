@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 from ritm_model.checkpoints import model_version, resolve_model
 from ritm_model.checkpoints.locate import known_names
-from ritm_model.datasets import DATASETS, Roots, open_dataset
+from ritm_model.datasets import DATASETS, Roots, open_collection, open_dataset
+from ritm_model.datasets.photograph import Collection
 from ritm_model.errors import RitmError
 from ritm_model.evaluation import (
     DatasetLike,
@@ -43,7 +44,7 @@ def list_models() -> list[str]:
 
 def evaluate(
     model: Measured,
-    dataset: str | DatasetLike,
+    dataset: str | Collection | DatasetLike,
     roots: Roots | None = None,
     *,
     profile: str = "serving",
@@ -61,8 +62,8 @@ def evaluate(
 
     Args:
         model: what answers the clicks.
-        dataset: a name that `ritm datasets` lists, LAYOUT:FOLDER such as "labels:photographs", or an object
-            of your own that gives samples; see `DatasetLike`.
+        dataset: a name that `ritm datasets` lists, LAYOUT:FOLDER such as "labels:photographs", photographs
+            with regions as an object, or an object of your own that gives samples; see `DatasetLike`.
         roots: where named data sets lie.
         profile: "serving", as annotators get it; "cvpr" or "fixed<N>", as the paper measured. A predictor
             keeps its own options.
@@ -79,7 +80,7 @@ def evaluate(
     Raises:
         RitmError: no such model or data set, rules that contradict each other, a sample that cannot be used.
     """
-    opened = _opened(dataset, roots or {}) if isinstance(dataset, str) else dataset
+    opened = _opened(dataset, roots or {}) if isinstance(dataset, str | Collection) else dataset
     protocol = protocol_for(
         profile, opened.name, max_clicks=max_clicks, target_iou=target_iou, from_mask=from_mask
     )
@@ -100,7 +101,7 @@ def evaluate(
 
 def train(
     recipe: str | Path | Recipe,
-    data: str | Path | Mapping[str, str | Path],
+    data: str | Path | Collection | Mapping[str, str | Path | Collection],
     out: str | Path,
     *,
     overrides: Sequence[str] = (),
@@ -111,7 +112,8 @@ def train(
 
     Args:
         recipe: a name that `ritm recipes` lists, a YAML file, or a recipe.
-        data: folder to learn from, LAYOUT:FOLDER, or where each data set of the recipe lies, by its name.
+        data: folder to learn from, LAYOUT:FOLDER, or photographs with regions as an object; or one of these
+            for each data set of the recipe, by its name.
         out: folder of the run.
         overrides: changes of the recipe, such as "batch_size=8".
         transforms: augmentation of your own in place of the recipe's.
@@ -124,11 +126,13 @@ def train(
         RitmError: no such recipe or data, or the loss is no longer finite.
     """
     asked = recipe if isinstance(recipe, Recipe) else load_recipe(str(recipe), overrides)
-    where = {"own": data} if isinstance(data, str | Path) else data
+    where = data if isinstance(data, Mapping) else {"own": data}
     return run(asked, where, Path(out), transforms=transforms, callbacks=callbacks)
 
 
-def _opened(dataset: str, roots: Roots) -> DatasetLike:
+def _opened(dataset: str | Collection, roots: Roots) -> DatasetLike:
+    if isinstance(dataset, Collection):
+        return open_collection("own", dataset)
     layout, colon, folder = dataset.partition(":")
     if colon and layout in DATASETS and layout not in roots and Path(folder).expanduser().is_dir():
         name = Path(folder).expanduser().resolve().name

@@ -17,6 +17,10 @@ class BRSError(RitmError):
     """A mode of BRS that is not known or that the network cannot do, or no SciPy."""
 
 
+class TrainingError(RitmError):
+    """A recipe, a data set or a run that cannot go on; the sentence names what and where."""
+
+
 def shown(text: object, limit: int = 100) -> str:
     """Text out of an untrusted file: on one line, short, harmless on a terminal and in a log."""
     return "".join(letter if letter.isprintable() else "?" for letter in str(text)[:limit])

@@ -30,6 +30,7 @@ AFTERWARDS = {
     "extending.md": """
         assert path.is_file() and load_model(path).family == "tiny"
         assert len(losses.losses) == 2
+        assert load_model(learnt).family == "tiny"
         assert state.mask.any()
     """,
 }

@@ -1,10 +1,11 @@
 """Data sets with objects to click on: the paper's benchmarks, and your own images and masks."""
 
 from ritm_model.datasets.layouts import DATASETS, Layout
-from ritm_model.datasets.opening import (
+from ritm_model.datasets.places import (
     Place,
     Roots,
     find_dataset,
+    open_collection,
     open_dataset,
     parse_roots,
     read_roots,
@@ -23,6 +24,7 @@ __all__ = [
     "Roots",
     "Sample",
     "find_dataset",
+    "open_collection",
     "open_dataset",
     "parse_roots",
     "read_roots",

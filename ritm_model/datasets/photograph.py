@@ -79,7 +79,11 @@ NOTHING_KNOWN = About()
 
 
 class Photograph(Protocol):
-    """A photograph with annotations. Pixels are only read when asked for, so it can be sent to processes."""
+    """A photograph with annotations.
+
+    Pixels are only read when asked for, so it can be sent to processes. One without a file also has
+    `load_image`; see `Rescaled`.
+    """
 
     @property
     def name(self) -> str:
@@ -87,7 +91,7 @@ class Photograph(Protocol):
 
     @property
     def image(self) -> Path:
-        """Its file."""
+        """Its file; where there is none, what messages call it."""
 
     @property
     def truth(self) -> str:
@@ -111,7 +115,7 @@ class Photograph(Protocol):
 
 @runtime_checkable
 class Rescaled(Protocol):
-    """A photograph whose pixels are not those of its file."""
+    """A photograph that gives its pixels itself: they are not those of its file, or there is no file."""
 
     def load_image(self) -> Pixels:
         """H x W x 3 uint8 RGB, upright. Raises BrokenFileError."""

@@ -17,9 +17,8 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from ritm_model.datasets.layers import Instance
-from ritm_model.errors import RitmError
+from ritm_model.errors import RitmError, TrainingError
 from ritm_model.learning.augment import MakeTransforms, augment, pipeline
-from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.sampling import ClickSampler
 from ritm_model.learning.scene import Scene

@@ -1,6 +1,6 @@
 """What is learnt from: photographs of one or several sources, mixed in proportions.
 
-What a photograph holds is only read when it is drawn. `ritm_model.learning.opening` finds them.
+What a photograph holds is only read when it is drawn. `ritm_model.learning.recipe_data` finds them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ritm_model.checkpoints import TrainingCard
-from ritm_model.learning.errors import TrainingError
+from ritm_model.errors import TrainingError
 from ritm_model.learning.photographs import TrainingPhotograph
 from ritm_model.learning.recipes import Recipe
 

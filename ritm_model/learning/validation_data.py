@@ -12,7 +12,7 @@ from pathlib import Path
 from ritm_model.datasets import Roots
 from ritm_model.datasets.photograph import About, Collection, Region
 from ritm_model.datasets.problems import ConversionError
-from ritm_model.learning.opening import open_data
+from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.validation import ValidationObject, questions
 

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ritm_model import (
+    About,
+    Collection,
     Predictor,
     PredictorOptions,
+    Region,
     RitmError,
     TorchEngine,
     ZoomIn,
     evaluate,
     list_models,
     load_model,
+    load_recipe,
     open_predictor,
     save_model,
     train,
 )
 from ritm_model.inference import ReferencePredictor
+from ritm_model.learning.recipe_data import open_data
 from ritm_model.networks import build
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -49,6 +55,51 @@ class Squares:
 
     def __getitem__(self, index):
         return Square()
+
+
+FREE = About(source="bars", license="CC0", license_class="public")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A photograph without a file: a bright bar on black."""
+
+    row: int
+    about: About = FREE
+    truth = "bars"
+
+    @property
+    def name(self):
+        return f"bar-{self.row}"
+
+    @property
+    def image(self):
+        return Path(self.name)
+
+    def mask(self):
+        mask_HW = np.zeros((60, 80), bool)
+        mask_HW[self.row : self.row + 20, 10:70] = True
+        return mask_HW
+
+    def load_image(self):
+        return np.uint8(self.mask() * 100)[..., None].repeat(3, axis=2)
+
+    def regions(self, height, width):
+        yield Region(self.mask(), key="1", category="bar")
+
+
+BARS = Collection([Bar(row) for row in range(0, 40, 4)])
+SMALL = (
+    "model.params={head_width: 8}",
+    "data.licence_classes=[public]",
+    "data.source_weights={}",
+    "data.crop=[64, 64]",
+    "data.validation_share=0.5",
+    "validation.clicks=1",
+    "batch_size=2",
+    "epochs=1",
+    "epoch_samples=2",
+)
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +161,29 @@ def test_the_bundled_model_is_listed_and_opened_under_every_kind_of_name() -> No
         open_predictor(Path("none.safetensors"))
     with pytest.raises(RitmError, match="not a device"):
         open_predictor(build("mobile", {"head_width": 8}), device="gpu")
+
+
+def test_photographs_as_an_object_are_measured(network) -> None:
+    measured = evaluate(network, BARS, max_clicks=1)
+    assert measured.dataset == "own"
+    assert [sample.name for sample in measured.samples] == [f"bar-{row}#1" for row in range(0, 40, 4)]
+    with pytest.raises(RitmError, match="own has no usable samples: it is empty"):
+        evaluate(network, Collection([]))
+
+
+def test_photographs_as_an_object_are_learnt_from(tmp_path) -> None:
+    for data in (BARS, {"own": Collection(BARS.photographs[:5]), "own2": Collection(BARS.photographs[5:])}):
+        found = open_data(load_recipe("starter", SMALL), data)
+        assert {"bar-0", "bar-36"} <= {each.name for each in (*found.sources[0].photographs, *found.kept_out)}
+        assert {(each.source, each.licence) for each in found.sources[0].photographs} == {("bars", "CC0")}
+    path = train("starter", BARS, tmp_path / "run", overrides=SMALL)
+    assert "CC0" in path.with_suffix(".json").read_text()
+
+
+def test_photographs_of_a_licence_that_the_recipe_excludes_are_refused(tmp_path) -> None:
+    paid = Collection([Bar(0, About(license_class="paid"))])
+    with pytest.raises(RitmError, match="check the licence classes of the recipe"):
+        train("starter", paid, tmp_path, overrides=SMALL)
 
 
 def test_training_without_a_recipe_is_a_sentence(tmp_path) -> None:

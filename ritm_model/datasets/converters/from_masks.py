@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ritm_model.datasets.layouts import DATASETS
-from ritm_model.datasets.opening import find_dataset
 from ritm_model.datasets.photograph import About, Collection, Photograph, Region
+from ritm_model.datasets.places import find_dataset
 from ritm_model.datasets.problems import ConversionError, Problem
 
 # COCO's own files have a converter that loses nothing; the masks of Open Images shrink photographs.

@@ -15,7 +15,7 @@ from datetime import timedelta
 import torch
 from torch import Tensor, distributed
 
-from ritm_model.learning.errors import TrainingError
+from ritm_model.errors import TrainingError
 
 PATIENCE = timedelta(hours=2)  # one process may validate or load data much longer than another
 

@@ -12,8 +12,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from ritm_model.datasets import Roots
-from ritm_model.errors import CheckpointError
-from ritm_model.learning.errors import TrainingError
+from ritm_model.errors import CheckpointError, TrainingError
 from ritm_model.learning.loop.loop import train
 from ritm_model.learning.recipes import Recipe
 

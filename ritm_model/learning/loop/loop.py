@@ -13,7 +13,6 @@ import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ritm_model.datasets import Roots
 from ritm_model.learning.augment import MakeTransforms
 from ritm_model.learning.data import Samples, collate, make_samples, unbroken
 from ritm_model.learning.loop.callbacks import Callback
@@ -22,7 +21,7 @@ from ritm_model.learning.loop.memory import keep_freed_memory
 from ritm_model.learning.loop.run_folder import RunFolder
 from ritm_model.learning.loop.tensorboard import BoardWriter
 from ritm_model.learning.loop.trainer import Trainer
-from ritm_model.learning.opening import open_data
+from ritm_model.learning.recipe_data import Places, open_data
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.sources import LearningData, describe
 from ritm_model.learning.step.step import Batch
@@ -31,7 +30,7 @@ from ritm_model.learning.validation import questions
 
 def train(
     recipe: Recipe,
-    data: Path | Roots,
+    data: Path | Places,
     out: Path,
     *,
     tensorboard: bool = False,
@@ -44,7 +43,7 @@ def train(
 
     Args:
         recipe: what to do.
-        data: folder to learn from, or where each data set lies, by its name.
+        data: folder to learn from, or where each data set lies, by its name; see `open_data`.
         out: folder of the run, the same for all processes.
         tensorboard: write a record for TensorBoard, too.
         transforms: augmentation in place of the recipe's.

@@ -22,8 +22,8 @@ from typing import Any
 
 import torch
 
+from ritm_model.errors import TrainingError
 from ritm_model.files import UNFINISHED, parsing, write_file, writing
-from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.loop.distributed import World
 from ritm_model.learning.recipes import Recipe, parse_recipe, recipe_yaml
 

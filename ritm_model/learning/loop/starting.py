@@ -12,7 +12,7 @@ from ritm_model.checkpoints import load_model, resolve_model
 from ritm_model.checkpoints.card import read_bytes
 from ritm_model.checkpoints.native import SUFFIX, parse_safetensors
 from ritm_model.checkpoints.paper import read_torch_file
-from ritm_model.learning.errors import TrainingError
+from ritm_model.errors import TrainingError
 from ritm_model.learning.recipes import Recipe
 from ritm_model.networks import InteractiveModel, build, initialise
 from ritm_model.networks.initialise import Taken, take_pretrained

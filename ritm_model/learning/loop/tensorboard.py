@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from ritm_model.clicks import Click
+from ritm_model.errors import TrainingError
 from ritm_model.files import writing
 from ritm_model.images.overlay import draw_overlay
-from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.step.step import Batch, Interaction
 
 THRESHOLD = 0.49

@@ -14,7 +14,7 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from ritm_model.checkpoints import TrainingCard, save_model
-from ritm_model.learning.errors import TrainingError
+from ritm_model.errors import TrainingError
 from ritm_model.learning.loop.distributed import World
 from ritm_model.learning.loop.normalisation import average_statistics, synchronise
 from ritm_model.learning.loop.run_folder import RunFolder

@@ -11,7 +11,7 @@ from typing import TypeAlias, get_args
 import yaml
 from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 
-from ritm_model.learning.errors import TrainingError
+from ritm_model.errors import TrainingError
 from ritm_model.learning.recipes.renamed import new_name, with_new_names
 from ritm_model.learning.recipes.schema import Recipe
 

@@ -21,7 +21,7 @@ from ritm_model.learning.augment import (
     augment,
     pipeline,
 )
-from ritm_model.learning.opening import open_data
+from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import load_recipe
 from ritm_model.learning.scene import Scene
 

@@ -17,7 +17,7 @@ from ritm_model.errors import RitmError
 from ritm_model.learning.data import BrokenSample, make_samples
 from ritm_model.learning.loop.run_folder import RunFolder
 from ritm_model.learning.loop.starting import make_model
-from ritm_model.learning.opening import open_data
+from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import Recipe, load_recipe, parse_recipe
 
 NETWORK = (

@@ -15,11 +15,11 @@ from torch.utils.data import DataLoader
 from ritm_model.datasets.layers import Instance
 from ritm_model.datasets.problems import BrokenFileError, DatasetError
 from ritm_model.datasets.readers.pack import read_pack
+from ritm_model.errors import TrainingError
 from ritm_model.learning.augment import pipeline
 from ritm_model.learning.data import BrokenSample, Samples, collate, make_samples, paste, unbroken
-from ritm_model.learning.errors import TrainingError
-from ritm_model.learning.opening import open_data
 from ritm_model.learning.photographs import TrainingPhotograph
+from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import load_recipe
 from ritm_model.learning.sampling import ClickSampler
 from ritm_model.learning.scene import Scene

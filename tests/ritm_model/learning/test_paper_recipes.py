@@ -12,7 +12,7 @@ from ritm_model.learning.data import collate, make_samples, unbroken
 from ritm_model.learning.loop.run_folder import RunFolder
 from ritm_model.learning.loop.starting import make_model
 from ritm_model.learning.loop.trainer import Trainer
-from ritm_model.learning.opening import open_data
+from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import load_recipe, recipe_names
 
 COMBINED, COCO = "COCO_LVIS:train", "COCO_Panoptic:train2017"

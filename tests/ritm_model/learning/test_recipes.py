@@ -12,10 +12,10 @@ import torch
 import yaml
 
 from ritm_model.datasets.readers.pack import PackEntry, PackObject
+from ritm_model.errors import TrainingError
 from ritm_model.learning.data import make_samples
-from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.loop.starting import make_model
-from ritm_model.learning.opening import open_data
+from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import (
     explained_yaml,
     load_recipe,

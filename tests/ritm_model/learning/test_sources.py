@@ -14,10 +14,9 @@ from scipy.io import savemat
 
 from ritm_model.cli.train import data_roots
 from ritm_model.datasets import DatasetError
-from ritm_model.errors import RitmError
+from ritm_model.errors import RitmError, TrainingError
 from ritm_model.learning.data import make_samples
-from ritm_model.learning.errors import TrainingError
-from ritm_model.learning.opening import open_data
+from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import Recipe, load_recipe
 from ritm_model.learning.scene import Scene
 from ritm_model.learning.sources import LearningData, draw

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ritm_model.datasets import open_dataset
-from ritm_model.learning.opening import open_data
+from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import load_recipe
 from ritm_model.learning.validation import questions
 

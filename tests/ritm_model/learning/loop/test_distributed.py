@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import distributed, nn
 
-from ritm_model.learning.errors import TrainingError
+from ritm_model.errors import TrainingError
 from ritm_model.learning.loop.distributed import World, device_named
 from ritm_model.learning.loop.loop import train
 from ritm_model.learning.loop.normalisation import SharedBatchNorm2d, synchronise

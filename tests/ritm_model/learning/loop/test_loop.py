@@ -17,12 +17,12 @@ from click.testing import CliRunner
 
 from ritm_model.checkpoints import load_model, read_card
 from ritm_model.cli.main import ritm
+from ritm_model.errors import TrainingError
 from ritm_model.learning.data import make_samples
-from ritm_model.learning.errors import TrainingError
 from ritm_model.learning.loop.loop import load, train
 from ritm_model.learning.loop.run_folder import RunFolder
 from ritm_model.learning.loop.trainer import Trainer
-from ritm_model.learning.opening import open_data
+from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import Recipe, load_recipe
 
 FullAt = Callable[[int], AbstractContextManager[None]]

@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.models import mobilenet_v3_large, resnet34
 
 from ritm_model.checkpoints import CheckpointError, TrainingCard, save_model
-from ritm_model.learning.errors import TrainingError
+from ritm_model.errors import TrainingError
 from ritm_model.learning.loop.starting import describe_start, make_model
 from ritm_model.learning.recipes import Recipe, parse_recipe
 from ritm_model.networks import InteractiveModel, build

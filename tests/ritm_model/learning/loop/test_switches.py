@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from ritm_model.checkpoints import load_model
 from ritm_model.cli.main import ritm
-from ritm_model.learning.errors import TrainingError
+from ritm_model.errors import TrainingError
 from ritm_model.learning.loop.distributed import World
 from ritm_model.learning.loop.loop import load, train
 from ritm_model.learning.loop.memory import keep_freed_memory

@@ -10,6 +10,7 @@ import yaml
 
 from ritm_model.datasets.files import read_bytes
 from ritm_model.datasets.layouts import DATASETS, Layout
+from ritm_model.datasets.photograph import Collection
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
 from ritm_model.datasets.samples import Dataset, OnProgress, survey
 
@@ -66,11 +67,22 @@ def open_dataset(name: str, roots: Roots, on_progress: OnProgress | None = None)
     if missing:
         names = ", ".join(map(str, missing))
         raise DatasetError(f"{name} is incomplete: {names} is missing. {_source(place.layout)}".strip())
-    dataset = survey(name, place.layout.read(place.root, place.split), on_progress)
+    return _usable(survey(name, place.layout.read(place.root, place.split), on_progress), f" in {place.root}")
+
+
+def open_collection(name: str, collection: Collection, on_progress: OnProgress | None = None) -> Dataset:
+    """Open photographs that are given as an object, as `open_dataset` does.
+
+    Raises:
+        DatasetError: there is not a single usable sample.
+    """
+    return _usable(survey(name, collection, on_progress), "")
+
+
+def _usable(dataset: Dataset, where: str) -> Dataset:
     if not len(dataset):
-        raise DatasetError(
-            f"{name} has no usable samples in {place.root}: {_first_problem(dataset.problems)}"
-        )
+        problem = _first_problem(dataset.problems)
+        raise DatasetError(f"{dataset.name} has no usable samples{where}: {problem}")
     return dataset
 
 

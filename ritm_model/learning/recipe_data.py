@@ -8,44 +8,43 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from ritm_model.datasets import DATASETS, DatasetError, Roots, find_dataset
-from ritm_model.datasets.files import read_json
 from ritm_model.datasets.photograph import Collection, Photograph
 from ritm_model.datasets.readers.coco import CocoPhotograph
 from ritm_model.datasets.readers.coco_rle import ANNOTATIONS, coco_rle, is_coco_rle
 from ritm_model.datasets.readers.pack import MANIFEST, PackPhotograph, is_pack, pack
-from ritm_model.datasets.readers.plain_pickle import read_pickle
-from ritm_model.learning.errors import TrainingError
+from ritm_model.errors import TrainingError
 from ritm_model.learning.photographs import TrainingPhotograph, grouped
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.recipes.schema import OWN, DataPart, SourcePart
+from ritm_model.learning.scores import chances_of
 from ritm_model.learning.sources import LearningData, Source, by_collection, divide
+
+Places = Mapping[str, Path | str | Collection]
+"""Where data sets lie, by name, as in `ritm_model.datasets.Roots`; or their photographs themselves."""
 
 FURTHER = re.compile(rf"{OWN}\d+")  # more folders that "own" stands for
 
 
-def open_data(recipe: Recipe, where: Path | Roots) -> LearningData:
+def open_data(recipe: Recipe, where: Path | Collection | Places) -> LearningData:
     """Find the photographs of a recipe.
 
     Args:
         recipe: says which data sets.
-        where: the folder of "own", or where each data set lies, by its name; "own2", "own3", … are more of
-            "own".
+        where: the folder of "own" or its photographs, or the same for each data set, by its name; "own2",
+            "own3", … are more of "own".
 
     Raises:
         RitmError: something is not there, not what it should be, or nothing is left to learn from.
     """
     part = recipe.data
-    roots: Roots = {OWN: where} if isinstance(where, Path) else where
-    if part.folder and OWN not in roots:
-        roots = {**roots, OWN: part.folder}
+    places: Places = where if isinstance(where, Mapping) else {OWN: where}
+    if part.folder and OWN not in places:
+        places = {**places, OWN: part.folder}
     sources: list[Source] = []
     kept_out: list[TrainingPhotograph] = []
     for asked in part.sources or (SourcePart(),):
-        photographs: Sequence[TrainingPhotograph] = _photographs(part, asked, roots)
+        photographs: Sequence[TrainingPhotograph] = _photographs(part, asked, places)
         if not part.validation:
             photographs, validating = divide(photographs, part.validation_share)
             kept_out += validating
@@ -53,18 +52,23 @@ def open_data(recipe: Recipe, where: Path | Roots) -> LearningData:
             raise TrainingError(f"Nothing is left to learn from in {asked.data}: {_why(part)}.")
         sources += _sources(part, asked, photographs)
     for asked in part.validation:
-        kept_out += _photographs(part, asked, roots)
+        kept_out += _photographs(part, asked, places)
     return LearningData(_with_replay(part, tuple(sources)), tuple(kept_out))
 
 
-def _photographs(part: DataPart, asked: SourcePart, roots: Roots) -> Sequence[TrainingPhotograph]:
+def _photographs(part: DataPart, asked: SourcePart, places: Places) -> Sequence[TrainingPhotograph]:
     name, _, split = asked.data.partition(":")
     if name == OWN:
-        if OWN not in roots:
+        if OWN not in places:
             raise TrainingError("Where are the photographs to learn from? Give their folder with --data.")
-        if further := [root for other, root in roots.items() if FURTHER.fullmatch(other)]:
-            each = [_photographs(part, asked, {OWN: root}) for root in (roots[OWN], *further)]
+        if further := [place for other, place in places.items() if FURTHER.fullmatch(other)]:
+            each = [_photographs(part, asked, {OWN: place}) for place in (places[OWN], *further)]
             return tuple(chain.from_iterable(each))
+    given = places.get(name)
+    if isinstance(given, Collection):
+        return _of_collection(given, part, asked)
+    roots: Roots = {key: place for key, place in places.items() if not isinstance(place, Collection)}
+    if name == OWN:
         folder = Path(roots[OWN])
         if is_pack(folder):
             return _of_pack(folder, part)
@@ -79,7 +83,12 @@ def _photographs(part: DataPart, asked: SourcePart, roots: Roots) -> Sequence[Tr
     if missing := place.missing():
         names = ", ".join(map(str, missing))
         raise DatasetError(f"{asked.data} is incomplete: {names} is missing.")
-    template = TrainingPhotograph(
+    found = place.layout.read(place.root, place.split)
+    return grouped(_whole(found, asked.data, part), _template(part, asked))
+
+
+def _template(part: DataPart, asked: SourcePart) -> TrainingPhotograph:
+    return TrainingPhotograph(
         "",
         (),
         source=asked.data,
@@ -87,7 +96,17 @@ def _photographs(part: DataPart, asked: SourcePart, roots: Roots) -> Sequence[Tr
         stuff_prob=asked.stuff_prob,
         skip_broken=part.broken_objects == "skip",
     )
-    return grouped(_whole(place.layout.read(place.root, place.split), asked.data, part), template)
+
+
+def _of_collection(given: Collection, part: DataPart, asked: SourcePart) -> list[TrainingPhotograph]:
+    """Of an object: its photographs say themselves where they come from, and under which licence."""
+    licensed = [each for each in _whole(given, asked.data, part) if _is_licensed(each, part)]
+    made = grouped(licensed, _template(part, asked))
+    firsts = [photograph.variants[0].about for photograph in made]
+    return [
+        replace(photograph, source=about.source or asked.data, licence=about.license)
+        for photograph, about in zip(made, firsts, strict=True)
+    ]
 
 
 def _of_pack(folder: Path, part: DataPart) -> list[TrainingPhotograph]:
@@ -174,45 +193,6 @@ def _with_replay(part: DataPart, sources: tuple[Source, ...]) -> tuple[Source, .
     learning, _ = divide(older, part.validation_share)  # what was kept out of training stays so
     weight = total * part.replay.share / (1 - part.replay.share)
     return (*sources, Source("replay", learning or tuple(older), weight))
-
-
-def chances_of(
-    path: Path, gamma: float, photographs: Sequence[TrainingPhotograph]
-) -> npt.NDArray[np.float64]:
-    """Chances of photographs, the higher the lower their scores are.
-
-    Args:
-        path: a list of [number, photograph, score] with scores from 0 to 1: the paper's pickle, or JSON.
-        gamma: a photograph is drawn in proportion to (1 - score) ** gamma.
-        photographs: to draw from; each must have a score. Endings of names do not count.
-
-    Raises:
-        RitmError: the file cannot be read, holds something else, or has no score of a photograph.
-    """
-    content = read_json(path) if path.suffix == ".json" else read_pickle(path)
-    try:
-        scores = _scores(content)
-    except (TypeError, ValueError):
-        raise TrainingError(
-            f"{path} does not hold [number, photograph, score] with scores of 0 to 1."
-        ) from None
-    stems = [Path(photograph.name).stem for photograph in photographs]
-    if missing := next((stem for stem in stems if stem not in scores), None):
-        raise TrainingError(f"{path} has no score of {missing}.")
-    chances = (1 - np.array([scores[stem] for stem in stems])) ** gamma
-    if not chances.sum() > 0:
-        raise TrainingError(f"{path}: every score is 1, so no photograph would be drawn.")
-    evened: npt.NDArray[np.float64] = chances / chances.sum()
-    return evened
-
-
-def _scores(content: object) -> Mapping[str, float]:
-    if not isinstance(content, list | tuple):
-        raise TypeError
-    scores = {Path(str(name)).stem: float(score) for _, name, score in content}
-    if not all(0 <= score <= 1 for score in scores.values()):
-        raise ValueError
-    return scores
 
 
 def _why(part: DataPart) -> str:
