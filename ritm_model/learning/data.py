@@ -20,6 +20,7 @@ from ritm_model.datasets.layers import Instance
 from ritm_model.errors import RitmError, TrainingError
 from ritm_model.learning.augment import MakeTransforms, augment, pipeline
 from ritm_model.learning.recipes import Recipe
+from ritm_model.learning.regions import with_regions
 from ritm_model.learning.sampling import ClickSampler
 from ritm_model.learning.scene import Scene
 from ritm_model.learning.sources import Source, draw
@@ -48,6 +49,7 @@ class Samples(Dataset["Batch | BrokenSample"]):
     Attributes:
         sources: to draw photographs from.
         transforms: of `augment.pipeline`.
+        region_prob: of asking for a region that looks alike, not for an annotated object.
         from_mask_prob: of starting from a mask with mistakes and the first click that corrects it.
         first_transforms: others for the first samples, each with the number of the sample before which
             it ends.
@@ -66,6 +68,7 @@ class Samples(Dataset["Batch | BrokenSample"]):
     keep_background: float = 0.0
     paste_prob: float = 0.0
     from_mask_prob: float = 0.0
+    region_prob: float = 0.0
     first_transforms: tuple[tuple[int, v2.Transform], ...] = ()
 
     def __getitem__(self, index: int) -> Batch | BrokenSample:
@@ -80,6 +83,8 @@ class Samples(Dataset["Batch | BrokenSample"]):
         scene = self._augmented(random, transforms)
         if random.random() < self.paste_prob:
             scene = paste(scene, self._augmented(random, transforms), random)
+        if self.region_prob and random.random() < self.region_prob:
+            scene = with_regions(scene, random)
         target = self.sampler.sample(scene.with_objects_of(self.min_area), random)
         truth_HW, points_P3 = target.truth_HW, target.points_P3
         given_HW = np.zeros(truth_HW.shape, bool)
@@ -126,6 +131,7 @@ def make_samples(
         keep_background=part.keep_background,
         paste_prob=part.paste_prob,
         from_mask_prob=recipe.clicks.from_mask_prob,
+        region_prob=part.region_prob,
         first_transforms=tuple(
             (epoch * recipe.epoch_steps * recipe.batch_size, made(size)) for epoch, size in part.growing
         ),

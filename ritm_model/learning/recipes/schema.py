@@ -126,6 +126,9 @@ class DataPart(Part):
     validation: as they are."""
     paste_prob: Chance = 0.0
     """How often an object of another photograph is pasted on top."""
+    region_prob: Chance = 0.0
+    """How often a region that looks alike is asked for, not an annotated object: what teaches parts, and to
+    heed clicks, where only whole objects are annotated."""
     broken_objects: Literal["stop", "skip"] = "stop"
     """What is done about a mask that cannot be used: stop and name it, or learn from the others. Broken
     photographs always stop the run."""

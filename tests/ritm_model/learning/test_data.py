@@ -21,6 +21,7 @@ from ritm_model.learning.data import BrokenSample, Samples, collate, make_sample
 from ritm_model.learning.photographs import TrainingPhotograph
 from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import load_recipe
+from ritm_model.learning.regions import with_regions
 from ritm_model.learning.sampling import ClickSampler
 from ritm_model.learning.scene import Scene
 from ritm_model.learning.sources import by_collection, divide, draw, is_kept_out
@@ -94,6 +95,23 @@ def test_a_sample_may_start_from_a_mask_and_the_click_that_corrects_it(pack: Pat
         assert (truth_HW[row, column] == 1) == (slot < 24)  # positive on what is missing
         assert given_HW[row, column] == (slot >= 24)
     assert batch_of(samples(pack), 0).given_B1HW is None
+
+
+def test_regions_are_asked_for_as_often_as_the_recipe_says(
+    pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def counted(scene: Scene, random: np.random.Generator) -> Scene:
+        asked.append(1)
+        return with_regions(scene, random)
+
+    monkeypatch.setattr("ritm_model.learning.data.with_regions", counted)
+    for prob, low, high in ((0.0, 0, 0), (0.5, 8, 32)):
+        asked.clear()
+        batch = batch_of(samples(pack, region_prob=prob), *range(40))
+        assert low <= len(asked) <= high
+        assert (batch.truth_B1HW == 1).flatten(1).any(1).sum() >= 38
 
 
 def test_the_first_samples_may_be_smaller(pack: Path) -> None:
