@@ -11,7 +11,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from ritm_model.learning.scene import Instance, Scene
+from ritm_model.datasets.layers import Instance
+from ritm_model.learning.scene import Scene
 
 CLUSTERS = (3, 8)  # bounds of their number
 PLACE_WEIGHT = (0.2, 1.0)  # bounds of what the place of a pixel counts against its colour
