@@ -1,9 +1,10 @@
 """Settings of a process: read once from the environment, and what is wrong there told in one sentence."""
 
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import AliasChoices, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -18,7 +19,13 @@ class SettingsError(RitmError):
 
 
 class EnvironmentSettings(BaseSettings):
-    """What the kinds of processes have in common; each adds its fields, with descriptions, and a prefix."""
+    """What the kinds of processes have in common; each adds its fields, with descriptions, and a prefix.
+
+    Attributes:
+        renamed: variables' old names, which are still read, with today's.
+    """
+
+    renamed: ClassVar[Mapping[str, str]] = {}
 
     model_config = SettingsConfigDict(
         env_ignore_empty=True,  # `VARIABLE=` in a compose file means "the default"
@@ -34,13 +41,14 @@ class EnvironmentSettings(BaseSettings):
         """Read all settings, but for those that are given by name, as on a command line.
 
         What is secret may stand in a file, which the variable with `_FILE` behind its name tells: Docker and
-        Kubernetes mount them so.
+        Kubernetes mount them so. Of a variable that has an old name, too, today's counts; the old one is
+        warned of (FutureWarning).
 
         Raises:
             SettingsError: one sentence that names each wrong variable.
         """
         try:
-            return cls(**cls._from_files() | given)
+            return cls(**cls._from_old_names() | cls._from_files() | given)
         except ValidationError as error:
             # The cause is dropped on purpose: pydantic's own report is no sentence.
             raise SettingsError(cls._sentence(error)) from None
@@ -57,6 +65,17 @@ class EnvironmentSettings(BaseSettings):
                     raise SettingsError(f"{name} and {name}_FILE are both set; one of them must go.")
                 if path:
                     found[field] = _content(f"{name}_FILE", path)
+        return found
+
+    @classmethod
+    def _from_old_names(cls) -> dict[str, Any]:
+        fields = {cls._variable(field): field for field in cls.model_fields}
+        found: dict[str, Any] = {}
+        for old, new in cls.renamed.items():
+            if value := os.environ.get(old):
+                warnings.warn(f"{old} is now called {new}.", FutureWarning, stacklevel=3)
+                if not os.environ.get(new):
+                    found[fields[new]] = value
         return found
 
     @classmethod

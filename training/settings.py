@@ -1,15 +1,16 @@
 """Every setting of the processes that fine-tune, read once from the environment."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from ritm_ops.environment import SettingsError
-from ritm_ops.pictures.access import Bucket, Network, PictureAccess
+from ritm_ops.pictures.access import Bucket, PictureAccess
 from ritm_ops.pictures.settings import PictureSettings
 from training.whose import Whose, WhoseError
 
@@ -18,6 +19,7 @@ class TrainingSettings(PictureSettings):
     """Settings of `ritm finetune`, `ritm worker` and `ritm schedule`; nothing changes them once read."""
 
     model_config = SettingsConfigDict(env_prefix="RITM_FINETUNE_")
+    renamed: ClassVar[Mapping[str, str]] = {"RITM_FINETUNE_IMAGE_HOSTS": "RITM_ALLOWED_HOSTS"}
 
     # Where things lie
     redis_url: SecretStr | None = Field(
@@ -122,13 +124,6 @@ class TrainingSettings(PictureSettings):
     )
     heartbeat_seconds: int = Field(
         default=30, ge=1, description="How often a worker says that it is alive, in seconds."
-    )
-
-    # Images
-    allowed_hosts: Annotated[tuple[Network | str, ...], NoDecode] = Field(
-        default=(),
-        validation_alias=AliasChoices("RITM_ALLOWED_HOSTS", "RITM_FINETUNE_IMAGE_HOSTS"),
-        description=PictureSettings.model_fields["allowed_hosts"].description,
     )
 
     def access_for(self, source: str) -> PictureAccess:

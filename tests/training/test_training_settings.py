@@ -55,6 +55,25 @@ def test_values_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "secret" not in repr(found)
 
 
+@pytest.mark.parametrize(("today", "counts"), [("", "old.example"), ("new.example", "new.example")])
+def test_an_old_name_is_read_and_warned_of(
+    monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder, today: str, counts: str
+) -> None:
+    monkeypatch.setenv("RITM_ALLOWED_HOSTS", today)
+    TrainingSettings.from_environment()
+    assert not recwarn.list
+    monkeypatch.setenv("RITM_FINETUNE_IMAGE_HOSTS", "old.example")
+    with pytest.warns(FutureWarning, match="RITM_FINETUNE_IMAGE_HOSTS is now called RITM_ALLOWED_HOSTS"):
+        found = TrainingSettings.from_environment()
+    assert found.picture_access.allowed_hosts == (counts,)
+
+
+def test_a_wrong_value_under_an_old_name_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RITM_FINETUNE_IMAGE_HOSTS", "http://old")
+    with pytest.warns(FutureWarning), pytest.raises(SettingsError, match="RITM_ALLOWED_HOSTS"):
+        TrainingSettings.from_environment()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
