@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +86,21 @@ class PictureAccess:
     def folders(self) -> tuple[Path, ...]:
         """All folders in which pictures lie that are named without an address."""
         return (*self.local_roots, self.local_files_root) if self.local_files_root else self.local_roots
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that decides which picture a reference leads to, if any; not of the way there."""
+        buckets = self.allowed_buckets
+        decides = (
+            self.label_studio_url,
+            self.label_studio_token.get_secret_value() if self.label_studio_token else None,
+            [str(folder.absolute()) for folder in self.local_roots],
+            str(self.local_files_root.absolute()) if self.local_files_root else None,
+            sorted(map(str, self.allowed_hosts)),
+            None if buckets is None else sorted((each.name, each.prefix) for each in buckets),
+            (self.limits.max_bytes, self.limits.max_pixels),
+        )
+        return hashlib.sha256(json.dumps(decides).encode()).hexdigest()
 
     def may_read(self, bucket: str, key: str) -> bool:
         """Whether an object of S3 is read with this process's own credentials."""

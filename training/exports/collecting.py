@@ -131,10 +131,12 @@ def _collected(
     found = open_source(source, library, access.store_seconds)
     reader = Reader(found, library, rules, access.folders)
     keeper = Keeper(library, access)
+    library.set_access(access.digest)
     count = found.set_listing()
     keeper.ask_for_tags()
-    last_time = LastTime(library, f"{source} {options.whose}")
-    if options.cache is not None and not reader.roots and (told := last_time.give(out)) is not None:
+    last_time = LastTime(library, f"{source} {options.whose} {access.digest}")
+    is_kept = options.cache is not None and not reader.roots  # pictures in folders change without a sign
+    if is_kept and (told := last_time.give(out)) is not None:
         return Collected(out, **told)
     photographs: list[Photograph]
     photographs, problems = reader.read(count, unused)
@@ -166,7 +168,7 @@ def _collected(
         "fingerprint": _fingerprint(out, images, known),
     }
     # What is broken now may be whole the next time.
-    if options.cache is not None and only_tasks and all(problem.by_rule for problem in outcome.problems):
+    if is_kept and only_tasks and all(problem.by_rule for problem in outcome.problems):
         last_time.keep(out, told, {name: known[name] for name in images})
     return Collected(out, **told)
 

@@ -224,6 +224,17 @@ class Library:
         if before is not None:
             self._discard(before[1])
 
+    def set_access(self, digest: str) -> None:
+        """Forget pictures that were fetched by other settings, where no tag could tell that they differ."""
+        with self.changing():
+            if self._base.execute("SELECT value FROM about WHERE name = 'access'").fetchone() == (digest,):
+                return
+            gone = self._base.execute("SELECT sha256 FROM pictures WHERE tag = ''").fetchall()
+            self._base.execute("DELETE FROM pictures WHERE tag = ''")
+            self._base.execute("INSERT OR REPLACE INTO about VALUES ('access', ?)", (digest,))
+        for (sha256,) in gone:
+            self._discard(sha256)
+
     def picture_path(self, sha256: str) -> Path:
         """Where the bytes of a picture are kept."""
         return self.pictures_folder / sha256[:2] / sha256
