@@ -91,6 +91,8 @@ def connect(
     from ritm_backend.connect.projects import Kind, Style, Wish
     from ritm_backend.connect.projects import connect as connect_project
     from ritm_ops.label_studio.client import LabelStudioClient
+    from ritm_ops.pictures import PictureFetcher
+    from ritm_ops.pictures.settings import PictureSettings
 
     wish = Wish(
         project=project,
@@ -105,7 +107,8 @@ def connect(
         trial=trial,
     )
     with LabelStudioClient(url, token) as client:
-        report = connect_project(client, wish)
+        settings = PictureSettings.from_environment(label_studio_url=client.url, label_studio_api_key=token)
+        report = connect_project(client, wish, PictureFetcher(settings.picture_access))
     if as_json:
         echo_json({**asdict(report), "is_ready": report.is_ready})
     else:

@@ -18,6 +18,7 @@ from ritm_backend.label_studio.errors import ConfigError
 from ritm_backend.label_studio.options import Kind
 from ritm_model.errors import RitmError
 from ritm_ops.label_studio.client import JSON
+from ritm_ops.label_studio.images import with_indices
 
 Level = Literal["ok", "advice", "problem"]
 Style = Literal["continuous", "labelled"]
@@ -220,6 +221,7 @@ def trial_point(xml: str) -> dict[str, JSON] | None:
     keypoint = next((tool for tool in tools if tool.is_smart), None)
     if keypoint is None:
         return None
+    indices = dict.fromkeys(keypoint.flags, "0")  # in a Repeater, its first element
     labels: JSON = list((keypoint.labels or ())[:1])
     value: dict[str, JSON] = {"x": 50.0, "y": 50.0, "width": 0.3, "labels": labels}
     if keypoint.kind == "keypointlabels":
@@ -227,8 +229,8 @@ def trial_point(xml: str) -> dict[str, JSON] | None:
     return {
         "id": "ritm-trial",
         "type": keypoint.kind,
-        "from_name": keypoint.name,
-        "to_name": keypoint.to_names[0],
+        "from_name": with_indices(keypoint.name, indices),
+        "to_name": with_indices(keypoint.to_names[0], indices),
         "image_rotation": 0,
         "is_positive": True,
         "value": value,

@@ -8,16 +8,17 @@ not. Running it again changes nothing that is right already.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ritm_backend.connect.config import Finding, Style, check_config, recommended_config, trial_point
-from ritm_backend.label_studio.errors import ConfigError
+from ritm_backend.connect.answers import Record, integer, listed, record
+from ritm_backend.connect.config import Finding, Style, check_config, recommended_config
+from ritm_backend.connect.trial import trial
 from ritm_backend.label_studio.options import Kind
 from ritm_model.errors import RitmError
-from ritm_ops.label_studio.client import JSON, LabelStudioClient, LabelStudioError
+from ritm_ops.label_studio.client import LabelStudioClient, LabelStudioError
+from ritm_ops.pictures import PictureFetcher
 
 __all__ = ["Checklist", "ConnectError", "Finding", "Kind", "Style", "Wish", "connect", "recommended_config"]
 
@@ -28,8 +29,6 @@ ALLOW_LOCAL = (
     "Start Label Studio with ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false in its environment "
     "(since 1.23.1 it refuses backends on local addresses without both), then run this again."
 )
-
-Record = dict[str, JSON]
 
 
 class ConnectError(RitmError):
@@ -76,8 +75,14 @@ class Checklist:
         return not any(finding.level == "problem" for finding in self.findings)
 
 
-def connect(client: LabelStudioClient, wish: Wish) -> Checklist:
+def connect(client: LabelStudioClient, wish: Wish, pictures: PictureFetcher | None = None) -> Checklist:
     """Connect a project with the backend and check what annotators need.
+
+    Args:
+        client: of Label Studio.
+        wish: what to connect.
+        pictures: with the settings of the backend, so far as they are known here; reads the picture that a
+            trial click fails on, to say what helps.
 
     Raises:
         ConnectError: no such project, or none that is meant by the title alone.
@@ -89,7 +94,7 @@ def connect(client: LabelStudioClient, wish: Wish) -> Checklist:
         findings += news
     else:
         project = _project_found(client, wish.project)
-    number, config = _int(project["id"]), str(project.get("label_config", ""))
+    number, config = integer(project["id"]), str(project.get("label_config", ""))
     findings += check_config(config)
     backend, found = _backend_connected(client, number, wish)
     findings.append(found)
@@ -97,7 +102,7 @@ def connect(client: LabelStudioClient, wish: Wish) -> Checklist:
         findings += _rivals(client, number, backend)
         findings += _webhook(client, number, wish.backend)
         if wish.trial:
-            findings += _trial(client, number, backend, config)
+            findings += trial(client, number, backend, config, pictures)
     return Checklist(
         number, str(project["title"]), f"{client.url}/projects/{number}/data", backend, tuple(findings)
     )
@@ -106,14 +111,14 @@ def connect(client: LabelStudioClient, wish: Wish) -> Checklist:
 def _project_found(client: LabelStudioClient, wanted: str) -> Record:
     if wanted.isdecimal():
         try:
-            return _record(client.call("GET", f"/api/projects/{wanted}"))
+            return record(client.call("GET", f"/api/projects/{wanted}"))
         except LabelStudioError as error:
             if error.status != 404:
                 raise
     same = _projects_titled(client, wanted)
     if same:
-        return _record(client.call("GET", f"/api/projects/{_the_only(same, wanted)}"))
-    some = _listed(client.call("GET", "/api/projects", params=_brief(PROJECTS_SHOWN)))
+        return record(client.call("GET", f"/api/projects/{_the_only(same, wanted)}"))
+    some = listed(client.call("GET", "/api/projects", params=_brief(PROJECTS_SHOWN)))
     names = ", ".join(f"{each['id']} {each['title']!r}" for each in some) or "none"
     raise ConnectError(f"There is no project {wanted!r} in {client.url}; there are: {names}.")
 
@@ -123,7 +128,7 @@ def _project_made(client: LabelStudioClient, wish: Wish) -> tuple[Record, list[F
     config = recommended_config(wish.labels, wish.style, wish.kind or "brush")
     same = [each for each in _projects_titled(client, wish.create) if each["title"] == wish.create]
     if same:
-        project = _record(client.call("GET", f"/api/projects/{_the_only(same, wish.create)}"))
+        project = record(client.call("GET", f"/api/projects/{_the_only(same, wish.create)}"))
         news = [Finding("ok", f"Project {wish.create!r} is there already; it keeps its configuration.")]
         if project.get("label_config") != config:
             news.append(
@@ -136,7 +141,7 @@ def _project_made(client: LabelStudioClient, wish: Wish) -> tuple[Record, list[F
         return project, news
     body: Record = {"title": wish.create, "label_config": config}
     try:
-        project = _record(client.call("POST", "/api/projects", body=body))
+        project = record(client.call("POST", "/api/projects", body=body))
     except LabelStudioError as error:
         if error.status != 400:
             raise
@@ -163,17 +168,17 @@ def _backend_connected(client: LabelStudioClient, project: int, wish: Wish) -> t
         body["extra_params"] = parameters
     try:
         if there is None:
-            answer = _record(client.call("POST", "/api/ml", body=body))
+            answer = record(client.call("POST", "/api/ml", body=body))
         else:
-            answer = _record(client.call("PATCH", f"/api/ml/{there['id']}", body=body))
+            answer = record(client.call("PATCH", f"/api/ml/{there['id']}", body=body))
     except LabelStudioError as error:
         if error.status not in (400, 403):
             raise
-        return (_int(there["id"]) if there else None), _refused(error, wish)
+        return (integer(there["id"]) if there else None), _refused(error, wish)
     if there is not None and there["url"] != wish.backend:
         _forget_webhook(client, project, str(there["url"]))
     verb = "is connected" if there is None else "was connected already and is up to date"
-    return _int(answer["id"]), Finding("ok", f"The backend {wish.backend} {verb}, for smart tools.")
+    return integer(answer["id"]), Finding("ok", f"The backend {wish.backend} {verb}, for smart tools.")
 
 
 def _parameters(wish: Wish, there: Record | None) -> Record:
@@ -230,7 +235,7 @@ def _rivals(client: LabelStudioClient, project: int, ours: int) -> Iterator[Find
     for each in _backends(client, project):
         if each["id"] != ours and each.get("is_interactive"):
             yield Finding(
-                "problem" if _int(each["id"]) < ours else "advice",
+                "problem" if integer(each["id"]) < ours else "advice",
                 f"Another backend for smart tools is connected: {each.get('title')} at {each['url']}.",
                 "Turn off its interactive preannotations under Settings > Model: clicks go to one only.",
             )
@@ -260,53 +265,16 @@ def _webhook(client: LabelStudioClient, project: int, backend: str) -> Iterator[
 def _forget_webhook(client: LabelStudioClient, project: int, backend: str) -> None:
     """A webhook to an address that is gone would keep annotators waiting at every submission."""
     for hook in _webhooks_to(client, project, backend):
-        client.call("DELETE", f"/api/webhooks/{_int(hook['id'])}/")
+        client.call("DELETE", f"/api/webhooks/{integer(hook['id'])}/")
 
 
 def _webhooks_to(client: LabelStudioClient, project: int, backend: str) -> list[Record]:
-    hooks = _listed(client.call("GET", "/api/webhooks/", params={"project": project}))
+    hooks = listed(client.call("GET", "/api/webhooks/", params={"project": project}))
     return [hook for hook in hooks if hook.get("url") == _webhook_url(backend)]
 
 
 def _webhook_url(backend: str) -> str:
     return f"{backend.rstrip('/')}/webhook"
-
-
-def _trial(client: LabelStudioClient, project: int, backend: int, config: str) -> Iterator[Finding]:
-    """One click on the first task, through the whole chain. Nothing is stored."""
-    try:
-        point = trial_point(config)
-    except ConfigError:
-        return
-    tasks = _listed(client.call("GET", "/api/tasks", params={"project": project, "page_size": 1}))
-    if point is None:
-        return
-    if not tasks:
-        yield Finding("advice", "The project has no task yet, so no trial click was made.")
-        return
-    task = _int(tasks[0]["id"])
-    body: Record = {"task": task, "context": {"result": [point]}}
-    start = time.monotonic()
-    answer = _record(client.call("POST", f"/api/ml/{backend}/interactive-annotating", body=body))
-    seconds = time.monotonic() - start
-    errors = answer.get("errors")
-    if errors:
-        reason = " ".join(str(each) for each in errors) if isinstance(errors, list) else str(errors)
-        yield Finding(
-            "problem",
-            f"A trial click on task {task} failed: {reason}",
-            "The backend's log says why. Most often it may not read the image: start it with "
-            "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY.",
-        )
-        return
-    data = answer.get("data")
-    prediction = data if isinstance(data, dict) else {}
-    if prediction.get("message"):
-        yield Finding("problem", f"A trial click on task {task} gave no mask: {prediction['message']}")
-        return
-    regions = prediction.get("result")
-    outcome = "a mask" if regions else "no mask, which may be right for its middle"
-    yield Finding("ok", f"A trial click on task {task} came back with {outcome} after {seconds:.1f} s.")
 
 
 def _the_only(projects: Sequence[Record], title: str) -> int:
@@ -315,11 +283,11 @@ def _the_only(projects: Sequence[Record], title: str) -> int:
         raise ConnectError(
             f"Several projects are called {title!r}: choose one with --project and its number ({numbers})."
         )
-    return _int(projects[0]["id"])
+    return integer(projects[0]["id"])
 
 
 def _projects_titled(client: LabelStudioClient, title: str) -> list[Record]:
-    found = _listed(client.call("GET", "/api/projects", params={**_brief(100), "title": title}))
+    found = listed(client.call("GET", "/api/projects", params={**_brief(100), "title": title}))
     exact = [each for each in found if each["title"] == title]
     return exact or [each for each in found if str(each["title"]).casefold() == title.casefold()]
 
@@ -329,8 +297,8 @@ def _brief(page_size: int) -> dict[str, str | int]:
 
 
 def _backends(client: LabelStudioClient, project: int) -> list[Record]:
-    backends = _listed(client.call("GET", "/api/ml", params={"project": project}))
-    return sorted(backends, key=lambda each: _int(each["id"]))
+    backends = listed(client.call("GET", "/api/ml", params={"project": project}))
+    return sorted(backends, key=lambda each: integer(each["id"]))
 
 
 def _ours(backends: Sequence[Record], url: str) -> Record | None:
@@ -338,22 +306,3 @@ def _ours(backends: Sequence[Record], url: str) -> Record | None:
     same = [each for each in backends if str(each["url"]).rstrip("/") == url.rstrip("/")]
     same += [each for each in backends if each.get("title") == TITLE]
     return same[0] if same else None
-
-
-def _listed(answer: JSON) -> list[Record]:
-    """The records of an answer, which Label Studio gives as a list or as pages."""
-    if isinstance(answer, dict):
-        answer = answer.get("results", answer.get("tasks", []))
-    return [each for each in answer if isinstance(each, dict)] if isinstance(answer, list) else []
-
-
-def _record(answer: JSON) -> Record:
-    if not isinstance(answer, dict):
-        raise LabelStudioError("The address does not answer like Label Studio.")
-    return answer
-
-
-def _int(value: JSON) -> int:
-    if not isinstance(value, int):
-        raise LabelStudioError("The address does not answer like Label Studio.")
-    return value

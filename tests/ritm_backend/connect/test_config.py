@@ -140,3 +140,16 @@ def test_the_trial_click_is_one_of_the_smart_keypoint():
     assert point["from_name"] == "click"
     assert point["value"]["keypointlabels"] == ["Cat"]
     assert trial_point(view(IMAGE, BRUSH)) is None
+
+
+def test_the_trial_click_in_a_repeater_is_on_its_first_picture():
+    tags = (
+        '<Image name="page_{{idx}}" value="$pages[{{idx}}]"/>',
+        '<BrushLabels name="brush_{{idx}}" toName="page_{{idx}}"><Label value="Cat"/></BrushLabels>',
+        '<KeyPoint name="click_{{idx}}" toName="page_{{idx}}" smart="true"/>',
+    )
+    xml = view(f'<Repeater on="$pages">{"".join(tags)}</Repeater>')
+    point = trial_point(xml)
+    assert point is not None
+    assert (point["from_name"], point["to_name"]) == ("click_0", "page_0")
+    assert parse_config(xml).image_reference("page_0", None, {"pages": ["a.png", "b.png"]}) == "a.png"

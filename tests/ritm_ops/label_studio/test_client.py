@@ -2,53 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from fixed_answers import Answers, answering
 
 from ritm_backend.connect.projects import ConnectError, Wish, connect, recommended_config
 from ritm_ops.label_studio.client import LabelStudioClient, LabelStudioError
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
-Answers = dict[str, tuple[int, dict[str, str], object]]
-
-
-@contextmanager
-def answering(answers: Answers) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
-    """A server with fixed answers by "METHOD /path"; yields its address and (request, token) as they come."""
-    seen: list[tuple[str, str | None]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            request = f"{self.command} {self.path.partition('?')[0]}"
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            seen.append((request, self.headers.get("Authorization")))
-            status, headers, body = answers[request]
-            data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(data))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_GET = do_POST = do_PATCH = answer
-
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", seen
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def test_a_redirect_is_named_and_not_followed() -> None:
