@@ -125,7 +125,11 @@ def from_masks(
 
 @dataset.command("from-coco")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--photographs", type=folder, help="Their folder; that of the file, or `images` in it.")
+@click.option(
+    "--photographs",
+    type=folder,
+    help="Folder in which they are looked for, by path or name; that of the file, or `images` in it.",
+)
 @click.option("--split", default="", help="Name of the part of the data set that the file is.")
 @about_options
 @converter
@@ -138,7 +142,7 @@ def from_coco(
     from ritm_model.datasets.converters import from_coco
 
     about = replace(_about(source, license_name, license_class), split=split)
-    return from_coco(file, photographs, about), {
+    return from_coco(file, about, images_from=[photographs] if photographs else []), {
         "from": _full(file),
         "photographs": photographs and _full(photographs),
         "split": split,

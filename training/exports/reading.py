@@ -196,7 +196,7 @@ class Reader:
         export = self._export(key)
         if isinstance(content.get("images"), list):
             self.source.whole(below)
-            _add_coco(path, content, self.roots, export)
+            _add_coco(path, self.roots, export)
         elif isinstance(content.get("items"), list):
             self.source.whole(below)
             export.photographs += datumaro.read(path, path.parent.parent, self.roots, export.problems)
@@ -226,7 +226,7 @@ class Reader:
         if isinstance(first, dict) and not is_row(first):
             export = self._export(key)
             if isinstance(first.get("images"), list):
-                _add_coco(path, first, self.roots, export)
+                _add_coco(path, self.roots, export)
             elif isinstance(first.get("items"), list):
                 export.photographs += datumaro.read(path, path.parent.parent, self.roots, export.problems)
             else:
@@ -285,17 +285,11 @@ def _folder_of(key: str) -> str:
     return f"{folder}/" if folder else ""
 
 
-def _add_coco(path: Path, content: Record, roots: tuple[Path, ...], export: Export) -> None:
+def _add_coco(path: Path, roots: tuple[Path, ...], export: Export) -> None:
     subset = path.stem.removeprefix("instances_")
     beside = path.parent.parent / "images"
-    images = None
-    records = content.get("images")
-    names = [record.get("file_name") for record in records or () if isinstance(record, dict)]
-    for folder in (beside / subset, beside, path.parent.parent / subset, *roots):
-        if any(isinstance(name, str) and "\0" not in name and (folder / name).is_file() for name in names):
-            images = folder
-            break
-    collection = from_coco(path, images, About(source="coco"))
+    own = (beside / subset, beside, path.parent.parent / subset, path.parent, path.parent / "images")
+    collection = from_coco(path, About(source="coco"), own, roots)
     export.problems += collection.problems
     export.photographs += [
         _with_cvat_masks(photograph)

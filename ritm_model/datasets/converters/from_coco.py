@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ritm_model.datasets.photograph import About, Collection
@@ -9,17 +10,21 @@ from ritm_model.datasets.readers.coco import photographs_of
 from ritm_model.datasets.readers.coco_json import read_coco
 
 
-def from_coco(path: Path, images: Path | None, about: About) -> Collection:
+def from_coco(
+    path: Path, about: About, folders: Sequence[Path] = (), images_from: Sequence[Path] = ()
+) -> Collection:
     """Find all photographs of a file. Crowds become ignored regions.
 
     Args:
         path: of the JSON file.
-        images: folder of the photographs; None for the folder of the file, or `images` in it.
         about: what is said of every photograph; licences that the file names come first.
+        folders: where they should be, under the names of the file; the folder of the file, and `images` in
+            it, if none are given.
+        images_from: folders in which they may lie anywhere, looked for by path and by name.
 
     Raises:
         BrokenFileError: it is no such file.
-        DatasetError: the folder does not hold any of the photographs.
+        DatasetError: the folders do not hold any of the photographs.
     """
-    folders = [images] if images is not None else [path.parent, path.parent / "images"]
-    return photographs_of(read_coco(path), folders, about)
+    folders = folders or images_from or [path.parent, path.parent / "images"]
+    return photographs_of(read_coco(path), folders, about, images_from)

@@ -5,13 +5,14 @@ Shapes: H x W the upright image.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ritm_model.datasets.files import inside, orientation_of
+from ritm_model.datasets.files import orientation_of
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Kind, Mask, Photograph, Region
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
+from ritm_model.datasets.readers.coco_images import CocoImages
 from ritm_model.datasets.readers.coco_json import CocoJson, Record, read_coco
 from ritm_model.errors import shown
 from ritm_model.images.orientation import turned_mask
@@ -127,13 +128,19 @@ def coco_instances(root: Path, split: str) -> Collection:
     return with_objects(source, photographs_of(source, folders))
 
 
-def photographs_of(source: CocoJson, folders: list[Path], about: About = NOTHING_KNOWN) -> Collection:
+def photographs_of(
+    source: CocoJson,
+    folders: Sequence[Path],
+    about: About = NOTHING_KNOWN,
+    elsewhere: Sequence[Path] = (),
+) -> Collection:
     """All photographs of a file.
 
     Args:
         source: the file.
-        folders: where they may be.
+        folders: where they should be, under the names of the file.
         about: what is said of every photograph; licences that the file names come first.
+        elsewhere: folders of the user, in which they may lie anywhere.
 
     Raises:
         BrokenFileError: it is no such file.
@@ -144,11 +151,14 @@ def photographs_of(source: CocoJson, folders: list[Path], about: About = NOTHING
     annotations = source.annotations_of(images, problems)
     categories = source.categories(problems)
     licenses = _licenses(source, problems)
-    folder = _image_folder(source, images.values(), folders)
+    files = CocoImages((record.get("file_name") for record in images.values()), folders, elsewhere)
+    if not files.has_any:
+        where = ", ".join(map(str, dict.fromkeys((*folders, *elsewhere))))
+        raise DatasetError(f"None of the images of {source.path} is in one of the folders {where}.")
     photographs: list[CocoPhotograph] = []
     for number, record in images.items():
         try:
-            path = inside(folder, record.get("file_name"))
+            name, path = files.find(record.get("file_name"))
         except BrokenFileError as error:
             problems.append(error.problem)
             continue
@@ -161,7 +171,6 @@ def photographs_of(source: CocoJson, folders: list[Path], about: About = NOTHING
             split=about.split or _text(record, "split"),
         )
         named = tuple((each, category_name(categories, each)) for each in annotations[number])
-        name = path.relative_to(folder).as_posix()
         photographs.append(CocoPhotograph(name, path, str(source.path), record, named, said))
     urls = {name: url for name, url in licenses.values() if name}
     return Collection(photographs, problems, _category_ids(categories), urls)
@@ -213,13 +222,3 @@ def _category_ids(categories: dict[int | str, str]) -> dict[str, int]:
         if isinstance(number, int):
             ids.setdefault(name, number)
     return ids
-
-
-def _image_folder(source: CocoJson, images: Iterable[Record], folders: list[Path]) -> Path:
-    """The first folder that has one of the images."""
-    names = [record.get("file_name") for record in images]
-    for folder in folders:
-        if any(isinstance(name, str) and "\0" not in name and (folder / name).is_file() for name in names):
-            return folder
-    where = ", ".join(map(str, folders))
-    raise DatasetError(f"None of the images of {source.path} is in one of the folders {where}.")
