@@ -152,6 +152,28 @@ def test_broken_entries_cost_only_themselves(converted, labels):
     ]
 
 
+def test_photographs_are_looked_for_by_path_and_by_name(converted, labels):
+    painter, content = labels
+    painter.image("photos/x/twin.jpg")
+    painter.image("photos/y/twin.jpg")
+    size = {"height": 30, "width": 40}
+    content["images"][1]["file_name"] = "/data/upload/3/0123abcd-B.JPG"
+    content["images"] += [
+        {"id": 6, "file_name": "twin.jpg", **size},
+        {"id": 7, "file_name": f"data:image/png;base64,{'A' * 9000}", **size},
+        {"id": 8, "file_name": "z/c.jpg", **size},
+    ]
+    for number in (6, 7, 8):
+        content["annotations"].append({"id": number, "image_id": number, "segmentation": SQUARE})
+    path = painter.json("elsewhere/labels.json", content)
+    written = converted("from-coco", path, "--photographs", painter.root / "photos")
+    assert [row["file_name"] for row in written.content["images"]] == ["a.jpg", "deep/b.jpg"]
+    several, address, missing = written.left_out()
+    assert several.startswith("Several files may be the image 'twin.jpg': ")
+    assert address.startswith("A file named 'data:image/png")
+    assert missing == "The file is missing."
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
