@@ -105,18 +105,31 @@ def dataset() -> None:
     "has a black-and-white one; or a benchmark that `ritm datasets` lists, such as SBD_Train.",
 )
 @splits_option(help="Part of the data set: a list <split>.txt in the folder. Repeat it for more.")
+@click.option(
+    "--mask-pattern",
+    default="",
+    help="How masks are named, without extension: {stem} is the name of the photograph, {number} a number, "
+    "* anything. Such as '{stem}_mask'. Without it, names are those of the layout.",
+)
 @about_options
 @converter
 def from_masks(
-    root: Path, layout: str, splits: tuple[str, ...], source: str, license_name: str, license_class: str
+    root: Path,
+    layout: str,
+    splits: tuple[str, ...],
+    mask_pattern: str,
+    source: str,
+    license_name: str,
+    license_class: str,
 ) -> tuple[Collection, Mapping[str, object]]:
-    """Photographs in ROOT/images and masks in ROOT/masks, to the folder OUT."""
+    """Photographs in ROOT/images and masks in ROOT/masks or beside them, to the folder OUT."""
     from ritm_model.datasets.converters import from_masks
 
     about = _about(source, license_name, license_class)
-    return from_masks(root, layout, splits, about), {
+    return from_masks(root, layout, splits, about, mask_pattern), {
         "from": _full(root),
         "layout": layout,
+        "mask_pattern": mask_pattern,
         "splits": splits,
         "source": source,
         "license": [license_name, license_class],

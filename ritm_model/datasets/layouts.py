@@ -198,16 +198,16 @@ DATASETS: Mapping[str, Layout] = MappingProxyType(
             read=coco_rle,
         ),
         "images_dir": Layout(
-            about="your images with masks <stem>.* or <stem>_<number>.*, one white object each; 128 is "
-            "ignored",
-            layout=("images", "masks"),
+            about="your images with masks <stem>.*, <stem>_<number>.* or <stem>_mask.*, one white object "
+            "each; 128 is ignored",
+            layout=("images or .", "masks or ."),
             source="",
             read=numbered_masks,
         ),
         "labels": Layout(
             about="your images with masks <stem>.* or <stem>_<anything>.* that number the objects; "
             "255 is ignored in masks of 8 bits",
-            layout=("images", "masks"),
+            layout=("images or .", "masks or ."),
             source="",
             read=label_maps,
         ),

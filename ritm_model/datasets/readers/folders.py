@@ -5,43 +5,39 @@ Shapes: H x W the image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from ritm_model.datasets.files import (
-    files_in,
-    read_labels,
-    read_mask,
-    read_names,
-)
+from ritm_model.datasets.files import read_labels, read_mask
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Mask, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
-from ritm_model.errors import shown
+from ritm_model.datasets.readers.pairs import named_by, paired, with_any_ending, with_usual_ending
 from ritm_model.images import Pixels
-from ritm_model.images.names import IMAGE_SUFFIXES
 
 IGNORED_GREY = 128
 IGNORED_LABEL = 255
+MANY_LABELS = 24
 
-Pair = tuple[Mask, Mask | None]
+Parts = tuple[Mask, Mask | None]
 """Where the object is, and where it may be."""
 
 
-def three_grey_levels(mask_BGR: Pixels) -> Pair:
+def three_grey_levels(mask_BGR: Pixels) -> Parts:
     """GrabCut and Berkeley: the first channel is 128 where nothing counts, above it on the object."""
     grey_HW = mask_BGR[..., 0]
     return (grey_HW > IGNORED_GREY) | (grey_HW == 1), grey_HW == IGNORED_GREY
 
 
-def anything_painted(mask_BGR: Pixels) -> Pair:
+def anything_painted(mask_BGR: Pixels) -> Parts:
     """DAVIS: every pixel that is not black, of whichever colour, is the object."""
     return mask_BGR.max(axis=2) > 0, None
 
 
-def white_or_ignored(mask_BGR: Pixels) -> Pair:
+def white_or_ignored(mask_BGR: Pixels) -> Parts:
     """A folder of images: 128 where nothing counts, brighter on the object."""
     grey_HW = mask_BGR[..., 0]
     return grey_HW > IGNORED_GREY, grey_HW == IGNORED_GREY
@@ -49,53 +45,50 @@ def white_or_ignored(mask_BGR: Pixels) -> Pair:
 
 @dataclass(frozen=True, slots=True)
 class MaskedPhotograph:
-    """An image whose masks hold one object each."""
+    """An image whose masks hold one object each, called by its key."""
 
+    name: str
     image: Path
     masks: tuple[Path, ...]
-    rule: Callable[[Pixels], Pair]
-    keyed: bool
+    keys: tuple[str, ...]
+    rule: Callable[[Pixels], Parts]
     about: About = NOTHING_KNOWN
-
-    @property
-    def name(self) -> str:
-        return self.image.name
 
     @property
     def truth(self) -> str:
         return ", ".join(map(str, self.masks))
 
     def regions(self, _height: int, _width: int) -> Iterator[Region | Problem]:
-        for path in self.masks:
-            yield self._object(path)
+        for path, key in zip(self.masks, self.keys, strict=True):
+            yield self._object(path, key)
 
-    def _object(self, path: Path) -> Region | Problem:
+    def _object(self, path: Path, key: str) -> Region | Problem:
         try:
             object_HW, ignored_HW = self.rule(read_mask(path))
-            return Region(object_HW, path.stem if self.keyed else "", ignored_HW=ignored_HW)
+            if self.rule is white_or_ignored and not object_HW.any():
+                object_HW = _ones_of(path, object_HW)
         except BrokenFileError as error:
             return error.problem
+        return Region(object_HW, key, ignored_HW=ignored_HW)
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledPhotograph:
     """An image whose masks number the objects: 0 background, 255 ignored in maps of 8 bits."""
 
+    name: str
     image: Path
     masks: tuple[Path, ...]
+    keys: tuple[str, ...]
     about: About = NOTHING_KNOWN
-
-    @property
-    def name(self) -> str:
-        return self.image.name
 
     @property
     def truth(self) -> str:
         return ", ".join(map(str, self.masks))
 
     def regions(self, _height: int, _width: int) -> Iterator[Region | Problem]:
-        for path in self.masks:
-            prefix = f"{path.stem}:" if len(self.masks) > 1 else ""
+        for path, key in zip(self.masks, self.keys, strict=True):
+            prefix = f"{key}:" if len(self.masks) > 1 else ""
             try:
                 labels_HW = read_labels(path)
             except BrokenFileError as error:
@@ -105,110 +98,95 @@ class LabelledPhotograph:
             if labels_HW.dtype.itemsize > 1:
                 ignored_HW[:] = False
             numbers = [int(number) for number in np.unique(labels_HW[~ignored_HW]) if number]
-            if not numbers:
-                yield Problem(
-                    str(path),
-                    "The mask has no object: all pixels are background or ignored (255). "
-                    "Black-and-white masks are of the layout images_dir.",
-                )
+            if reason := _no_label_map(labels_HW, numbers):
+                yield Problem(str(path), reason)
+                continue
             for number in numbers:
                 yield Region(labels_HW, f"{prefix}{number}", value=number, ignored_HW=ignored_HW)
 
 
-def one_mask_each(root: Path, images: str, masks: str, rule: Callable[[Pixels], Pair]) -> Collection:
+def _ones_of(path: Path, nothing_HW: Mask) -> Mask:
+    """The object of a mask without white pixels: those of value 1, if that is all it has.
+
+    Raises:
+        BrokenFileError: it has other values.
+    """
+    try:
+        labels_HW = read_labels(path)
+    except BrokenFileError:  # a colour picture
+        if read_mask(path).max() <= IGNORED_GREY:
+            return nothing_HW
+        reason = "The mask is painted in colours, none of them white; save it with white objects on black."
+        raise BrokenFileError(path, reason) from None
+    values = [int(value) for value in np.unique(labels_HW) if value]
+    if values == [1]:
+        return np.asarray(labels_HW == 1, np.bool_)
+    if values and values != [IGNORED_GREY]:
+        some = ", ".join(map(str, values[:4])) + (" …" if len(values) > 4 else "")
+        reason = (
+            f"The mask has no white pixels, but the values {some}; maps that number objects are of the layout"
+        )
+        raise BrokenFileError(path, f"{reason} labels (--layout labels).")
+    return nothing_HW
+
+
+def _no_label_map(labels_HW: npt.NDArray[np.integer], numbers: list[int]) -> str:
+    """Why a mask numbers no objects, or nothing."""
+    if not numbers:
+        return (
+            "The mask has no object: all pixels are background or ignored (255). "
+            "Black-and-white masks are of the layout images_dir (--layout images_dir)."
+        )
+    if len(numbers) < MANY_LABELS:
+        return ""
+    inner_HW = labels_HW[1:-1, 1:-1]
+    is_inner_HW = (inner_HW == labels_HW[:-2, 1:-1]) & (inner_HW == labels_HW[2:, 1:-1])
+    is_inner_HW &= (inner_HW == labels_HW[1:-1, :-2]) & (inner_HW == labels_HW[1:-1, 2:])
+    thin = set(numbers) - set(np.unique(inner_HW[is_inner_HW]).tolist())
+    if len(thin) < len(numbers) / 2:
+        return ""
+    return (
+        f"The mask has {len(numbers)} values, {len(thin)} of them in thin lines only: it was a JPEG or was "
+        "resized smoothly, which blurs the numbers along edges. Save masks as PNG, and resize them without "
+        "smoothing; blurred black-and-white masks are of the layout images_dir (--layout images_dir)."
+    )
+
+
+def one_mask_each(root: Path, images: str, masks: str, rule: Callable[[Pixels], Parts]) -> Collection:
     """Pair each image with the mask of the same stem, or of its name up to the first dot."""
-    pairs, problems = _paired(root, images, masks, lambda stem: [stem])
+    pairs, problems = paired(root, images, masks, lambda stem: [stem])
     photographs: list[MaskedPhotograph] = []
-    for image, paths in pairs:
-        if len(paths) > 1:
-            names = ", ".join(path.name for path in paths)
-            problems.append(Problem(str(image), f"There are several masks for this image: {names}."))
+    for pair in pairs:
+        if len(pair.masks) > 1:
+            names = ", ".join(path.name for path in pair.masks)
+            problems.append(Problem(str(pair.image), f"There are several masks for this image: {names}."))
         else:
-            photographs.append(MaskedPhotograph(image, paths, rule, keyed=False))
+            photographs.append(MaskedPhotograph(pair.name, pair.image, pair.masks, ("",), rule))
     return Collection(photographs, problems)
 
 
-def numbered_masks(root: Path, split: str) -> Collection:
-    """The paper's folder of images: masks `<stem>.*` or `<stem>_<number>.*`, one object each."""
-    pairs, problems = _paired(root, "images", "masks", _without_number, split)
-    return Collection(
-        [MaskedPhotograph(image, paths, white_or_ignored, keyed=True) for image, paths in pairs], problems
-    )
-
-
-def label_maps(root: Path, split: str) -> Collection:
-    """Masks `<stem>.*` or `<stem>_<anything>.*` that number the objects of their image."""
-    pairs, problems = _paired(root, "images", "masks", _without_endings, split)
-    return Collection([LabelledPhotograph(image, paths) for image, paths in pairs], problems)
-
-
-def _without_number(stem: str) -> list[str]:
-    start, _, number = stem.rpartition("_")
-    return [stem, start] if number.isdecimal() else [stem]
-
-
-def _without_endings(stem: str) -> list[str]:
-    parts = stem.split("_")
-    return ["_".join(parts[:count]) for count in range(len(parts), 0, -1)]
-
-
-Pairs = list[tuple[Path, tuple[Path, ...]]]
-
-
-def _paired(
-    root: Path, images: str, masks: str, owners: Callable[[str], Sequence[str]], split: str = ""
-) -> tuple[Pairs, list[Problem]]:
-    """Images with their masks.
+def numbered_masks(root: Path, split: str, pattern: str = "") -> Collection:
+    """The paper's folder of images: masks `<stem>.*` or `<stem>_<number>.*`, one object each.
 
     Args:
         root: of the data set.
-        images: folder in it.
-        masks: folder in it.
-        owners: from the stem of a mask to the stems its image may have, the likeliest first.
-        split: name of a text file in `root` that lists the images to take, or nothing for all.
+        split: as `paired` takes it.
+        pattern: how masks are named, as `named_by` takes it; nothing for the usual names.
+
+    Raises:
+        DatasetError: there are no photographs, no such list, or the pattern is none.
     """
-    image_paths, problems = _images(root / images)
-    mask_paths, more = _images(root / masks)
-    problems += more
-    by_stem: dict[str, list[Path]] = {}
-    for path in image_paths:
-        by_stem.setdefault(path.stem, []).append(path)
-    stems = set(by_stem)
-    for path in image_paths:
-        if (start := path.name.split(".")[0]) not in stems:
-            by_stem.setdefault(start, []).append(path)
-    found: dict[Path, list[Path]] = {path: [] for path in image_paths}
-    for mask in mask_paths:
-        owner = next((stem for stem in owners(mask.stem) if stem in by_stem), None)
-        if owner is None:
-            problems.append(Problem(str(mask), f"There is no image for this mask in the folder {images}."))
-        for path in by_stem.get(owner or "", ()):
-            found[path].append(mask)
-    if split:
-        image_paths = _chosen(root / f"{split}.txt", image_paths, problems)
-    problems += [
-        Problem(str(path), f"There is no mask for this image in the folder {masks}.")
-        for path in image_paths
-        if not found[path]
+    owners = named_by(pattern) if pattern else with_usual_ending
+    pairs, problems = paired(root, "images", "masks", owners, split)
+    photographs = [
+        MaskedPhotograph(pair.name, pair.image, pair.masks, pair.keys, white_or_ignored) for pair in pairs
     ]
-    return [(path, tuple(found[path])) for path in image_paths if found[path]], problems
+    return Collection(photographs, problems)
 
 
-def _images(folder: Path) -> tuple[list[Path], list[Problem]]:
-    paths = files_in(folder)
-    others = [path for path in paths if path.suffix.lower() not in IMAGE_SUFFIXES]
-    return (
-        [path for path in paths if path not in others],
-        [Problem(str(path), "The file is no image of a known kind, by its name.") for path in others],
-    )
-
-
-def _chosen(path: Path, image_paths: Sequence[Path], problems: list[Problem]) -> list[Path]:
-    by_name = {image.stem: image for image in image_paths} | {image.name: image for image in image_paths}
-    chosen: list[Path] = []
-    for name in read_names(path):
-        if name in by_name:
-            chosen.append(by_name[name])
-        else:
-            problems.append(Problem(str(path), f"There is no image '{shown(name)}' in the folder images."))
-    return chosen
+def label_maps(root: Path, split: str, pattern: str = "") -> Collection:
+    """Masks `<stem>.*` or `<stem>_<anything>.*` that number the objects; arguments as of `numbered_masks`."""
+    owners = named_by(pattern) if pattern else with_any_ending
+    pairs, problems = paired(root, "images", "masks", owners, split)
+    photographs = [LabelledPhotograph(pair.name, pair.image, pair.masks, pair.keys) for pair in pairs]
+    return Collection(photographs, problems)

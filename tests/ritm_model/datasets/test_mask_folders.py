@@ -256,3 +256,134 @@ def test_lists_may_begin_with_a_byte_order_mark(painter, empty):
     dataset = open_dataset("own:val", {"own": f"images_dir:{painter.root}"})
     assert [sample.name for sample in dataset] == ["a.jpg#a", "b.jpg#b"]
     assert dataset.problems == ()
+
+
+def keys_of(dataset):
+    return [sample.name for sample in dataset]
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "I;16"])
+def test_masks_of_zeros_and_ones_are_taken_where_white_is_the_object(painter, empty, mode):
+    painter.image("images/a.jpg")
+    empty[3:7, 10:20] = 1
+    image = Image.fromarray(empty.astype(np.uint16) if mode == "I;16" else empty)
+    if mode == "P":
+        image.putpalette([0, 0, 0, 255, 0, 0])
+    painter.path("masks/a.png").parent.mkdir(exist_ok=True)
+    (image.point(lambda value: value * 255, "1") if mode == "1" else image).save(painter.root / "masks/a.png")
+    (sample,) = opened("images_dir", painter)
+    assert np.array_equal(sample.mask, empty)
+
+
+def test_masks_of_the_other_layout_name_the_option_and_nobody_goes_in_circles(painter, empty):
+    for name in ("numbers", "red", "black"):
+        painter.image(f"images/{name}.jpg")
+    painter.array("masks/black.png", empty)
+    empty[3:7], empty[9:11] = 1, 2
+    painter.array("masks/numbers.png", empty)
+    painter.array("masks/red.png", np.dstack([empty * 0, empty * 3, empty * 100]))
+    with pytest.raises(DatasetError):
+        opened("images_dir", painter)
+    painter.image("images/white.jpg")
+    painter.array("masks/white.png", empty * 200)
+    found = reasons(opened("images_dir", painter))
+    assert "the values 1, 2; " in found["numbers.png"]
+    assert "--layout labels" in found["numbers.png"]
+    assert "painted in colours" in found["red.png"]
+    assert found["black.png"] == "The mask of object black has no object."
+    assert keys_of(opened("labels", painter))[:2] == ["numbers.jpg#1", "numbers.jpg#2"]
+
+
+@pytest.mark.parametrize("blurred_by", ["JPEG", "resizing"])
+def test_label_maps_whose_numbers_are_blurred_are_refused_with_the_reason(painter, empty, blurred_by):
+    large = cv2.resize(empty, (400, 300))
+    cv2.circle(large, (200, 150), 90, 255, -1)
+    cv2.circle(large, (60, 60), 40, 120, -1)
+    painter.image("images/a.jpg", 400, 300)
+    if blurred_by == "JPEG":
+        large = cv2.imdecode(cv2.imencode(".jpg", large)[1], cv2.IMREAD_GRAYSCALE)
+    else:
+        large = cv2.resize(cv2.resize(large, (90, 70), interpolation=cv2.INTER_AREA), (400, 300))
+    painter.array("masks/a.png", large)
+    with pytest.raises(DatasetError, match=r"was a JPEG or was resized smoothly.*--layout images_dir"):
+        opened("labels", painter)
+
+
+def test_label_maps_of_many_small_objects_are_read(painter, empty):
+    painter.image("images/cells.jpg")
+    for number in range(48):
+        top, left = divmod(number, 8)
+        empty[top * 5 : top * 5 + 4, left * 5 : left * 5 + 4] = number + 1
+    painter.array("masks/cells.png", empty)
+    assert len(opened("labels", painter)) == 48
+
+
+@pytest.mark.parametrize("layout", ["images_dir", "labels"])
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("images/a.jpg", "masks/a_mask.png"),
+        ("images/a.jpg", "masks/a-seg.png"),
+        ("images/train/a.JPG", "masks/train/a.PNG"),
+        ("images/a.jpg", "masks/train/a.png"),
+        ("images/A.jpeg", "masks/a.png"),
+        ("images/caf\u00e9.jpg", "masks/cafe\u0301.png"),
+        ("images/cafe\u0301.jpg", "masks/caf\u00e9_mask.png"),
+        ("images/a.jpg", "images/a_mask.png"),
+        ("images/a.png", "images/a_mask.png"),
+        ("a.jpg", "a.png"),
+        ("a.jpg", "a_mask.png"),
+        ("deep/er/a.png", "deep/er/a_gt.png"),
+        ("a.jpg", "masks/a.png"),
+    ],
+)
+def test_masks_are_found_by_the_names_that_people_give_them(painter, empty, layout, image, mask):
+    painter.image(image)
+    painter.image(str(Path(image).with_name("other.jpg")))
+    empty[3:7, 10:20] = 255 if layout == "images_dir" else 7
+    painter.array(mask, empty)
+    (sample,) = dataset = opened(layout, painter)
+    assert sample.photograph.image == painter.root / image
+    assert (sample.mask == 1).sum() == 40
+    assert set(reasons(dataset)) == {"other.jpg"}
+
+
+def test_equal_names_in_different_folders_are_different_photographs(painter, empty):
+    for part, row in (("train", 3), ("val", 5)):
+        painter.image(f"images/{part}/a.jpg")
+        mask = empty.copy()
+        mask[row] = 255
+        painter.array(f"masks/{part}/a.png", mask)
+    painter.array("masks/a.png", mask)
+    dataset = opened("images_dir", painter)
+    assert keys_of(dataset) == ["train/a.jpg#a", "val/a.jpg#a"]
+    assert [int(np.flatnonzero((sample.mask == 1).any(1))[0]) for sample in dataset] == [3, 5]
+    assert set(reasons(dataset)) == {"a.png"}
+    assert keys_of(opened("images_dir:val", painter)) == ["val/a.jpg#a"]
+
+
+def test_folders_of_masks_by_class_keep_all_objects(painter, empty):
+    painter.image("images/a.jpg")
+    empty[3] = 255
+    for part in ("cat", "dog"):
+        painter.array(f"masks/{part}/a.png", empty)
+    assert keys_of(opened("images_dir", painter)) == ["a.jpg#cat/a", "a.jpg#dog/a"]
+
+
+def test_lists_name_images_as_other_systems_spell_them(painter, empty):
+    empty[3] = 255
+    for name in ("a", "b", "c", "cafe\u0301"):
+        painter.image(f"images/{name}.JPG")
+        painter.array(f"masks/{name}.png", empty)
+    painter.text("val.txt", "images\\b.jpg\r\nimages/a.JPG\r\ncaf\u00e9.jpg\r\nc.png\r\n")
+    dataset = opened("images_dir:val", painter)
+    assert keys_of(dataset) == ["b.JPG#b", "a.JPG#a", "cafe\u0301.JPG#cafe\u0301"]
+    assert reasons(dataset) == {"val.txt": "There is no image 'c.png' in the folder images."}
+
+
+def test_a_folder_without_photographs_says_where_they_belong(painter):
+    painter.text("notes.txt", "hello")
+    with pytest.raises(
+        DatasetError, match=r"no photographs in .*/images, and their masks into .*a_mask\.png"
+    ):
+        opened("labels", painter)

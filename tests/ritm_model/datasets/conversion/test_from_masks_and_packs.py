@@ -183,14 +183,40 @@ def test_masks_of_another_size_and_broken_files_are_named(converted, painter, em
 
 
 @pytest.mark.parametrize(
+    ("mask", "pattern"),
+    [
+        ("a_mask", "{stem}_mask"),
+        ("mask_a", "mask_{stem}.png"),
+        ("Segmentation of a-12 (final)", "segmentation of {stem}-{number}*"),
+    ],
+)
+def test_masks_of_any_names(converted, painter, empty, mask, pattern):
+    empty[:10] = 255
+    painter.image("images/a.jpg")
+    painter.array(f"masks/{mask}.png", empty)
+    painter.array("masks/b.png", empty)
+    arguments = ("from-masks", painter.root, "--layout", "images_dir", "--mask-pattern", pattern)
+    written = converted(*arguments)
+    assert [row["area"] for row in written.by_key("a.jpg").values()] == [400]
+    assert written.left_out() == ["There is no image for this mask in the folder images."]
+
+
+@pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["--layout", "COCO"], "'COCO' is no layout of masks; known ones are GrabCut, Berkeley,"),
-        ([], "is no folder of the layout labels: "),
+        ([], "There are no photographs in "),
+        (["--layout", "GrabCut"], "is no folder of the layout GrabCut: "),
+        (["--mask-pattern", "_mask"], "must hold {stem} once"),
+        (
+            ["--layout", "GrabCut", "--mask-pattern", "{stem}_mask"],
+            "is for the layouts images_dir and labels",
+        ),
         (["--split", "../x"], "is no name of a split"),
     ],
 )
 def test_bad_requests_are_a_sentence(ritm, painter, out, arguments, sentence):
+    painter.root.mkdir(exist_ok=True)
     status, printed, complaint = ritm("from-masks", painter.root, out, *arguments)
     assert (status, printed) == (1, "")
     assert sentence in complaint

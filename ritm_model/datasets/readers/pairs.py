@@ -1,0 +1,261 @@
+"""Which mask belongs to which photograph, by their names.
+
+    images/a.jpg          masks/a.png          masks/a_1.png          masks/a_mask.png
+    images/train/a.jpg    masks/train/a.png
+    a.jpg                 a_mask.png           (beside each other)
+
+Neither the case of extensions nor the way accents are written matters.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ritm_model.datasets.files import read_names
+from ritm_model.datasets.problems import DatasetError, Problem
+from ritm_model.errors import shown
+from ritm_model.images.finding import ImageFinder
+from ritm_model.images.names import IMAGE_SUFFIXES, has_suffix, stem_of
+
+Owners = Callable[[str], Sequence[str]]
+"""From the stem of a mask to the stems that its photograph may have, the likeliest first."""
+
+_LOSSY = frozenset({".jpg", ".jpeg", ".webp"})
+_ENDING = re.compile(r"[_-](?:\d+|masks?|labels?|seg|gt)$", re.IGNORECASE)
+_STEM, _NUMBER, _ANYTHING = "{stem}", "{number}", "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A photograph with its masks.
+
+    Attributes:
+        name: of the photograph, with "/" between folders below that of all photographs.
+        image: its file.
+        masks: files, at least one.
+        keys: a name of each mask among those of the photograph.
+    """
+
+    name: str
+    image: Path
+    masks: tuple[Path, ...]
+    keys: tuple[str, ...]
+
+
+def with_usual_ending(stem: str) -> list[str]:
+    """`a`, `a_7`, `a_mask`, `a_mask_7` … belong to `a`."""
+    stems = [stem]
+    while (shorter := _ENDING.sub("", stems[-1])) != stems[-1] and shorter:
+        stems.append(shorter)
+    return stems
+
+
+def with_any_ending(stem: str) -> list[str]:
+    """`a_<anything>` belongs to `a`; so does all that has a usual ending."""
+    parts = stem.split("_")
+    return ["_".join(parts[:count]) for count in range(len(parts), 0, -1)] + with_usual_ending(stem)[1:]
+
+
+def named_by(pattern: str) -> Owners:
+    """Masks whose names without extension fit a pattern, such as `{stem}_mask` or `{stem}-{number}-*`.
+
+    Raises:
+        DatasetError: it does not say where the name of the photograph stands.
+    """
+    text = stem_of(pattern) if has_suffix(pattern) else pattern
+    if text.count(_STEM) != 1 or "/" in text or "\\" in text:
+        raise DatasetError(
+            f"A pattern of masks must hold {_STEM} once and no folder, as in {_STEM}_mask; "
+            f"'{shown(pattern)}' does not."
+        )
+    expression = re.escape(unicodedata.normalize("NFC", text))
+    for part, found in ((_STEM, "(.+)"), (_NUMBER, r"\d+"), (_ANYTHING, ".*")):
+        expression = expression.replace(re.escape(part), found)
+    fits = re.compile(expression, re.IGNORECASE)
+
+    def owners(stem: str) -> list[str]:
+        found = fits.fullmatch(unicodedata.normalize("NFC", stem))
+        return [found[1]] if found else []
+
+    return owners
+
+
+def paired(
+    root: Path, images: str, masks: str, owners: Owners, split: str = ""
+) -> tuple[list[Pair], list[Problem]]:
+    """Photographs with their masks, in the order of their names or of a list.
+
+    Args:
+        root: of the data set.
+        images: folder in it; without it, photographs lie in the root itself.
+        masks: folder in it; without it, masks lie beside the photographs.
+        owners: finds the photograph of a mask.
+        split: name of a text file in `root` that lists the photographs to take, or of a folder below those of
+            photographs; nothing for all.
+
+    Raises:
+        DatasetError: there are no photographs, or there is no such list.
+    """
+    folder = root / images if (root / images).is_dir() else root
+    mask_folder = root / masks if (root / masks).is_dir() else folder
+    image_paths, problems = _image_files(folder, apart_from=mask_folder)
+    beside = mask_folder == folder
+    if beside:
+        mask_paths = _masks_among(image_paths, owners)
+        image_paths = [path for path in image_paths if path not in mask_paths]
+    else:
+        found, more = _image_files(mask_folder, apart_from=folder)
+        mask_paths, problems = dict.fromkeys(found), problems + more
+    if folder == root:  # other files may lie there, such as lists
+        problems = [
+            problem for problem in problems if Path(problem.file).is_relative_to(mask_folder) and not beside
+        ]
+    if folder == root and not image_paths:
+        raise DatasetError(
+            f"There are no photographs in {folder}: put them into {root / images}, and their masks into "
+            f"{root / masks} or, as a_mask.png for a.jpg, beside them."
+        )
+    index = _Index(image_paths, folder)
+    of_image: dict[Path, list[Path]] = {path: [] for path in image_paths}
+    for mask in mask_paths:
+        photographs = [mask_paths[mask]] if beside else index.owners_of(mask, mask_folder, owners)
+        if not photographs:
+            problems.append(
+                Problem(str(mask), f"There is no image for this mask in the folder {_said(folder, root)}.")
+            )
+        for path in photographs:
+            of_image[path].append(mask)
+    if split:
+        image_paths = _chosen(root / f"{split}.txt", folder, image_paths, problems)
+    problems += [
+        Problem(str(path), f"There is no mask for this image in the folder {_said(mask_folder, root)}.")
+        for path in image_paths
+        if not of_image[path]
+    ]
+    pairs = [
+        Pair(
+            path.relative_to(folder).as_posix(),
+            path,
+            tuple(of_image[path]),
+            _keys(of_image[path], mask_folder),
+        )
+        for path in image_paths
+        if of_image[path]
+    ]
+    return pairs, problems
+
+
+class _Index:
+    """Photographs by stem and folder; also by the part of their names before the first dot."""
+
+    def __init__(self, paths: Sequence[Path], folder: Path) -> None:
+        stems = {_plain(path.stem) for path in paths}
+        starts = [path for path in paths if _plain(path.name.split(".")[0]) not in stems]
+        self._of: list[dict[str, dict[Path, list[Path]]]] = []
+        for form in _FORMS:
+            by_stem: dict[str, dict[Path, list[Path]]] = defaultdict(lambda: defaultdict(list))
+            for path in paths:
+                by_stem[form(path.stem)][path.parent.relative_to(folder)].append(path)
+            for path in starts:
+                by_stem[form(path.name.split(".")[0])][path.parent.relative_to(folder)].append(path)
+            self._of.append(by_stem)
+
+    def owners_of(self, mask: Path, folder: Path, owners: Owners) -> list[Path]:
+        """Those in the folder of the same name; else those of one other folder, if it is the only one."""
+        place = mask.parent.relative_to(folder)
+        for stem in owners(mask.stem):
+            for form, by_stem in zip(_FORMS, self._of, strict=True):
+                found = by_stem.get(form(stem), {})
+                if place in found:
+                    return found[place]
+                if len(found) == 1:
+                    return next(iter(found.values()))
+        return []
+
+
+def _plain(stem: str) -> str:
+    return unicodedata.normalize("NFC", stem)
+
+
+def _folded(stem: str) -> str:
+    return _plain(stem).casefold()
+
+
+_FORMS = (_plain, _folded)
+
+
+def _image_files(folder: Path, apart_from: Path) -> tuple[list[Path], list[Problem]]:
+    """All image files below a folder, but not below another one in it, by name; and what else is there."""
+    found: list[Path] = []
+    others: list[Path] = []
+    for place, folders, names in os.walk(folder, onerror=_unreadable):
+        folders[:] = [
+            name for name in folders if not name.startswith(".") and Path(place, name) != apart_from
+        ]
+        for path in (Path(place, name) for name in names if not name.startswith(".")):
+            if path.is_file():
+                (found if path.suffix.lower() in IMAGE_SUFFIXES else others).append(path)
+    reason = "The file is no image of a known kind, by its name."
+    return sorted(found), [Problem(str(path), reason) for path in sorted(others)]
+
+
+def _unreadable(error: OSError) -> None:
+    raise DatasetError(f"The folder {error.filename} cannot be read: {error.strerror}.")
+
+
+def _masks_among(paths: Sequence[Path], owners: Owners) -> dict[Path, Path]:
+    """Of files in one folder, the masks with their photographs.
+
+    A mask is lossless, and named after another file; of two files of one stem, after the lossy one.
+    """
+    by_stem: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+    for path in paths:
+        by_stem[path.parent, _plain(path.stem)].append(path)
+    masks: dict[Path, Path] = {}
+    for path in paths:
+        if path.suffix.lower() in _LOSSY:
+            continue
+        for stem in owners(path.stem):
+            same = _plain(stem) == _plain(path.stem)
+            found = by_stem.get((path.parent, _plain(stem)), [])
+            photographs = [each for each in found if not same or each.suffix.lower() in _LOSSY]
+            if photographs:
+                masks[path] = photographs[0]
+                break
+    return {mask: image for mask, image in masks.items() if image not in masks}
+
+
+def _keys(masks: Sequence[Path], folder: Path) -> tuple[str, ...]:
+    """The stems of masks; with their folders, where two have the same."""
+    stems = [mask.stem for mask in masks]
+    if len(set(stems)) == len(stems):
+        return tuple(stems)
+    return tuple(mask.relative_to(folder).with_suffix("").as_posix() for mask in masks)
+
+
+def _chosen(path: Path, folder: Path, image_paths: Sequence[Path], problems: list[Problem]) -> list[Path]:
+    part = folder / path.stem
+    if not path.exists() and part.is_dir():
+        return [image for image in image_paths if image.is_relative_to(part)]
+    by_name = {image.stem: image for image in image_paths} | {image.name: image for image in image_paths}
+    finder, known = ImageFinder(folder), set(image_paths)
+    chosen: dict[Path, None] = {}
+    for name in read_names(path):
+        image = by_name.get(name) or finder.find(name)
+        if image in known:
+            chosen[image] = None
+        else:
+            problems.append(
+                Problem(str(path), f"There is no image '{shown(name)}' in the folder {folder.name}.")
+            )
+    return list(chosen)
+
+
+def _said(folder: Path, root: Path) -> str:
+    return str(folder) if folder == root else folder.relative_to(root).as_posix()
