@@ -107,11 +107,13 @@ def paired(
     image_paths, problems = _image_files(folder, apart_from=mask_folder)
     beside = mask_folder == folder
     if beside:
-        mask_paths = _masks_among(image_paths, owners)
-        image_paths = [path for path in image_paths if path not in mask_paths]
+        of_mask = {mask: [image] for mask, image in _masks_among(image_paths, owners).items()}
+        image_paths = [path for path in image_paths if path not in of_mask]
     else:
-        found, more = _image_files(mask_folder, apart_from=folder)
-        mask_paths, problems = dict.fromkeys(found), problems + more
+        mask_paths, more = _image_files(mask_folder, apart_from=folder)
+        problems += more
+        index = _Index(image_paths, folder)
+        of_mask = {mask: index.owners_of(mask, mask_folder, owners) for mask in mask_paths}
     if folder == root:  # other files may lie there, such as lists
         problems = [
             problem for problem in problems if Path(problem.file).is_relative_to(mask_folder) and not beside
@@ -121,10 +123,8 @@ def paired(
             f"There are no photographs in {folder}: put them into {root / images}, and their masks into "
             f"{root / masks} or, as a_mask.png for a.jpg, beside them."
         )
-    index = _Index(image_paths, folder)
     of_image: dict[Path, list[Path]] = {path: [] for path in image_paths}
-    for mask in mask_paths:
-        photographs = [mask_paths[mask]] if beside else index.owners_of(mask, mask_folder, owners)
+    for mask, photographs in of_mask.items():
         if not photographs:
             problems.append(
                 Problem(str(mask), f"There is no image for this mask in the folder {_said(folder, root)}.")
