@@ -19,7 +19,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger as GunicornLog
 
 from ritm_backend.front.cpus import usable_cpus
-from ritm_backend.front.loop import Bounds
+from ritm_backend.front.loop import ConnectionLimits
 from ritm_backend.front.worker import FrontWorker, Site
 from ritm_backend.front.wsgi import environment
 from ritm_backend.logs import JsonLines
@@ -152,7 +152,7 @@ def application(settings: Settings, workers: int) -> Site:
         app,
         lambda head: parts.gate.wanted(Request(environment(head, "", ("", 0)))),
         {PROBE: _PROBE_THREADS, SHORT: _SHORT_THREADS, WORK: settings.threads + _WAITING_THREADS},
-        Bounds(body_bytes=usable_memory() // _BODY_SHARE // workers),
+        ConnectionLimits(body_bytes=usable_memory() // _BODY_SHARE // workers),
         parts.metrics.refused,
     )
 

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ritm_backend.admission import Annotator as Whose
-from ritm_backend.admission import BusyError, Resources
+from ritm_backend.admission import BusyError, Requester, Resources
 from ritm_backend.label_studio.answering import regions_for
 from ritm_backend.label_studio.answers import RegionAnswer, results_of
 from ritm_backend.label_studio.config import LabelingConfig, parse_config
@@ -134,7 +133,7 @@ class LabelStudioService:
         if objects:
             self._host.annotator(MODEL_WAIT_SECONDS)
         version = self._host.version
-        whose = Whose(report.client, str(asked.task.get("id")))
+        whose = Requester(report.client, str(asked.task.get("id")))
         for prompt in objects:
             own_id = stable_id(asked.task.get("id"), prompt)
             # An object stays with the version that it was begun on.

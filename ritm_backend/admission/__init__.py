@@ -2,7 +2,7 @@
 
 from ritm_backend.admission.memory import MemoryBudget
 from ritm_backend.admission.places import Admission, BusyError
-from ritm_backend.admission.queue import Annotator, FairQueue
+from ritm_backend.admission.queue import FairQueue, Requester
 from ritm_backend.admission.resources import Resources
 
-__all__ = ["Admission", "Annotator", "BusyError", "FairQueue", "MemoryBudget", "Resources"]
+__all__ = ["Admission", "BusyError", "FairQueue", "MemoryBudget", "Requester", "Resources"]

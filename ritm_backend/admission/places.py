@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from threading import TIMEOUT_MAX, Event, Lock
 from time import monotonic
 
-from ritm_backend.admission.queue import Annotator, FairQueue, Request, Standing
+from ritm_backend.admission.queue import FairQueue, Request, Requester, Standing
 from ritm_model.errors import RitmError
 from ritm_model.inference import Superseded
 
@@ -49,7 +49,7 @@ class Admission:
 
     @contextmanager
     def place(
-        self, annotator: Annotator, object: str | None = None, deadline: float | None = None
+        self, annotator: Requester, object: str | None = None, deadline: float | None = None
     ) -> Iterator[None]:
         """Wait for a place and hold it.
 

@@ -17,7 +17,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 
-class Annotator(NamedTuple):
+class Requester(NamedTuple):
     """Whose request it is.
 
     Attributes:
@@ -48,7 +48,7 @@ class Request:
         standing: what has become of it.
     """
 
-    annotator: Annotator
+    annotator: Requester
     object: str | None
     deadline: float
     standing: Standing = Standing.WAITS
@@ -65,8 +65,8 @@ class FairQueue:
     def __init__(self, places: int, each: int) -> None:
         self._free = places
         self._each = each
-        self._waiting: OrderedDict[str, OrderedDict[Annotator, deque[Request]]] = OrderedDict()
-        self._placed: dict[Annotator, int] = {}
+        self._waiting: OrderedDict[str, OrderedDict[Requester, deque[Request]]] = OrderedDict()
+        self._placed: dict[Requester, int] = {}
         self._count = 0
 
     @property
@@ -75,7 +75,7 @@ class FairQueue:
         return self._count
 
     def join(
-        self, annotator: Annotator, object: str | None, deadline: float
+        self, annotator: Requester, object: str | None, deadline: float
     ) -> tuple[Request, list[Request]]:
         """A new request, and those that it has superseded."""
         request = Request(annotator, object, deadline)

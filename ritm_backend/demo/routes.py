@@ -28,7 +28,7 @@ from flask import Blueprint, Response, g, request
 from PIL import Image
 from werkzeug.exceptions import NotFound
 
-from ritm_backend.admission import Annotator, Resources
+from ritm_backend.admission import Requester, Resources
 from ritm_backend.demo.activity import Activity
 from ritm_backend.demo.prompts import read_prompt
 from ritm_backend.demo.service import DemoService, FileMissingError
@@ -103,7 +103,7 @@ def demo_routes(host: ModelHost, settings: Settings, resources: Resources) -> Bl
 
     @contextmanager
     def place() -> Iterator[None]:
-        with resources.admission.place(Annotator(g.report.client, "demo"), deadline=g.report.deadline):
+        with resources.admission.place(Requester(g.report.client, "demo"), deadline=g.report.deadline):
             yield
 
     @demo.post("/demo/images")

@@ -32,7 +32,7 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class ConnectionLimits:
     """How much a process takes on.
 
     Attributes:
@@ -82,7 +82,7 @@ class Loop:
         application: Application,
         gate: Gate,
         lanes: Mapping[str, Executor],
-        bounds: Bounds,
+        bounds: ConnectionLimits,
         tell: Callable[[str], None],
     ) -> None:
         self._application = application

@@ -11,7 +11,7 @@ from time import monotonic
 from gunicorn.workers.base import Worker
 
 from ritm_backend.front.connection import Gate
-from ritm_backend.front.loop import Bounds, Loop, threads
+from ritm_backend.front.loop import ConnectionLimits, Loop, threads
 from ritm_backend.front.wsgi import Application, Environment
 
 _OTHER_FILES = 512  # models, caches, neighbours
@@ -32,7 +32,7 @@ class Site:
     application: Application
     gate: Gate
     lanes: Mapping[str, int]
-    bounds: Bounds
+    bounds: ConnectionLimits
     tell: Callable[[str], None]
 
     def __call__(self, environ: Environment, start_response: Callable[..., object]) -> Iterable[bytes]:

@@ -70,7 +70,7 @@ def within(prompt: ObjectPrompt, existing: Existing) -> ObjectPrompt:
     shape = existing.rectangle
     if shape is None:
         return prompt
-    box = regions.Rectangle(
+    box = regions.BoxRegion(
         id=existing.id,
         from_name=existing.from_name,
         frame=prompt.frame,

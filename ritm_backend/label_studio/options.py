@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from ritm_model.masks.polygon import MIN_IOU, Holes
+from ritm_model.values import ForeignValue
 
 Kind: TypeAlias = Literal["brush", "bitmask", "polygon", "box", "ellipse"]
 MOST_POINTS_OF_ONE = 12  # imported with one label; hardly anybody clicks as often on one object
@@ -23,10 +24,10 @@ def _listed(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
-class ProjectOptions(BaseModel):
+class ProjectOptions(ForeignValue):
     """The extra parameters; what is left out has its default."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
     output: Annotated[tuple[Kind, ...], BeforeValidator(_listed), Field(max_length=len(KINDS))] = Field(
         default=(),

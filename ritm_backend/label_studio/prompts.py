@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 
 from ritm_backend.label_studio.config import LabelingConfig
 from ritm_backend.label_studio.options import MOST_POINTS_OF_ONE
-from ritm_backend.label_studio.regions import Frame, Json, KeyPoint, Reading, Rectangle, read_regions
+from ritm_backend.label_studio.regions import BoxRegion, Frame, Json, KeyPoint, Reading, read_regions
 from ritm_model.clicks import Click
 from ritm_model.inference import Box
 
@@ -26,17 +26,17 @@ class ObjectPrompt:
 
     label: str | None
     points: tuple[KeyPoint, ...]
-    box: Rectangle | None = None
+    box: BoxRegion | None = None
 
     @property
-    def newest(self) -> KeyPoint | Rectangle:
+    def newest(self) -> KeyPoint | BoxRegion:
         """What was added last; the box if there are no points."""
         newest = self.points[-1] if self.points else self.box
         assert newest is not None, "an object has at least one point or a box"
         return newest
 
     @property
-    def first(self) -> KeyPoint | Rectangle:
+    def first(self) -> KeyPoint | BoxRegion:
         """What the object began with; it names the object."""
         return self.box or self.points[0]
 
@@ -177,7 +177,7 @@ def _age(entry: Json) -> tuple[str, int]:
     return when if isinstance(when, str) else "", id if isinstance(id, int) else 0
 
 
-def _key(region: KeyPoint | Rectangle) -> object:
+def _key(region: KeyPoint | BoxRegion) -> object:
     return region.frame.to_name, region.frame.item_index, region.label, region.parent
 
 
@@ -185,7 +185,7 @@ def _positive(point: KeyPoint) -> bool:
     return point.is_positive is not False
 
 
-def _corners(box: Rectangle, width: int, height: int) -> list[tuple[float, float]]:
+def _corners(box: BoxRegion, width: int, height: int) -> list[tuple[float, float]]:
     """The box's corners in pixels. The editor turns it in pixels, not in percent, about its first corner."""
     x, y = box.x / 100 * width, box.y / 100 * height
     w, h = box.width / 100 * width, box.height / 100 * height

@@ -53,7 +53,7 @@ class KeyPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Rectangle:
+class BoxRegion:
     """A box, in percent of the image, turned clockwise by `rotation` degrees about its first corner."""
 
     id: str
@@ -80,7 +80,7 @@ class BrushMask:
     rle: Sequence[int] | UnreadRle
 
 
-Region: TypeAlias = KeyPoint | Rectangle | BrushMask
+Region: TypeAlias = KeyPoint | BoxRegion | BrushMask
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,8 @@ class Reading:
     def points(self) -> list[KeyPoint]:
         return [region for region in self.regions if isinstance(region, KeyPoint)]
 
-    def boxes(self) -> list[Rectangle]:
-        return [region for region in self.regions if isinstance(region, Rectangle)]
+    def boxes(self) -> list[BoxRegion]:
+        return [region for region in self.regions if isinstance(region, BoxRegion)]
 
 
 def read_regions(results: object) -> Reading:
@@ -142,14 +142,14 @@ def _read_point(id: str, result: Json, value: Json) -> KeyPoint | str:
     return KeyPoint(*_common(id, result), x, y, _sign(result, value))
 
 
-def _read_box(id: str, result: Json, value: Json) -> Rectangle | str:
+def _read_box(id: str, result: Json, value: Json) -> BoxRegion | str:
     x, y = number(value.get("x")), number(value.get("y"))
     width, height = number(value.get("width")), number(value.get("height"))
     if x is None or y is None or width is None or height is None:
         return "x, y, width and height must be numbers."
     if width <= 0 or height <= 0:
         return "width and height must be positive."
-    return Rectangle(*_common(id, result), x, y, width, height, number(value.get("rotation")) or 0.0)
+    return BoxRegion(*_common(id, result), x, y, width, height, number(value.get("rotation")) or 0.0)
 
 
 def _read_mask(id: str, result: Json, value: Json) -> BrushMask | str:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Set
 from typing import Annotated, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import ConfigDict, Field, JsonValue, ValidationError
 from torch import Tensor
 
 from ritm_model.catalogue import Architecture
@@ -23,7 +23,7 @@ from ritm_model.checkpoints.recognised import by_content, family_of_class, famil
 from ritm_model.errors import CheckpointError, shown
 from ritm_model.files import parsing
 from ritm_model.networks import DeeplabConfig, HRNetConfig
-from ritm_model.values import first_problem
+from ritm_model.values import ForeignValue, first_problem
 
 CLASSES = {
     "isegm.model.is_hrnet_model.HRNetModel": ("hrnet", HRNetConfig),
@@ -39,7 +39,7 @@ LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _REFUSED_GLOBAL = re.compile(r"[Uu]nsupported (?:global: )?GLOBAL ([\w.]{1,100})")
 
 
-class _Param(BaseModel):
+class _Param(ForeignValue):
     model_config = ConfigDict(strict=True)
 
     type: Literal["builtin", "class"]
@@ -47,7 +47,7 @@ class _Param(BaseModel):
     specified: bool
 
 
-class _Config(BaseModel):
+class _Config(ForeignValue):
     model_config = ConfigDict(strict=True)
 
     class_name: Annotated[str, Field(alias="class")]

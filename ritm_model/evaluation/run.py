@@ -15,7 +15,7 @@ from ritm_model.errors import RitmError
 from ritm_model.evaluation.modes import OpensPredictor
 from ritm_model.evaluation.protocol import EvaluationProtocol, ProtocolError
 from ritm_model.evaluation.results import SampleResult
-from ritm_model.evaluation.run_folder import SETTINGS, RunFolder, RunFolderError, read_run
+from ritm_model.evaluation.run_folder import SETTINGS, EvaluationFolder, RunFolderError, read_run
 from ritm_model.evaluation.sample import DatasetLike
 from ritm_model.evaluation.workers import Work, in_batches, in_processes, in_this_process
 
@@ -76,7 +76,7 @@ def evaluate(
     """
     if not len(dataset):
         raise RitmError(f"The data set {dataset.name} has no samples.")
-    kept = RunFolder(Path(folder), settings(model, dataset, protocol), fresh=fresh) if folder else None
+    kept = EvaluationFolder(Path(folder), settings(model, dataset, protocol), fresh=fresh) if folder else None
     done: dict[int, SampleResult] = {}
     total = len(dataset)
 

@@ -24,7 +24,7 @@ class RunFolderError(RitmError):
     """A folder that belongs to another evaluation, or that is damaged."""
 
 
-class RunFolder:
+class EvaluationFolder:
     """The results of one evaluation on disk."""
 
     def __init__(self, path: Path, settings: Mapping[str, Any], *, fresh: bool = False) -> None:

@@ -23,7 +23,7 @@ from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.regions import with_regions
 from ritm_model.learning.sampling import ClickSampler
 from ritm_model.learning.scene import Scene
-from ritm_model.learning.sources import Source, draw
+from ritm_model.learning.sources import TrainingSource, draw
 from ritm_model.learning.step.next_clicks import first_correction
 from ritm_model.learning.step.step import Batch
 from ritm_model.masks.mistakes import with_mistakes
@@ -60,7 +60,7 @@ class Samples(Dataset["Batch | BrokenSample"]):
         paste_prob: of pasting an object of another sample on top.
     """
 
-    sources: tuple[Source, ...]
+    sources: tuple[TrainingSource, ...]
     transforms: v2.Transform
     sampler: ClickSampler
     seed: int
@@ -117,7 +117,7 @@ class Samples(Dataset["Batch | BrokenSample"]):
 
 
 def make_samples(
-    recipe: Recipe, sources: tuple[Source, ...], transforms: MakeTransforms | None = None
+    recipe: Recipe, sources: tuple[TrainingSource, ...], transforms: MakeTransforms | None = None
 ) -> Samples:
     """The samples of a recipe; `transforms` takes the place of its augmentation."""
     part = recipe.data

@@ -18,7 +18,7 @@ from ritm_model.learning.photographs import TrainingPhotograph, grouped
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.recipes.schema import OWN, DataPart, SourcePart
 from ritm_model.learning.scores import chances_of
-from ritm_model.learning.sources import LearningData, Source, by_collection, divide
+from ritm_model.learning.sources import LearningData, TrainingSource, by_collection, divide
 
 Places = Mapping[str, Path | str | Collection]
 """Where data sets lie, by name, as in `ritm_model.datasets.Roots`; or their photographs themselves."""
@@ -41,7 +41,7 @@ def open_data(recipe: Recipe, where: Path | Collection | Places) -> LearningData
     places: Places = where if isinstance(where, Mapping) else {OWN: where}
     if part.folder and OWN not in places:
         places = {**places, OWN: part.folder}
-    sources: list[Source] = []
+    sources: list[TrainingSource] = []
     kept_out: list[TrainingPhotograph] = []
     for asked in part.sources or (SourcePart(),):
         photographs: Sequence[TrainingPhotograph] = _photographs(part, asked, places)
@@ -167,12 +167,14 @@ def _is_licensed(photograph: Photograph, part: DataPart) -> bool:
     return not kind or part.licence_classes is None or kind in part.licence_classes
 
 
-def _sources(part: DataPart, asked: SourcePart, photographs: Sequence[TrainingPhotograph]) -> list[Source]:
+def _sources(
+    part: DataPart, asked: SourcePart, photographs: Sequence[TrainingPhotograph]
+) -> list[TrainingSource]:
     """Usually one; a pack whose collections have weights gives one for each."""
     weight = len(photographs) if asked.share is None else asked.share
     if asked.scores:
         chances = chances_of(Path(asked.scores), asked.scores_gamma, photographs)
-        return [Source(asked.data, tuple(photographs), weight, chances)]
+        return [TrainingSource(asked.data, tuple(photographs), weight, chances)]
     found = by_collection(photographs, part.source_weights if asked.data.startswith(OWN) else {})
     total = sum(source.weight for source in found)
     return [
@@ -181,7 +183,7 @@ def _sources(part: DataPart, asked: SourcePart, photographs: Sequence[TrainingPh
     ]
 
 
-def _with_replay(part: DataPart, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+def _with_replay(part: DataPart, sources: tuple[TrainingSource, ...]) -> tuple[TrainingSource, ...]:
     """Mix older data in, so that it has its share of all."""
     if not part.replay.folder:
         return sources
@@ -192,7 +194,7 @@ def _with_replay(part: DataPart, sources: tuple[Source, ...]) -> tuple[Source, .
     total = sum(source.weight for source in sources)
     learning, _ = divide(older, part.validation_share)  # what was kept out of training stays so
     weight = total * part.replay.share / (1 - part.replay.share)
-    return (*sources, Source("replay", learning or tuple(older), weight))
+    return (*sources, TrainingSource("replay", learning or tuple(older), weight))
 
 
 def _why(part: DataPart) -> str:

@@ -22,7 +22,7 @@ OTHER_SOURCES = "other"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TrainingSource:
     """Photographs that are drawn alike.
 
     Attributes:
@@ -42,11 +42,11 @@ class Source:
 class LearningData:
     """Photographs to learn from, and those that only tell how good the model is."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[TrainingSource, ...]
     kept_out: tuple[TrainingPhotograph, ...] = field(repr=False)
 
 
-def draw(sources: Sequence[Source], random: np.random.Generator) -> TrainingPhotograph:
+def draw(sources: Sequence[TrainingSource], random: np.random.Generator) -> TrainingPhotograph:
     """Draw a source by its weight, then one of its photographs."""
     weights = np.array([source.weight for source in sources])
     source = sources[random.choice(len(sources), p=weights / weights.sum())]
@@ -72,7 +72,9 @@ def is_kept_out(name: str, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-def by_collection(photographs: Sequence[TrainingPhotograph], weights: dict[str, float]) -> tuple[Source, ...]:
+def by_collection(
+    photographs: Sequence[TrainingPhotograph], weights: dict[str, float]
+) -> tuple[TrainingSource, ...]:
     """Group photographs by the collection they come from.
 
     Args:
@@ -84,13 +86,13 @@ def by_collection(photographs: Sequence[TrainingPhotograph], weights: dict[str, 
         TrainingError: none of the photographs is of a collection that has a weight.
     """
     if not weights:
-        return (Source("", tuple(photographs), 1.0),)
+        return (TrainingSource("", tuple(photographs), 1.0),)
     groups: dict[str, list[TrainingPhotograph]] = {}
     for photograph in photographs:
         name = photograph.source if photograph.source in weights else OTHER_SOURCES
         groups.setdefault(name, []).append(photograph)
     sources = [
-        Source(name, tuple(group), weights[name])
+        TrainingSource(name, tuple(group), weights[name])
         for name, group in groups.items()
         if weights.get(name, 0) > 0
     ]
@@ -99,7 +101,7 @@ def by_collection(photographs: Sequence[TrainingPhotograph], weights: dict[str, 
     return tuple(sources)
 
 
-def describe(recipe: Recipe, sources: Sequence[Source]) -> TrainingCard:
+def describe(recipe: Recipe, sources: Sequence[TrainingSource]) -> TrainingCard:
     """What the card of the model says of its origin: recipe, sources and licences of the photographs."""
     photographs = [photograph for source in sources for photograph in source.photographs]
     counts = [photograph.objects for photograph in photographs]

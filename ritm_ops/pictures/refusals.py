@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ritm_ops.label_studio.tokens import LabelStudioToken
 from ritm_ops.pictures.errors import FetchError
-from ritm_ops.pictures.transport import Answer
+from ritm_ops.pictures.transport import HttpResponse
 from ritm_ops.pictures.urls import HttpUrl
 
 _OF_PROXIES = frozenset({403, 502, 503, 504})
@@ -14,7 +14,7 @@ _OF_PROXIES = frozenset({403, 502, 503, 504})
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusedFetch:
     """An answer that is neither a picture nor a redirect.
 
     Attributes:
@@ -28,7 +28,7 @@ class Refusal:
         spelling: a sentence, where Label Studio is named in another way than the setting does.
     """
 
-    answer: Answer
+    answer: HttpResponse
     shown: str
     start: HttpUrl
     url: HttpUrl

@@ -26,7 +26,7 @@ _CHUNK_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpResponse:
     """Status, redirect target (empty if none) and body; the body is read for status 200 only.
 
     `proxy` is the one that may have answered in place of the server, which TLS would have made impossible.
@@ -59,7 +59,7 @@ class Transport:
         headers: Mapping[str, str],
         post: bytes | None = None,
         proxy: Proxy | None = None,
-    ) -> Answer:
+    ) -> HttpResponse:
         """Send one request (GET, or POST with a body) and read its answer, without following redirects.
 
         Args:
@@ -156,11 +156,11 @@ class Transport:
             if not http.HTTPStatus.OK <= answer.status < http.HTTPStatus.MULTIPLE_CHOICES:
                 raise FetchError(proxy.refusal(answer.status, f"{host}:{url.port}"))
 
-    def _read(self, url: HttpUrl, response: http.client.HTTPResponse) -> Answer:
+    def _read(self, url: HttpUrl, response: http.client.HTTPResponse) -> HttpResponse:
         location = response.getheader("Location", "")
         if response.status != http.HTTPStatus.OK:
             # Header bytes arrive as latin-1; addresses are UTF-8.
-            return Answer(response.status, location.encode("latin-1").decode("utf-8", "replace"))
+            return HttpResponse(response.status, location.encode("latin-1").decode("utf-8", "replace"))
         if response.getheader("Content-Encoding", "identity").lower() not in ("identity", ""):
             raise FetchError(f"{url} came compressed (Content-Encoding) although that was not asked for.")
         expected, max_bytes = response.length, self.limits.max_bytes
@@ -173,7 +173,7 @@ class Transport:
                 raise _too_large(url, max_bytes)
         if expected is not None and len(body) != expected:
             raise FetchError(f"{url} broke off after {len(body):,} of {expected:,} bytes.")
-        return Answer(response.status, body=bytes(body))
+        return HttpResponse(response.status, body=bytes(body))
 
 
 class _TimedSocket:

@@ -17,8 +17,8 @@ from ritm_ops.pictures.access import PictureAccess
 from ritm_ops.pictures.addresses import Address, AddressPolicy, Resolver, is_internal_name
 from ritm_ops.pictures.errors import FetchError
 from ritm_ops.pictures.label_studio import LabelStudioPlace, serves_data
-from ritm_ops.pictures.refusals import Refusal, other_spelling
-from ritm_ops.pictures.transport import Answer, Dialer, Transport
+from ritm_ops.pictures.refusals import RefusedFetch, other_spelling
+from ritm_ops.pictures.transport import Dialer, HttpResponse, Transport
 from ritm_ops.pictures.urls import HttpUrl, brief
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -76,7 +76,7 @@ class WebPictures:
             answer = self._authorized(url, deadline) if has_token else self._exchange(url, deadline, {})
             if answer.status == _OK:
                 return answer.body
-            refusal = Refusal(
+            refusal = RefusedFetch(
                 answer,
                 shown,
                 start,
@@ -90,8 +90,8 @@ class WebPictures:
                 raise refusal.error()
             url = url.join(answer.location)
             if url.path.rstrip("/").endswith("/user/login") and (is_home or serves_data(start)):
-                raise Refusal(
-                    Answer(401),
+                raise RefusedFetch(
+                    HttpResponse(401),
                     shown,
                     start,
                     url,
@@ -117,7 +117,7 @@ class WebPictures:
         )
         return other_spelling(url, place.base) if is_same else ""
 
-    def _authorized(self, url: HttpUrl, deadline: Deadline) -> Answer:
+    def _authorized(self, url: HttpUrl, deadline: Deadline) -> HttpResponse:
         """Ask Label Studio with the token, a second time when an access token has just expired."""
         if self._token is None:
             return self._exchange(url, deadline, {})
@@ -161,7 +161,7 @@ class WebPictures:
 
     def _exchange(
         self, url: HttpUrl, deadline: Deadline, headers: dict[str, str], post: bytes | None = None
-    ) -> Answer:
+    ) -> HttpResponse:
         proxy = self._access.network.proxies.of(url.scheme, url.host, url.port)
         try:
             found = self._addresses(url, proxy)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.converters.hierarchy import Mask, Shape, are_the_same, hierarchy, shape_of
+from ritm_model.datasets.converters.hierarchy import Mask, MaskShape, are_the_same, hierarchy, shape_of
 from ritm_model.datasets.files import inside
 from ritm_model.datasets.photograph import About, Collection, Photograph, Region
 from ritm_model.datasets.problems import BrokenFileError, ConversionError, Problem
@@ -45,7 +45,7 @@ class Candidate:
 
     key: str
     category: str
-    shape: Shape
+    shape: MaskShape
 
 
 @dataclass(frozen=True, slots=True)

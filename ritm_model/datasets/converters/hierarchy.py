@@ -56,7 +56,7 @@ class Bounds(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class MaskShape:
     """A mask with what is asked of it again and again.
 
     Attributes:
@@ -85,16 +85,16 @@ class Node:
     level: int
 
 
-def shape_of(mask_HW: Mask) -> Shape | None:
+def shape_of(mask_HW: Mask) -> MaskShape | None:
     """None for an empty mask."""
     left, top, width, height = cv2.boundingRect(mask_HW.astype(np.uint8))
     if not width:
         return None
     box = Bounds(top, top + height, left, left + width)
-    return Shape(mask_HW, box, int(np.count_nonzero(mask_HW[box.slices])))
+    return MaskShape(mask_HW, box, int(np.count_nonzero(mask_HW[box.slices])))
 
 
-def hierarchy(shapes: Sequence[Shape]) -> tuple[Node, ...]:
+def hierarchy(shapes: Sequence[MaskShape]) -> tuple[Node, ...]:
     """Find the whole of each part.
 
     Shapes are taken from the largest to the smallest, and each is attached to the deepest of those before
@@ -117,7 +117,7 @@ def hierarchy(shapes: Sequence[Shape]) -> tuple[Node, ...]:
     return tuple(Node(parents[n], tuple(children[n]), levels[n]) for n in range(len(shapes)))
 
 
-def are_the_same(a: Shape, b: Shape, least_iou: float) -> bool:
+def are_the_same(a: MaskShape, b: MaskShape, least_iou: float) -> bool:
     """Whether two masks are of one object: alike boxes, and an IoU above `least_iou`.
 
     The likeness of boxes is the paper's: the overlap of the rows times that of the columns.
@@ -130,12 +130,12 @@ def are_the_same(a: Shape, b: Shape, least_iou: float) -> bool:
     return shared / (a.area + b.area - shared) > least_iou
 
 
-def _holds(whole: Shape, part: Shape) -> bool:
+def _holds(whole: MaskShape, part: MaskShape) -> bool:
     if whole.box.common(part.box).pixels < LEAST_BOX_INSIDE * part.box.pixels:
         return False
     return _shared(whole, part) > LEAST_INSIDE * part.area
 
 
-def _shared(a: Shape, b: Shape) -> int:
+def _shared(a: MaskShape, b: MaskShape) -> int:
     common = a.box.common(b.box)
     return int(np.count_nonzero(a.mask_HW[common.slices] & b.mask_HW[common.slices])) if common.pixels else 0

@@ -14,24 +14,19 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from ritm_model.datasets.files import inside, read_bytes, read_labels
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Region
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
 from ritm_model.errors import shown
+from ritm_model.values import ForeignValue
 
 MANIFEST = "manifest.json"
 IGNORED_VALUE = 255
 
 
-class ManifestPart(BaseModel):
-    """A part of a manifest; what is not known here does not matter."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class PackObject(ManifestPart):
+class PackObject(ForeignValue):
     """One object: its value in the mask, its area as a part of the image's, and the name of its class."""
 
     id: Annotated[int, Field(ge=1, le=254)]
@@ -43,7 +38,7 @@ class PackObject(ManifestPart):
         return shown(self.cat) if isinstance(self.cat, str) else ""
 
 
-class PackEntry(ManifestPart):
+class PackEntry(ForeignValue):
     """One image and mask; paths are relative to the folder of the manifest."""
 
     image: str
@@ -58,7 +53,7 @@ class PackEntry(ManifestPart):
         return tuple(item for item in self.objects if item.area >= min_share)
 
 
-class Manifest(ManifestPart):
+class PackManifest(ForeignValue):
     samples: tuple[PackEntry, ...]
 
 
@@ -114,7 +109,7 @@ def read_pack(folder: Path) -> tuple[PackEntry, ...]:
     """
     path = folder / MANIFEST
     try:
-        return Manifest.model_validate_json(read_bytes(path)).samples
+        return PackManifest.model_validate_json(read_bytes(path)).samples
     except ValidationError as error:
         problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in problem["loc"])

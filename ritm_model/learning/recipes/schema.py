@@ -27,13 +27,13 @@ LossName = Literal["normalized_focal", "focal", "cross_entropy", "soft_iou"]
 OWN = "own"
 
 
-class Part(Value):
+class RecipePart(Value):
     """A part of a recipe."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-class ModelPart(Part):
+class ModelPart(RecipePart):
     """Which network is learnt, and from which weights on."""
 
     family: str = ""
@@ -64,7 +64,7 @@ class ModelPart(Part):
         return self
 
 
-class SourcePart(Part):
+class SourcePart(RecipePart):
     """One of the data sets to learn from."""
 
     data: str = OWN
@@ -82,7 +82,7 @@ class SourcePart(Part):
     """A photograph is drawn in proportion to (1 - score) to this power."""
 
 
-class ReplayPart(Part):
+class ReplayPart(RecipePart):
     """Older data that is mixed in while a model is fine-tuned, so that it does not forget."""
 
     folder: str = ""
@@ -91,7 +91,7 @@ class ReplayPart(Part):
     """How much of what is learnt comes from there."""
 
 
-class DataPart(Part):
+class DataPart(RecipePart):
     """What is learnt from."""
 
     folder: str = ""
@@ -142,7 +142,7 @@ class DataPart(Part):
         return self
 
 
-class ClicksPart(Part):
+class ClicksPart(RecipePart):
     """The simulated user."""
 
     max_next_clicks: Annotated[int, Field(ge=0, le=24)] = 3
@@ -193,7 +193,7 @@ class ClicksPart(Part):
         return self
 
 
-class LossPart(Part):
+class LossPart(RecipePart):
     """What is made small."""
 
     instance: LossName = "normalized_focal"
@@ -205,7 +205,7 @@ class LossPart(Part):
     """Weight of the cross entropy of the coarse mask that HRNet's OCR head gives besides."""
 
 
-class OptimiserPart(Part):
+class OptimiserPart(RecipePart):
     """How weights follow gradients."""
 
     name: OptimiserName = "adam"
@@ -231,7 +231,7 @@ class OptimiserPart(Part):
     null for none."""
 
 
-class ValidationPart(Part):
+class ValidationPart(RecipePart):
     """How good the model is after each epoch."""
 
     objects: Count = 100
@@ -240,7 +240,7 @@ class ValidationPart(Part):
     """IoU is measured after 1 to so many simulated clicks."""
 
 
-class Recipe(Part):
+class Recipe(RecipePart):
     """A training run."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_\-]+$")]

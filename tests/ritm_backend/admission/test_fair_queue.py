@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ritm_backend.admission.queue import Annotator, FairQueue, Request, Standing
+from ritm_backend.admission.queue import FairQueue, Request, Requester, Standing
 
-ANNA, BEN, CARL = Annotator("studio", "1"), Annotator("studio", "2"), Annotator("elsewhere", "3")
+ANNA, BEN, CARL = Requester("studio", "1"), Requester("studio", "2"), Requester("elsewhere", "3")
 EVERYBODY = (ANNA, BEN, CARL)
 NEVER = float("inf")
 
@@ -16,9 +16,9 @@ def admitted(queue: FairQueue, now: float = 0) -> list[Request]:
     return [request for request in queue.admit(now) if request.standing is Standing.HAS_PLACE]
 
 
-def order(queue: FairQueue) -> list[Annotator]:
+def order(queue: FairQueue) -> list[Requester]:
     """Who gets the one place, one after the other."""
-    found: list[Annotator] = []
+    found: list[Requester] = []
     while got := admitted(queue):
         found += [request.annotator for request in got]
         for request in got:
@@ -97,7 +97,7 @@ def test_places_and_requests_are_never_lost(places: int, each: int, steps: list[
     requests: list[Request] = []
     for step in steps:
         match step:
-            case ("join", Annotator() as annotator, str() | None as name, int(patience)):
+            case ("join", Requester() as annotator, str() | None as name, int(patience)):
                 requests.append(queue.join(annotator, name, now + patience)[0])
             case ("leave", int(which)) if requests:
                 queue.leave(requests[which % len(requests)])

@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 from processes import wait_until
 
-from ritm_backend.admission import Admission, Annotator, BusyError, MemoryBudget
+from ritm_backend.admission import Admission, BusyError, MemoryBudget, Requester
 from ritm_backend.admission.memory import decoding_budget, usable_memory
 from ritm_model.images import ImageError, decoding_bytes
 from ritm_model.inference import Superseded
 
-ANNA, BEN = Annotator("studio", "1"), Annotator("studio", "2")
+ANNA, BEN = Requester("studio", "1"), Requester("studio", "2")
 
 
 def test_a_place_is_waited_for_and_given_back() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ritm_backend.label_studio.regions import BrushMask, KeyPoint, Rectangle, read_regions
+from ritm_backend.label_studio.regions import BoxRegion, BrushMask, KeyPoint, read_regions
 
 
 def context_of(body):
@@ -73,7 +73,7 @@ def test_the_sign_stands_beside_or_inside_the_value(keypoint):
 def test_a_smart_rectangle(recorded):
     (box,) = context_of(recorded("16")).regions
 
-    assert isinstance(box, Rectangle)
+    assert isinstance(box, BoxRegion)
     assert box.label == "Object"
     assert box.width > 0
 

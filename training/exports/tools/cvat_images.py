@@ -20,8 +20,8 @@ from training.exports.tools.shapes import (
     Drawn,
     Labelled,
     Mask,
-    Outline,
     Paint,
+    PolygonPaint,
     check_size,
     joined,
     with_background,
@@ -114,9 +114,9 @@ def _mask(shape: ElementTree.Element, size: tuple[int, int]) -> Runs:
     return Runs((*runs.tolist(), left, top, left + width - 1, top + height - 1), size)
 
 
-def _polygon(shape: ElementTree.Element, size: tuple[int, int]) -> Outline:
+def _polygon(shape: ElementTree.Element, size: tuple[int, int]) -> PolygonPaint:
     points = [float(text) for pair in shape.get("points", "").split(";") for text in pair.split(",")]
-    return Outline(tuple(points), size)
+    return PolygonPaint(tuple(points), size)
 
 
 def _number(text: str | None) -> int:

@@ -13,7 +13,7 @@ from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
 from ritm_model.masks.coco import coco_mask
 from training.exports.tools.images import ExportImages, with_suffix_of
-from training.exports.tools.shapes import Drawn, Labelled, Mask, Outline, Paint, joined, with_background
+from training.exports.tools.shapes import Drawn, Labelled, Mask, Paint, PolygonPaint, joined, with_background
 
 SOURCE = "cvat"
 
@@ -104,5 +104,5 @@ def _paint(kind: str, record: Mapping[str, Any]) -> Paint | None:
         and isinstance(points, list)
         and all(type(value) in (int, float) for value in points)
     ):
-        return Outline(tuple(points))
+        return PolygonPaint(tuple(points))
     return None

@@ -66,7 +66,7 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class PolygonPaint:
     """A polygon: x, y, x, y … in pixels, of a picture of `size`; with None, of the photograph's."""
 
     points: tuple[float, ...] = field(repr=False)

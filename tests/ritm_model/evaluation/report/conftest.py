@@ -14,7 +14,7 @@ from ritm_model.cli.evaluate import evaluate
 from ritm_model.clicks import Click
 from ritm_model.evaluation import EvaluationProtocol, SampleResult
 from ritm_model.evaluation.report import Run, Sources, WorstCases, find_runs, read_runs, worst_cases
-from ritm_model.evaluation.run_folder import RunFolder
+from ritm_model.evaluation.run_folder import EvaluationFolder
 
 DATASET = Path(__file__).parents[3] / "golden/dataset"
 PROTOCOL = EvaluationProtocol(max_clicks=4)
@@ -67,7 +67,7 @@ def make_run(tmp_path: Path) -> MakeRun:
             "samples": len(found) if expected is None else expected,
             "protocol": protocol.settings(),
         }
-        folder = RunFolder(tmp_path / name, settings)
+        folder = EvaluationFolder(tmp_path / name, settings)
         for sample in found:
             folder.append(sample)
         return folder.path
