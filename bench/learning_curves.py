@@ -3,7 +3,7 @@
 `train` follows recipes at the same time, each with one thread, and notes in RUN/cost.jsonl how many processor
 seconds every model that a recipe keeps (`keep_models`) had cost. It begins runs and does not go on with them:
 what a process that is gone had cost, nobody knows. `measure` counts the clicks for all of these models on
-photographs that the recipes keep out of training, and prints a JSON line for each; `draw` makes a chart of
+the held-out photographs of the recipes, and prints a JSON line for each; `draw` makes a chart of
 such lines.
 
     ritm dataset validation starter OBJECTS --data PACK

@@ -1,7 +1,7 @@
 """A benchmark that no recipe for shipping learns from: objects of six kinds, chosen once, in a list.
 
-The photographs are those of a pack that are for research only, and of microscopy those that training keeps
-apart. `choose` wrote the list; `build` makes a data set of it, with the kind as the class of each object:
+The photographs are those of a pack that are for research only, and of microscopy the held-out
+ones. `choose` wrote the list; `build` makes a data set of it, with the kind as the class of each object:
 
     python bench/own_benchmark.py choose --pack train_pack --pack train_pack2 > bench/own_benchmark.tsv
     python bench/own_benchmark.py build --pack train_pack --pack train_pack2 --out OWN
@@ -28,7 +28,7 @@ from ritm_model.datasets.converters import convert
 from ritm_model.datasets.files import read_labels
 from ritm_model.datasets.photograph import About, Collection, Region
 from ritm_model.datasets.readers.pack import IGNORED_VALUE, PackEntry, read_pack
-from ritm_model.learning.sources import is_kept_out
+from ritm_model.learning.sources import is_held_out
 
 LIST = Path(__file__).with_suffix(".tsv")
 RESEARCH = ("research-only", "unclear")
@@ -87,7 +87,7 @@ def choose(packs: Sequence[Path]) -> list[Row]:
     seen: set[str] = set()
     entries = [(pack, entry) for pack in packs for entry in read_pack(pack)]
     for pack, entry in sorted(entries, key=lambda one: digest(one[1].mask)):
-        if entry.image in seen or not is_held_out(entry):
+        if entry.image in seen or not may_be_chosen(entry):
             continue
         labels_HW = read_labels(pack / entry.mask)
         for item in sorted(entry.objects, key=lambda one: digest(f"{entry.mask}#{one.id}")):
@@ -99,9 +99,9 @@ def choose(packs: Sequence[Path]) -> list[Row]:
     return [row for rows in found.values() for row in rows]
 
 
-def is_held_out(entry: PackEntry) -> bool:
+def may_be_chosen(entry: PackEntry) -> bool:
     if entry.source == "nuclei":
-        return is_kept_out(Path(entry.image).name, VALIDATION_SHARE)
+        return is_held_out(Path(entry.image).name, VALIDATION_SHARE)
     return entry.license_class in RESEARCH
 
 

@@ -5,8 +5,8 @@ variant in turn, before the next object begins: whatever else the machine does w
 and a run that is stopped has complete objects to compare. Times are processor seconds of one thread.
 
 The objects come from a pack (`manifest.json`), one per photograph and from all collections alike. Photographs
-that the starter model has learnt from are left out: of the licences that it learns from only those that
-training keeps apart are taken, of all others any. The choice follows from names, so it is always the same.
+that the starter model has learnt from are left out: of the licences that it learns from only the
+held-out ones are taken, of all others any. The choice follows from names, so it is always the same.
 
     python bench/refinements.py --data PACK --model bundled --objects 100 --output results.jsonl
     python bench/refinements.py --output results.jsonl --csv results.csv      # the table once more
@@ -45,7 +45,7 @@ from ritm_model.evaluation.noc import clicks_to_reach, stability
 from ritm_model.inference import Predictor, PredictorOptions, ProgressiveMerge, TorchEngine, ZoomIn
 from ritm_model.inference.state import Image, Mask, State
 from ritm_model.learning.recipes import load_recipe
-from ritm_model.learning.sources import is_kept_out
+from ritm_model.learning.sources import is_held_out
 from ritm_model.networks import InteractiveModel, build
 
 TARGETS = {False: (0.80, 0.85, 0.90), True: (0.85, 0.90)}
@@ -151,7 +151,7 @@ def chosen_objects(folder: Path, count: int, recipe: str, enlarged: int = 1) -> 
     entries = sorted(read_pack(folder), key=lambda entry: _digest(entry.mask))
     for entry in entries:
         may_be_learnt = learnt_from is None or entry.license_class in learnt_from
-        if may_be_learnt and not is_kept_out(Path(entry.image).name, data.validation_share):
+        if may_be_learnt and not is_held_out(Path(entry.image).name, data.validation_share):
             continue
         instances = sorted(entry.instances(MIN_SHARE), key=lambda one: _digest(f"{entry.mask}#{one.value}"))
         if instances:

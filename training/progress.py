@@ -1,7 +1,7 @@
 """What a job tells while it runs: stage, progress, time left, log, measures.
 
-It stands in the job's `meta` in Redis, as a `JobReport`. Telling is best effort: while Redis is away news are
-lost, and never work.
+It stands in the job's `meta` in Redis, as a `JobReport`. Reporting is best effort: while Redis is away,
+reports are lost, and never work.
 """
 
 from __future__ import annotations

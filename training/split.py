@@ -17,7 +17,7 @@ from typing import Any
 from ritm_model.datasets.readers.coco_rle import ANNOTATIONS, IMAGES
 from ritm_model.errors import RitmError
 from ritm_model.files import write_file
-from ritm_model.learning.sources import is_kept_out
+from ritm_model.learning.sources import is_held_out
 
 LEARNT = "train"
 HELD_OUT = "val"
@@ -42,7 +42,7 @@ def side_of(image: bytes, share: float) -> str:
 
     With a larger share, images only change from the first to the second.
     """
-    return HELD_OUT if is_kept_out(hashlib.sha256(image).hexdigest(), share) else LEARNT
+    return HELD_OUT if is_held_out(hashlib.sha256(image).hexdigest(), share) else LEARNT
 
 
 def divide_dataset(folder: Path, share: float, least_objects: int) -> Split:

@@ -90,8 +90,8 @@ def connect(client: LabelStudioClient, wish: Wish, pictures: PictureFetcher | No
     """
     findings: list[Finding] = []
     if wish.create:
-        project, news = _project_made(client, wish)
-        findings += news
+        project, more = _project_made(client, wish)
+        findings += more
     else:
         project = _project_found(client, wish.project)
     number, config = integer(project["id"]), str(project.get("label_config", ""))
@@ -129,16 +129,16 @@ def _project_made(client: LabelStudioClient, wish: Wish) -> tuple[Record, list[F
     same = [each for each in _projects_titled(client, wish.create) if each["title"] == wish.create]
     if same:
         project = record(client.call("GET", f"/api/projects/{_the_only(same, wish.create)}"))
-        news = [Finding("ok", f"Project {wish.create!r} is there already; it keeps its configuration.")]
+        more = [Finding("ok", f"Project {wish.create!r} is there already; it keeps its configuration.")]
         if project.get("label_config") != config:
-            news.append(
+            more.append(
                 Finding(
                     "advice",
                     f"The given labels were not used: {', '.join(wish.labels)}.",
                     "Change the project's labels under Settings > Labeling Interface, or give another title.",
                 )
             )
-        return project, news
+        return project, more
     body: Record = {"title": wish.create, "label_config": config}
     try:
         project = record(client.call("POST", "/api/projects", body=body))

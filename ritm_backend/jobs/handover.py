@@ -1,7 +1,7 @@
 """Events on their way to the queue: taken at once, handed over in the background, at least once.
 
 An annotator waits while Label Studio sends an event, and Redis may hang. So the answer to an event never
-waits for Redis. What could not be handed over is tried again until it is, as long as this process lives.
+waits for Redis. What could not be handed over is retried until it is, as long as this process lives.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Handover:
     """Does pieces of work one after the other in a thread of its own. Thread-safe.
 
     Args:
-        pause_seconds: before a piece that failed is tried again; doubled each time.
+        pause_seconds: before the first retry of a piece; doubled each time.
     """
 
     def __init__(self, pause_seconds: float = 0.5) -> None:

@@ -230,11 +230,11 @@ def validation(
     With the same recipe and data, they are those of `ritm train`.
     """
     from ritm_model.learning.recipes import load_recipe
-    from ritm_model.learning.validation_data import kept_out
+    from ritm_model.learning.validation_data import held_out
 
     asked = load_recipe(recipe, overrides)
     roots = data_roots(config, places)
-    return kept_out(asked, roots), {
+    return held_out(asked, roots), {
         "from": roots,
         "data": asked.data.model_dump(mode="json"),
         "objects": asked.validation.objects,

@@ -168,11 +168,11 @@ def _own_row(name: str, path: Path) -> dict[str, object]:
     }
 
 
-def echo_saved(card: ModelCard, path: Path, news: str, as_json: bool) -> None:
+def echo_saved(card: ModelCard, path: Path, outcome: str, as_json: bool) -> None:
     if as_json:
         echo_json({"path": str(path), **card.model_dump(mode="json")})
     else:
-        click.echo(f"{card.name} {news}: {path} (SHA-256 {card.sha256[:8]}…)")
+        click.echo(f"{card.name} {outcome}: {path} (SHA-256 {card.sha256[:8]}…)")
 
 
 def _echo_release(release: Release, as_json: bool) -> None:

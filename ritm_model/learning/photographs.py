@@ -33,7 +33,7 @@ class TrainingPhotograph:
     """A photograph, and how much of it is learnt. Small, and can be sent to other processes.
 
     Attributes:
-        name: of its file. Whether it is kept out of training follows from it alone.
+        name: of its file. Whether it is held out follows from it alone.
         variants: readers of it; where there are several, each scene has the objects of one.
         source: the collection it comes from, or nothing.
         licence: name of its licence, or nothing.

@@ -42,18 +42,18 @@ def open_data(recipe: Recipe, where: Path | Collection | Places) -> LearningData
     if part.folder and OWN not in places:
         places = {**places, OWN: part.folder}
     sources: list[TrainingSource] = []
-    kept_out: list[TrainingPhotograph] = []
+    held_out: list[TrainingPhotograph] = []
     for asked in part.sources or (SourcePart(),):
         photographs: Sequence[TrainingPhotograph] = _photographs(part, asked, places)
         if not part.validation:
             photographs, validating = divide(photographs, part.validation_share)
-            kept_out += validating
+            held_out += validating
         if not photographs:
             raise TrainingError(f"Nothing is left to learn from in {asked.data}: {_why(part)}.")
         sources += _sources(part, asked, photographs)
     for asked in part.validation:
-        kept_out += _photographs(part, asked, places)
-    return LearningData(_with_replay(part, tuple(sources)), tuple(kept_out))
+        held_out += _photographs(part, asked, places)
+    return LearningData(_with_replay(part, tuple(sources)), tuple(held_out))
 
 
 def _photographs(part: DataPart, asked: SourcePart, places: Places) -> Sequence[TrainingPhotograph]:
@@ -192,7 +192,7 @@ def _with_replay(part: DataPart, sources: tuple[TrainingSource, ...]) -> tuple[T
     if not older:
         raise TrainingError(f"There is nothing to replay in {part.replay.folder}.")
     total = sum(source.weight for source in sources)
-    learning, _ = divide(older, part.validation_share)  # what was kept out of training stays so
+    learning, _ = divide(older, part.validation_share)  # what was held out stays so
     weight = total * part.replay.share / (1 - part.replay.share)
     return (*sources, TrainingSource("replay", learning or tuple(older), weight))
 

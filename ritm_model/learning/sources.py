@@ -43,7 +43,7 @@ class LearningData:
     """Photographs to learn from, and those that only tell how good the model is."""
 
     sources: tuple[TrainingSource, ...]
-    kept_out: tuple[TrainingPhotograph, ...] = field(repr=False)
+    held_out: tuple[TrainingPhotograph, ...] = field(repr=False)
 
 
 def draw(sources: Sequence[TrainingSource], random: np.random.Generator) -> TrainingPhotograph:
@@ -58,16 +58,16 @@ def draw(sources: Sequence[TrainingSource], random: np.random.Generator) -> Trai
 def divide(
     photographs: Iterable[TrainingPhotograph], share: float
 ) -> tuple[tuple[TrainingPhotograph, ...], tuple[TrainingPhotograph, ...]]:
-    """Keep a share of the photographs out of training."""
+    """Split photographs into those to learn from and a share that is held out for validation."""
     learning: list[TrainingPhotograph] = []
-    kept_out: list[TrainingPhotograph] = []
+    held_out: list[TrainingPhotograph] = []
     for photograph in photographs:
-        (kept_out if is_kept_out(photograph.name, share) else learning).append(photograph)
-    return tuple(learning), tuple(kept_out)
+        (held_out if is_held_out(photograph.name, share) else learning).append(photograph)
+    return tuple(learning), tuple(held_out)
 
 
-def is_kept_out(name: str, share: float) -> bool:
-    """Whether the photograph of this name is kept out of training. Of the same name, it always is."""
+def is_held_out(name: str, share: float) -> bool:
+    """Whether the photograph of this name is held out. It follows from the name and the share alone."""
     digest = hashlib.sha256(name.encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
 

@@ -1,4 +1,4 @@
-"""From what a recipe keeps out of training to a data set, so that models can be evaluated on it.
+"""The validation split of a recipe as a data set, so that models can be evaluated on it.
 
 Shapes: H x W the photograph.
 """
@@ -50,20 +50,20 @@ class AskedPhotograph:
             yield Region(scene.mask(instance), key, ignored_HW=scene.ignored_HW)
 
 
-def kept_out(recipe: Recipe, where: Path | Roots) -> Collection:
+def held_out(recipe: Recipe, where: Path | Roots) -> Collection:
     """Find the objects that a recipe validates on.
 
     Args:
-        recipe: says how many, and which photographs are kept out of training.
+        recipe: says how many, and which photographs are held out.
         where: as for training; see `open_data`.
 
     Raises:
-        ConversionError: the recipe keeps no photograph out of training.
+        ConversionError: the recipe holds no photograph out.
         RitmError: something is missing or broken; it is named.
     """
     by_name: dict[str, list[ValidationObject]] = {}
-    for question in questions(open_data(recipe, where).kept_out, recipe.validation.objects):
+    for question in questions(open_data(recipe, where).held_out, recipe.validation.objects):
         by_name.setdefault(question.photograph.name, []).append(question)
     if not by_name:
-        raise ConversionError(f"The recipe {recipe.name} keeps no photograph out of training.")
+        raise ConversionError(f"The recipe {recipe.name} has no validation split.")
     return Collection([AskedPhotograph(tuple(asked)) for asked in by_name.values()])

@@ -41,9 +41,9 @@ def pull(name: str, base_url: str | None, attempts: int, force: bool, as_json: b
         raise RitmError(f"There is no released model '{name}'; known ones are {known}.")
     path = pulled_model_path(name)
     if path.is_file() and not force:
-        card, news = read_card(path), "is here already"
+        card, outcome = read_card(path), "is here already"
     else:
         with progress_bar(name, hidden=as_json, **BYTES) as on_progress:
             card = pull_model(release, base_url=base_url, attempts=attempts, on_progress=on_progress)
-        news = "is ready"
-    echo_saved(card, path, news, as_json)
+        outcome = "is ready"
+    echo_saved(card, path, outcome, as_json)

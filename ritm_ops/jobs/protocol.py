@@ -24,7 +24,7 @@ SECONDS_KEPT = 90 * 24 * 3600
 """How long jobs that have ended can be looked at."""
 JOBS_LISTED = 200
 PAUSES = (60, 300, 900)
-"""Seconds before a job that failed for a reason which may pass is tried again, once for each."""
+"""Seconds before each retry of a job that failed for a reason which may pass."""
 
 
 class JobError(RitmError):

@@ -142,7 +142,7 @@ class RegistrySource:
     def newer(self) -> Annotator | None:
         """The live version if it is another one than the last time.
 
-        A version that cannot be loaded is not tried again; one that could not be fetched is. For the start,
+        A version that cannot be loaded is not retried; one that could not be fetched is. For the start,
         the version that was fetched last will do while the registry is out of reach.
 
         Raises:

@@ -174,7 +174,7 @@ def test_photographs_as_an_object_are_measured(network) -> None:
 def test_photographs_as_an_object_are_learnt_from(tmp_path) -> None:
     for data in (BARS, {"own": Collection(BARS.photographs[:5]), "own2": Collection(BARS.photographs[5:])}):
         found = open_data(load_recipe("starter", SMALL), data)
-        assert {"bar-0", "bar-36"} <= {each.name for each in (*found.sources[0].photographs, *found.kept_out)}
+        assert {"bar-0", "bar-36"} <= {each.name for each in (*found.sources[0].photographs, *found.held_out)}
         assert {(each.source, each.licence) for each in found.sources[0].photographs} == {("bars", "CC0")}
     path = train("starter", BARS, tmp_path / "run", overrides=SMALL)
     assert "CC0" in path.with_suffix(".json").read_text()

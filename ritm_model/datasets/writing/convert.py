@@ -92,13 +92,13 @@ def convert(
     taken = _Taken.of(folder.records(names))
     problems += [Problem(*problem) for record in folder.records(names) for problem in record["problems"]]
     if not taken.photographs:
-        folder.forget_records()
+        folder.delete_records()
         raise ConversionError(f"There is nothing to write into {out}: {_first_broken(problems)}")
     with folder.written(ANNOTATIONS) as file:
         _write_annotations(file, lambda: folder.records(names), taken, collection)
     with folder.written(MANIFEST) as file:
         json.dump(_manifest(folder.settings, taken, problems), file, indent=1, ensure_ascii=False)
-    folder.forget_records()
+    folder.delete_records()
     return ConversionOutcome(
         out, taken.photographs, {kind: taken.kinds[kind] for kind in KINDS.values()}, tuple(problems)
     )

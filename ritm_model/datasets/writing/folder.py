@@ -89,7 +89,7 @@ class ConversionFolder:
         with writing(self.path, ConversionError), new_file(self.path / name) as file:
             yield codecs.getwriter("utf-8")(file)
 
-    def forget_records(self) -> None:
+    def delete_records(self) -> None:
         """Remove what is only needed while a conversion lasts."""
         self._part.unlink(missing_ok=True)
         self._places.clear()

@@ -188,7 +188,7 @@ def _plainly(name: str) -> Callable[[Any], str]:
 
 
 def zoom_words(zoom_in: Mapping[str, Any] | None) -> str:
-    """How the network looks closer, in words."""
+    """The zoom-in in words."""
     if zoom_in is None:
         return "no zoom-in"
     size = zoom_in["target_size"]

@@ -113,7 +113,7 @@ def rules(protocol: EvaluationProtocol) -> list[tuple[str, str]]:
         ("Gives up", f"after {counted(protocol.max_clicks, 'click')}"),
         ("Mode", protocol.mode),
         ("Mirror image", "averaged with it (flip)" if options.with_flip else "not used (no flip)"),
-        ("Closer look", zoom_words(zoom_in)),
+        ("Zoom-in", zoom_words(zoom_in)),
         ("Threshold", f"{options.threshold:g}"),
         ("Clicks seen", f"{limit} by the network"),
     ]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ritm_model.errors import BRSError
-from ritm_model.inference.brs.disagreement import Claims, disagreement
+from ritm_model.inference.brs.disagreement import ClickMasks, disagreement
 
 Numbers = npt.NDArray[np.float64]
 Answer = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -30,12 +30,12 @@ SETTLED_IOU = 0.99
 class Search:
     """The function to minimise, and the best answer met on the way.
 
-    It ends the search by an all-zero gradient: when every claim is met, or the mask has settled.
+    It ends the search by an all-zero gradient: when every click is met, or the mask has settled.
     """
 
-    def __init__(self, answer: Answer, said: Claims, threshold: float) -> None:
+    def __init__(self, answer: Answer, masks: ClickMasks, threshold: float) -> None:
         self._answer = answer
-        self._said = said
+        self._masks = masks
         self._threshold = threshold
         self._best_loss = float("inf")
         self._last_mask_B1HW: Tensor | None = None
@@ -43,11 +43,11 @@ class Search:
 
     def __call__(self, numbers: Numbers) -> tuple[float, Numbers]:
         """Loss and its gradient."""
-        variables = torch.from_numpy(numbers).float().to(self._said.positive_B1HW.device).requires_grad_()
+        variables = torch.from_numpy(numbers).float().to(self._masks.positive_B1HW.device).requires_grad_()
         with torch.enable_grad():
             logits_B1HW, penalty = self._answer(variables)
             probability_B1HW = logits_B1HW.sigmoid()
-            found = disagreement(probability_B1HW, self._said)
+            found = disagreement(probability_B1HW, self._masks)
             loss = found.loss + penalty
         value = float(loss.detach())
         if self.best_logits_B1HW is None or value < self._best_loss:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ritm_model.inference.brs.adaptations import Adaptation
-from ritm_model.inference.brs.disagreement import Claims, claims
+from ritm_model.inference.brs.disagreement import ClickMasks, click_masks
 from ritm_model.inference.brs.feature_points import Features
 from ritm_model.inference.brs.optimise import EVALUATIONS, Numbers, Search, l_bfgs, minimise
 from ritm_model.inference.engines.torch_engine import Engine
@@ -118,9 +118,11 @@ class BRSPredictor(Predictor):
                 return adaptation.answer(prepared, variables, view.size)
 
             if len(clicks) > FREE_CLICKS:
-                said = claims(view.clicks, view.size, wrap=self.wraps_clicks)
+                masks = click_masks(view.clicks, view.size, wrap=self.wraps_clicks)
                 search = Search(
-                    answer, Claims(*(map_.to(prepared[0].device) for map_ in said)), self.options.threshold
+                    answer,
+                    ClickMasks(*(map_.to(prepared[0].device) for map_ in masks)),
+                    self.options.threshold,
                 )
                 numbers = minimise(search, numbers, self._evaluations)
                 assert search.best_logits_B1HW is not None

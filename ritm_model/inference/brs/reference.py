@@ -18,7 +18,7 @@ class ReferenceBRSState(BRSState, ReferenceState):
 class ReferenceBRSPredictor(BRSPredictor, ReferencePredictor):
     """Searches as `BRSPredictor` does, looks at images as `ReferencePredictor` does.
 
-    Clicks beside or at the border of the view are drawn as the paper's code draws them; see `claims`.
+    Clicks beside or at the border of the view are drawn as the paper's code draws them; see `click_masks`.
     """
 
     wraps_clicks: ClassVar[bool] = True

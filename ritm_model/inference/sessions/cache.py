@@ -71,7 +71,7 @@ class SessionCache:
 
     def add_image(self, image_key: str, image: Image) -> None:
         with self._lock:
-            self._forget(image_key)
+            self._evict(image_key)
             self._albums[image_key] = Album(image, self._clock())
             self._nbytes += image.nbytes
             self._tidy()
@@ -113,7 +113,7 @@ class SessionCache:
             self._albums.move_to_end(image_key)
         return album
 
-    def _forget(self, image_key: str) -> None:
+    def _evict(self, image_key: str) -> None:
         album = self._albums.pop(image_key, None)
         if album is not None:
             self._nbytes -= album.nbytes
@@ -125,7 +125,7 @@ class SessionCache:
             image_key, album = next(iter(self._albums.items()))
             if now - album.last_used < self._ttl_seconds:
                 return
-            self._forget(image_key)
+            self._evict(image_key)
 
     def _tidy(self) -> None:
         while self._nbytes > self._max_bytes and self._albums:
@@ -134,4 +134,4 @@ class SessionCache:
                 _, state = album.states.popitem(last=False)
                 self._nbytes -= state.nbytes
             else:
-                self._forget(image_key)
+                self._evict(image_key)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ritm_model.errors import RitmError
 
 
-class Superseded(RitmError):  # noqa: N818  (it is news, not a fault)
+class Superseded(RitmError):  # noqa: N818  (an outcome, not a fault)
     """A newer request of the same queue arrived while this one was waiting."""
 
 

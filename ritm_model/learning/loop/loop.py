@@ -74,7 +74,7 @@ def _train(
     if world.is_first:
         folder.prepare(recipe, world)
     world.wait()
-    asked = questions(found.kept_out, recipe.validation.objects)
+    asked = questions(found.held_out, recipe.validation.objects)
     trainer = Trainer(recipe, folder, world)
     trainer.resume()
     card = describe(recipe, found.sources)
@@ -95,7 +95,7 @@ def _train(
                 for callback in callbacks:
                     callback.after_step(trainer)
                 progress.update()
-                progress.set_postfix(trainer.news(), refresh=False)
+                progress.set_postfix(trainer.progress(), refresh=False)
                 if trainer.step % recipe.checkpoint_steps == 0:
                     trainer.save()
             trainer.finish_epoch(asked, card)

@@ -95,7 +95,7 @@ class RunFolder:
         """How many bytes of metrics there are."""
         return self.metrics.stat().st_size if self.metrics.exists() else 0
 
-    def forget_after(self, size: int) -> None:
+    def truncate_metrics(self, size: int) -> None:
         """Drop metrics beyond so many bytes: they are of steps that will be made again."""
         if self.logged() > size:
             with self.metrics.open("r+b") as file:

@@ -161,14 +161,14 @@ class Trainer:
         self.save()
         self._logged_at = time.monotonic()
 
-    def news(self) -> dict[str, str]:
-        """What somebody who waits may want to know."""
-        news = {"iou": f"{self.iou.running:.3f}"}
+    def progress(self) -> dict[str, str]:
+        """Values for the progress bar."""
+        values = {"iou": f"{self.iou.running:.3f}"}
         if self.samples_per_second:
-            news["samples/s"] = f"{self.samples_per_second:.1f}"
+            values["samples/s"] = f"{self.samples_per_second:.1f}"
         if self.validation:
-            news["validation"] = " ".join(f"{iou:.3f}" for iou in self.validation)
-        return news
+            values["validation"] = " ".join(f"{iou:.3f}" for iou in self.validation)
+        return values
 
     def save(self) -> None:
         """Write the checkpoint, if this is the process that writes."""
@@ -195,7 +195,7 @@ class Trainer:
         state = self.folder.load_checkpoint()
         self.world.wait()  # nobody goes on, and writes, before all have read the same
         if self.world.is_first:
-            self.folder.forget_after(state["logged"] if state else 0)
+            self.folder.truncate_metrics(state["logged"] if state else 0)
         if state is None:
             return
         self.step, self.epoch = state["step"], state["epoch"]

@@ -83,7 +83,7 @@ class SourcePart(RecipePart):
 
 
 class ReplayPart(RecipePart):
-    """Older data that is mixed in while a model is fine-tuned, so that it does not forget."""
+    """Older data that is mixed in while a model is fine-tuned, against forgetting."""
 
     folder: str = ""
     """Where it lies; a pack or a folder of the COCO-RLE layout. Nothing for no replay."""
@@ -99,7 +99,7 @@ class DataPart(RecipePart):
     sources: tuple[SourcePart, ...] = ()
     """Data sets to learn from; none means "own"."""
     validation: tuple[SourcePart, ...] = ()
-    """Data sets to validate on; with none, a share of the photographs is kept out of training."""
+    """Data sets to validate on; with none, a share of the photographs is held out."""
     replay: ReplayPart = ReplayPart()
     licence_classes: tuple[str, ...] | None = None
     """Of packs: classes of licences to learn from; null for all."""
@@ -107,7 +107,7 @@ class DataPart(RecipePart):
     """Of packs: how often each collection is drawn from, "other" for all that are not named; {} to draw
     every photograph equally often."""
     validation_share: Chance = 0.1
-    """Part of the photographs that is kept out, chosen by their names."""
+    """Part of the photographs that is held out for validation, chosen by their names."""
     min_object_share: Chance = 0.0
     """Smaller objects, as a part of the photograph's area, are background."""
     min_area: Count = 1000
@@ -274,7 +274,7 @@ class Recipe(RecipePart):
     checkpoint_steps: Count = 200
     """Steps that may be lost when the machine dies."""
     keep_models: tuple[tuple[Annotated[int, Field(ge=0)], Count], ...] = ()
-    """Which models are kept beside the last one. Pairs of numbers: from this epoch on, every so-manieth;
+    """Which models are kept beside the last one. Pairs of numbers: from this epoch on, every n-th;
     [[0, 5], [200, 1]] keeps every fifth, and from the 200th on all. [] for none."""
     log_steps: Count = 20
     """Steps that one line of the log covers."""

@@ -1,4 +1,4 @@
-"""The order in which requests get places, told by hand and held by properties."""
+"""The order in which requests get places, by examples and by properties."""
 
 from __future__ import annotations
 

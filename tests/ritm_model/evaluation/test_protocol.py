@@ -10,7 +10,7 @@ from ritm_model.evaluation.modes import check_mode
 from ritm_model.inference import PredictorOptions, ProgressiveMerge, ZoomIn
 
 
-def test_cvpr_looks_closer_on_davis() -> None:
+def test_cvpr_zooms_in_further_on_davis() -> None:
     assert protocol_for("cvpr", "DAVIS").options.zoom_in == ZoomIn(target_size=600)
     assert protocol_for("cvpr", "GrabCut").options.zoom_in == ZoomIn(target_size=400)
     assert protocol_for("cvpr", "COCO_MVal").options.zoom_in == ZoomIn(target_size=400)

@@ -24,7 +24,7 @@ from ritm_model.learning.recipes import load_recipe
 from ritm_model.learning.regions import with_regions
 from ritm_model.learning.sampling import ClickSampler
 from ritm_model.learning.scene import Scene
-from ritm_model.learning.sources import by_collection, divide, draw, is_kept_out
+from ritm_model.learning.sources import by_collection, divide, draw, is_held_out
 from ritm_model.learning.step.step import Batch
 from ritm_model.learning.validation import questions
 from ritm_model.masks.overlap import iou
@@ -126,10 +126,10 @@ def test_the_first_samples_may_be_smaller(pack: Path) -> None:
 
 def test_the_split_is_by_photograph_and_never_changes(pack: Path) -> None:
     photographs = photographs_of(pack)
-    learning, kept_out = divide(photographs, 0.3)
-    assert {Path(photograph.name).stem for photograph in kept_out} == {"bus", "cat_bowl"}
-    assert {*learning, *kept_out} == {*photographs}
-    assert not any(is_kept_out(photograph.name, 0.0) for photograph in photographs)
+    learning, held_out = divide(photographs, 0.3)
+    assert {Path(photograph.name).stem for photograph in held_out} == {"bus", "cat_bowl"}
+    assert {*learning, *held_out} == {*photographs}
+    assert not any(is_held_out(photograph.name, 0.0) for photograph in photographs)
 
 
 def test_masks_of_one_photograph_stay_together(broken_pack: Path) -> None:

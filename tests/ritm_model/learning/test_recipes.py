@@ -62,11 +62,11 @@ def test_the_starter_learns_from_nothing_that_may_not_be_published(tmp_path: Pat
     write_manifest(tmp_path, everything)
     found = open_data(recipe, tmp_path)
     learning = {photograph.name for source in found.sources for photograph in source.photographs}
-    kept_out = {photograph.name for photograph in found.kept_out}
+    held_out = {photograph.name for photograph in found.held_out}
     allowed = {entry.image for entry in everything if entry.license_class in (*PUBLISHABLE, "")}
-    assert learning | kept_out == allowed
-    assert kept_out
-    assert not learning & kept_out
+    assert learning | held_out == allowed
+    assert held_out
+    assert not learning & held_out
     write_manifest(tmp_path, [entry for entry in everything if entry.license_class == "unclear"])
     with pytest.raises(TrainingError, match="Nothing is left to learn from"):
         open_data(recipe, tmp_path)

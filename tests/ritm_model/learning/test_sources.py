@@ -206,7 +206,7 @@ def test_several_packs_are_learnt_from_as_one(pack: Path, tmp_path: Path) -> Non
     ]
     assert names[0] == names[1]
     assert len(apart.sources) == 1
-    assert {each.name for each in apart.kept_out} == {each.name for each in together.kept_out}
+    assert {each.name for each in apart.held_out} == {each.name for each in together.held_out}
 
 
 def test_older_data_is_replayed_in_its_share(sbd, pack: Path) -> None:
@@ -219,7 +219,7 @@ def test_older_data_is_replayed_in_its_share(sbd, pack: Path) -> None:
 def test_a_data_set_of_its_own_validates(sbd, pack: Path) -> None:
     recipe = recipe_of("[{data: own}]", "data.validation=[{data: SBD_Train}]", "data.validation_share=0.5")
     data = open_data(recipe, {"SBD_Train": sbd.root, "own": pack})
-    assert [photograph.name for photograph in data.kept_out] == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+    assert [photograph.name for photograph in data.held_out] == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
     assert sum(len(source.photographs) for source in data.sources) == 10
 
 

@@ -1,4 +1,4 @@
-"""What a recipe keeps out of training becomes a data set that `ritm evaluate` reads."""
+"""The validation split of a recipe becomes a data set that `ritm evaluate` reads."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_objects_are_those_of_the_validation(converted):
     data = open_data(recipe, SAMPLES)
     asked = {
         (question.photograph.name, question.scene().mask(question.instance).tobytes())
-        for question in questions(data.kept_out, 4)
+        for question in questions(data.held_out, 4)
     }
     opened = open_dataset("split", {"split": f"coco_rle:{written.folder}"})
     samples = [opened[index] for index in range(len(opened))]
@@ -65,7 +65,7 @@ def test_pixels_that_nobody_knows_do_not_count(converted, painter, empty):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        (("data.validation_share=0",), "The recipe starter keeps no photograph out of training."),
+        (("data.validation_share=0",), "The recipe starter has no validation split."),
         (("data.validation_share=1",), "Nothing is left to learn from in own"),
     ],
 )

@@ -14,7 +14,7 @@ import torch
 from ritm_model.clicks import Click
 from ritm_model.inference import PredictorOptions, ZoomIn
 from ritm_model.inference.brs import open_brs_predictor
-from ritm_model.inference.brs.disagreement import Claims, disagreement
+from ritm_model.inference.brs.disagreement import ClickMasks, disagreement
 
 TESTS = Path(__file__).parents[3]
 GOLDEN = TESTS / "golden"
@@ -29,10 +29,10 @@ def test_the_loss_equals_that_of_the_paper():
     probability = torch.from_numpy(
         np.random.RandomState(golden["seed"]).random_sample((2, 1, 30, 40))
     ).float()
-    said = Claims(torch.zeros(2, 1, 30, 40), torch.zeros(2, 1, 30, 40))
-    said.positive_B1HW[:, :, 3:6, 4:7] = 1
-    said.negative_B1HW[:, :, 20:23, 30:33] = 1
-    found = disagreement(probability, said)
+    masks = ClickMasks(torch.zeros(2, 1, 30, 40), torch.zeros(2, 1, 30, 40))
+    masks.positive_B1HW[:, :, 3:6, 4:7] = 1
+    masks.negative_B1HW[:, :, 20:23, 30:33] = 1
+    found = disagreement(probability, masks)
     assert float(found.loss) == pytest.approx(golden["loss"], rel=1e-6)
     assert float(found.worst_positive) == pytest.approx(golden["f_max_pos"], rel=1e-6)
     assert float(found.worst_negative) == pytest.approx(golden["f_max_neg"], rel=1e-6)

@@ -1,6 +1,6 @@
 """The BRS predictor on a small photograph, with the synthetic model.
 
-The network is told of the first click only, so that the others are news to it and have to be searched for.
+The network sees the first click only, so that the others have to be searched for.
 """
 
 import sys
@@ -21,7 +21,7 @@ from ritm_model.inference.brs import (
     ReferenceBRSPredictor,
     open_brs_predictor,
 )
-from ritm_model.inference.brs.disagreement import claims
+from ritm_model.inference.brs.disagreement import click_masks
 
 HRNET = str(Path(__file__).parents[3] / "models/h18s-synthetic.safetensors")
 WHOLE = PredictorOptions(zoom_in=None, with_flip=False, net_clicks_limit=1)
@@ -41,11 +41,11 @@ def predictor_of(engine: TorchEngine, mode: str, options: PredictorOptions) -> B
 
 def error(state) -> float:
     """Mean squared error on the pixels that the clicks claim."""
-    said = claims([state.clicks], state.frame)
+    masks = click_masks([state.clicks], state.frame)
     probability = state.probability
     total = 0.0
-    for claimed, truth in zip(said, (1, 0), strict=True):
-        where = claimed[0, 0].numpy() > 0
+    for wanted, truth in zip(masks, (1, 0), strict=True):
+        where = wanted[0, 0].numpy() > 0
         if where.any():
             total += float(((probability[where] - truth) ** 2).mean())
     return total

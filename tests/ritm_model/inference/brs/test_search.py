@@ -8,11 +8,11 @@ import torch
 
 from ritm_model.clicks import Click
 from ritm_model.inference.brs import BRSError
-from ritm_model.inference.brs.disagreement import claims, disagreement
+from ritm_model.inference.brs.disagreement import click_masks, disagreement
 from ritm_model.inference.brs.optimise import EVALUATIONS, Search, l_bfgs, minimise
 
 SIZE = (12, 12)
-SAID = claims([[Click(3, 3), Click(8, 8, False)]], SIZE)
+MASKS = click_masks([[Click(3, 3), Click(8, 8, False)]], SIZE)
 THRESHOLD = 0.49
 
 
@@ -27,29 +27,29 @@ def per_pixel(start: float):
 
 
 def loss_of(logits) -> float:
-    return float(disagreement(logits.sigmoid(), SAID).loss)
+    return float(disagreement(logits.sigmoid(), MASKS).loss)
 
 
 @pytest.mark.parametrize("start", [-2.0, 2.0])
-def test_claims_that_can_be_met_are_met_and_nothing_else_is_changed(start):
-    search = Search(per_pixel(start), SAID, THRESHOLD)
+def test_clicks_that_can_be_met_are_met_and_nothing_else_is_changed(start):
+    search = Search(per_pixel(start), MASKS, THRESHOLD)
     numbers = minimise(search, np.zeros(SIZE[0] * SIZE[1]))
     mask = search.best_logits_B1HW.sigmoid() > THRESHOLD
-    assert mask[SAID.positive_B1HW > 0].all()
-    assert not mask[SAID.negative_B1HW > 0].any()
-    unclaimed = (SAID.positive_B1HW + SAID.negative_B1HW == 0).numpy().ravel()
+    assert mask[MASKS.positive_B1HW > 0].all()
+    assert not mask[MASKS.negative_B1HW > 0].any()
+    unclaimed = (MASKS.positive_B1HW + MASKS.negative_B1HW == 0).numpy().ravel()
     assert np.abs(numbers[unclaimed]).max() < 1e-6
 
 
 def test_no_step_is_taken_when_every_claim_is_met_already():
-    met = 3 * (SAID.positive_B1HW - SAID.negative_B1HW)
+    met = 3 * (MASKS.positive_B1HW - MASKS.negative_B1HW)
     calls = []
 
     def answer(numbers):
         calls.append(numbers)
         return met + numbers.view(1, 1, *SIZE), numbers.square().sum()
 
-    found = minimise(Search(answer, SAID, THRESHOLD), np.zeros(SIZE[0] * SIZE[1]))
+    found = minimise(Search(answer, MASKS, THRESHOLD), np.zeros(SIZE[0] * SIZE[1]))
     assert len(calls) == 1
     assert not found.any()
 
@@ -62,7 +62,7 @@ def test_the_search_ends_when_the_mask_has_settled():
         calls.append(numbers)
         return 2 + 0.1 * numbers.view(1, 1, *SIZE), 0 * numbers.sum()
 
-    minimise(Search(answer, SAID, THRESHOLD), np.zeros(SIZE[0] * SIZE[1]))
+    minimise(Search(answer, MASKS, THRESHOLD), np.zeros(SIZE[0] * SIZE[1]))
     assert len(calls) == 2
 
 
@@ -73,7 +73,7 @@ def test_an_empty_mask_does_not_count_as_settled():
         calls.append(numbers)
         return -9 + 1e-3 * numbers.view(1, 1, *SIZE), 0 * numbers.sum()
 
-    minimise(Search(answer, SAID, THRESHOLD), np.zeros(SIZE[0] * SIZE[1]))
+    minimise(Search(answer, MASKS, THRESHOLD), np.zeros(SIZE[0] * SIZE[1]))
     assert len(calls) > 2
 
 
@@ -87,7 +87,7 @@ def test_work_is_bounded_and_the_best_answer_seen_is_the_one_given():
         losses.append(loss_of(logits.detach()) + float(penalty.detach()))
         return logits, penalty
 
-    search = Search(answer, SAID, threshold=0.01)
+    search = Search(answer, MASKS, threshold=0.01)
     minimise(search, np.full(SIZE[0] * SIZE[1], 0.01))
     assert 1 < len(losses) <= EVALUATIONS + 20  # a line search may end its round
     assert loss_of(search.best_logits_B1HW) <= min(losses) + 1e-6
@@ -101,7 +101,7 @@ def test_fewer_evaluations_end_the_search_earlier():
             calls.append(numbers)
             return -9 + numbers.view(1, 1, *SIZE), 1e-3 * numbers.square().sum()
 
-        minimise(Search(answer, SAID, threshold=0.01), np.full(SIZE[0] * SIZE[1], 0.01), evaluations)
+        minimise(Search(answer, MASKS, threshold=0.01), np.full(SIZE[0] * SIZE[1], 0.01), evaluations)
         return len(calls)
 
     assert work(1) < work(EVALUATIONS)
