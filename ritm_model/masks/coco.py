@@ -5,8 +5,6 @@ Shapes: H x W the image.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +23,7 @@ def coco_mask(segmentation: object, height: int, width: int) -> Mask:
     """Paint a `segmentation` of COCO, in the way of COCO's own tools.
 
     Args:
-        segmentation: a list of polygons [x, y, x, y, …], or runs {"size", "counts"}.
+        segmentation: what `polygons` takes, or runs {"size", "counts"}; without a size, that of the image.
         height: of the image.
         width: of the image.
 
@@ -36,7 +34,7 @@ def coco_mask(segmentation: object, height: int, width: int) -> Mask:
         MaskError: it is neither, or leaves the image by far.
     """
     if isinstance(segmentation, dict):
-        if segmentation.get("size") != [height, width]:
+        if segmentation.get("size", [height, width]) != [height, width]:
             raise MaskError(f"The runs are for another size than the image's {width} x {height} pixels.")
         return decode_runs(segmentation.get("counts"), height, width)
     mask_HW = np.zeros((height, width), np.bool_)
@@ -60,24 +58,61 @@ def filled_polygons(segmentation: object, height: int, width: int) -> Mask:
 
 
 def polygons(segmentation: object, height: int, width: int) -> list[npt.NDArray[np.float64]]:
-    """Check polygons: N x 2 (x, y) each.
+    """The polygons that can be painted: N x 2 (x, y) each. `broken_parts` tells of the others.
+
+    Args:
+        segmentation: a list of polygons [x, y, x, y, …]. Other tools write one polygon without the outer
+            list, or points as pairs [x, y]; they are read, too.
+        height: of the image.
+        width: of the image.
 
     Raises:
-        MaskError: not a list of polygons of at least three points near the image.
+        MaskError: there is no polygon of at least three points near the image.
     """
+    parts = _parts(segmentation)
+    checked = [part for part in parts if not _broken(part, height, width)]
+    if not checked:
+        raise MaskError(_broken(parts[0], height, width) if parts else "There are no polygons.")
+    return [np.asarray(part, np.float64).reshape(-1, 2) for part in checked]
+
+
+def broken_parts(segmentation: object, height: int, width: int) -> list[str]:
+    """A sentence for each polygon that is left out beside others."""
+    broken = [_broken(part, height, width) for part in _parts(segmentation)]
+    return [
+        f"Part {place} of {len(broken)} is left out: {reason}"
+        for place, reason in enumerate(broken, 1)
+        if reason and not all(broken)
+    ]
+
+
+def _parts(segmentation: object) -> list[object]:
+    """One list of numbers a polygon, if it is well written."""
     if not isinstance(segmentation, list) or not segmentation:
-        raise MaskError("There are no polygons.")
-    checked: list[npt.NDArray[np.float64]] = []
-    for numbers in segmentation:
-        if not isinstance(numbers, list) or len(numbers) < 6 or len(numbers) % 2:
-            raise MaskError("A polygon is not a list of at least three points x, y.")
-        if not all(type(number) in (int, float) for number in numbers):
-            raise MaskError("A polygon holds something that is no number.")
-        reach = 2 * max(height, width)
-        if not all(-reach <= number <= reach for number in numbers):
-            raise MaskError("A polygon leaves the image by far.")
-        checked.append(np.asarray(numbers, np.float64).reshape(-1, 2))
-    return checked
+        return []
+    is_flat = all(type(part) in (int, float) for part in segmentation)
+    is_points = len(segmentation) >= 3 and all(
+        isinstance(part, list) and len(part) == 2 for part in segmentation
+    )
+    return [_flat(part) for part in ([segmentation] if is_flat or is_points else segmentation)]
+
+
+def _flat(part: object) -> object:
+    if isinstance(part, list) and part and all(isinstance(point, list) and len(point) == 2 for point in part):
+        return [side for point in part for side in point]
+    return part
+
+
+def _broken(numbers: object, height: int, width: int) -> str:
+    """Why something is no polygon, or nothing."""
+    if not isinstance(numbers, list) or len(numbers) < 6 or len(numbers) % 2:
+        return "A polygon is not a list of at least three points x, y."
+    if not all(type(number) in (int, float) for number in numbers):
+        return "A polygon holds something that is no number."
+    reach = 2 * max(height, width)
+    if not all(-reach <= number <= reach for number in numbers):
+        return "A polygon leaves the image by far."
+    return ""
 
 
 def decode_runs(counts: object, height: int, width: int) -> Mask:
@@ -128,15 +163,16 @@ def _unpacked(text: bytes) -> npt.NDArray[np.int64]:
 
 
 def image_size_of(record: object) -> tuple[int, int]:
-    """Height and width that a record of COCO gives.
+    """Height and width that a record of COCO gives, as 160 or 160.0.
 
     Raises:
         MaskError: none, or impossible ones.
     """
-    sides: Sequence[object] = (record.get("height"), record.get("width")) if isinstance(record, dict) else ()
-    if [type(side) for side in sides] != [int, int]:
+    sides = [record.get(key) for key in ("height", "width")] if isinstance(record, dict) else [None, None]
+    known = [side for side in sides if type(side) is int or (isinstance(side, float) and side.is_integer())]
+    if len(known) < len(sides):
         raise MaskError("The image has no height and width.")
-    height, width = (int(str(side)) for side in sides)
+    height, width = map(int, known)
     if height < 1 or width < 1 or height * width > DEFAULT_MAX_PIXELS:
         raise MaskError(f"An image of {width} x {height} pixels cannot be used.")
     return height, width

@@ -21,7 +21,7 @@ from ritm_model.datasets.readers.coco import category_name
 from ritm_model.datasets.readers.coco_json import CocoJson, Record, read_coco
 from ritm_model.datasets.readers.coco_panoptic import segment_numbers
 from ritm_model.errors import shown
-from ritm_model.masks.coco import MaskError, filled_polygons
+from ritm_model.masks.coco import MaskError, broken_parts, filled_polygons
 
 LEAST_AREA = 80
 MOST_STUFF_LEFT_OUT = 500
@@ -78,6 +78,9 @@ class CombinedPhotograph:
         ]
         objects = [*coco, *_without_doubles(lvis)]
         yield from problems
+        for annotation, _ in self.polygons:
+            for reason in broken_parts(annotation.get("segmentation"), height, width):
+                yield Problem(self.lvis_file, f"Annotation {shown(annotation.get('id'))}: {reason}")
         nodes = hierarchy([candidate.shape for candidate in objects])
         for candidate, node in zip(objects, nodes, strict=True):
             parent = None if node.parent is None else objects[node.parent].key

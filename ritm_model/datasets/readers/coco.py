@@ -13,10 +13,10 @@ from ritm_model.datasets.files import orientation_of
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Kind, Mask, Photograph, Region
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
 from ritm_model.datasets.readers.coco_images import CocoImages
-from ritm_model.datasets.readers.coco_json import CocoJson, Record, read_coco
+from ritm_model.datasets.readers.coco_json import CocoJson, Record, id_of, read_coco
 from ritm_model.errors import shown
 from ritm_model.images.orientation import turned_mask
-from ritm_model.masks.coco import MaskError, coco_mask, image_size_of
+from ritm_model.masks.coco import MaskError, broken_parts, coco_mask, image_size_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,14 @@ class CocoPhotograph:
         stored = (height, width) if orientation == 1 else (width, height)
         for annotation, category in self.annotations:
             key, parent = shown(annotation.get("id")), annotation.get("parent")
+            segmentation = annotation.get("segmentation")
             try:
-                mask_HW: Mask = turned_mask(coco_mask(annotation.get("segmentation"), *stored), orientation)
+                mask_HW: Mask = turned_mask(coco_mask(segmentation, *stored), orientation)
             except MaskError as error:
                 yield Problem(self.truth, f"Annotation {key}: {error}")
                 continue
+            for reason in broken_parts(segmentation, *stored):
+                yield Problem(self.truth, f"Annotation {key}: {reason}")
             part_of = shown(parent) if isinstance(parent, int | str) else None
             yield Region(mask_HW, key, category, kind_of(annotation), part_of)
 
@@ -88,7 +91,7 @@ def _is_large(annotation: Record, least: float) -> bool:
 
 
 def check_size(photograph: Photograph, record: Record, height: int, width: int) -> int:
-    """Compare what a record says of a photograph with the photograph.
+    """Compare what a record says of a photograph with the photograph; sides of 0 are not known.
 
     Returns:
         The EXIF orientation in which the annotations are stored: 1, upright, or one that swaps the sides.
@@ -96,10 +99,9 @@ def check_size(photograph: Photograph, record: Record, height: int, width: int) 
     Raises:
         BrokenFileError: the sizes differ.
     """
-    if record.get("height") is None and record.get("width") is None:
-        return 1  # the photograph says it
+    known = {key: record[key] for key in ("height", "width") if record.get(key) not in (None, 0)}
     try:
-        said = image_size_of(record)
+        said = image_size_of({"height": height, "width": width, **known})
     except MaskError as error:
         raise BrokenFileError(photograph.truth, f"Image {shown(photograph.name)}: {error}") from None
     if said == (height, width):
@@ -196,8 +198,8 @@ def category_name(categories: dict[int | str, str], annotation: Record) -> str:
 
 
 def _id(record: Record, key: str) -> int | str:
-    value = record.get(key)
-    return value if isinstance(value, int | str) else ""
+    number = id_of(record.get(key))
+    return "" if number is None else number
 
 
 def _text(record: Record, key: str) -> str:

@@ -45,8 +45,8 @@ class CocoJson:
         """The records of a list by their `id`; those without one, or with a used one, become problems."""
         found: dict[int | str, Record] = {}
         for record in self.records(key, problems):
-            number: object = record.get("id")
-            if not isinstance(number, int | str):
+            number = id_of(record.get("id"))
+            if number is None:
                 problems.append(self.problem(f"An entry of '{key}' has no id."))
             elif number in found:
                 problems.append(self.problem(f"Id {shown(number)} of '{key}' is there twice."))
@@ -69,8 +69,8 @@ class CocoJson:
         """The annotations of each image, in the order of the file; stray ones become problems."""
         found: dict[int | str, list[Record]] = {number: [] for number in images}
         for record in self.records("annotations", problems):
-            owner: object = record.get("image_id")
-            of_image = found.get(owner) if isinstance(owner, int | str) else None
+            owner = id_of(record.get("image_id"))
+            of_image = None if owner is None else found.get(owner)
             if of_image is not None:
                 of_image.append(record)
             else:
@@ -81,6 +81,13 @@ class CocoJson:
 
     def problem(self, reason: str, *, by_rule: bool = False) -> Problem:
         return Problem(str(self.path), reason, by_rule)
+
+
+def id_of(value: object) -> int | str | None:
+    """An id: a number, which some tools write as 7.0, or a text; None for anything else."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int | str) else None
 
 
 def read_coco(path: Path) -> CocoJson:

@@ -17,7 +17,7 @@ from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.readers.coco import category_name, check_size
 from ritm_model.datasets.readers.coco_json import Record, read_coco
 from ritm_model.errors import shown
-from ritm_model.masks.coco import MaskError, filled_polygons
+from ritm_model.masks.coco import MaskError, broken_parts, filled_polygons
 
 MAX_OVERLAP = 0.5
 
@@ -51,6 +51,8 @@ class LvisPhotograph:
             except MaskError as error:
                 yield self._problem(annotation, str(error))
                 continue
+            for reason in broken_parts(annotation.get("segmentation"), height, width):
+                yield self._problem(annotation, reason)
             if not mask_HW.any():
                 yield self._problem(annotation, "The mask has no object.")
                 continue

@@ -89,6 +89,9 @@ def test_polygons_are_painted_as_coco_paints_them():
         [],
         "text",
         [[1, 2, 3, 4]],
+        [[1, 2, 3, 4], [], [1, 2]],
+        [1, 2, 3, 4],
+        [[1, 2], [3, 4]],
         [[1, 2, 3, 4, 5, 6, 7]],
         [[1, 2, 3, 4, 5, "6"]],
         [[1, 2, 3, 4, 5, True]],
@@ -113,6 +116,79 @@ def test_what_is_no_mask_is_reported_and_costs_only_itself(painter, segmentation
     assert len(dataset) == 1
     (reason,) = reasons(dataset)
     assert reason.startswith("Annotation 101: ")
+
+
+@pytest.mark.parametrize(
+    ("stray", "reason"),
+    [
+        ([5, 5, 6, 6], "at least three points"),
+        ([], "at least three points"),
+        (None, "at least three points"),
+        ([1, 2, 3, 4, 5, 6, 7], "at least three points"),
+        ([1, 2, 3, 4, 5, "6"], "no number"),
+        ([1, 2, 3, 4, 5, 1e9], "leaves the image by far"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_broken_part_beside_good_ones_is_left_out_alone(painter, stray, reason, place):
+    painter.image("a.jpg")
+    parts = [*SQUARE]
+    parts.insert(place, stray)
+    path = painter.json("labels.json", instances([{"segmentation": SQUARE}, {"segmentation": parts}]))
+    first, second = dataset = open_dataset("cells", {"cells": f"COCO:{path}"})
+    assert np.array_equal(first.mask, second.mask)
+    (sentence,) = reasons(dataset)
+    assert sentence.startswith(f"Annotation 101: Part {place + 1} of 2 is left out: ")
+    assert reason in sentence
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        SQUARE[0],
+        [[[10, 5], [20, 5], [20, 15], [10, 15]]],
+        [[10, 5], [20, 5], [20, 15], [10, 15]],
+        [[10.0, 5, 20, 5.0, 20, 15, 10, 15]],
+    ],
+)
+def test_polygons_as_other_tools_write_them(painter, segmentation):
+    painter.image("a.jpg")
+    path = painter.json("labels.json", instances([{"segmentation": segmentation}]))
+    (sample,) = dataset = open_dataset("cells", {"cells": f"COCO:{path}"})
+    assert np.array_equal(sample.mask, coco_mask(SQUARE, 30, 40))
+    assert dataset.problems == ()
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        {"height": 30.0, "width": 40.0},
+        {"height": None, "width": 40},
+        {"height": 30},
+        {"height": 0, "width": 0},
+        {},
+    ],
+)
+def test_sizes_as_other_tools_write_them(painter, size):
+    painter.image("a.jpg")
+    images = [{"id": 1.0, "file_name": "a.jpg", **size}]
+    runs = {"counts": [30 * 12, 30 * 8, 30 * 20]}
+    content = instances([{"segmentation": SQUARE}, {"segmentation": runs, "image_id": 1.0}], images)
+    dataset = open_dataset("cells", {"cells": f"COCO:{painter.json('labels.json', content)}"})
+    assert [sample.name for sample in dataset] == ["a.jpg#100", "a.jpg#101"]
+    assert [sample.category for sample in dataset] == ["cell", "cell"]
+    assert dataset.problems == ()
+
+
+@pytest.mark.parametrize("row", [None, 5, "text", [], {}, {"id": None}, {"id": [1]}])
+@pytest.mark.parametrize("key", ["images", "annotations", "categories"])
+def test_one_bad_row_costs_only_itself(painter, key, row):
+    painter.image("a.jpg")
+    content = instances([{"segmentation": SQUARE}])
+    content[key] = [row, *content[key]]
+    dataset = open_dataset("cells", {"cells": f"COCO:{painter.json('labels.json', content)}"})
+    assert [(sample.name, sample.category) for sample in dataset] == [("a.jpg#100", "cell")]
+    assert len(reasons(dataset)) == 1
 
 
 def test_random_packed_runs_never_crash():
