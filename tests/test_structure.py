@@ -39,6 +39,12 @@ def test_the_picture_shows_every_package_and_no_other() -> None:
     assert sorted(shown) == sorted(name_of(path.parent) for path in MODULES if path.name == "__init__.py")
 
 
+def test_every_path_on_the_page_exists() -> None:
+    named = re.findall(rf"`((?:{'|'.join(PACKAGES)}|tests|bench|docs)/[\w/.]*)`", ARCHITECTURE)
+    assert len(named) > 40
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def test_what_catches_any_exception_is_listed_with_its_reason() -> None:
     rows = re.findall(r"^\| `(\w[\w/]+\.py)` \| (.+) \|$", ARCHITECTURE, flags=re.MULTILINE)
     listed = {path: 2 if "(twice)" in reason else 1 for path, reason in rows}
