@@ -1,7 +1,7 @@
 """Where the function's model is the live version of a registry: taken up between two events.
 
 Versions, and the sessions on them, are those of `ritm_ops/registry/live_model.py`; here they are put
-together from the function's settings, and their news written to Nuclio's log.
+together from the function's settings, and their messages written to Nuclio's log.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What Prometheus is told at /metrics; docs/operations.md lists every metric, and a test holds it to that.
+"""What Prometheus is told at /metrics; docs/operations.md lists every metric, which is tested.
 
 Each application has its own registry. Where `ritm serve` runs several processes, they write to files of one
 folder (`PROMETHEUS_MULTIPROC_DIR`, made by the server) and whichever is asked answers for all of them.

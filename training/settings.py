@@ -120,7 +120,7 @@ class TrainingSettings(PictureSettings):
         description="Seconds before each new attempt after a failure that may pass, separated by commas.",
     )
     store_seconds: float = Field(
-        default=30, gt=0, le=3600, description="Longest silence of S3 before it is asked again."
+        default=30, gt=0, le=3600, description="Longest silence of S3 before a retry."
     )
     heartbeat_seconds: int = Field(
         default=30, ge=1, description="How often a worker says that it is alive, in seconds."

@@ -68,18 +68,18 @@ def matched_ids(own_id: str, rings: Sequence[Ring_N2], given: Sequence[tuple[str
     return [id if id is not None else next(unused) for id in ids]
 
 
-def _pairs(olds: Sequence[Ring_N2], news: Sequence[Ring_N2]) -> list[tuple[int, int]]:
+def _pairs(old_rings: Sequence[Ring_N2], new_rings: Sequence[Ring_N2]) -> list[tuple[int, int]]:
     """Earlier and later polygons that share pixels, those that share most first."""
-    if not olds or not news:
+    if not old_rings or not new_rings:
         return []
-    points = np.concatenate([*olds, *news])
+    points = np.concatenate([*old_rings, *new_rings])
     corner = points.min(axis=0)
     scale = _GRID / max(float((points.max(axis=0) - corner).max()), 1.0)
-    painted = [_painted((ring - corner) * scale) for ring in (*olds, *news)]
+    painted = [_painted((ring - corner) * scale) for ring in (*old_rings, *new_rings)]
     shared = [
-        (int((painted[old] & painted[len(olds) + new]).sum()), -old, -new)
-        for old in range(len(olds))
-        for new in range(len(news))
+        (int((painted[old] & painted[len(old_rings) + new]).sum()), -old, -new)
+        for old in range(len(old_rings))
+        for new in range(len(new_rings))
     ]
     return [(-old, -new) for amount, old, new in sorted(shared, reverse=True) if amount]
 

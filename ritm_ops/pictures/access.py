@@ -64,7 +64,7 @@ class PictureAccess:
         label_studio_token: of a user who may see the pictures.
         local_roots: folders in which every picture is looked for first, by its path or its name.
         allowed_hosts: names, lower case, and networks whose addresses may be private.
-        store_seconds: longest silence of S3 before it is asked again.
+        store_seconds: longest silence of S3 before a retry.
         local_files_root: folder in which Label Studio's local files are mounted.
         allowed_buckets: what of S3 is read with this process's own credentials; None for all that they open.
             Other objects are had through Label Studio.

@@ -108,7 +108,7 @@ def open_source(source: str, library: Library, store_seconds: float) -> Source:
     Args:
         source: `s3://bucket/prefix`, `file:///folder`, or the path of a folder or file.
         library: knows what was copied, and has room for copies.
-        store_seconds: longest silence of S3 before it is asked again.
+        store_seconds: longest silence of S3 before a retry.
 
     Raises:
         ExportError: there is no such file or folder.

@@ -1,4 +1,4 @@
-"""What BRS changes in a network, as functions of a vector of numbers that starts at zero.
+"""What BRS changes in a network, as functions of a vector of parameters that starts at zero.
 
 Shapes: B batch (1, or 2 with the mirror image), C channels, H x W the network's view, M maps,
 P points, 3 = (row, column, order).
@@ -27,16 +27,16 @@ class Adaptation(Protocol):
 
     @property
     def outlives_crop(self) -> bool:
-        """Whether numbers found for one part of the image, and what `prepare` gives, serve another click."""
+        """Whether parameters and what `prepare` gives, found for one part of the image, serve others."""
 
     def prepare(self, image_BCHW: Tensor, points_BP3: Tensor) -> Features:
-        """Run the part of the network that does not depend on the numbers."""
+        """Run the part of the network that does not depend on the parameters."""
 
     def count(self, prepared: Features) -> int:
-        """How many numbers there are."""
+        """How many parameters there are."""
 
-    def answer(self, prepared: Features, numbers: Tensor, size: Size) -> tuple[Tensor, Tensor]:
-        """B x 1 x H x W logits, and a penalty on large numbers."""
+    def answer(self, prepared: Features, params: Tensor, size: Size) -> tuple[Tensor, Tensor]:
+        """B x 1 x H x W logits, and a penalty on large parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ class ScaleAndBias:
     def count(self, prepared: Features) -> int:
         return 2 * prepared[0].shape[1]
 
-    def answer(self, prepared: Features, numbers: Tensor, size: Size) -> tuple[Tensor, Tensor]:
+    def answer(self, prepared: Features, params: Tensor, size: Size) -> tuple[Tensor, Tensor]:
         features_BChw, *others = prepared
-        scale_1C11, bias_1C11 = numbers.view(2, 1, -1, 1, 1)
+        scale_1C11, bias_1C11 = params.view(2, 1, -1, 1, 1)
         logits_B1hw = self.point.after(features_BChw * (1 + scale_1C11) + bias_1C11, *others)
         penalty = PENALTY * scale_1C11.square().sum() + BIAS_PENALTY * bias_1C11.square().sum()
         return resize(logits_B1hw, size), penalty
@@ -63,7 +63,7 @@ class ScaleAndBias:
 
 @dataclass(frozen=True, slots=True)
 class AddedToInput:
-    """RGB-BRS and DistMap-BRS: add numbers to each pixel of the normalised image or of the click maps.
+    """RGB-BRS and DistMap-BRS: add parameters to each pixel of the normalised image or of the click maps.
 
     The mirror image gets them mirrored.
     """
@@ -79,9 +79,9 @@ class AddedToInput:
         height, width = prepared[0].shape[2:]
         return (CLICK_MAPS if self.to_clicks else 3) * height * width
 
-    def answer(self, prepared: Features, numbers: Tensor, size: Size) -> tuple[Tensor, Tensor]:
+    def answer(self, prepared: Features, params: Tensor, size: Size) -> tuple[Tensor, Tensor]:
         image_B3HW, maps_BMHW = prepared
-        added_BCHW = numbers.view(1, -1, *size)
+        added_BCHW = params.view(1, -1, *size)
         if len(image_B3HW) == 2:
             added_BCHW = torch.cat([added_BCHW, added_BCHW.flip(3)])
         if self.to_clicks:

@@ -1,4 +1,4 @@
-"""The search for numbers that make the network agree with the clicks, with L-BFGS.
+"""The search for parameters that make the network agree with the clicks, with L-BFGS.
 
 Shapes: B batch, H x W the network's view.
 """
@@ -16,9 +16,9 @@ from torch import Tensor
 from ritm_model.errors import BRSError
 from ritm_model.inference.brs.disagreement import ClickMasks, disagreement
 
-Numbers = npt.NDArray[np.float64]
+Params = npt.NDArray[np.float64]
 Answer = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""From numbers to B x 1 x H x W logits and a penalty."""
+"""From parameters to B x 1 x H x W logits and a penalty."""
 
 EVALUATIONS = 20
 """How often the network is run to search for one answer, at most, unless the user says otherwise."""
@@ -41,9 +41,9 @@ class Search:
         self._last_mask_B1HW: Tensor | None = None
         self.best_logits_B1HW: Tensor | None = None
 
-    def __call__(self, numbers: Numbers) -> tuple[float, Numbers]:
+    def __call__(self, params: Params) -> tuple[float, Params]:
         """Loss and its gradient."""
-        variables = torch.from_numpy(numbers).float().to(self._masks.positive_B1HW.device).requires_grad_()
+        variables = torch.from_numpy(params).float().to(self._masks.positive_B1HW.device).requires_grad_()
         with torch.enable_grad():
             logits_B1HW, penalty = self._answer(variables)
             probability_B1HW = logits_B1HW.sigmoid()
@@ -54,10 +54,10 @@ class Search:
             self._best_loss, self.best_logits_B1HW = value, logits_B1HW.detach()
 
         if found.worst_positive < 1 - self._threshold and found.worst_negative < self._threshold:
-            return value, np.zeros_like(numbers)
+            return value, np.zeros_like(params)
         mask_B1HW = probability_B1HW.detach() > self._threshold
         if self._last_mask_B1HW is not None and _settled(mask_B1HW, self._last_mask_B1HW):
-            return value, np.zeros_like(numbers)
+            return value, np.zeros_like(params)
         self._last_mask_B1HW = mask_B1HW
         (gradient,) = torch.autograd.grad(loss, variables)
         return value, gradient.cpu().double().numpy()
@@ -71,9 +71,9 @@ def _settled(mask_B1HW: Tensor, last_B1HW: Tensor) -> bool:
     return bool(len(iou)) and float(iou.mean()) > SETTLED_IOU
 
 
-def minimise(search: Search, start: Numbers, evaluations: int = EVALUATIONS) -> Numbers:
+def minimise(search: Search, start: Params, evaluations: int = EVALUATIONS) -> Params:
     """Search from `start` until the search ends or has used up its evaluations; where it stood last."""
-    found: Numbers = l_bfgs()(
+    found: Params = l_bfgs()(
         search, start, m=20, factr=0, pgtol=1e-8, maxfun=evaluations, maxiter=2 * evaluations
     )[0]
     return found

@@ -15,7 +15,7 @@ from torch import Tensor
 from ritm_model.inference.brs.adaptations import Adaptation
 from ritm_model.inference.brs.disagreement import ClickMasks, click_masks
 from ritm_model.inference.brs.feature_points import Features
-from ritm_model.inference.brs.optimise import EVALUATIONS, Numbers, Search, l_bfgs, minimise
+from ritm_model.inference.brs.optimise import EVALUATIONS, Params, Search, l_bfgs, minimise
 from ritm_model.inference.engines.torch_engine import Engine
 from ritm_model.inference.geometry import Roi
 from ritm_model.inference.options import PredictorOptions
@@ -33,13 +33,13 @@ class Adapted:
 
     Attributes:
         roi: where the network looked.
-        numbers: where the search ended.
+        params: parameters of the adaptation, where the search ended.
         prepared: features that the next clicks will find again, because the network will not be told of
             them; None while it will.
     """
 
     roi: Roi | None
-    numbers: Numbers
+    params: Params
     prepared: Features | None
 
 
@@ -58,14 +58,14 @@ class BRSState(State):
         if self.adapted is None:
             return super().nbytes
         return (
-            super().nbytes + self.adapted.numbers.nbytes + sum(x.nbytes for x in self.adapted.prepared or ())
+            super().nbytes + self.adapted.params.nbytes + sum(x.nbytes for x in self.adapted.prepared or ())
         )
 
 
 class BRSPredictor(Predictor):
     """Answers clicks as `Predictor` does, but changes the network's answer until it agrees with them.
 
-    From the second click on, the numbers of an adaptation are searched with L-BFGS, from where the search
+    From the second click on, the parameters of an adaptation are searched with L-BFGS, from where the search
     for the click before has ended. What is searched belongs to the state, so an older state still undoes
     clicks, and threads share a predictor.
     """
@@ -110,9 +110,9 @@ class BRSPredictor(Predictor):
             prepared = None if last is None or moved else last.prepared
             if prepared is None:
                 prepared = adaptation.prepare(view.image_BCHW, view.points_BP3)
-            numbers = np.zeros(adaptation.count(prepared))
+            params = np.zeros(adaptation.count(prepared))
             if last is not None and (adaptation.outlives_crop or not moved):
-                numbers = last.numbers
+                params = last.params
 
             def answer(variables: Tensor) -> tuple[Tensor, Tensor]:
                 return adaptation.answer(prepared, variables, view.size)
@@ -124,11 +124,11 @@ class BRSPredictor(Predictor):
                     ClickMasks(*(map_.to(prepared[0].device) for map_ in masks)),
                     self.options.threshold,
                 )
-                numbers = minimise(search, numbers, self._evaluations)
+                params = minimise(search, params, self._evaluations)
                 assert search.best_logits_B1HW is not None
                 logits_B1hw = search.best_logits_B1HW
             else:
-                logits_B1hw, _ = answer(torch.from_numpy(numbers).float().to(prepared[0].device))
+                logits_B1hw, _ = answer(torch.from_numpy(params).float().to(prepared[0].device))
         limit = self.options.net_clicks_limit
         kept = prepared if adaptation.outlives_crop and limit is not None and len(clicks) >= limit else None
-        return logits_B1hw, replace(state, adapted=Adapted(view.roi, numbers, kept))
+        return logits_B1hw, replace(state, adapted=Adapted(view.roi, params, kept))

@@ -67,7 +67,7 @@ class HttpServer(ThreadingHTTPServer):
         self.url = f"http://{host}:{self.port}"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Clients of these tests hang up in the middle; that is no news."""
+        """Clients of these tests hang up in the middle; that is expected."""
 
     def serves(self, path: str, body: bytes = b"image", status: int = 200, **headers: str) -> str:
         self.routes[path] = lambda handler: handler.reply(status, body, **headers)

@@ -49,7 +49,7 @@ def scene():
 
 
 @pytest.mark.parametrize(("family", "mode"), POSSIBLE)
-def test_numbers_of_zero_change_nothing(networks, scene, family, mode):
+def test_params_of_zero_change_nothing(networks, scene, family, mode):
     model = networks[family]
     image, points = scene(model)
     adaptation = BRS_MODES[mode].adaptation(model)
@@ -71,8 +71,8 @@ def test_the_gradient_says_what_a_small_step_does(networks, scene, family, mode)
     at, direction = torch.randn((2, count), generator=generator, dtype=torch.float64)
     at, direction = 1e-3 * at, direction / direction.norm()
 
-    def total(numbers):
-        logits, penalty = adaptation.answer(prepared, numbers, SIZE)
+    def total(params):
+        logits, penalty = adaptation.answer(prepared, params, SIZE)
         return logits.sigmoid().square().sum() + penalty
 
     (gradient,) = torch.autograd.grad(total(at.requires_grad_()), at)
@@ -85,18 +85,18 @@ def test_the_gradient_says_what_a_small_step_does(networks, scene, family, mode)
 
 
 @pytest.mark.parametrize("mode", ["RGB-BRS", "DistMap-BRS"])
-def test_the_mirror_image_gets_its_numbers_mirrored(networks, scene, mode):
+def test_the_mirror_image_gets_its_params_mirrored(networks, scene, mode):
     model = networks["hrnet"]
     image, points = scene(model)
     adaptation = BRS_MODES[mode].adaptation(model)
     prepared = adaptation.prepare(image, points)
-    numbers = torch.randn(adaptation.count(prepared), generator=torch.Generator().manual_seed(3))
-    both, penalty = adaptation.answer(prepared, numbers, SIZE)
-    mirrored = numbers.view(-1, *SIZE).flip(2).flatten()
-    for i, own in enumerate((numbers, mirrored)):
+    params = torch.randn(adaptation.count(prepared), generator=torch.Generator().manual_seed(3))
+    both, penalty = adaptation.answer(prepared, params, SIZE)
+    mirrored = params.view(-1, *SIZE).flip(2).flatten()
+    for i, own in enumerate((params, mirrored)):
         alone, _ = adaptation.answer(tuple(part[i : i + 1] for part in prepared), own, SIZE)
         torch.testing.assert_close(both[i : i + 1], alone, atol=1e-4, rtol=1e-4)
-    assert float(penalty) == pytest.approx(2 * PENALTY * float(numbers.square().sum()), rel=1e-5)
+    assert float(penalty) == pytest.approx(2 * PENALTY * float(params.square().sum()), rel=1e-5)
 
 
 def test_previous_mask_and_image_are_not_touched_by_changes_to_the_click_maps(networks, scene):
@@ -104,8 +104,8 @@ def test_previous_mask_and_image_are_not_touched_by_changes_to_the_click_maps(ne
     image, points = scene(model)
     adaptation = BRS_MODES["DistMap-BRS"].adaptation(model)
     colours, maps = adaptation.prepare(image, points)
-    numbers = torch.full((2, *SIZE), 0.5)
-    logits, _ = adaptation.answer((colours, maps), numbers.flatten(), SIZE)
+    params = torch.full((2, *SIZE), 0.5)
+    logits, _ = adaptation.answer((colours, maps), params.flatten(), SIZE)
     maps = torch.cat([maps[:, :1], maps[:, 1:] + 0.5], dim=1)
     torch.testing.assert_close(logits, model.segment(colours, maps)["instances"])
 

@@ -74,32 +74,32 @@ def test_the_answer_comes_closer_to_a_click_that_the_network_does_not_know(
     plain = Predictor(hrnet_engine, predictor.options)
     unaware = plain.click(plain.start(small_bear), ON_BEAR)
     np.testing.assert_allclose(first.probability, unaware.probability, atol=1e-5)
-    assert not first.adapted.numbers.any()
+    assert not first.adapted.params.any()
 
     unaware = plain.click(unaware, BESIDE)
-    assert second.adapted.numbers.any()
+    assert second.adapted.params.any()
     assert error(second) < error(unaware)
     if mode.startswith("f-BRS"):
-        # Scales and biases move the mask from the first step on; numbers per pixel go on in smaller ones.
+        # Scales and biases move the mask from the first step on; parameters per pixel go on in smaller ones.
         assert error(second) < 0.9 * error(unaware)
 
 
 @pytest.mark.parametrize("mode", ["f-BRS-C", "DistMap-BRS"])
 def test_to_undo_is_to_go_on_with_the_older_state(mode, two_clicks):
     predictor, first, second = two_clicks(mode)
-    before = first.probability, first.adapted.numbers.copy(), first.adapted.prepared
+    before = first.probability, first.adapted.params.copy(), first.adapted.prepared
     again = predictor.click(first, BESIDE)
     np.testing.assert_array_equal(again.probability, second.probability)
-    np.testing.assert_array_equal(again.adapted.numbers, second.adapted.numbers)
+    np.testing.assert_array_equal(again.adapted.params, second.adapted.params)
     np.testing.assert_array_equal(first.probability, before[0])
-    np.testing.assert_array_equal(first.adapted.numbers, before[1])
+    np.testing.assert_array_equal(first.adapted.params, before[1])
     assert first.adapted.prepared is before[2]
 
 
 def test_the_search_goes_on_from_where_it_ended_one_click_before(two_clicks):
     predictor, _, second = two_clicks("f-BRS-C")
-    numbers = second.adapted.numbers
-    forgetful = replace(second, adapted=replace(second.adapted, numbers=np.zeros_like(numbers)))
+    params = second.adapted.params
+    forgetful = replace(second, adapted=replace(second.adapted, params=np.zeros_like(params)))
     third = predictor.click(second, MISSED)
     assert np.abs(third.probability - predictor.click(forgetful, MISSED).probability).max() > 1e-4
 
@@ -123,10 +123,10 @@ def test_in_another_crop_only_what_does_not_belong_to_pixels_goes_on(
     zoom_in = ZoomIn(skip_clicks=-1, target_size=(96, 96), min_crop_size=40)
     predictor = predictor_of(hrnet_engine, mode, replace(WHOLE, zoom_in=zoom_in))
     first = predictor.click(predictor.start(small_bear), ON_BEAR)
-    numbers = np.full_like(first.adapted.numbers, 0.05)
-    full_of_numbers = replace(first, adapted=replace(first.adapted, numbers=numbers))
+    params = np.full_like(first.adapted.params, 0.05)
+    full_of_params = replace(first, adapted=replace(first.adapted, params=params))
 
-    second, other = (predictor.click(state, BESIDE) for state in (first, full_of_numbers))
+    second, other = (predictor.click(state, BESIDE) for state in (first, full_of_params))
     assert second.roi != first.roi
     assert np.array_equal(second.probability, other.probability) is not survives
     if survives:
