@@ -54,12 +54,15 @@ class _Config(ForeignValue):
     params: dict[str, _Param]
 
 
-def read_torch_file(data: bytes, source: str) -> tuple[Architecture | None, dict[str, Tensor]]:
+def read_torch_file(
+    data: bytes, source: str, *, for_backbone: bool = False
+) -> tuple[Architecture | None, dict[str, Tensor]]:
     """Read a file written by `torch.save`.
 
     Args:
         data: the whole file.
         source: what errors call it.
+        for_backbone: weights of another network are what is asked for, such as those of ImageNet.
 
     Returns:
         The architecture, None for a plain state dict, and the tensors, nothing of which has been checked
@@ -75,7 +78,7 @@ def read_torch_file(data: bytes, source: str) -> tuple[Architecture | None, dict
         )
     if not isinstance(content, dict):
         raise CheckpointError(f"{source} holds a {type(content).__name__}, not a checkpoint.")
-    if "state_dict" not in content and (what := by_content(content)):
+    if not for_backbone and "state_dict" not in content and (what := by_content(content)):
         raise CheckpointError(f"{source} {what}.")
     architecture = _architecture(content["config"], source) if "config" in content else None
     return architecture, _state_dict(content.get("state_dict", content), source)

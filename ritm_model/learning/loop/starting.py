@@ -81,7 +81,7 @@ def start_pretrained(model: InteractiveModel, path: Path) -> Taken:
     if path.suffix == SUFFIX:
         state = parse_safetensors(data, str(path))
     else:
-        state = read_torch_file(data, str(path))[1]
+        state = read_torch_file(data, str(path), for_backbone=True)[1]
     try:
         return take_pretrained(model, state)
     except ValueError as error:
