@@ -56,6 +56,11 @@ class RefusedFetch:
                 f"Label Studio has no image {self.shown}, or none that the user of LABEL_STUDIO_API_KEY may "
                 "see (cloud images also need a storage of the project that covers them)."
             )
+        if self.is_home and status == 500 and "/data/upload/" in url.path:
+            return FetchError(
+                f"Label Studio answered 500 for the image {self.shown}, as it does for an upload that it "
+                "does not have; its log says more."
+            )
         start = self.start
         if status in (401, 403) and url.host == start.host and url.origin != start.origin:
             return FetchError(

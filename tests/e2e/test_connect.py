@@ -13,9 +13,11 @@ import pytest
 from backend import connected, ritm_connect, ritm_serve
 from label_studio_server import LEGACY_TOKEN, SAMPLES, LabelStudio, label_studio
 from processes import Server, free_port
+from pydantic import SecretStr
 
 from ritm_backend.connect.projects import Checklist, ConnectError, Wish, connect, recommended_config
 from ritm_ops.label_studio.client import LabelStudioClient, LabelStudioError
+from ritm_ops.pictures import PictureAccess, PictureFetcher
 
 _numbers = itertools.count(1)
 
@@ -151,9 +153,12 @@ def test_a_trial_click_tells_of_an_image_out_of_reach(studio: LabelStudio, backe
     project = make_project(studio)
     missing = [{"data": {"image": "/data/upload/1/not-there.jpg"}}]
     studio.call("POST", f"/api/projects/{project['id']}/import", json=missing)
-    report = run(studio, Wish(project=str(project["id"]), backend=backend.url))
-    ((what, _),) = problems(report)
+    wish = Wish(project=str(project["id"]), backend=backend.url)
+    access = PictureAccess(label_studio_url=studio.url, label_studio_token=SecretStr(LEGACY_TOKEN))
+    with LabelStudioClient(studio.url, LEGACY_TOKEN) as client:
+        ((what, fix),) = problems(connect(client, wish, PictureFetcher(access)))
     assert "trial click" in what
+    assert "an upload that it does not have" in fix
 
 
 def test_an_earlier_interactive_backend_gets_the_clicks(studio: LabelStudio, backend: Server) -> None:

@@ -61,6 +61,7 @@ def test_a_picture_that_can_be_read_here(picture: bytes, click: dict[str, object
     ("status", "size", "data", "token", "sentence"),
     [
         (404, None, PATH, TOKEN, f"Label Studio has no image http://127.0.0.1:PORT{PATH}"),
+        (500, None, PATH, TOKEN, "as it does for an upload that it does not have"),
         (401, None, PATH, None, "set LABEL_STUDIO_API_KEY"),
         (403, None, PATH, TOKEN, "The Label Studio user of LABEL_STUDIO_API_KEY may not see"),
         (200, 3000, PATH, TOKEN, "The image file is damaged or cut off."),
