@@ -42,8 +42,9 @@ class PredictorOptions:
     def serving(cls) -> PredictorOptions:
         """For annotators who wait for the answer: bounded work from the first click on, no mirror image.
 
-        A mask that was given is corrected where they click and nowhere else. Large photographs are looked at
+        The first look at an object is coarse, later ones are finer. A mask that was given is corrected where
+        they click and nowhere else. Large photographs are looked at
         as small ones are, whatever their pixels. docs/quality.md has the numbers.
         """
-        zoom_in = ZoomIn(skip_clicks=-1, min_crop_share=LEAST_CROP)
+        zoom_in = ZoomIn(skip_clicks=-1, target_size=320, first_size=256, min_crop_share=LEAST_CROP)
         return cls(zoom_in=zoom_in, with_flip=False, antialias=True, merge=ProgressiveMerge())

@@ -66,11 +66,11 @@ def test_zoom_in(demo: Demo, predictor: Predictor, pixels: Pixels) -> None:
     demo.page.locator("#zoom-in").uncheck()
     held(None)
     demo.page.locator("#fixed").check()
-    held(ZoomIn((400, 400), -1, 1.4))
+    held(ZoomIn((320, 320), -1, 1.4))
     for control, value, expected in (
-        ("skip-clicks", "1", ZoomIn(400, 1, 1.4)),
+        ("skip-clicks", "1", ZoomIn(320, 1, 1.4)),
         ("target-size", "150", ZoomIn(150, -1, 1.4)),
-        ("expand-ratio", "2", ZoomIn(400, -1, 2)),
+        ("expand-ratio", "2", ZoomIn(320, -1, 2)),
     ):
         demo.page.locator(f"#{control}").fill(value)
         demo.page.locator(f"#{control}").blur()

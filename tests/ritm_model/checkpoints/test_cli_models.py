@@ -36,7 +36,7 @@ def test_list_shows_what_there_is(models_dir: Path, pth: Path) -> None:
     ritm_models("convert", pth, models_dir / "ours.safetensors", "--licence", "CC0", "--trained-on", "cats")
     (models_dir / "broken.safetensors").write_bytes(b"")
     lines = {line.split()[0]: line for line in ritm_models("list").output.splitlines() if line}
-    assert lines["bundled"].split()[1] == "mobile"
+    assert lines["bundled"].split()[1] == "lite"
     assert lines["bundled"].endswith("bundled")
     assert lines[NAME].split() == [
         *(NAME, "hrnet18s-itm", "16.5", "MB", "COCO", "+", "LVIS", "MIT"),
@@ -113,7 +113,7 @@ def test_convert_a_plain_state_dict(save: Callable[..., Path], official: Any, tm
 def test_info_of_the_bundled_model() -> None:
     output = ritm_models("info", "bundled").output
     assert "starter-" in output
-    assert "897 photographs" in output
+    assert "3570 photographs" in output
 
 
 def test_info_of_a_released_model_that_is_not_here(models_dir: Path) -> None:

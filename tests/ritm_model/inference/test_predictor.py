@@ -164,7 +164,7 @@ def test_serving_never_shows_the_network_more_than_its_target_size():
     image = np.zeros((3000, 4000, 3), np.uint8)
     image[1400:1800, 1900:2300] = 255
     state = predictor.replay(predictor.start(image), [Click(2100, 1600), Click(10, 10, False)])
-    assert [tuple(view.shape[2:]) for view, _ in engine.seen] == [(300, 400), (400, 400)]
+    assert [tuple(view.shape[2:]) for view, _ in engine.seen] == [(192, 256), (320, 320)]
     assert state.mask.shape == (3000, 4000)
     # The state holds a network's view and the mask inside its bounding box, not the photograph.
     assert state.nbytes < 2_000_000
@@ -182,10 +182,10 @@ def test_a_mask_is_the_first_previous_mask_and_the_first_click_looks_there():
     assert state.roi == Roi(190, 510, 390, 710)
     view, _ = engine.seen[0]
     previous_hw = view[0, 3].numpy()
-    # 100 of the 321 rows and columns of the crop, seen at 400 pixels.
-    assert previous_hw.sum() == pytest.approx((100 * 400 / 321) ** 2, rel=0.02)
-    assert previous_hw[200, 200] == 1
-    assert previous_hw[50, 200] == 0
+    # 100 of the 321 rows and columns of the crop, seen at 320 pixels.
+    assert previous_hw.sum() == pytest.approx((100 * 320 / 321) ** 2, rel=0.02)
+    assert previous_hw[160, 160] == 1
+    assert previous_hw[40, 160] == 0
 
 
 @pytest.mark.parametrize("options", [SERVING, PAPER], ids=["serving", "paper"])

@@ -219,7 +219,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(
         "There is no engine 'fast'; known ones are auto, torch, compile, openvino."
     )
     assert "runs on the CPU" in refusal("openvino", model, "cuda")
-    with_distances = build("mobile", {**model.params, "use_disks": False}).eval()
+    with_distances = build(model.family, {**model.params, "use_disks": False}).eval()
     assert "distances" in refusal("openvino", with_distances)
     # "auto" takes what is left.
     assert isinstance(engine_for(with_distances, Path("/proc/no"), "cpu", "v1", "auto"), TorchEngine)
