@@ -83,7 +83,7 @@ def test_a_second_click_on_a_photograph_runs_the_network_once(function: Processo
             "RITM_MODEL cannot be used: 'no-such-model' is neither 'bundled' nor",
         ),
         ({"RITM_MODEL": __file__}, "RITM_MODEL cannot be used: [^']*test_nuclio.py"),
-        ({"RITM_CVAT_ANSWER": "polygons"}, "RITM_CVAT_ANSWER cannot be used"),
+        ({"RITM_CVAT_ANSWER": "polygons"}, "RITM_CVAT_ANSWER should be 'shapes' or 'mask'"),
         ({"RITM_DEVICE": "tpu"}, "RITM_DEVICE cannot be used: 'tpu'"),
     ],
 )
