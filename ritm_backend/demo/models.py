@@ -109,7 +109,10 @@ class DemoModels:
                 _OTHER_MODELS,
                 lambda: open_engine(wanted.model, self._settings.device),
             )
-        options = replace(served.predictor.options, zoom_in=_zoom_in(wanted.zoom_in))
+        zoom_in = served.predictor.options.zoom_in  # has more to it than the page can say
+        if wanted.zoom_in != _zoom_in_wanted(zoom_in):
+            zoom_in = _zoom_in(wanted.zoom_in)
+        options = replace(served.predictor.options, zoom_in=zoom_in)
         return Annotator(
             _predictor(engine, options, wanted.brs),
             cache_bytes=_OTHER_CACHE_BYTES,

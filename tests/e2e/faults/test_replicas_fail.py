@@ -115,6 +115,6 @@ def test_a_serving_process_is_killed(pair: Server, record_property: Any) -> None
 def test_no_full_disk_can_end_a_process_that_counts(pair: Server) -> None:
     """The counts of several processes are mapped files; to write to one on a full disk is fatal (SIGBUS)."""
     for pid in serving_pids(pair):
-        mapped = re.findall(r"\S*/ritm-metrics-\S+", Path(f"/proc/{pid}/maps").read_text())
+        mapped = re.findall(r"\S*/ritm-[^/\s]+/metrics/\S+", Path(f"/proc/{pid}/maps").read_text())
         assert mapped
         assert all(path.startswith("/dev/shm/") for path in mapped)
