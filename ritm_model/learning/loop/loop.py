@@ -126,4 +126,5 @@ def load(recipe: Recipe, samples: Samples, step: int, world: World | None = None
 
 def _one_thread(_worker: int) -> None:
     torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    # Not 1: that would wait for threads of the parent process, which are not in a process that was forked.
+    cv2.setNumThreads(0)

@@ -132,7 +132,7 @@ def test_a_mask_that_breaks_on_the_way_is_named_and_the_checkpoint_stays(pack: P
     stopped = train("starter", out, "--data", str(data), overrides=changes)
     assert type(stopped.exception).__name__ == "TrainingError"
     message = str(stopped.exception)
-    assert message == f"{mask} cannot be read: No such file or directory."
+    assert message == f"{mask}: The file is missing."
     kept = RunFolder(out).load_checkpoint()
     assert kept is not None
     assert 1 <= kept["step"] < 4
