@@ -35,6 +35,7 @@ http {{
         listen 127.0.0.1:{port};
         location / {{
             proxy_pass http://replicas; proxy_set_header X-Request-ID $request_id;
+            proxy_set_header Host $http_host;
             add_header X-Replica $upstream_addr;
         }}
     }}

@@ -171,7 +171,7 @@ def test_s3_that_refuses_for_good_ends_the_job_with_the_reason(
 def test_a_full_disk_ends_the_job_with_the_reason(make_site: SiteMaker) -> None:
     site = make_site()
     job_id = site.start()
-    with worker(site, largest_file=100_000) as running:
+    with worker(site, largest_file=700_000) as running:
         job = site.ended(job_id, running)
     assert job.status == "failed"
     assert "checkpoint.pt cannot be written: File too large" in job.report.message

@@ -88,8 +88,10 @@ class Library:
         path = folder / "read.sqlite"
         try:
             self._base = _opened(path, f"{FORMAT} {rules}")
-        except sqlite3.OperationalError:
-            raise LibraryInUseError(f"{folder} is in use by another process.") from None
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise LibraryInUseError(f"{folder} is in use by another process.") from None
+            raise ExportError(f"{folder} cannot be used to remember what was read: {error}.") from None
         except sqlite3.DatabaseError:  # damaged, for example by a power cut
             path.unlink()
             self._base = _opened(path, f"{FORMAT} {rules}")
