@@ -38,7 +38,8 @@ def train_together(
         start_method="spawn",
     )
     # What ended a process is said once, by the sentence below.
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    for name in ("torch.distributed.elastic", "torch.multiprocessing.spawn"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         paths: dict[int, Path] = elastic_launch(config, _one_of_them)(recipe, data, out, tensorboard)
     except ChildFailedError as error:

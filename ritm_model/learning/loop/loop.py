@@ -71,11 +71,11 @@ def _train(
     tensorboard: bool,
     callbacks: Sequence[Callback],
 ) -> Path:
+    trainer = Trainer(recipe, folder, world)  # first: nothing is written for a recipe that cannot be
     if world.is_first:
         folder.prepare(recipe, world)
     world.wait()
     asked = questions(found.held_out, recipe.validation.objects)
-    trainer = Trainer(recipe, folder, world)
     trainer.resume()
     card = describe(recipe, found.sources)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,6 +48,36 @@ def make_model(recipe: Recipe) -> InteractiveModel:
         if part.pretrained:
             start_pretrained(model, pretrained_file(part.pretrained))
     return model.to(memory_format=torch.channels_last) if recipe.channels_last else model
+
+
+def check_batch(model: InteractiveModel, samples: int, crop: tuple[int, int]) -> None:
+    """Refuse a batch of one sample where a network normalises features of 1 x 1 pixels.
+
+    OCR and the ASPP of DeepLab have such features whatever the crop; other networks have them for crops as
+    small as their stride.
+
+    Args:
+        model: to be trained; it is left as it is.
+        samples: over which a step normalises.
+        crop: height and width.
+
+    Raises:
+        TrainingError: there would be one value to normalise, which has no variance.
+    """
+    if samples > 1:
+        return
+    device = next(model.parameters()).device
+    image_1CHW = torch.zeros(1, 3 + model.with_prev_mask, *crop, device=device)
+    no_clicks_123 = torch.full((1, 2, 3), -1.0, device=device)
+    try:
+        with torch.no_grad():
+            copy.deepcopy(model).train()(image_1CHW, no_clicks_123)
+    except ValueError:
+        raise TrainingError(
+            f"A network of the family {model.family} cannot learn from one crop of {crop[1]} x {crop[0]} "
+            "pixels at a time, because batch normalisation needs more than one value: "
+            "set batch_size to at least 2 for each process."
+        ) from None
 
 
 def pretrained_file(name_or_path: str) -> Path:

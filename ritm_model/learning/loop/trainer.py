@@ -7,7 +7,9 @@ was killed and goes on from its checkpoint ends with the same weights as one tha
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
+import warnings
 
 import numpy as np
 import torch
@@ -18,7 +20,7 @@ from ritm_model.errors import TrainingError
 from ritm_model.learning.loop.distributed import World
 from ritm_model.learning.loop.normalisation import average_statistics, synchronise
 from ritm_model.learning.loop.run_folder import RunFolder
-from ritm_model.learning.loop.starting import make_model
+from ritm_model.learning.loop.starting import check_batch, make_model
 from ritm_model.learning.loop.tensorboard import BoardWriter
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.recipes.schema import LossName
@@ -61,6 +63,9 @@ class Trainer:
         self.share = self.world.share(recipe.batch_size)  # samples of a batch that this process gets
         self.precision = precision_named(recipe.precision, self.world.device)
         self.model = make_model(recipe).to(self.world.device)
+        is_shared = recipe.sync_batchnorm and self.world.size > 1
+        crops = (recipe.data.crop, *(crop for _, crop in recipe.data.growing))
+        check_batch(self.model, recipe.batch_size if is_shared else self.share, min(crops, key=math.prod))
         self.ema_model = make_model(recipe).to(self.world.device).requires_grad_(False)
         self.network = self._spread(self.model)
         part = recipe.optimiser
@@ -220,7 +225,10 @@ class Trainer:
         if world.size == 1:
             return model
         devices = [world.device] if world.device.type == "cuda" else None
-        return DistributedDataParallel(model, devices, broadcast_buffers=False)
+        with warnings.catch_warnings():
+            # The option that newer releases of PyTorch advise instead is unknown to older ones.
+            warnings.filterwarnings("ignore", message="`broadcast_buffers`", category=FutureWarning)
+            return DistributedDataParallel(model, devices, broadcast_buffers=False)
 
     def _randoms(self) -> list[np.random.Generator]:
         """For each sample its own, by its number in the run, whichever process has it."""

@@ -79,6 +79,52 @@ def test_fine_tuning_is_gentle() -> None:
     assert gentle.data.replay.share > 0
 
 
+@pytest.mark.filterwarnings("error")
+def test_the_two_commands_of_the_readme_learn_from_masks_of_ones_own(
+    painter, empty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they stand there, but for --set; the photographs name no licence."""
+    for name in "abcd":
+        empty[5:20, 5:25], empty[22:28, 3:30] = 1, 2
+        painter.image(f"images/{name}.jpg")
+        painter.array(f"masks/{name}.png", empty)
+    painter.root.rename(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    small = [word for change in (*SHORT, "data.workers=0") for word in ("--set", change)]
+    for command, changes in (
+        ("dataset from-masks photos/ cells/", ["--jobs", "1"]),
+        ("train starter --data cells/ --out runs/first", small),
+    ):
+        assert f"ritm {command} " in readme
+        done = CliRunner().invoke(ritm, [*command.split(), *changes])
+        assert done.exit_code == 0, done.output
+    assert load_model(tmp_path / "runs/first/model.safetensors").family == "mobile"
+
+
+@pytest.mark.parametrize(
+    ("family", "params", "learns"),
+    [
+        ("hrnet", NETWORK, False),
+        ("deeplab", "{backbone: resnet34, deeplab_ch: 8, use_disks: true, norm_radius: 5}", False),
+        ("mobile", "{}", True),
+    ],
+)
+def test_single_samples_are_learnt_from_or_refused_in_a_sentence(
+    pack: Path, tmp_path: Path, family: str, params: str, learns: bool
+) -> None:
+    changes = (f"model={{family: {family}, params: {params}, click_scale: null}}", "data.workers=0")
+    single = (*changes, "batch_size=1", "epoch_samples=1", "epochs=1")
+    done = train("starter", tmp_path / "run", "--data", str(pack), overrides=single)
+    if learns:
+        assert done.exit_code == 0, done.output
+        return
+    assert isinstance(done.exception, RitmError)
+    assert f"family {family} cannot learn" in str(done.exception)
+    assert "set batch_size to at least 2" in str(done.exception)
+    assert not (tmp_path / "run").exists()
+
+
 def test_recipes_of_named_data_sets_are_told_where_they_lie(painter, empty, tmp_path: Path) -> None:
     """A recipe of the paper, on a network that is small enough to learn here."""
     for name in ("a", "b"):
