@@ -117,7 +117,7 @@ def test_label_studio_shows_the_same_masks_click_by_click(cvat: Function, label_
 
 def test_specks_go_on_both_roads(predictor: Predictor) -> None:
     """A low threshold makes a mask with specks, which a stronger model has of its own."""
-    speckled = Predictor(predictor.engine, replace(predictor.options, threshold=0.2))
+    speckled = Predictor(predictor.engine, replace(predictor.options, threshold=0.222))
     x, y, _ = in_pixels(1)[0]
     raw = speckled.click(speckled.start(decode_image(BUS.read_bytes())), Click(x, y)).mask
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -10,13 +11,16 @@ from ritm_model.datasets.files import inside
 from ritm_model.datasets.problems import BrokenFileError
 from ritm_model.errors import shown
 from ritm_model.images.finding import ImageFinder
+from ritm_model.images.names import NamedPath, named_paths
 
 
 class CocoImages:
     """Looks for images by their `file_name`.
 
     The first folder that has one of the images should have all, by their paths as they stand. One that is
-    not there is looked for as `ImageFinder` does it: in all folders, and anywhere below `elsewhere`.
+    not there is looked for as `ImageFinder` does it: in all folders, and anywhere below `elsewhere`. Below
+    the others, an image may lie in another folder than its name says if no other image of the file has the
+    same last name: Label Studio writes the project's number into names, and not into the folder.
 
     Args:
         names: all values of `file_name`; some may be no names.
@@ -32,6 +36,9 @@ class CocoImages:
         self._elsewhere = ImageFinder(*elsewhere)
         self._all = tuple(Path(os.path.normpath(folder)) for folder in (*folders, *elsewhere))
         names = list(names)
+        last_names = Counter(path.name for name in names for path in _paths(name))
+        self._single = frozenset(name for name, count in last_names.items() if count == 1)
+        self._anywhere = ImageFinder(*folders)
         known = (folder for folder in self._all if any(_file(folder, name) for name in names))
         first = next(known, None)
         self._folder = first or self._all[0]
@@ -58,7 +65,15 @@ class CocoImages:
     def _candidates(self, name: object) -> list[Path]:
         if not isinstance(name, str):
             return []
-        return self._own.candidates(name) or self._elsewhere.candidates(name)
+        found = self._own.candidates(name) or self._elsewhere.candidates(name)
+        if not found and all(path.name in self._single for path in _paths(name)):
+            found = self._anywhere.candidates(name)
+        return found
+
+
+def _paths(name: object) -> list[NamedPath]:
+    """What a name may mean, the likeliest first; nothing if it is none."""
+    return named_paths(name)[:1] if isinstance(name, str) else []
 
 
 def _file(folder: Path, name: object) -> Path | None:

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from ritm_model.datasets.readers.coco_rle import coco_rle
 from ritm_model.masks.coco import coco_mask
@@ -196,3 +197,36 @@ def test_names_of_categories_and_photographs_that_clash_are_told_apart(converted
     content["annotations"][1]["category_id"] = 3
     written = converted("from-coco", painter.json("photos/labels.json", content))
     assert [row["category_id"] for row in written.by_key("a.jpg").values()] == [9, 9, 10]
+
+
+def test_a_folder_in_the_name_that_is_not_on_disk(converted, labels):
+    """Label Studio writes `images\\1/a.jpg` and puts the file into `images`; two that meet are not taken."""
+    painter, content = labels
+    painter.image("export/images/c.jpg")
+    size = {"height": 30, "width": 40}
+    names = {1: "images\\1/c.jpg", 2: "images\\1/a.jpg", 3: "images\\2/a.jpg"}
+    painter.image("export/images/a.jpg")
+    content["images"] = [{"id": number, "file_name": name, **size} for number, name in names.items()]
+    content["annotations"] = [
+        {"id": number, "image_id": number, "category_id": 9, "segmentation": SQUARE} for number in names
+    ]
+    written = converted("from-coco", painter.json("export/result.json", content))
+    assert [row["id"] for row in written.content["images"]] == [1]
+
+
+def test_sizes_of_a_photograph_as_stored_are_turned_with_its_masks(converted, painter):
+    """Orientation 6: what is stored lying is shown standing, its top row on the right."""
+    image = Image.fromarray(np.full((30, 40, 3), 90, np.uint8))
+    exif = image.getexif()
+    exif[ExifTags.Base.Orientation] = 6
+    image.save(painter.path("photos/turned.jpg"), exif=exif)
+    content = {
+        "images": [{"id": 1, "file_name": "turned.jpg", "height": 30, "width": 40}],
+        "categories": [{"id": 9, "name": "cat"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 9, "segmentation": SQUARE}],
+    }
+    written = converted("from-coco", painter.json("photos/labels.json", content))
+    (row,) = written.content["images"]
+    assert (row["height"], row["width"]) == (40, 30)
+    (annotation,) = written.by_key("turned.jpg").values()
+    assert np.array_equal(written.mask(annotation), np.rot90(coco_mask(SQUARE, 30, 40), -1))
