@@ -31,7 +31,9 @@ def davis(tmp_path):
 def test_the_list_says_what_is_missing_and_how_to_get_it(ritm, davis, tmp_path):
     config = tmp_path / "config.yml"
     config.write_text("DAVIS_PATH: ./DAVIS\nSBD_PATH: ./SBD\nEXPS_PATH: x\nmystery: here\n")
-    status, out, err = ritm("--config", config, "--root", f"cells=labels:{davis}")
+    away = tmp_path / "away"
+    roots = ("--root", f"cells=labels:{davis}", "--root", f"gone=labels:{away}")
+    status, out, err = ritm("--config", config, *roots)
     assert (status, err) == (0, "")
     blocks = {block.split(":")[0]: block for block in out.strip().split("\n\n")}
     assert list(blocks)[:3] == ["GrabCut", "Berkeley", "DAVIS"]
@@ -41,6 +43,8 @@ def test_the_list_says_what_is_missing_and_how_to_get_it(ritm, davis, tmp_path):
     assert "missing" not in blocks["DAVIS"]
     assert f"missing   {tmp_path / 'SBD'}" in blocks["SBD"]
     assert "needs     images or ., masks or ." in blocks["cells"]
+    assert "missing" not in blocks["cells"]
+    assert f"missing   {away}" in blocks["gone"]
     assert "layout of 'mystery' is not known" in out
 
 
