@@ -11,10 +11,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from ritm_ops.pictures.settings import PictureSettings
+from ritm_ops.pictures.settings import PictureSettings, is_host_name
 from ritm_ops.registry import LIVE_PREFIX
-
-_HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 
 
 class Settings(PictureSettings):
@@ -182,7 +180,7 @@ class Settings(PictureSettings):
             return value
         names = tuple(part.strip().lower() for part in value.split(",") if part.strip())
         for name in names:
-            if not _HOST_NAME.fullmatch(name):
+            if not is_host_name(name):
                 raise ValueError(f"must list host names without ports, and {name[:80]!r} is none")
         return names
 

@@ -189,11 +189,16 @@ def hosts_and_networks(text: str) -> tuple[Network | str, ...]:
     return tuple(_host_or_network(part.strip().lower()) for part in text.split(",") if part.strip())
 
 
+def is_host_name(text: str) -> bool:
+    """Whether a text, in lower case, can be the name of a host; without a port."""
+    return _HOST_NAME.fullmatch(text) is not None
+
+
 def _host_or_network(text: str) -> Network | str:
     try:
         return ipaddress.ip_network(text.strip("[]"), strict=False)
     except ValueError:
-        if _HOST_NAME.fullmatch(text):
+        if is_host_name(text):
             return text
         raise ValueError(f"must list host names and networks, and {text[:80]!r} is neither") from None
 
