@@ -20,7 +20,7 @@ from s3_server import FaultyProxy
 from team import RECIPE
 from workers import Site, is_gone, worker
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("finetune")]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 SiteMaker: TypeAlias = Callable[..., Site]
 LONG = {"RITM_FINETUNE_CHANGES": ";".join((*RECIPE, "epoch_samples=40"))}
