@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,17 +112,29 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> None:
         "worker_tmp_dir": _in_memory(),
     }
     # In memory: on a disk that is full, writing to a mapped file ends the process.
-    with tempfile.TemporaryDirectory(prefix="ritm-", dir=_in_memory()) as folder:
+    with _shared_folder() as folder:
         # Both are read after the fork.
-        projects = Path(folder, "projects")
+        projects = folder / "projects"
         projects.mkdir()
         os.environ[FOLDER_VARIABLE] = str(projects)
         if workers > 1:
             options["child_exit"] = _forget_counts
-            counts = Path(folder, "metrics")
+            counts = folder / "metrics"
             counts.mkdir()
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counts)
         _Gunicorn(options, lambda: application(settings, workers)).run()
+
+
+@contextmanager
+def _shared_folder() -> Iterator[Path]:
+    """A folder that ends with the process that made it, not with the first of its forks to end."""
+    owner = os.getpid()
+    folder = Path(tempfile.mkdtemp(prefix="ritm-", dir=_in_memory()))
+    try:
+        yield folder
+    finally:
+        if os.getpid() == owner:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _in_memory() -> str | None:

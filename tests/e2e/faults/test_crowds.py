@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import os
+import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -130,6 +132,23 @@ def test_gauges_of_two_processes_are_those_of_both(image_settings: Mapping[str, 
             assert click(server.url, 80_000 + task, 1, f"/data/upload/two/{task}.jpg").is_well
         wait_until(lambda: _gauge(server.url, "ritm_cached_images") == 12, "all images", within_s=30)
         assert {_gauge(server.url, "ritm_sessions") for _ in range(10)} == {12.0}
+
+
+def test_a_process_that_ends_leaves_what_it_shares_with_the_others(
+    image_settings: Mapping[str, str], tmp_path: Path
+) -> None:
+    with ritm_serve(tmp_path, image_settings, workers=2) as server:
+        wait_until(lambda: server.text().count('"model ready"') == 2, "both processes", within_s=60)
+        ended, stayed = serving_pids(server)
+        for task in range(4):
+            assert click(server.url, 81_000 + task, 1, f"/data/upload/shared/{task}.jpg").is_well
+        os.kill(ended, signal.SIGTERM)
+        wait_until(lambda: server.text().count('"model ready"') == 3, "another in its place", within_s=60)
+        assert stayed in serving_pids(server)
+        before = _gauge(server.url, "ritm_clicks_total")
+        for task in range(8):
+            assert click(server.url, 82_000 + task, 1, f"/data/upload/shared/{task}.jpg").is_well
+        assert _gauge(server.url, "ritm_clicks_total") == before + 8 >= 12
 
 
 def _gauge(url: str, name: str) -> float:
