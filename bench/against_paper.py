@@ -46,7 +46,8 @@ class Eager:
 
     def run(self, image_BCHW: torch.Tensor, points_BP3: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            return self.model(image_BCHW.contiguous(), points_BP3)["instances"]
+            logits_B1HW: torch.Tensor = self.model(image_BCHW.contiguous(), points_BP3)["instances"]
+            return logits_B1HW
 
 
 def clicks_ms(predictor: Predictor) -> dict[str, float]:
@@ -54,7 +55,7 @@ def clicks_ms(predictor: Predictor) -> dict[str, float]:
     size = SIZES["1920x1080"]
     pixels = cv2.imdecode(np.frombuffer(photo(size), np.uint8), cv2.IMREAD_COLOR)
     assert pixels is not None
-    state, took = predictor.start(pixels[..., ::-1].copy()), []
+    state, took = predictor.start(pixels[..., ::-1].astype(np.uint8)), []
     for x, y, is_positive in WALK[: 1 + LATER]:
         start = perf_counter()
         state = predictor.click(state, Click(x * size[0] / 100, y * size[1] / 100, is_positive))

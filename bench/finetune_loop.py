@@ -16,11 +16,13 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from pycocotools import mask as coco
 
+from ritm_model.datasets.files import read_image, read_labels
 from training.decision import DECIDING
 from training.job import Order, finetune
 from training.progress import Progress
@@ -46,10 +48,11 @@ def export(pack: Path, out: Path, source: str, count: int, shift: str) -> None:
     (out / "images").mkdir(parents=True)
     samples = json.loads((pack / "manifest.json").read_text())["samples"]
     chosen = [sample for sample in samples if sample["source"] == source][:count]
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for number, sample in enumerate(chosen, start=1):
-        picture = SHIFTS[shift](cv2.imread(str(pack / sample["image"])))
-        mask_HW = cv2.imread(str(pack / sample["mask"]), cv2.IMREAD_GRAYSCALE)
+        picture = SHIFTS[shift](read_image(pack / sample["image"])[..., ::-1])
+        mask_HW = read_labels(pack / sample["mask"])
         height, width = mask_HW.shape
         name = f"{number}.png"
         cv2.imwrite(str(out / "images" / name), picture)
@@ -57,12 +60,14 @@ def export(pack: Path, out: Path, source: str, count: int, shift: str) -> None:
         for value in [value for value in np.unique(mask_HW) if value not in (0, 255)]:
             object_HW = mask_HW == value
             runs = coco.encode(np.asfortranarray(object_HW.astype(np.uint8)))
+            counts = runs["counts"]
+            assert isinstance(counts, bytes)
             annotations.append(
                 {
                     "id": len(annotations) + 1,
                     "image_id": number,
                     "category_id": 1,
-                    "segmentation": {"size": [height, width], "counts": runs["counts"].decode()},
+                    "segmentation": {"size": [height, width], "counts": counts.decode()},
                     "area": int(object_HW.sum()),
                     "bbox": coco.toBbox(runs).tolist(),
                     "iscrowd": 0,

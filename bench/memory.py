@@ -19,6 +19,8 @@ import cv2
 import numpy as np
 from served import WALK, Results, Served, photo, served
 
+from ritm_model.images import decode_image
+
 SMALL = (640, 480)
 LARGE = (12_000, 8_400)  # 100.8 megapixels
 
@@ -50,7 +52,7 @@ def annotate(server: Served, clicks: int, images: int) -> list[float]:
 
 
 def large_files() -> dict[str, bytes]:
-    pixels = cv2.resize(cv2.imdecode(np.frombuffer(photo((1500, 1050)), np.uint8), cv2.IMREAD_COLOR), LARGE)
+    pixels = cv2.resize(decode_image(photo((1500, 1050)))[..., ::-1], LARGE)
     return {
         "large.jpg": cv2.imencode(".jpg", pixels)[1].tobytes(),
         "large.tif": cv2.imencode(".tif", pixels.astype(np.uint16) * 257)[1].tobytes(),

@@ -22,7 +22,8 @@ BUSY = "while True: pass"
 
 
 def turn(server: Served, first_task: int, seconds: float) -> list[float]:
-    took, end, task = [], perf_counter() + seconds, first_task
+    took: list[float] = []
+    end, task = perf_counter() + seconds, first_task
     while perf_counter() < end or not took:
         task += 1
         server.click(task, "photo.jpg", SIZES["1920x1080"], WALK[:1])

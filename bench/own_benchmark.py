@@ -24,10 +24,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ritm_model.datasets.converters import convert
 from ritm_model.datasets.files import read_labels
 from ritm_model.datasets.photograph import About, Collection, Region
 from ritm_model.datasets.readers.pack import IGNORED_VALUE, PackEntry, read_pack
+from ritm_model.datasets.writing.convert import convert
 from ritm_model.learning.sources import is_held_out
 
 LIST = Path(__file__).with_suffix(".tsv")
@@ -57,6 +57,10 @@ class Asked:
     folder: Path
     entry: PackEntry
     rows: tuple[Row, ...]
+
+    @property
+    def truth(self) -> str:
+        return self.entry.mask
 
     @property
     def name(self) -> str:

@@ -153,9 +153,9 @@ def chosen_objects(folder: Path, count: int, recipe: str, enlarged: int = 1) -> 
         may_be_learnt = learnt_from is None or entry.license_class in learnt_from
         if may_be_learnt and not is_held_out(Path(entry.image).name, data.validation_share):
             continue
-        instances = sorted(entry.instances(MIN_SHARE), key=lambda one: _digest(f"{entry.mask}#{one.value}"))
+        instances = sorted(entry.chosen(MIN_SHARE), key=lambda one: _digest(f"{entry.mask}#{one.id}"))
         if instances:
-            one = PackObject(folder, entry, instances[0].value, entry.source, enlarged)
+            one = PackObject(folder, entry, instances[0].id, entry.source, enlarged)
             collections.setdefault(entry.source, {}).setdefault(entry.image, one)
     queues = [list(collections[name].values()) for name in sorted(collections)]
     turns = [queue[turn] for turn in range(max(map(len, queues))) for queue in queues if turn < len(queue)]

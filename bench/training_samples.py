@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,6 +31,7 @@ from torch.utils.data import default_convert  # noqa: F401  (torch is loaded bef
 from ritm_model.learning.data import collate, make_samples
 from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import load_recipe
+from ritm_model.learning.step.step import Batch
 
 HEIGHT, WIDTH = 480, 640
 PARTS_FROM = 0.6  # of the objects, the share that are whole; the others are parts of one of them
@@ -96,6 +98,7 @@ def measure(folder: Path, layout: str, recipe: str, count: int) -> dict[str, obj
         before = time.process_time()
         batch = collate([samples[number]])
         seconds += time.process_time() - before
+        assert isinstance(batch, Batch)
         for part in (batch.image_B3HW, batch.truth_B1HW, batch.points_BP3):
             digest.update(part.float().numpy().tobytes())
     milliseconds = round(1000 * seconds / count, 2)
@@ -105,7 +108,9 @@ def measure(folder: Path, layout: str, recipe: str, count: int) -> dict[str, obj
 def draw_data(folder: Path, photographs: int, objects: int) -> None:
     """Write the same photographs and masks in both layouts."""
     random = np.random.default_rng(0)
-    about, images, annotations = {}, [], []
+    about: dict[str, Any] = {}
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for number in range(1, photographs + 1):
         name = f"{number:012}"
         masks, parents = draw_masks(random, objects)
@@ -113,14 +118,17 @@ def draw_data(folder: Path, photographs: int, objects: int) -> None:
         image_HW3 = cv2.GaussianBlur(random.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8), (0, 0), 2)
         for mask_HW in (*stuff, *masks):
             image_HW3[mask_HW] = image_HW3[mask_HW] // 2 + random.integers(0, 128, 3, np.uint8)
-        for place in (folder / f"COCO_LVIS/train/images/{name}.jpg", folder / f"coco_rle/images/{name}.jpg"):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(place), image_HW3)
+        for photograph in (
+            folder / f"COCO_LVIS/train/images/{name}.jpg",
+            folder / f"coco_rle/images/{name}.jpg",
+        ):
+            photograph.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(photograph), image_HW3)
         layers, mapping = packed([*masks, *stuff])
-        place = folder / f"COCO_LVIS/train/masks/{name}.pickle"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(pickle.dumps(([cv2.imencode(".png", layer)[1] for layer in layers], mapping)))
-        hierarchy = {
+        layered = folder / f"COCO_LVIS/train/masks/{name}.pickle"
+        layered.parent.mkdir(parents=True, exist_ok=True)
+        layered.write_bytes(pickle.dumps(([cv2.imencode(".png", layer)[1] for layer in layers], mapping)))
+        hierarchy: dict[int, Any] = {
             place: {"parent": parent, "children": [], "node_level": int(parent is not None)}
             for place, parent in enumerate(parents)
         }
@@ -129,13 +137,15 @@ def draw_data(folder: Path, photographs: int, objects: int) -> None:
         first = len(annotations) + 1
         for place, mask_HW in enumerate([*masks, *stuff]):
             runs = coco.encode(np.asfortranarray(mask_HW, np.uint8))
-            row = {"id": first + place, "image_id": number, "category_id": 1, "iscrowd": 0}
-            row |= {"segmentation": {"size": [HEIGHT, WIDTH], "counts": runs["counts"].decode()}}
+            row: dict[str, Any] = {"id": first + place, "image_id": number, "category_id": 1, "iscrowd": 0}
+            counts = runs["counts"]
+            assert isinstance(counts, bytes)
+            row |= {"segmentation": {"size": [HEIGHT, WIDTH], "counts": counts.decode()}}
             row |= {"area": int(mask_HW.sum()), "bbox": coco.toBbox(runs).tolist()}
             if place >= len(masks):
                 row["stuff"] = 1
-            elif parents[place] is not None:
-                row |= {"parent": first + parents[place], "level": 1}
+            elif (parent := parents[place]) is not None:
+                row |= {"parent": first + parent, "level": 1}
             annotations.append(row)
     (folder / "COCO_LVIS/train/hannotation.pickle").write_bytes(pickle.dumps(about))
     content = {"categories": [{"id": 1, "name": "x"}], "images": images, "annotations": annotations}
@@ -159,7 +169,8 @@ def draw_masks(random: np.random.Generator, count: int) -> tuple[list[np.ndarray
             one = random.integers(rows.size)
             centre = columns[one], rows[one]
             axes = random.integers(4, max(5, int(np.sqrt(rows.size) / 3)), 2)
-        points = cv2.ellipse2Poly([int(x) for x in centre], [int(x) for x in axes], 0, 0, 360, 12)
+        outline = cv2.ellipse2Poly([int(x) for x in centre], [int(x) for x in axes], 0, 0, 360, 12)
+        points = np.asarray(outline)
         points = points + random.integers(-3, 4, points.shape)
         cv2.fillPoly(canvas, [points.astype(np.int32)], 1)
         mask_HW = canvas.astype(bool) & (free_HW if parent is None else masks[parent])
