@@ -118,7 +118,7 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> None:
         projects.mkdir()
         os.environ[FOLDER_VARIABLE] = str(projects)
         if workers > 1:
-            options["child_exit"] = _forget_counts
+            options["child_exit"] = _drop_counts
             counts = folder / "metrics"
             counts.mkdir()
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counts)
@@ -141,7 +141,7 @@ def _in_memory() -> str | None:
     return str(_SHARED_MEMORY) if os.access(_SHARED_MEMORY, os.W_OK) else None
 
 
-def _forget_counts(_: object, worker: Any) -> None:
+def _drop_counts(_: object, worker: Any) -> None:
     from prometheus_client.multiprocess import mark_process_dead
 
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

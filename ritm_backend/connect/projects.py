@@ -176,7 +176,7 @@ def _backend_connected(client: LabelStudioClient, project: int, wish: Wish) -> t
             raise
         return (integer(there["id"]) if there else None), _refused(error, wish)
     if there is not None and there["url"] != wish.backend:
-        _forget_webhook(client, project, str(there["url"]))
+        _delete_webhook(client, project, str(there["url"]))
     verb = "is connected" if there is None else "was connected already and is up to date"
     return integer(answer["id"]), Finding("ok", f"The backend {wish.backend} {verb}, for smart tools.")
 
@@ -262,7 +262,7 @@ def _webhook(client: LabelStudioClient, project: int, backend: str) -> Iterator[
         yield Finding("ok", "The backend is told of new annotations again.")
 
 
-def _forget_webhook(client: LabelStudioClient, project: int, backend: str) -> None:
+def _delete_webhook(client: LabelStudioClient, project: int, backend: str) -> None:
     """A webhook to an address that is gone would keep annotators waiting at every submission."""
     for hook in _webhooks_to(client, project, backend):
         client.call("DELETE", f"/api/webhooks/{integer(hook['id'])}/")

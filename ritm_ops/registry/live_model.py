@@ -59,13 +59,13 @@ class Versions:
     def names(self) -> tuple[str, ...]:
         """The versions that are held, the current one first."""
         with self._lock:
-            self._forget_ended()
+            self._drop_ended()
             return tuple(annotator.version for annotator in (self._current, *reversed(self._older)))
 
     def annotator(self, session: str | None) -> Annotator:
         """What answers a session: the version that it began on. None is a session of one request."""
         with self._lock:
-            self._forget_ended()
+            self._drop_ended()
             if session is None:
                 return self._current
             known = self._sessions.pop(session, None)
@@ -84,14 +84,14 @@ class Versions:
             for key in [key for key, session in self._sessions.items() if session.annotator in gone]:
                 del self._sessions[key]
             self._current = newer
-            self._forget_unused()
+            self._evict_unused()
 
     def tidy(self) -> None:
         """Let go of ended sessions, and of the models that only they needed."""
         with self._lock:
-            self._forget_ended()
+            self._drop_ended()
 
-    def _forget_ended(self) -> None:
+    def _drop_ended(self) -> None:
         """The sessions stand in the order of their last use."""
         before = len(self._sessions)
         while self._sessions:
@@ -100,9 +100,9 @@ class Versions:
                 break
             del self._sessions[key]
         if self._older and len(self._sessions) < before:
-            self._forget_unused()
+            self._evict_unused()
 
-    def _forget_unused(self) -> None:
+    def _evict_unused(self) -> None:
         used = {id(session.annotator) for session in self._sessions.values()}
         self._older = [annotator for annotator in self._older if id(annotator) in used]
 

@@ -157,7 +157,7 @@ def _collected(
         on_progress=progress,
         wrapped=remembering(library, reader.renamed),
     )
-    library.forget_pictures()
+    library.clear_pictures()
     known = {item.name: item.sha256 for item in photographs if isinstance(item, StoredPhotograph)}
     images = _images(out)
     told = {

@@ -44,13 +44,13 @@ CREATE TABLE IF NOT EXISTS tags (reference TEXT PRIMARY KEY, tag TEXT) WITHOUT R
 CREATE TABLE IF NOT EXISTS last (name TEXT PRIMARY KEY, sha256 TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS records (place TEXT PRIMARY KEY, key TEXT, record BLOB) WITHOUT ROWID;
 """
-_FORGET_FILE = (
+_DELETE_FILE = (
     "DELETE FROM parts WHERE annotation IN (SELECT id FROM annotations WHERE file = ?)",
     "DELETE FROM annotations WHERE file = ?",
     "DELETE FROM problems WHERE file = ?",
     "DELETE FROM files WHERE key = ?",
 )
-_FORGET_ALL = """
+_DELETE_ALL = """
 DELETE FROM files; DELETE FROM annotations; DELETE FROM parts; DELETE FROM problems; DELETE FROM records;
 DELETE FROM last;
 """
@@ -122,11 +122,11 @@ class Library:
         )
 
     def changed(self) -> list[tuple[str, int, str]]:
-        """What there is that has not been read as it is now, in the order of keys; forgets what is gone."""
+        """What there is that has not been read as it is now, in the order of keys; removes what is gone."""
         with self.changing():
             gone = "SELECT key FROM files EXCEPT SELECT key FROM listing"
             for (key,) in self._base.execute(gone).fetchall():
-                self.forget(key)
+                self.remove(key)
         return self._base.execute(
             "SELECT key, size, tag FROM listing WHERE NOT EXISTS "
             "(SELECT 1 FROM files WHERE files.key = listing.key AND files.tag = listing.tag) ORDER BY key"
@@ -142,9 +142,9 @@ class Library:
 
     # What was read
 
-    def forget(self, key: str) -> None:
+    def remove(self, key: str) -> None:
         """Forget what was read of a file."""
-        for statement in _FORGET_FILE:
+        for statement in _DELETE_FILE:
             self._base.execute(statement, (key,))
 
     def has_read(self, key: str, tag: str) -> None:
@@ -245,7 +245,7 @@ class Library:
         """Tags that pictures have now."""
         self._base.executemany("INSERT OR REPLACE INTO tags VALUES (?, ?)", rows)
 
-    def forget_tags(self) -> None:
+    def clear_tags(self) -> None:
         self._base.execute("DELETE FROM tags")
 
     def tag(self, reference: str) -> str | None:
@@ -303,7 +303,7 @@ class Library:
             self._base.executemany("INSERT INTO last VALUES (?, ?)", images)
             self._base.execute("INSERT OR REPLACE INTO about VALUES ('last', ?)", (value,))
 
-    def forget_pictures(self) -> None:
+    def clear_pictures(self) -> None:
         """Forget the pictures that no annotation names any more."""
         gone = [row[0] for row in self._base.execute(f"SELECT sha256 {_UNNAMED}")]
         self._base.execute(f"DELETE {_UNNAMED}")
@@ -325,7 +325,7 @@ def _opened(path: Path, rules: str) -> sqlite3.Connection:
         )
         known = base.execute("SELECT value FROM about WHERE name = 'rules'").fetchone()
         if known != (rules,):
-            base.executescript(_FORGET_ALL)
+            base.executescript(_DELETE_ALL)
             base.execute("INSERT OR REPLACE INTO about VALUES ('rules', ?)", (rules,))
     except sqlite3.Error:
         base.close()

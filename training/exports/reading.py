@@ -151,7 +151,7 @@ class Reader:
         if not is_row(content):
             return False
         with self.library.changing():
-            self.library.forget(key)
+            self.library.remove(key)
             self._add(key, content)
             self.library.has_read(key, tag)
         return True
@@ -161,7 +161,7 @@ class Reader:
         label = self._label(key)
         problems: list[Problem] = []
         with self.library.changing():
-            self.library.forget(key)
+            self.library.remove(key)
             values = json_values(path, label, problems)
             first = next(values, _NOTHING)
             if isinstance(first, dict) and not is_row(first) and next(values, _NOTHING) is _NOTHING:
@@ -214,7 +214,7 @@ class Reader:
         if not inner:
             raise ExportError(f"{self._label(key)} is no export of a kind that is known.")
         with self.library.changing():
-            self.library.forget(key)
+            self.library.remove(key)
             for file in inner:
                 self._read_member(key, file)
 

@@ -110,7 +110,7 @@ class Keeper:
 
     def ask_for_tags(self) -> None:
         """Ask S3 for the ETags of the pictures that are kept, a thousand at a time."""
-        self._library.forget_tags()
+        self._library.clear_tags()
         asked = ""
         for reference in list(self._library.references_in_buckets()):
             folder = reference.rpartition("/")[0]
