@@ -10,7 +10,9 @@ frames itself and keeps what `preprocess_image` returns, so that a frame is prep
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
+from time import monotonic
 
 import cvat_sdk.auto_annotation as cvataa
 import numpy as np
@@ -19,11 +21,15 @@ import PIL.Image
 from cvat_sdk.models import AttributeValRequest
 
 from cvat_serverless.interactor import Interactor, ObjectMask
+from cvat_serverless.loading import load
 from cvat_serverless.request import Prompts, box_between
+from cvat_serverless.settings import CvatSettings
 from ritm_model.clicks import Click
-from ritm_model.images import upright_rgb
-from ritm_model.inference import Annotator, open_predictor
+from ritm_model.images import check_size, upright_bytes, upright_rgb
 from ritm_model.masks.cvat_rle import encode
+from ritm_ops.admission import Budget
+
+MEMORY_WAIT_SECONDS = 60.0  # agents ask for work, and nobody ends a request before
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,12 +41,19 @@ class HashedImage:
 
 
 class RitmFunction:
-    """CVAT's `InteractionFunction` over the predictor of all our adapters."""
+    """CVAT's `InteractionFunction` over the predictor of all our adapters.
+
+    Args:
+        interactor: what answers.
+        memory: what frames are decoded in.
+        confidence: whether to send how sure the model is.
+    """
 
     spec = cvataa.InteractionFunctionSpec(min_pos_points=0, min_neg_points=0, min_bounding_boxes=0)
 
-    def __init__(self, interactor: Interactor, *, confidence: bool = False) -> None:
+    def __init__(self, interactor: Interactor, memory: Budget, *, confidence: bool = False) -> None:
         self._interactor = interactor
+        self._memory = memory
         self._confidence = confidence
 
     def preprocess_image(
@@ -48,7 +61,9 @@ class RitmFunction:
         context: cvataa.InteractionFunctionContext,  # noqa: ARG002  (CVAT's signature)
         image: PIL.Image.Image,
     ) -> HashedImage:
-        pixels_HW3 = np.ascontiguousarray(upright_rgb(image))
+        check_size(image)
+        with self._memory.hold(upright_bytes(image), monotonic() + MEMORY_WAIT_SECONDS):
+            pixels_HW3 = np.ascontiguousarray(upright_rgb(image))
         digest = hashlib.sha256(pixels_HW3.data)
         digest.update(str(pixels_HW3.shape).encode())
         return HashedImage(digest.hexdigest(), pixels_HW3)
@@ -81,10 +96,39 @@ def _read(prompts: cvataa.InteractionPrompts) -> Prompts:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """Nuclio's form of a log, over Python's."""
+
+    to: logging.Logger
+
+    def info_with(self, message: str, **fields: object) -> None:
+        self.to.info("%s %s", message, fields)
+
+    def warn_with(self, message: str, **fields: object) -> None:
+        self.to.warning("%s %s", message, fields)
+
+    def error_with(self, message: str, **fields: object) -> None:
+        self.to.error("%s %s", message, fields)
+
+
 def create(
-    model: str = "bundled", device: str = "auto", engine: str = "auto", *, confidence: bool = False
+    model: str | None = None,
+    device: str | None = None,
+    engine: str | None = None,
+    *,
+    confidence: bool | None = None,
 ) -> RitmFunction:
-    """What cvat-cli calls with its `-p` parameters."""
-    predictor = open_predictor(model, device=device, engine=engine)
-    predictor.warm_up()
-    return RitmFunction(Interactor(Annotator(predictor)), confidence=confidence)
+    """What cvat-cli calls with its `-p` parameters; what they leave open, the environment says."""
+    parameters = {
+        "ritm_model": model,
+        "ritm_device": device,
+        "ritm_engine": engine,
+        "ritm_cvat_confidence": confidence,
+    }
+    given = {name: value for name, value in parameters.items() if value is not None}
+    settings = CvatSettings.from_environment(**given)
+    loaded = load(settings)
+    if loaded.live:
+        loaded.live.follow(_Log(logging.getLogger(__name__)))
+    return RitmFunction(loaded.interactor, loaded.memory, confidence=settings.ritm_cvat_confidence)

@@ -4,7 +4,8 @@ Life of the process: Nuclio imports this file and calls `init_context` once, whi
 it once, so that the first click need not wait for that. An exception there ends the process and
 leaves the container unhealthy. Then `handler` gets one event at a time. Nuclio sends the traceback of an
 exception in the handler to the caller, so nothing may escape it: requests that cannot be answered get
-status 400 and one sentence, faults get 500 and an id that stands beside the traceback in the log.
+status 400 and one sentence, those for which there was no memory in time 503. Faults get 500 and an id that
+stands beside the traceback in the log.
 """
 
 from __future__ import annotations
@@ -16,26 +17,23 @@ import json
 import traceback
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
+from time import monotonic
 from typing import Any, Protocol
-
-import numpy as np
-import numpy.typing as npt
 
 from cvat_serverless.answer import write_answer
 from cvat_serverless.interactor import Interactor
-from cvat_serverless.live import LiveInteractor, Logger, open_live
+from cvat_serverless.live import LiveInteractor, Logger
+from cvat_serverless.loading import Loaded, load
 from cvat_serverless.request import InteractionError, read_request
 from cvat_serverless.settings import CvatSettings
-from ritm_model.checkpoints import CheckpointError
 from ritm_model.errors import RitmError
-from ritm_model.images import decode_image
-from ritm_model.inference import Annotator, Predictor, open_predictor
-from ritm_model.inference.engines.graph import EngineError
+from ritm_model.images import Pixels
 from ritm_model.inference.timing import Timings
-from ritm_ops.environment import SettingsError
+from ritm_ops.admission import BusyError, decode_within
 
 JSON = "application/json"
+MEMORY_WAIT_SECONDS = 10.0
+"""How long a frame waits for memory; the clicks on it must fit in what is left of the `eventTimeout`."""
 HASH_SLICE = 128 * 1024
 """Characters encoded at once: they stay in the processor's cache, and no second copy of the text is made."""
 
@@ -63,20 +61,20 @@ class Function:
     """What a worker keeps between events."""
 
     settings: CvatSettings
-    interactor: Interactor
-    live: LiveInteractor | None = None
+    loaded: Loaded
 
     @classmethod
     def start(cls, settings: CvatSettings) -> Function:
-        """Load the model and run it once.
+        """Load the model and run it once. Raises RitmError: model, device or registry is not there."""
+        return cls(settings, load(settings))
 
-        Raises:
-            RitmError: the model, the device or the registry is not there.
-        """
-        live = open_live(settings, lambda model: _load(settings, model))
-        annotator = live.versions if live else _load(settings, settings.ritm_model)
-        interactor = Interactor(annotator, min_region_pixels=settings.ritm_min_region_pixels)
-        return cls(settings, interactor, live)
+    @property
+    def interactor(self) -> Interactor:
+        return self.loaded.interactor
+
+    @property
+    def live(self) -> LiveInteractor | None:
+        return self.loaded.live
 
     def answer(self, body: object, timings: Timings) -> str:
         """Answer one request with JSON text.
@@ -90,7 +88,7 @@ class Function:
             # The text is hashed, not the bytes in it: a frame seen before need not be decoded at all.
             image_key = _hash(request.image)
         segmentation = self.interactor.segment(
-            image_key, lambda: _decode(request.image), request.prompts, timings
+            image_key, lambda: self._decode(request.image, timings), request.prompts, timings
         )
         with timings.stage("write"):
             return write_answer(
@@ -98,6 +96,13 @@ class Function:
                 self.settings.ritm_cvat_answer,
                 with_confidence=self.settings.ritm_cvat_confidence,
             )
+
+    def _decode(self, image: str, timings: Timings) -> Pixels:
+        try:
+            data = base64.b64decode(image, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise InteractionError("The field 'image' is not base64 text.") from error
+        return decode_within(self.loaded.memory, data, timings, monotonic() + MEMORY_WAIT_SECONDS)
 
 
 def init_context(context: Context) -> None:
@@ -115,6 +120,9 @@ def handler(context: Context, event: Event) -> Any:
     timings = Timings()
     try:
         body, status = function.answer(event.body, timings), 200
+    except BusyError as error:
+        context.logger.warn_with("busy", reason=str(error))
+        body, status = json.dumps({"error": str(error)}), 503
     except RitmError as error:
         context.logger.warn_with("refused", reason=str(error))
         body, status = json.dumps({"error": str(error)}), 400
@@ -127,52 +135,9 @@ def handler(context: Context, event: Event) -> Any:
     return context.Response(headers={}, body=body, content_type=JSON, status_code=status)
 
 
-def _load(settings: CvatSettings, model: str) -> Annotator:
-    """Open a model, by its name or path, and run it once."""
-    predictor = _open(settings, model)
-    predictor.warm_up()
-    shared = None
-    if settings.session_store is not None:
-        from ritm_ops.redis_states import RedisStates  # needs a package that an image may lack
-
-        store = settings.session_store.get_secret_value()
-        shared = RedisStates(store, f"{predictor.engine.name} cvat", settings.ritm_cvat_ttl_seconds)
-    return Annotator(
-        predictor,
-        shared=shared,
-        cache_bytes=settings.ritm_cvat_cache_mb * 2**20,
-        ttl_seconds=settings.ritm_cvat_ttl_seconds,
-    )
-
-
-def _open(settings: CvatSettings, model: str) -> Predictor:
-    """Name the variable instead of what helps at a command line, which a container does not have."""
-    try:
-        return open_predictor(model, device=settings.ritm_device, engine=settings.ritm_engine)
-    except CheckpointError as error:
-        reason = str(error)
-        if not Path(model).is_file():
-            reason = f"'{model}' is neither 'bundled' nor a file in the container."
-        raise SettingsError(f"RITM_MODEL cannot be used: {reason}") from error
-    except EngineError as error:
-        raise SettingsError(f"RITM_ENGINE cannot be used: {error}") from error
-    except RitmError as error:
-        raise SettingsError(
-            f"RITM_DEVICE cannot be used: '{settings.ritm_device}' is no device that reaches the container."
-        ) from error
-
-
 def _hash(text: str) -> str:
     digest = hashlib.sha256()
     for start in range(0, len(text), HASH_SLICE):
         # JSON may hold halves of characters, which are no base64 either; decoding will say so.
         digest.update(text[start : start + HASH_SLICE].encode(errors="surrogatepass"))
     return digest.hexdigest()
-
-
-def _decode(image: str) -> npt.NDArray[np.uint8]:
-    try:
-        data = base64.b64decode(image, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InteractionError("The field 'image' is not base64 text.") from error
-    return decode_image(data)

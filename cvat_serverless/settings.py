@@ -33,6 +33,9 @@ class CvatSettings(EnvironmentSettings):
     session_store: SecretStr | None = None
     """Redis through which workers of the function share what was clicked; without it each replays."""
 
+    ritm_memory_mb: int | None = Field(default=None, ge=64)
+    """Memory of all workers together, where that is less than the container may use; a quarter decodes."""
+
     ritm_cvat_answer: AnswerForm = "shapes"
     """`shapes` for CVAT from 2.62 on, `mask` for older ones."""
 

@@ -25,7 +25,6 @@ from pathlib import Path
 import yaml
 from flask import Flask, Response, g, request
 
-from ritm_backend.admission import Resources
 from ritm_backend.admission.gate import Gate
 from ritm_backend.auth import is_allowed
 from ritm_backend.boundary import answer, refusal, surround
@@ -39,6 +38,8 @@ from ritm_backend.model_host import ModelHost
 from ritm_backend.projects import shared_projects
 from ritm_backend.service import LabelStudioService, first_task
 from ritm_backend.settings import Settings
+from ritm_ops.admission import Resources
+from ritm_ops.admission.memory import usable_memory
 from ritm_ops.pictures import PictureFetcher
 
 _MB = 1024 * 1024
@@ -62,7 +63,9 @@ def create_app(settings: Settings, host: ModelHost, fetcher: PictureFetcher, pro
     """Make the application of one of so many processes. `host` may still be loading its model."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.request_max_mb * _MB
-    resources = Resources.of(settings, processes)
+    resources = Resources.of(
+        settings.threads, settings.queue_seconds, usable_memory(settings.memory_mb) // processes
+    )
     projects = shared_projects()
     service = LabelStudioService(host, fetcher, settings, resources, projects)
     metrics = Metrics(host, resources.admission, JobCounts(settings))

@@ -18,7 +18,6 @@ from uuid import uuid4
 from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from ritm_backend.admission import BusyError, Resources
 from ritm_backend.admission.gate import PROBES, Gate
 from ritm_backend.admission.rate_limit import RateLimit, TooManyError
 from ritm_backend.front.wsgi import ARRIVED
@@ -30,6 +29,7 @@ from ritm_backend.report import Report, next_step_of_status
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
 from ritm_model.images.memory import is_out_of_memory
+from ritm_ops.admission import BusyError, Resources
 
 REQUEST_ID = "X-Request-ID"
 

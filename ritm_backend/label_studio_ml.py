@@ -27,10 +27,11 @@ _THREADS_CHOSEN = "OMP_NUM_THREADS" in os.environ
 limit_threads(workers=1)  # before torch is loaded by the imports below
 
 # Loaded with this module and not at the first setup, for which Label Studio waits three seconds only.
-from ritm_backend.admission import Resources  # noqa: E402
 from ritm_backend.model_host import ModelHost  # noqa: E402
 from ritm_backend.projects import Projects  # noqa: E402
 from ritm_backend.service import LabelStudioService  # noqa: E402
+from ritm_ops.admission import Resources  # noqa: E402
+from ritm_ops.admission.memory import usable_memory  # noqa: E402
 from ritm_ops.pictures import PictureFetcher  # noqa: E402
 
 try:
@@ -61,7 +62,11 @@ def _make_service() -> tuple[ModelHost, LabelStudioService]:
     host = make_host(settings)
     host.start()
     return host, LabelStudioService(
-        host, PictureFetcher(settings.picture_access), settings, Resources.of(settings), _projects
+        host,
+        PictureFetcher(settings.picture_access),
+        settings,
+        Resources.of(settings.threads, settings.queue_seconds, usable_memory(settings.memory_mb)),
+        _projects,
     )
 
 

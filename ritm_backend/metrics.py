@@ -14,9 +14,9 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from ritm_backend.admission import Admission
 from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_model.inference.timing import Timings
+from ritm_ops.admission import Admission
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"

@@ -14,12 +14,12 @@ from threading import Condition, Thread
 import numpy as np
 import numpy.typing as npt
 
-from ritm_backend.admission import Resources
 from ritm_backend.logs import log, whereabouts
 from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
 from ritm_model.inference.timing import Timings
+from ritm_ops.admission import Resources
 from ritm_ops.pictures import PictureFetcher
 
 _MOST_AHEAD = 32  # tasks just opened; of more, the oldest are not worth it any more

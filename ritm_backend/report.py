@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ritm_backend.admission import BusyError
 from ritm_backend.label_studio.errors import ConfigError, TaskError
 from ritm_model.images import ImageError
 from ritm_model.inference.timing import Timings
+from ritm_ops.admission import BusyError
 from ritm_ops.pictures import FetchError
 
 _ONCE_MORE = "Click once more on the same object: all of its clicks are sent again."

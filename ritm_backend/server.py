@@ -152,9 +152,9 @@ def application(settings: Settings, workers: int) -> Site:
     from werkzeug.wrappers import Request
 
     from ritm_backend.admission.gate import PROBE, SHORT, WORK
-    from ritm_backend.admission.memory import usable_memory
     from ritm_backend.app import create_app, parts_of
     from ritm_backend.logs import set_up_logging
+    from ritm_ops.admission.memory import usable_memory
     from ritm_ops.pictures import PictureFetcher
 
     set_up_logging(settings.log_level)
@@ -166,7 +166,7 @@ def application(settings: Settings, workers: int) -> Site:
         app,
         lambda head: parts.gate.wanted(Request(environment(head, "", ("", 0)))),
         {PROBE: _PROBE_THREADS, SHORT: _SHORT_THREADS, WORK: settings.threads + _WAITING_THREADS},
-        ConnectionLimits(body_bytes=usable_memory() // _BODY_SHARE // workers),
+        ConnectionLimits(body_bytes=usable_memory(settings.memory_mb) // _BODY_SHARE // workers),
         parts.metrics.refused,
     )
 

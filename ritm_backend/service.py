@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ritm_backend.admission import BusyError, Requester, Resources
 from ritm_backend.label_studio.answering import regions_for
 from ritm_backend.label_studio.answers import RegionAnswer, results_of
 from ritm_backend.label_studio.config import LabelingConfig, parse_config
@@ -36,6 +35,7 @@ from ritm_backend.report import Report, next_step
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
 from ritm_model.inference import Annotator, Prompt, Superseded
+from ritm_ops.admission import BusyError, Requester, Resources
 from ritm_ops.pictures import PictureFetcher
 
 MODEL_WAIT_SECONDS = 60  # Label Studio waits 100

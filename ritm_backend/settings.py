@@ -68,6 +68,12 @@ class Settings(PictureSettings):
         description="Longest wait of a request for a place in seconds; keep it below Label Studio's "
         "`ML_TIMEOUT_PREDICT` of 100, since a refused click is not repeated.",
     )
+    memory_mb: int | None = Field(
+        default=None,
+        ge=64,
+        description="Memory in MB that the server may use, where that is less than its container may: a "
+        "quarter is for decoding images, an eighth for requests that are read.",
+    )
     max_clicks: int = Field(
         default=100,
         ge=1,

@@ -28,12 +28,12 @@ from flask import Blueprint, Response, g, request
 from PIL import Image
 from werkzeug.exceptions import NotFound
 
-from ritm_backend.admission import Requester, Resources
 from ritm_backend.demo.activity import Activity
 from ritm_backend.demo.prompts import read_prompt
 from ritm_backend.demo.service import DemoService, FileMissingError
 from ritm_backend.model_host import ModelHost
 from ritm_backend.settings import Settings
+from ritm_ops.admission import Requester, Resources
 
 WEB = Path(__file__).parents[1] / "web"
 

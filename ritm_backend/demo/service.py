@@ -14,7 +14,6 @@ from hashlib import sha256
 import numpy as np
 import numpy.typing as npt
 
-from ritm_backend.admission import Resources
 from ritm_backend.demo.masks import mask_of, objects_in, read_values, run_lengths
 from ritm_backend.demo.models import DemoModels
 from ritm_backend.demo.prompts import DemoPrompt, MaskFile
@@ -26,6 +25,7 @@ from ritm_model.errors import RitmError
 from ritm_model.inference import Prompt
 from ritm_model.inference.state import Prediction, State
 from ritm_model.inference.timing import Timings
+from ritm_ops.admission import Resources
 
 _UPLOADS_SHARE = 8  # one part in so many of what `RITM_CACHE_MB` allows, beside it
 

@@ -5,10 +5,12 @@ from ritm_model.images.reading import (
     FORMATS,
     ImageError,
     Pixels,
+    check_size,
     decode_image,
     decoding_bytes,
     image_size,
     read_image,
+    upright_bytes,
     upright_rgb,
 )
 
@@ -17,9 +19,11 @@ __all__ = [
     "FORMATS",
     "ImageError",
     "Pixels",
+    "check_size",
     "decode_image",
     "decoding_bytes",
     "image_size",
     "read_image",
+    "upright_bytes",
     "upright_rgb",
 ]

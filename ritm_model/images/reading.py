@@ -95,13 +95,9 @@ def decoding_bytes(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> int:
         ImageError: as `decode_image` would.
     """
     with parsing(_damaged), _opened(data, max_pixels) as image:
-        if image.format in _JPEG_FORMATS:
-            each = _BYTES_OF_A_JPEG_PIXEL
-        elif is_deep_grey(image) or image.format == "TIFF" or has_deep_colours(image, data):
-            each = _BYTES_OF_A_DEEP_PIXEL
-        else:
-            each = _BYTES_OF_A_PIXEL
-        return math.prod(image.size) * each
+        if has_deep_colours(image, data):
+            return math.prod(image.size) * _BYTES_OF_A_DEEP_PIXEL
+        return upright_bytes(image)
 
 
 def read_image(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
@@ -144,6 +140,26 @@ def upright_rgb(image: Image.Image) -> Pixels:
     orientation = shown_orientation(image)
     _load(image)
     return turned(_rgb(image), orientation)
+
+
+def check_size(image: Image.Image, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+    """Raise ImageError for an image, opened or decoded, of more than `max_pixels`."""
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageError(
+            f"The image has {width} x {height} pixels; the limit is {max_pixels / 1e6:g} megapixels."
+        )
+
+
+def upright_bytes(image: Image.Image) -> int:
+    """About how much memory `upright_rgb` takes for an open image at its peak."""
+    if image.format in _JPEG_FORMATS:
+        each = _BYTES_OF_A_JPEG_PIXEL
+    elif is_deep_grey(image) or image.format == "TIFF":
+        each = _BYTES_OF_A_DEEP_PIXEL
+    else:
+        each = _BYTES_OF_A_PIXEL
+    return math.prod(image.size) * each
 
 
 def _photograph(image: Image.Image, data: bytes) -> Pixels | None:
@@ -227,12 +243,11 @@ def _opened(data: bytes, max_pixels: int) -> Image.Image:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
         raise ImageError(_unknown(data)) from None
-    width, height = image.size
-    if width * height > max_pixels:
+    try:
+        check_size(image, max_pixels)
+    except ImageError:
         image.close()
-        raise ImageError(
-            f"The image has {width} x {height} pixels; the limit is {max_pixels / 1e6:g} megapixels."
-        )
+        raise
     if image.format in _JPEG_FORMATS and data.count(START_OF_SCAN) > _MOST_JPEG_SCANS:
         image.close()
         raise ImageError(f"The JPEG file has more than {_MOST_JPEG_SCANS} scans, which would take too long.")

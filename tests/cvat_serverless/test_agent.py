@@ -9,10 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 import pytest
+from redis_server import Redis
 
 from cvat_serverless.interactor import Interactor
 from ritm_model.clicks import Click
-from ritm_model.inference import Annotator, Box, Predictor
+from ritm_model.images import ImageError
+from ritm_model.inference import Annotator, AnnotatorStats, Box, Predictor
+from ritm_ops.admission import BusyError, MemoryBudget
+from ritm_ops.object_store import open_store
+from ritm_ops.registry import Registry
 
 if os.environ.get("CI") != "true":
     pytest.importorskip("cvat_sdk", reason="cvat-sdk is not installed (extra 'cvat-agent')")
@@ -42,7 +47,7 @@ class Context(cvataa.InteractionFunctionContext):
 
 @pytest.fixture
 def function(predictor: Predictor) -> agent.RitmFunction:
-    return agent.RitmFunction(Interactor(Annotator(predictor), min_region_pixels=0))
+    return agent.RitmFunction(Interactor(Annotator(predictor), min_region_pixels=0), MemoryBudget(2**30))
 
 
 def masks(shapes: list[cvataa.InteractionResultShape]) -> list[npt.NDArray[np.bool_]]:
@@ -87,7 +92,7 @@ def test_nothing_marked_gives_no_shapes(function: agent.RitmFunction) -> None:
 
 
 def test_the_confidence_is_an_attribute_of_cvat(predictor: Predictor) -> None:
-    function = agent.RitmFunction(Interactor(Annotator(predictor)), confidence=True)
+    function = agent.RitmFunction(Interactor(Annotator(predictor)), MemoryBudget(2**30), confidence=True)
     frame = function.preprocess_image(Context(), PIL.Image.open(BUS))
 
     (shape,) = function.detect(Context(), frame, Prompts(pos_points=[(320, 220)]))
@@ -120,3 +125,51 @@ def test_cvat_cli_can_make_it_with_parameters() -> None:
     function = agent.create(model="bundled", device="cpu", confidence=True)
 
     assert isinstance(function, agent.RitmFunction)
+
+
+def test_what_its_parameters_leave_open_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis: Redis, model: str
+) -> None:
+    """A live model of a registry, and sessions that a second agent goes on with."""
+    registry = Registry(open_store(str(tmp_path / "registry")))
+    version = registry.publish("team", Path(model), {})
+    registry.promote("team", version, None)
+    for name, value in {
+        "RITM_MODEL": "registry:team",
+        "RITM_REGISTRY": registry.uri,
+        "RITM_MODELS": str(tmp_path / "models"),
+        "SESSION_STORE": redis.url,
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    def clicked(*points: Point) -> AnnotatorStats:
+        function = agent.create(device="cpu", engine="torch")
+        frame = function.preprocess_image(Context(), PIL.Image.open(BUS))
+        function.detect(Context(), frame, Prompts(pos_points=points))
+        annotator = function._interactor.annotator
+        assert annotator.version == version
+        return annotator.stats()
+
+    assert clicked((320, 220), (200, 200)).clicks_run == 2
+    assert clicked((320, 220), (200, 200), (400, 300)).clicks_run == 1
+
+
+def test_frames_too_large_are_refused_before_they_are_decoded(function: agent.RitmFunction) -> None:
+    class Unread(PIL.Image.Image):
+        @property
+        def size(self) -> tuple[int, int]:
+            return 40_000, 30_000
+
+    with pytest.raises(ImageError, match="40000 x 30000 pixels; the limit is 120 megapixels"):
+        function.preprocess_image(Context(), Unread())
+
+
+def test_a_frame_waits_for_memory(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent, "MEMORY_WAIT_SECONDS", 0)
+    memory = MemoryBudget(100)
+    function = agent.RitmFunction(Interactor(Annotator(predictor)), memory)
+
+    with memory.hold(1, float("inf")), pytest.raises(BusyError, match="no memory for this image"):
+        function.preprocess_image(Context(), PIL.Image.new("RGB", (24, 16)))
+
+    function.preprocess_image(Context(), PIL.Image.new("RGB", (24, 16)))

@@ -4,7 +4,9 @@ import base64
 import io
 import json
 import logging
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from cvat_serverless import main
 from cvat_serverless.browser import shown_shapes, through_region
 from cvat_serverless.main import Function, handler, init_context
 from cvat_serverless.settings import CvatSettings
@@ -293,3 +296,19 @@ def test_the_context_is_set_up_from_the_environment(monkeypatch: pytest.MonkeyPa
     line = json.loads(log.getvalue())
     assert line["message"] == "ready"
     assert line["with"]["version"] == context.user_data.function.interactor.annotator.version
+
+
+def test_a_frame_for_which_there_is_no_memory_in_time_gets_503(
+    payload: Payload, tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(main, "MEMORY_WAIT_SECONDS", 0)
+    worker = Worker(ritm_model=model)
+    memory = worker.context.user_data.function.loaded.memory
+
+    with memory.hold(2**60, float("inf")):
+        response = worker.call(payload("request_points_1"))
+
+    assert response.status_code == 503
+    assert json.loads(response.body)["error"].startswith("There was no memory for this image in time")
+    assert worker.call(payload("request_points_1")).status_code == 200

@@ -1,14 +1,20 @@
 """The function in a process of its own, fed over Nuclio's sockets in Nuclio's packets."""
 
+import base64
+import io
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from nuclio_processor import Processor, StartError, running
+from PIL import Image
+from processes import wait_until
 
 from cvat_serverless.browser import shown_shapes
+from ritm_ops.admission import BusyError, SharedBudget, machine_folder
 
 MAIN = Path(__file__).parents[2] / "cvat_serverless" / "main.py"
 ODD = Path(__file__).with_name("odd_function.py")
@@ -73,6 +79,46 @@ def test_a_second_click_on_a_photograph_runs_the_network_once(function: Processo
     assert first.body == again.body
     assert "network" in first.logs[-1]["with"]
     assert "network" not in again.logs[-1]["with"], "the same question is answered from memory"
+
+
+def test_workers_share_the_memory_for_decoding(tmp_path: Path) -> None:
+    """Two workers with a frame each that needs all of it wait for the test, then for each other."""
+    environment = {
+        "RITM_DEVICE": "cpu",
+        "RITM_ENGINE": "torch",
+        "RITM_MEMORY_MB": "64",
+        "TMPDIR": str(tmp_path),
+    }
+    frame = io.BytesIO()
+    Image.new("RGB", (1500, 1500)).save(frame, "PNG")
+    image = base64.b64encode(frame.getvalue()).decode()
+    click = json.dumps({"image": image, "pos_points": [[700, 700]], "neg_points": []}).encode()
+    budget = SharedBudget(2**24, tmp_path / machine_folder().name)
+
+    with (
+        running(MAIN, environment) as one,
+        running(MAIN, environment) as two,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        with budget.hold(1, float("inf")):
+            replies = [pool.submit(worker.invoke, click) for worker in (one, two)]
+            wait_until(lambda: not is_free(budget), "a worker that waits", within_s=60)
+            assert not any(reply.done() for reply in replies)
+        done = [reply.result(60) for reply in replies]
+
+        assert [reply.status for reply in done] == [200, 200]
+        assert max(reply.logs[-1]["with"]["memory"] for reply in done) > 0
+        with budget.hold(1, float("inf")):
+            other = click.replace(b"[700, 700]", b"[700, 701]")
+            assert one.invoke(other).status == 200, "a frame that is known needs no memory"
+
+
+def is_free(budget: SharedBudget) -> bool:
+    try:
+        with budget.hold(0, 0):
+            return True
+    except BusyError:
+        return False
 
 
 @pytest.mark.parametrize(

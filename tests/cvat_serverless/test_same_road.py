@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from flask.testing import FlaskClient
 
 from cvat_serverless.interactor import Interactor
+from cvat_serverless.loading import Loaded
 from cvat_serverless.main import Function
 from cvat_serverless.settings import CvatSettings
 from ritm_backend.app import create_app
@@ -27,6 +28,7 @@ from ritm_model.inference.specks import MIN_REGION_PIXELS, drop_specks
 from ritm_model.inference.timing import Timings
 from ritm_model.masks import brush_rle
 from ritm_model.masks.cvat_rle import decode
+from ritm_ops.admission import MemoryBudget
 from ritm_ops.pictures import PictureFetcher
 
 BUS = Path(__file__).parents[1] / "samples" / "images" / "bus.jpg"
@@ -58,7 +60,8 @@ def label_studio(predictor: Predictor) -> FlaskClient:
 
 
 def function_of(predictor: Predictor) -> Function:
-    return Function(CvatSettings(), Interactor(Annotator(predictor)))
+    loaded = Loaded(Interactor(Annotator(predictor)), None, MemoryBudget(2**30))
+    return Function(CvatSettings(), loaded)
 
 
 def client_of(predictor: Predictor) -> FlaskClient:

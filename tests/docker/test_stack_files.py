@@ -17,10 +17,10 @@ from processes import require
 from prometheus_client.parser import text_string_to_metric_families
 
 from cvat_serverless.settings import CvatSettings
-from ritm_backend.admission import Admission
 from ritm_backend.metrics import Metrics
 from ritm_backend.model_host import ModelHost
 from ritm_backend.settings import Settings
+from ritm_ops.admission import Admission
 from training.settings import TrainingSettings
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ritm_backend.admission.queue import FairQueue, Request, Requester, Standing
+from ritm_ops.admission.queue import FairQueue, Request, Requester, Standing
 
 ANNA, BEN, CARL = Requester("studio", "1"), Requester("studio", "2"), Requester("elsewhere", "3")
 EVERYBODY = (ANNA, BEN, CARL)

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from processes import wait_until
 
-from ritm_backend.admission import Admission, BusyError, MemoryBudget, Requester
-from ritm_backend.admission.memory import decoding_budget, usable_memory
 from ritm_model.images import ImageError, decoding_bytes
 from ritm_model.inference import Superseded
+from ritm_ops.admission import Admission, BusyError, MemoryBudget, Requester
+from ritm_ops.admission.memory import decoding_budget, usable_memory
 
 ANNA, BEN = Requester("studio", "1"), Requester("studio", "2")
 
@@ -97,9 +97,10 @@ def test_the_budget_follows_from_the_limit_of_the_container(
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    machine = usable_memory(Path("/nowhere"))
-    assert usable_memory(tmp_path) == (expected or machine)
-    assert decoding_budget(2, tmp_path) == (expected or machine) // 8
+    machine = usable_memory(cgroup=Path("/nowhere"))
+    assert usable_memory(cgroup=tmp_path) == (expected or machine)
+    assert usable_memory(64, tmp_path) == 2**26
+    assert decoding_budget(2**26) == 2**24
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from threading import TIMEOUT_MAX, Event, Lock
 from time import monotonic
 
-from ritm_backend.admission.queue import FairQueue, Request, Requester, Standing
 from ritm_model.errors import RitmError
 from ritm_model.inference import Superseded
+from ritm_ops.admission.queue import FairQueue, Request, Requester, Standing
 
 
 class BusyError(RitmError):

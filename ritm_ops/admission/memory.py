@@ -10,19 +10,18 @@ from pathlib import Path
 from threading import Event, Lock
 from time import monotonic
 
-from ritm_backend.admission.places import BusyError, seconds_until
+from ritm_ops.admission.places import BusyError, seconds_until
 
 _CGROUP = Path("/sys/fs/cgroup")
 _LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # of version 2 and 1
 _SHARE = 4  # one part in so many of the memory is for what is being decoded
 
 
-def usable_memory(cgroup: Path = _CGROUP) -> int:
-    """Bytes that this machine has, or its container may use."""
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limits = [machine]
+def usable_memory(most_mb: int | None = None, cgroup: Path = _CGROUP) -> int:
+    """Bytes that this machine has, or its container may use; no more than `most_mb`, if that is set."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     limits += [limit for name in _LIMITS if (limit := _number_in(cgroup / name)) is not None]
-    return min(limits)
+    return min(limits if most_mb is None else [*limits, most_mb * 2**20])
 
 
 def _number_in(file: Path) -> int | None:
@@ -32,9 +31,9 @@ def _number_in(file: Path) -> int | None:
         return None  # no such file, or "max"
 
 
-def decoding_budget(processes: int, cgroup: Path = _CGROUP) -> int:
-    """Bytes that one of so many processes may use for decoding."""
-    return usable_memory(cgroup) // _SHARE // processes
+def decoding_budget(memory: int) -> int:
+    """Bytes for decoding, of so many that may be used altogether."""
+    return memory // _SHARE
 
 
 class MemoryBudget:

@@ -1,0 +1,80 @@
+"""From the settings to what answers: the same for the function and the agent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cvat_serverless.interactor import Interactor
+from cvat_serverless.live import LiveInteractor, open_live
+from cvat_serverless.settings import CvatSettings
+from ritm_model.checkpoints import CheckpointError
+from ritm_model.errors import RitmError
+from ritm_model.inference import Annotator, Predictor, open_predictor
+from ritm_model.inference.engines.graph import EngineError
+from ritm_ops.admission import Budget, SharedBudget, machine_folder
+from ritm_ops.admission.memory import decoding_budget, usable_memory
+from ritm_ops.environment import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An interactor, where its newer versions come from, and memory for decoding frames.
+
+    Nuclio's workers and agents are processes that answer one request at a time, so they share no queue. The
+    memory is shared by all of this machine or container.
+    """
+
+    interactor: Interactor
+    live: LiveInteractor | None
+    memory: Budget
+
+
+def load(settings: CvatSettings) -> Loaded:
+    """Load the model and run it once.
+
+    Raises:
+        RitmError: the model, the device or the registry is not there.
+    """
+    live = open_live(settings, lambda model: _load_annotator(settings, model))
+    annotator = live.versions if live else _load_annotator(settings, settings.ritm_model)
+    return Loaded(
+        Interactor(annotator, min_region_pixels=settings.ritm_min_region_pixels),
+        live,
+        SharedBudget(decoding_budget(usable_memory(settings.ritm_memory_mb)), machine_folder()),
+    )
+
+
+def _load_annotator(settings: CvatSettings, model: str) -> Annotator:
+    """Open a model, by its name or path, and run it once."""
+    predictor = _open(settings, model)
+    predictor.warm_up()
+    shared = None
+    if settings.session_store is not None:
+        from ritm_ops.redis_states import RedisStates  # needs a package that an image may lack
+
+        store = settings.session_store.get_secret_value()
+        shared = RedisStates(store, f"{predictor.engine.name} cvat", settings.ritm_cvat_ttl_seconds)
+    return Annotator(
+        predictor,
+        shared=shared,
+        cache_bytes=settings.ritm_cvat_cache_mb * 2**20,
+        ttl_seconds=settings.ritm_cvat_ttl_seconds,
+    )
+
+
+def _open(settings: CvatSettings, model: str) -> Predictor:
+    """Name the variable instead of what helps at a command line, which a container does not have."""
+    try:
+        return open_predictor(model, device=settings.ritm_device, engine=settings.ritm_engine)
+    except CheckpointError as error:
+        reason = str(error)
+        if not Path(model).is_file():
+            reason = f"'{model}' is neither 'bundled' nor a file here."
+        raise SettingsError(f"RITM_MODEL cannot be used: {reason}") from error
+    except EngineError as error:
+        raise SettingsError(f"RITM_ENGINE cannot be used: {error}") from error
+    except RitmError as error:
+        raise SettingsError(
+            f"RITM_DEVICE cannot be used: '{settings.ritm_device}' is no device that can be used here."
+        ) from error

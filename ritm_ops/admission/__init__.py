@@ -1,0 +1,20 @@
+"""Who is answered when, and how much may be held meanwhile: one policy for every service."""
+
+from ritm_ops.admission.memory import MemoryBudget
+from ritm_ops.admission.places import Admission, BusyError
+from ritm_ops.admission.queue import FairQueue, Requester
+from ritm_ops.admission.resources import Budget, Resources, decode_within
+from ritm_ops.admission.slots import SharedBudget, machine_folder
+
+__all__ = [
+    "Admission",
+    "Budget",
+    "BusyError",
+    "FairQueue",
+    "MemoryBudget",
+    "Requester",
+    "Resources",
+    "SharedBudget",
+    "decode_within",
+    "machine_folder",
+]
