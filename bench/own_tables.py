@@ -4,8 +4,8 @@
         --iou-analysis --output RUNS
     python bench/own_tables.py RUNS/OLD/* RUNS/NEW/*
 
-Wants runs that always use all clicks, from nothing or from a mask. Of the clicks that lower the IoU, those count
-that come before the mask has an IoU of 0.9. Intervals are by bootstrap over the objects, paired.
+Wants runs that always use all clicks, from nothing or from a mask. Of the clicks that lower the IoU, those
+count that come before the mask has an IoU of 0.9. Intervals are by bootstrap over the objects, paired.
 """
 
 from __future__ import annotations
