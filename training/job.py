@@ -15,7 +15,6 @@ weights, and one conditional write makes it live.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -36,7 +35,7 @@ from ritm_model.learning.recipes.loading import parse_recipe, recipe_yaml
 from ritm_ops.jobs.protocol import LIVE
 from ritm_ops.jobs.queue import connect
 from ritm_ops.object_store import ConflictError, StoreError, open_store
-from ritm_ops.registry import Registry
+from ritm_ops.registry import RefusedError, Registry
 from training.decision import DECIDING, Decision, decide
 from training.exports import Options, Whose, collect
 from training.ledger import Ledger, work_folder
@@ -44,6 +43,7 @@ from training.measure import Measured, compare_measured, held_out_objects, measu
 from training.progress import Progress
 from training.settings import TrainingSettings
 from training.split import HELD_OUT, LEARNT, divide_dataset
+from training.tried import Tried
 
 TELLING_SECONDS = 1
 
@@ -162,10 +162,9 @@ def _all_stages(
         )
     asked = ledger.once("recipe", lambda: recipe_yaml(recipe_of(settings, base)))
     recipe = parse_recipe(asked, "the recipe of the job")
-    tried = settings.folder / "tried" / f"{_digest(fingerprint, base.version, recipe, settings)}.json"
-    if tried.exists():
-        earlier = json.loads(tried.read_bytes())
-        return Ending(f"Nothing has changed since job {earlier['job']}. {earlier['message']}")
+    tried = Tried.of(settings, fingerprint, base.version, recipe)
+    if (earlier := tried.found(registry)) is not None:
+        return Ending(earlier)
 
     before = measured("before", Path(base.weights), base.version, settings, folder, progress)
     model = learn(recipe, data, folder / "run", settings.processes, progress)
@@ -177,12 +176,11 @@ def _all_stages(
     report = report_of(order, base, fingerprint, counts, before, after, comparisons, decision)
     write_file(folder / "report.json", json.dumps(report, indent=1))
     with progress.stage("publish"):
-        if decision.publish:
-            return publish(registry, settings.name, model, base, report, order)
-        ending = Ending(decision.reason)
-        tried.parent.mkdir(exist_ok=True)
-        write_file(tried, json.dumps({"job": order.id, "message": ending.message}))
-        return ending
+        if not decision.publish:
+            tried.note(order.id, decision.reason)
+            return Ending(decision.reason)
+        tried.note(order.id, decision.reason, read_card(model).sha256)
+        return publish(registry, settings.name, model, base, report, order)
 
 
 def find_base(order: Order, settings: TrainingSettings, registry: Registry, folder: Path) -> Base:
@@ -253,11 +251,15 @@ def learn(recipe: Recipe, data: Path, run: Path, processes: int, progress: Progr
 def publish(
     registry: Registry, name: str, model: Path, base: Base, report: Mapping[str, object], order: Order
 ) -> Ending:
-    """Publish a model and make it live, unless another one has become live since the job began."""
+    """Publish a model and make it live, unless people decided against it or another one has become live."""
+    if (refusal := registry.refusal(name, read_card(model).sha256)) is not None:
+        return Ending(f"Not published: {refusal}")
     version = registry.publish(name, model, report)
     reason = str(report["decision"])
     try:
-        registry.promote(name, version, base.live, by=f"job {order.id}", why=reason)
+        registry.promote(name, version, base.live, by=f"job {order.id}", why=reason, is_asked=False)
+    except RefusedError as error:
+        return Ending(f"Not live: {error}")
     except ConflictError:
         return Ending(
             f"{version} is published but not live: another version became live while the job ran. "
@@ -308,14 +310,6 @@ def _options(settings: TrainingSettings) -> Options:
         settings.predictions,
         settings.folder / "cache",
     )
-
-
-def _digest(fingerprint: str, base: str, recipe: Recipe, settings: TrainingSettings) -> str:
-    """Of all that a job's end follows from; the file of the base is known by its version."""
-    anywhere = recipe.model.model_copy(update={"weights": None})
-    how = recipe_yaml(recipe.model_copy(update={"model": anywhere}))
-    rules = f"{settings.margin} {settings.held_out} {settings.objects}"
-    return hashlib.sha256("\n".join((fingerprint, base, rules, how)).encode()).hexdigest()[:32]
 
 
 def _device(asked: str) -> str:

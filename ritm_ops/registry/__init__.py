@@ -2,7 +2,7 @@
 
 from ritm_ops.registry.cache import last_fetched
 from ritm_ops.registry.keys import CARD, LIVE_PREFIX, REPORT, WEIGHTS
-from ritm_ops.registry.records import Change, LiveModel, Manifest, RegistryError
+from ritm_ops.registry.records import Change, LiveModel, Manifest, RefusedError, RegistryError
 from ritm_ops.registry.versions import Registry
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Change",
     "LiveModel",
     "Manifest",
+    "RefusedError",
     "Registry",
     "RegistryError",
     "last_fetched",

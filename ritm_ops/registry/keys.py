@@ -5,6 +5,7 @@ models/<name>/<version>/model.json          their card
 models/<name>/<version>/report.json         what was measured before and after
 models/<name>/<version>/manifest.json       sizes and hashes of the three; written last, and once
 models/<name>/live.json                     which version is live, and every change of that
+models/<name>/rejected/<sha256>.json        who has rejected the version with these weights, and why
 """
 
 from __future__ import annotations
@@ -35,6 +36,15 @@ def checked_name(name: str) -> str:
 
 def folder_of(name: str, version: str) -> str:
     return f"models/{checked_name(name)}/{checked_name(version)}"
+
+
+def version_of(name: str, sha256: str) -> str:
+    """What the version with these weights is called."""
+    return f"{checked_name(name)}-{sha256[:8]}"
+
+
+def rejection_key(name: str, sha256: str) -> str:
+    return f"models/{name}/rejected/{sha256}.json"
 
 
 def live_key(name: str) -> str:

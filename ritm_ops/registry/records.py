@@ -21,6 +21,10 @@ class RegistryError(RitmError):
     """There is no such model or version, or what lies there is damaged."""
 
 
+class RefusedError(RegistryError):
+    """People have decided against a version, so it does not become live by itself."""
+
+
 class FileEntry(Value):
     """One file of a version: its size in bytes and its hash."""
 
@@ -61,6 +65,16 @@ class LiveModel(Value):
     name: str
     version: str
     history: tuple[Change, ...]
+
+
+class Rejection(Value):
+    """Somebody has decided that the version with these weights must not become live by itself."""
+
+    format_version: Literal[1] = 1
+    version: str
+    at: datetime
+    by: str
+    why: str = ""
 
 
 def json_object(data: bytes, source: str) -> dict[str, object]:

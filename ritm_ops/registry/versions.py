@@ -23,13 +23,25 @@ from ritm_model.files import reading
 from ritm_model.values import Value
 from ritm_ops.object_store import ConflictError, ObjectMissingError, ObjectStore
 from ritm_ops.registry.cache import keep_few
-from ritm_ops.registry.keys import CARD, MANIFEST, REPORT, WEIGHTS, checked_name, folder_of, live_key
+from ritm_ops.registry.keys import (
+    CARD,
+    MANIFEST,
+    REPORT,
+    WEIGHTS,
+    checked_name,
+    folder_of,
+    live_key,
+    rejection_key,
+    version_of,
+)
 from ritm_ops.registry.records import (
     Change,
     FileEntry,
     LiveModel,
     Manifest,
+    RefusedError,
     RegistryError,
+    Rejection,
     entry_of_bytes,
     entry_of_file,
     json_bytes,
@@ -71,7 +83,7 @@ class Registry:
         weights = entry_of_file(checkpoint)
         if card["sha256"] != weights.sha256:
             raise RegistryError(f"{checkpoint} is damaged: its SHA-256 is not the one in its card.")
-        version = f"{name}-{weights.sha256[:8]}"
+        version = version_of(name, weights.sha256)
         if self._published(name, version, weights):
             return version
         folder = folder_of(name, version)
@@ -92,7 +104,14 @@ class Registry:
         return version
 
     def promote(
-        self, name: str, version: str, expected: str | None, *, by: str = "", why: str = ""
+        self,
+        name: str,
+        version: str,
+        expected: str | None,
+        *,
+        by: str = "",
+        why: str = "",
+        is_asked: bool = True,
     ) -> LiveModel:
         """Make a published version live; nothing happens if it is so already.
 
@@ -102,9 +121,11 @@ class Registry:
             expected: the version that is live as far as the caller knows; None if there is none.
             by: who; left empty, the user and machine of this process.
             why: a sentence for people.
+            is_asked: a person wants this; a program may not overrule what people decided.
 
         Raises:
             ConflictError: another version is live than expected, or somebody was faster.
+            RefusedError: it was rolled back or rejected, and no person asks for it.
             RegistryError: no such version.
         """
         live, etag = self._live(checked_name(name))
@@ -113,6 +134,8 @@ class Registry:
         if (live.version if live else None) != expected:
             is_live = live.version if live else "no version"
             raise ConflictError(f"Of {name}, {is_live} is live and not {expected or 'none'}, as expected.")
+        if not is_asked and (refusal := self._refusal(name, self._weights(name, version), live)):
+            raise RefusedError(refusal)
         report = self.report(name, version)
         change = Change(
             kind="promote",
@@ -149,6 +172,25 @@ class Registry:
             why=why,
         )
         return self._change(name, live, etag, change)
+
+    def reject(self, name: str, version: str, *, by: str = "", why: str = "") -> None:
+        """Decide that a version must not become live by itself. The first rejection of its weights stays.
+
+        Raises:
+            RegistryError: no such version, or it is live.
+        """
+        live, sha256 = self.live(name), self._weights(name, version)
+        if live is not None and live.version == version:
+            raise RegistryError(f"{version} is live; `ritm models rollback {name}` goes back.")
+        rejection = Rejection(version=version, at=_now(), by=by or _whoever_runs_this(), why=why)
+        self._keep_first(rejection_key(name, sha256), rejection.model_dump(mode="json"))
+
+    def refusal(self, name: str, sha256: str) -> str | None:
+        """Why the version with these weights does not become live by itself: a sentence, or None if it may.
+
+        It was rolled back and not promoted by hand since, or rejected.
+        """
+        return self._refusal(checked_name(name), sha256, self.live(name))
 
     def live(self, name: str) -> LiveModel | None:
         """The live version; None if there is none. Raises RegistryError if the pointer is damaged."""
@@ -229,6 +271,25 @@ class Registry:
                 if entry_of_file(copy) != entry:
                     raise self._damaged(f"{folder}/{file}")
 
+    def _weights(self, name: str, version: str) -> str:
+        """The SHA-256 of a version's weights."""
+        entry = self.manifest(name, version).files.get(WEIGHTS)
+        if entry is None:
+            raise self._damaged(f"{folder_of(name, version)}/{MANIFEST}")
+        return entry.sha256
+
+    def _refusal(self, name: str, sha256: str, live: LiveModel | None) -> str | None:
+        version = version_of(name, sha256)
+        for change in reversed(live.history if live else ()):
+            if change.kind == "rollback" and change.previous == version:
+                return _told(f"{version} was rolled back", change)
+            if change.version == version:
+                break
+        try:
+            return _told(f"{version} was rejected", self._read(rejection_key(name, sha256), Rejection))
+        except ObjectMissingError:
+            return None
+
     def _live(self, name: str) -> tuple[LiveModel | None, str | None]:
         key = live_key(name)
         try:
@@ -265,6 +326,11 @@ def _earlier(history: tuple[Change, ...]) -> str | None:
         else:
             steps.pop()
     return steps[-2] if len(steps) > 1 else None
+
+
+def _told(what: str, decision: Change | Rejection) -> str:
+    why = f" ({decision.why})" if decision.why else ""
+    return f"{what} by {decision.by} on {decision.at:%Y-%m-%d}{why}."
 
 
 def _card(checkpoint: Path, name: str) -> dict[str, object]:

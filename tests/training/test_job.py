@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from team import RECIPE, tiny_model
 
 from ritm_ops.object_store import open_store
 from ritm_ops.registry import Registry
-from training.job import Base, Order, finetune, publish
+from training.job import Base, Ending, Order, finetune, publish
 from training.ledger import Ledger, work_folder
 from training.progress import LOG_LINES, Progress
 from training.settings import TrainingSettings
@@ -31,11 +32,15 @@ def settings(tmp_path: Path, base: Path, labels: Path) -> TrainingSettings:
     )
 
 
-def done(settings: TrainingSettings, job_id: str) -> tuple[str, Progress]:
-    """The sentence that a job ends with."""
+def ended(settings: TrainingSettings, job_id: str) -> tuple[Ending, Progress]:
     with work_folder(settings.folder, job_id) as folder:
         progress = Progress(folder / "log.txt")
-        ending = finetune(Order(job_id, settings.source_uri), settings, folder, progress)
+        return finetune(Order(job_id, settings.source_uri), settings, folder, progress), progress
+
+
+def done(settings: TrainingSettings, job_id: str) -> tuple[str, Progress]:
+    """The sentence that a job ends with which makes nothing live."""
+    ending, progress = ended(settings, job_id)
     assert ending.version is None
     return ending.message, progress
 
@@ -56,6 +61,32 @@ def test_what_is_no_better_is_not_published_and_not_tried_again(settings: Traini
     again, progress = done(settings, "second")
     assert again == f"Nothing has changed since job first. {message}"
     assert progress.report.metrics == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("remembered", [True, False])
+def test_a_rollback_stands(settings: TrainingSettings, base: Path, remembered: bool) -> None:
+    """Whether the next job finds out at once or, on another machine, after it has learnt the same again."""
+    settings = settings.model_copy(update={"margin": -20})
+    registry = Registry(open_store(settings.registry_uri))
+    first = registry.publish("ritm", base, {})
+    registry.promote("ritm", first, None)
+    learnt = ended(settings, "first")[0].version
+    assert learnt is not None
+    registry.rollback("ritm", by="bob", why="odd masks")
+    if not remembered:
+        shutil.rmtree(settings.folder)
+    message, progress = done(settings, "second")
+    assert f"{learnt} was rolled back by bob on " in message
+    assert message.endswith(" (odd masks).")
+    assert message.startswith("Nothing has changed since job first. " if remembered else "Not published: ")
+    assert bool(progress.report.metrics) is not remembered
+    assert [change.version for change in registry.history("ritm")] == [first, learnt, first]
+
+    # Who promotes it by hand takes the decision back.
+    registry.promote("ritm", learnt, first)
+    registry.promote("ritm", first, learnt)
+    assert ended(settings, "third")[0].version == learnt
 
 
 def test_too_few_labels_end_the_job(settings: TrainingSettings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import pytest
 
 from ritm_model.checkpoints import load_model, model_version
 from ritm_ops.object_store import ConflictError, ObjectStore, StoreError, open_store
-from ritm_ops.registry import Registry, RegistryError
+from ritm_ops.registry import RefusedError, Registry, RegistryError
 
 SMALL = Path(__file__).parents[2] / "models/h18s-synthetic.safetensors"
 REPORT = {"noc_before": 6.5, "noc_after": 4.25, "objects": 40}
@@ -176,6 +177,46 @@ except ConflictError:
     assert live is not None
     assert live.version == versions[answers.index("done")]
     assert len(live.history) == 1
+
+
+def weights_of(registry: Registry, version: str) -> str:
+    return registry.manifest("team", version).files["model.safetensors"].sha256
+
+
+def test_what_was_rolled_back_comes_back_by_hand_only(registry: Registry, versions: list[str]) -> None:
+    one, two, three = versions
+    registry.promote("team", one, None)
+    registry.promote("team", two, one)
+    assert registry.refusal("team", weights_of(registry, two)) is None
+    registry.rollback("team", by="bob", why="odd masks")
+    refusal = rf"{two} was rolled back by bob on \d{{4}}-\d\d-\d\d \(odd masks\)\."
+    with pytest.raises(RefusedError, match=refusal):
+        registry.promote("team", two, one, is_asked=False)
+    assert re.fullmatch(refusal, registry.refusal("team", weights_of(registry, two)) or "")
+    registry.promote("team", three, one, is_asked=False)
+    registry.promote("team", two, three)
+    assert registry.refusal("team", weights_of(registry, two)) is None
+    registry.rollback("team")
+    assert registry.refusal("team", weights_of(registry, two)) is not None
+
+
+def test_what_was_rejected_comes_back_by_hand_only(
+    registry: Registry, checkpoint: Checkpoint, versions: list[str]
+) -> None:
+    one, two, _ = versions
+    registry.reject("team", one, by="anna", why="too smooth")
+    registry.reject("team", one, by="bob")
+    assert registry.publish("team", checkpoint(b"one"), REPORT) == one
+    with pytest.raises(RefusedError, match=rf"{one} was rejected by anna on .* \(too smooth\)\."):
+        registry.promote("team", one, None, is_asked=False)
+    assert registry.refusal("others", weights_of(registry, one)) is None
+    assert registry.live("team") is None
+    registry.promote("team", two, None, is_asked=False)
+    with pytest.raises(RegistryError, match=f"{two} is live; `ritm models rollback team`"):
+        registry.reject("team", two)
+    with pytest.raises(RegistryError, match="There is no version team-0 of team"):
+        registry.reject("team", "team-0")
+    assert registry.promote("team", one, two).version == one
 
 
 def test_nothing_to_roll_back(registry: Registry) -> None:
