@@ -32,17 +32,17 @@ from ritm_model.learning.loop.launch import train_together
 from ritm_model.learning.loop.loop import train
 from ritm_model.learning.recipes import Recipe, load_recipe
 from ritm_model.learning.recipes.loading import parse_recipe, recipe_yaml
-from ritm_ops.jobs.protocol import LIVE
+from ritm_ops.jobs.protocol import LIVE, Outcome
 from ritm_ops.jobs.queue import connect
 from ritm_ops.object_store import ConflictError, StoreError, open_store
 from ritm_ops.registry import RefusedError, Registry
 from training.decision import DECIDING, Decision, decide
-from training.exports import Options, Whose, collect
+from training.exports import NoLabelsError, Options, Whose, collect
 from training.ledger import Ledger, work_folder
 from training.measure import Measured, compare_measured, held_out_objects, measure
 from training.progress import Progress
 from training.settings import TrainingSettings
-from training.split import HELD_OUT, LEARNT, divide_dataset
+from training.split import HELD_OUT, LEARNT, TooFewLabelsError, divide_dataset
 from training.tried import Tried
 
 TELLING_SECONDS = 1
@@ -68,8 +68,9 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a job has ended: a sentence, and the version that it has made live, if any."""
+    """How a job has finished: a sentence, and the version that it has made live, if any."""
 
+    outcome: Outcome
     message: str
     version: str | None = None
 
@@ -115,18 +116,22 @@ def finetune(order: Order, settings: TrainingSettings, folder: Path, progress: P
         RitmError: one sentence that says why the job ends.
     """
     ledger = Ledger(folder)
-    ending = Ending(
-        **ledger.once("end", lambda: asdict(_all_stages(order, settings, folder, ledger, progress)))
-    )
-    if ending.version:
-        progress.published(ending.version)
-    progress.at("publish", 1.0)
-    progress.say(ending.message)
+    ending = Ending(**ledger.once("end", lambda: asdict(_ending(order, settings, folder, ledger, progress))))
+    progress.ended(ending.outcome, ending.version, ending.message)
     with suppress(OSError):
         (folder / "data/conversion.json").replace(folder / "conversion.json")  # what was taken, and what not
     for heavy in ("data", "base"):
         shutil.rmtree(folder / heavy, ignore_errors=True)
     return ending
+
+
+def _ending(
+    order: Order, settings: TrainingSettings, folder: Path, ledger: Ledger, progress: Progress
+) -> Ending:
+    try:
+        return _all_stages(order, settings, folder, ledger, progress)
+    except (NoLabelsError, TooFewLabelsError) as error:  # nothing is broken: more labels will come
+        return Ending("too few labels", str(error))
 
 
 def _all_stages(
@@ -164,7 +169,7 @@ def _all_stages(
     recipe = parse_recipe(asked, "the recipe of the job")
     tried = Tried.of(settings, fingerprint, base.version, recipe)
     if (earlier := tried.found(registry)) is not None:
-        return Ending(earlier)
+        return Ending("nothing new", earlier)
 
     before = measured("before", Path(base.weights), base.version, settings, folder, progress)
     model = learn(recipe, data, folder / "run", settings.processes, progress)
@@ -178,7 +183,7 @@ def _all_stages(
     with progress.stage("publish"):
         if not decision.publish:
             tried.note(order.id, decision.reason)
-            return Ending(decision.reason)
+            return Ending("not better", decision.reason)
         tried.note(order.id, decision.reason, read_card(model).sha256)
         return publish(registry, settings.name, model, base, report, order)
 
@@ -253,19 +258,20 @@ def publish(
 ) -> Ending:
     """Publish a model and make it live, unless people decided against it or another one has become live."""
     if (refusal := registry.refusal(name, read_card(model).sha256)) is not None:
-        return Ending(f"Not published: {refusal}")
+        return Ending("refused", f"Not published: {refusal}")
     version = registry.publish(name, model, report)
     reason = str(report["decision"])
     try:
         registry.promote(name, version, base.live, by=f"job {order.id}", why=reason, is_asked=False)
     except RefusedError as error:
-        return Ending(f"Not live: {error}")
+        return Ending("refused", f"Not live: {error}")
     except ConflictError:
         return Ending(
+            "superseded",
             f"{version} is published but not live: another version became live while the job ran. "
-            "Start again to go on from that one."
+            "Start again to go on from that one.",
         )
-    return Ending(f"{version} is live. {reason}", version)
+    return Ending("published", f"{version} is live. {reason}", version)
 
 
 def report_of(

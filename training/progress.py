@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from ritm_ops.jobs.protocol import JobReport
+from ritm_ops.jobs.protocol import JobReport, Outcome
 
 LOG_LINES = 100
 EVERY_SECONDS = 1.0
@@ -89,9 +89,11 @@ class Progress:
         """Tell what was measured "before" or "after"."""
         self._change(metrics={**self.report.metrics, when: dict(values)})
 
-    def published(self, version: str) -> None:
-        """Tell which version is live now."""
-        self._change(published_version=version)
+    def ended(self, outcome: Outcome, version: str | None, message: str) -> None:
+        """Tell how the job has finished, and which version it has made live, if any."""
+        self.at("publish", 1.0)
+        self._change(outcome=outcome, published_version=version)
+        self.say(message)
 
     @contextmanager
     def following(self, metrics: Path, steps: int) -> Iterator[None]:

@@ -23,7 +23,7 @@ LEARNT = "train"
 HELD_OUT = "val"
 
 
-class SplitError(RitmError):
+class TooFewLabelsError(RitmError):
     """There is too little to learn from, or to measure on."""
 
 
@@ -54,7 +54,7 @@ def divide_dataset(folder: Path, share: float, least_objects: int) -> Split:
         least_objects: that must be held out, for a measure to mean something.
 
     Raises:
-        SplitError: one side has too little.
+        TooFewLabelsError: one side has too little.
     """
     path = folder / ANNOTATIONS
     content = json.loads(path.read_bytes())
@@ -66,7 +66,7 @@ def divide_dataset(folder: Path, share: float, least_objects: int) -> Split:
     write_file(path, json.dumps(content))
     counts = _counts(sides, content["annotations"])
     if not counts.learnt_objects or counts.held_out_objects < least_objects:
-        raise SplitError(
+        raise TooFewLabelsError(
             f"There are too few labels: {len(images)} images have {counts.learnt_objects} objects to learn "
             f"from, of which 1 is needed, and {counts.held_out_objects} that are held out for measuring, of "
             f"which {least_objects} are needed."

@@ -59,6 +59,7 @@
  * @property {number} progress from 0 to 1
  * @property {number | null} eta_seconds
  * @property {string} message
+ * @property {string} outcome
  * @property {{before?: Record<string, number>, after?: Record<string, number>}} metrics
  * @property {string} created_at
  * @property {string | null} published_version

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, ValidationError
 
@@ -25,6 +25,15 @@ SECONDS_KEPT = 90 * 24 * 3600
 JOBS_LISTED = 200
 PAUSES = (60, 300, 900)
 """Seconds before each retry of a job that failed for a reason which may pass."""
+
+
+Outcome: TypeAlias = Literal[
+    "published", "not better", "refused", "superseded", "nothing new", "too few labels"
+]
+"""How a job may finish: only `published` changes what is live, and none is a failure.
+
+`refused` is a model that people had decided against, `superseded` one whose base is no longer live.
+"""
 
 
 class JobError(RitmError):
@@ -47,6 +56,7 @@ class JobReport(ForeignValue):
         progress: from 0 to 1, over all stages.
         eta_seconds: how long it will still take, where that can be told.
         message: a sentence for people; of a job that has ended, how.
+        outcome: how it has finished, an `Outcome`; empty before that.
         metrics: by "before" and "after", what was measured on the held-out images.
         published_version: of the model that was published and made live, if one was.
         log: the last lines of the job's log.
@@ -56,6 +66,7 @@ class JobReport(ForeignValue):
     progress: float = 0.0
     eta_seconds: float | None = None
     message: str = ""
+    outcome: str = ""
     metrics: dict[str, dict[str, float]] = Field(default_factory=dict)
     published_version: str | None = None
     log: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from processes import wait_until
 from redis_server import Redis
 from s3_server import FaultyProxy
 from team import RECIPE
-from workers import Site, is_gone, worker
+from workers import RITM, Site, is_gone, worker
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -176,6 +177,22 @@ def test_a_full_disk_ends_the_job_with_the_reason(make_site: SiteMaker) -> None:
     assert job.status == "failed"
     assert "checkpoint.pt cannot be written: File too large" in job.report.message
     assert site.registry.versions("ritm") == ()
+
+
+def test_too_few_labels_are_no_failure(make_site: SiteMaker) -> None:
+    site = make_site(RITM_FINETUNE_LEAST_OBJECTS="1000")
+    job_id = site.start()
+    with worker(site) as running:
+        job = site.ended(job_id, running)
+    assert (job.status, job.report.outcome) == ("finished", "too few labels")
+    said = subprocess.run(
+        [RITM, "finetune", "status", job_id, "--follow"],
+        env=dict(site.environment),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "There are too few labels: 40 images have " in said.stdout
 
 
 def test_a_stopped_job_is_not_tried_again(make_site: SiteMaker) -> None:

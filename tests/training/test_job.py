@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from team import RECIPE, tiny_model
 
+from ritm_ops.jobs.protocol import Outcome
 from ritm_ops.object_store import open_store
 from ritm_ops.registry import Registry
 from training.job import Base, Ending, Order, finetune, publish
 from training.ledger import Ledger, work_folder
 from training.progress import LOG_LINES, Progress
 from training.settings import TrainingSettings
-from training.split import SplitError
 
 
 @pytest.fixture
@@ -48,6 +50,7 @@ def done(settings: TrainingSettings, job_id: str) -> tuple[str, Progress]:
 @pytest.mark.slow
 def test_what_is_no_better_is_not_published_and_not_tried_again(settings: TrainingSettings) -> None:
     message, progress = done(settings, "first")
+    assert progress.report.outcome == "not better"
     assert message.startswith("Not published: it is not certain that it fell; NoC@90 changed by ")
     assert progress.report.progress == 1.0
     assert progress.report.metrics.keys() == {"before", "after"}
@@ -59,6 +62,7 @@ def test_what_is_no_better_is_not_published_and_not_tried_again(settings: Traini
     assert not (folder / "data").exists()
 
     again, progress = done(settings, "second")
+    assert progress.report.outcome == "nothing new"
     assert again == f"Nothing has changed since job first. {message}"
     assert progress.report.metrics == {}
 
@@ -80,6 +84,7 @@ def test_a_rollback_stands(settings: TrainingSettings, base: Path, remembered: b
     assert f"{learnt} was rolled back by bob on " in message
     assert message.endswith(" (odd masks).")
     assert message.startswith("Nothing has changed since job first. " if remembered else "Not published: ")
+    assert progress.report.outcome == ("nothing new" if remembered else "refused")
     assert bool(progress.report.metrics) is not remembered
     assert [change.version for change in registry.history("ritm")] == [first, learnt, first]
 
@@ -90,8 +95,18 @@ def test_a_rollback_stands(settings: TrainingSettings, base: Path, remembered: b
 
 
 def test_too_few_labels_end_the_job(settings: TrainingSettings) -> None:
-    with pytest.raises(SplitError, match="too few labels"):
-        done(settings.model_copy(update={"least_objects": 1000}), "few")
+    ending, progress = ended(settings.model_copy(update={"least_objects": 1000}), "few")
+    assert ending.outcome == progress.report.outcome == "too few labels"
+    assert ending.message.startswith("There are too few labels: 40 images have ")
+    assert not (settings.folder / "few/data").exists()
+
+
+def test_tasks_that_nobody_has_annotated_end_the_job(settings: TrainingSettings, tmp_path: Path) -> None:
+    tasks = [{"id": 1, "data": {"image": "1.png"}, "annotations": []}]
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+    ending, _ = ended(settings.model_copy(update={"source": str(tmp_path / "tasks.json")}), "none")
+    assert ending.outcome == "too few labels"
+    assert ending.message.startswith("There is nothing to take from ")
 
 
 def test_a_version_that_became_live_meanwhile_stays_live(tmp_path: Path, base: Path) -> None:
@@ -103,6 +118,7 @@ def test_a_version_that_became_live_meanwhile_stays_live(tmp_path: Path, base: P
         registry, "ritm", mine, Base("old", "", None), {"decision": "Better."}, Order("job", "x")
     )
     assert ending.version is None
+    assert ending.outcome == "superseded"
     assert "another version became live while the job ran" in ending.message
     live = registry.live("ritm")
     assert live is not None
@@ -135,3 +151,9 @@ def test_the_log_keeps_its_last_lines(tmp_path: Path) -> None:
     assert len(progress.report.log) == LOG_LINES
     assert progress.report.log[-1].endswith(f"line {LOG_LINES + 19}")
     assert len((tmp_path / "log.txt").read_text().splitlines()) == LOG_LINES + 20
+
+
+def test_the_docs_name_every_outcome() -> None:
+    page = (Path(__file__).parents[2] / "docs/finetuning.md").read_text()
+    table = page.partition("| outcome |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `([^`]+)` \|", table, flags=re.MULTILINE) == list(get_args(Outcome))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.split import HELD_OUT, LEARNT, Split, SplitError, divide_dataset, side_of
+from training.split import HELD_OUT, LEARNT, Split, TooFewLabelsError, divide_dataset, side_of
 
 
 def dataset(folder: Path, images: dict[str, bytes]) -> Path:
@@ -73,6 +73,6 @@ def test_a_larger_share_only_takes_from_what_is_learnt(data: bytes, share: float
 def test_too_few_labels_are_a_sentence(tmp_path: Path) -> None:
     folder = dataset(tmp_path, {f"{number}.png": bytes([number]) for number in range(20)})
     with pytest.raises(
-        SplitError, match=r"too few labels: 20 images have \d+ objects .* of which 19 are needed"
+        TooFewLabelsError, match=r"too few labels: 20 images have \d+ objects .* of which 19 are needed"
     ):
         divide_dataset(folder, 0.3, 19)

@@ -19,7 +19,7 @@ from ritm_model.datasets.readers.coco_rle import ANNOTATIONS, IMAGES
 from ritm_model.datasets.writing import convert
 from ritm_model.errors import shown
 from ritm_ops.pictures import PictureAccess
-from training.exports.errors import ExportError
+from training.exports.errors import ExportError, NoLabelsError
 from training.exports.library import Library, LibraryInUseError
 from training.exports.reading import Reader
 from training.exports.source import open_source
@@ -145,7 +145,8 @@ def _collected(
     photographs += chosen_photographs(library, keeper, options.whose, rules, unused, problems)
     photographs.sort(key=lambda photograph: photograph.name)
     if not photographs:
-        raise ExportError(f"There is nothing to take from {shown(source)}{_reason(problems, unused)}")
+        kind = NoLabelsError if all(problem.by_rule for problem in problems) else ExportError
+        raise kind(f"There is nothing to take from {shown(source)}{_reason(problems, unused)}")
     problems += [
         Problem(shown(source), f"Annotations that are {reason}: {count}.", by_rule=True)
         for reason, count in sorted(unused.items())

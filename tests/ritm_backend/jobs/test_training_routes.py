@@ -65,6 +65,7 @@ def test_a_job_is_asked_for_shown_and_stopped(client: FlaskClient, jobs: JobQueu
         "progress": 0.4,
         "eta_seconds": 90.0,
         "message": "Learning.",
+        "outcome": "",
         "metrics": {"before": {"NoC@90": 7.5}},
         "published_version": None,
     }
