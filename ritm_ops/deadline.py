@@ -17,6 +17,14 @@ class Deadline:
         """The moment so many seconds from now."""
         return cls(time.monotonic() + seconds)
 
+    def later(self, seconds: float) -> Deadline:
+        """The moment so many seconds after this one."""
+        return Deadline(self.at + seconds)
+
+    @property
+    def has_passed(self) -> bool:
+        return time.monotonic() >= self.at
+
     def remaining(self) -> float:
         """Return the seconds left. Raises TimeoutError when there are none."""
         seconds = self.at - time.monotonic()

@@ -12,7 +12,9 @@ from ritm_ops.object_store.store import ObjectStore, StoreError
 _S3_ADDRESS = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{1,254})(/(?P<prefix>.*))?")
 
 
-def open_store(uri: str, *, timeout_seconds: float = 30, attempts: int = 4) -> ObjectStore:
+def open_store(
+    uri: str, *, timeout_seconds: float = 30, total_seconds: float = 120, attempts: int = 4
+) -> ObjectStore:
     """Open an object store; nothing is asked of it yet.
 
     Args:
@@ -20,6 +22,7 @@ def open_store(uri: str, *, timeout_seconds: float = 30, attempts: int = 4) -> O
             credentials of S3 come from the environment as for every tool of AWS: `AWS_ENDPOINT_URL`,
             `AWS_ACCESS_KEY_ID`, ...
         timeout_seconds: longest silence of S3 before an attempt is given up.
+        total_seconds: longest time of one call of S3 with all its attempts, and a second more for each MB.
         attempts: how often S3 is asked in all, with growing pauses in between.
 
     Raises:
@@ -32,7 +35,13 @@ def open_store(uri: str, *, timeout_seconds: float = 30, attempts: int = 4) -> O
         from ritm_ops.object_store.s3 import S3Store
 
         prefix = (found["prefix"] or "").strip("/")
-        return S3Store(found["bucket"], prefix, timeout_seconds=timeout_seconds, attempts=attempts)
+        return S3Store(
+            found["bucket"],
+            prefix,
+            timeout_seconds=timeout_seconds,
+            total_seconds=total_seconds,
+            attempts=attempts,
+        )
     if uri.startswith("file://"):
         parts = urlsplit(uri)
         if parts.netloc not in ("", "localhost") or not parts.path:

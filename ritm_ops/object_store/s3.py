@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from ritm_model.files import reading
+from ritm_ops.deadline import Deadline
 from ritm_ops.network import NetworkAccess
 from ritm_ops.object_store.store import (
     ConflictError,
@@ -29,6 +31,8 @@ try:
     from botocore import exceptions as boto
     from botocore.config import Config
     from botocore.utils import parse_timestamp
+
+    from ritm_ops.object_store.timed import LateError, set_up, within
 except ImportError:
     raise StoreError(
         "Object stores at s3:// need boto3, which is not installed; run `pip install 'ritm[s3]'`."
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _CONNECT_SECONDS = 5
+_SLOWEST = 1 << 20  # bytes in a second
 
 T = TypeVar("T")
 
@@ -52,10 +57,14 @@ class S3Store:
 
     boto3 asks again when the server cannot be reached or fails (500, 503, too many requests); an answer that
     breaks off in its middle is asked for again here. Its length is checked, and its checksum if it has one.
+    All attempts of a call together have `total_seconds`, and a second more for each MB that it moves.
     """
 
-    def __init__(self, bucket: str, prefix: str, *, timeout_seconds: float, attempts: int) -> None:
+    def __init__(
+        self, bucket: str, prefix: str, *, timeout_seconds: float, total_seconds: float, attempts: int
+    ) -> None:
         self._bucket = bucket
+        self._total_seconds = total_seconds
         self._prefix = f"{prefix}/" if prefix else ""
         self._attempts = attempts
         self.uri = f"s3://{bucket}/{prefix}".rstrip("/")
@@ -70,6 +79,7 @@ class S3Store:
             verify = str(authorities) if authorities else None
             session = Session(botocore_session=_session())
             self._client = session.client("s3", config=config, verify=verify)
+        set_up(self._client, timeout_seconds)
 
     def read(self, key: str) -> bytes:
         return self.read_tagged(key)[0]
@@ -83,7 +93,7 @@ class S3Store:
                     raise ObjectTooLargeError(f"{key} in {self.uri} has more than {most_bytes:,} bytes.")
             return bytes(data)
 
-        return self._get(key, take)
+        return self._get(key, take, most_bytes)
 
     def download(self, key: str, path: Path) -> None:
         def save(body: StreamingBody) -> None:
@@ -95,7 +105,8 @@ class S3Store:
 
     def write(self, key: str, data: bytes | Path) -> None:
         name = self._name(key)
-        with self._asking(key):
+        size = len(data) if isinstance(data, bytes) else _size(data)
+        with self._asking(key, self._deadline(size)):
             if isinstance(data, bytes):
                 self._client.put_object(Bucket=self._bucket, Key=name, Body=data)
             else:
@@ -128,12 +139,16 @@ class S3Store:
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=self._prefix + prefix
         )
-        with self._asking("the bucket"):
-            for page in pages:
-                for entry in page.get("Contents", ()):
-                    key = entry["Key"].removeprefix(self._prefix)
-                    if _is_key(key):
-                        yield ObjectInfo(key, entry["Size"], entry["ETag"])
+        coming = iter(pages)
+        while True:
+            with self._asking("the bucket"):  # each page has its own time
+                page = next(coming, None)
+            if page is None:
+                return
+            for entry in page.get("Contents", ()):
+                key = entry["Key"].removeprefix(self._prefix)
+                if _is_key(key):
+                    yield ObjectInfo(key, entry["Size"], entry["ETag"])
 
     def exists(self, key: str) -> bool:
         name = self._name(key)
@@ -147,27 +162,38 @@ class S3Store:
     def _name(self, key: str) -> str:
         return self._prefix + (key if _is_key(key) else checked_key(key))
 
-    def _get(self, key: str, take: Callable[[StreamingBody], T]) -> tuple[T, str]:
+    def _deadline(self, size: int = 0) -> Deadline:
+        """The last moment of a call that begins now and moves so many bytes."""
+        return Deadline.after(self._total_seconds + size / _SLOWEST)
+
+    def _get(
+        self, key: str, take: Callable[[StreamingBody], T], most_bytes: int | None = None
+    ) -> tuple[T, str]:
         """What `take` makes of an object's bytes, and the object's tag."""
         name = self._name(key)
+        deadline = self._deadline()
         for attempt in range(self._attempts):
             if attempt:
                 time.sleep(min(2.0, 0.1 * 2**attempt))
-            with self._asking(key):
+            with self._asking(key, deadline):
                 answer = self._client.get_object(Bucket=self._bucket, Key=name)
+                size = min(answer["ContentLength"], most_bytes or answer["ContentLength"])
                 try:
-                    with closing(answer["Body"]) as body:
+                    with within(deadline.later(size / _SLOWEST)), closing(answer["Body"]) as body:
                         return take(body), answer["ETag"]
                 except _BrokenBodyError:
                     continue
         raise StoreError(f"{key} in {self.uri} cannot be read: the answer breaks off before its end.")
 
     @contextmanager
-    def _asking(self, what: str) -> Iterator[None]:
+    def _asking(self, what: str, deadline: Deadline | None = None) -> Iterator[None]:
         """Turn what boto3 raises into one sentence, without addresses and credentials in it."""
         where = f"{what} in {self.uri}" if what != "the bucket" else self.uri
+        deadline = deadline or self._deadline()
+        late = StoreError(f"{where}: the object store does not answer in time.")
         try:
-            yield
+            with within(deadline):
+                yield
         except boto.ClientError as error:
             raise _refusal(error, where) from None
         except (boto.NoCredentialsError, boto.PartialCredentialsError):
@@ -175,11 +201,13 @@ class S3Store:
                 f"There are no credentials for {self.uri}; "
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what else boto3 reads."
             ) from None
-        except (boto.ConnectTimeoutError, boto.ReadTimeoutError):
-            raise StoreError(f"{where}: the object store does not answer in time.") from None
+        except (boto.ConnectTimeoutError, boto.ReadTimeoutError, LateError):
+            raise late from None
         except boto.SSLError:
             raise StoreError(f"{where}: the certificate of the object store is not trusted.") from None
         except (boto.HTTPClientError, boto.ConnectionError):
+            if deadline.has_passed:
+                raise late from None
             raise StoreError(f"{where}: there is no connection to the object store.") from None
         except (boto.BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no address
             raise StoreError(
@@ -204,6 +232,11 @@ def _time(value: str) -> datetime:
 def _is_key(key: str) -> bool:
     """Empty parts may be, since Label Studio makes them; at the end, they are the folders of consoles."""
     return key[-1:] not in ("", "/") and all(is_key(part) for part in key.split("/") if part)
+
+
+def _size(path: Path) -> int:
+    with reading(path, StoreError):
+        return path.stat().st_size
 
 
 def _refusal(error: boto.ClientError, where: str) -> StoreError:

@@ -58,7 +58,11 @@ class DirectStorage:
             with self._lock:
                 store = self._stores.get(item.bucket)
                 if store is None:
-                    store = open_store(f"s3://{item.bucket}", timeout_seconds=self._access.store_seconds)
+                    store = open_store(
+                        f"s3://{item.bucket}",
+                        timeout_seconds=self._access.store_seconds,
+                        total_seconds=self._access.limits.total_seconds,
+                    )
                     self._stores[item.bucket] = store
         except StoreError as error:  # nobody has been asked: it will not pass
             raise FetchError(f"The image {shown} cannot be had: {error}") from None
