@@ -168,7 +168,7 @@ def _all_stages(
     asked = ledger.once("recipe", lambda: recipe_yaml(recipe_of(settings, base)))
     recipe = parse_recipe(asked, "the recipe of the job")
     tried = Tried.of(settings, fingerprint, base.version, recipe)
-    if (earlier := tried.found(registry)) is not None:
+    if (earlier := tried.found(registry, settings.publishing)) is not None:
         return Ending("nothing new", earlier)
 
     before = measured("before", Path(base.weights), base.version, settings, folder, progress)
@@ -185,7 +185,7 @@ def _all_stages(
             tried.note(order.id, decision.reason)
             return Ending("not better", decision.reason)
         tried.note(order.id, decision.reason, read_card(model).sha256)
-        return publish(registry, settings.name, model, base, report, order)
+        return publish(registry, settings, model, base, report, order)
 
 
 def find_base(order: Order, settings: TrainingSettings, registry: Registry, folder: Path) -> Base:
@@ -254,13 +254,24 @@ def learn(recipe: Recipe, data: Path, run: Path, processes: int, progress: Progr
 
 
 def publish(
-    registry: Registry, name: str, model: Path, base: Base, report: Mapping[str, object], order: Order
+    registry: Registry,
+    settings: TrainingSettings,
+    model: Path,
+    base: Base,
+    report: Mapping[str, object],
+    order: Order,
 ) -> Ending:
-    """Publish a model and make it live, unless people decided against it or another one has become live."""
+    """Publish a model and, where publishing is automatic, make it live.
+
+    Not if people decided against it, or another one has become live.
+    """
+    name = settings.name
     if (refusal := registry.refusal(name, read_card(model).sha256)) is not None:
         return Ending("refused", f"Not published: {refusal}")
     version = registry.publish(name, model, report)
     reason = str(report["decision"])
+    if settings.publishing == "approve":
+        return Ending("candidate", f"{version} waits for `ritm models approve {name} {version}`. {reason}")
     try:
         registry.promote(name, version, base.live, by=f"job {order.id}", why=reason, is_asked=False)
     except RefusedError as error:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -107,6 +107,12 @@ class TrainingSettings(PictureSettings):
         le=20,
         description="Clicks per object (NoC@90) by which a model must be better, with 95 % confidence, to be "
         "published; below 0, by which it may be worse.",
+    )
+
+    publishing: Literal["automatic", "approve"] = Field(
+        default="automatic",
+        description="What happens to a better model: `automatic` makes it live, `approve` leaves it as a "
+        "candidate until somebody approves or rejects it.",
     )
 
     # When

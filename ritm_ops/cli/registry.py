@@ -1,4 +1,4 @@
-"""`ritm models publish|promote|rollback|history`: the versions in a registry, and which of them is live."""
+"""Commands of `ritm models`: the versions in a registry, which of them is live, and who decides that."""
 
 from __future__ import annotations
 
@@ -66,6 +66,48 @@ def promote(name: str, version: str, expected: str | None, by: str, why: str, ur
 def rollback(name: str, by: str, why: str, uri: str) -> None:
     """Make live again what was live before the live version of NAME."""
     _echo_live(_open(uri).rollback(name, by=by, why=why))
+
+
+@click.command()
+@click.argument("name")
+@_registry_option
+@as_json
+def candidates(name: str, uri: str, as_json: bool) -> None:
+    """Show the versions of NAME that wait for `approve` or `reject`, with what was measured."""
+    registry = _open(uri)
+    found = [(manifest, registry.report(name, manifest.version)) for manifest in registry.candidates(name)]
+    if as_json:
+        echo_json([{**manifest.model_dump(mode="json"), "report": report} for manifest, report in found])
+        return
+    if not found:
+        click.echo("No version waits for a decision.")
+        return
+    rows: list[Sequence[str]] = [("VERSION", "PUBLISHED", "BASE", "WHAT WAS MEASURED")]
+    for manifest, report in found:
+        base, decision = str(report.get("base", "-")), str(report.get("decision", "-"))
+        rows.append((manifest.version, f"{manifest.published_at:%Y-%m-%d %H:%M}", base, decision))
+    echo_table(rows)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("version")
+@_why_options
+@_registry_option
+def approve(name: str, version: str, by: str, why: str, uri: str) -> None:
+    """Make the candidate VERSION of NAME live: servers take it up within seconds."""
+    _echo_live(_open(uri).approve(name, version, by=by, why=why))
+
+
+@click.command()
+@click.argument("name")
+@click.argument("version")
+@_why_options
+@_registry_option
+def reject(name: str, version: str, by: str, why: str, uri: str) -> None:
+    """Decide that VERSION of NAME never becomes live by itself, nor another one with its weights."""
+    _open(uri).reject(name, version, by=by, why=why)
+    click.echo(f"{version} is rejected.")
 
 
 @click.command()

@@ -28,11 +28,12 @@ PAUSES = (60, 300, 900)
 
 
 Outcome: TypeAlias = Literal[
-    "published", "not better", "refused", "superseded", "nothing new", "too few labels"
+    "published", "candidate", "not better", "refused", "superseded", "nothing new", "too few labels"
 ]
 """How a job may finish: only `published` changes what is live, and none is a failure.
 
-`refused` is a model that people had decided against, `superseded` one whose base is no longer live.
+`candidate` is a model that waits for approval, `refused` one that people had decided against, `superseded`
+one whose base is no longer live.
 """
 
 

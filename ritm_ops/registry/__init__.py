@@ -1,7 +1,7 @@
 """Versions of models in an object store, and the one that is live."""
 
 from ritm_ops.registry.cache import last_fetched
-from ritm_ops.registry.keys import CARD, LIVE_PREFIX, REPORT, WEIGHTS
+from ritm_ops.registry.keys import CARD, LIVE_PREFIX, REPORT, WEIGHTS, version_of
 from ritm_ops.registry.records import Change, LiveModel, Manifest, RefusedError, RegistryError
 from ritm_ops.registry.versions import Registry
 
@@ -17,4 +17,5 @@ __all__ = [
     "Registry",
     "RegistryError",
     "last_fetched",
+    "version_of",
 ]

@@ -43,8 +43,12 @@ def version_of(name: str, sha256: str) -> str:
     return f"{checked_name(name)}-{sha256[:8]}"
 
 
+def rejections(name: str) -> str:
+    return f"models/{name}/rejected/"
+
+
 def rejection_key(name: str, sha256: str) -> str:
-    return f"models/{name}/rejected/{sha256}.json"
+    return f"{rejections(name)}{sha256}.json"
 
 
 def live_key(name: str) -> str:

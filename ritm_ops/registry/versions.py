@@ -32,6 +32,7 @@ from ritm_ops.registry.keys import (
     folder_of,
     live_key,
     rejection_key,
+    rejections,
     version_of,
 )
 from ritm_ops.registry.records import (
@@ -134,7 +135,8 @@ class Registry:
         if (live.version if live else None) != expected:
             is_live = live.version if live else "no version"
             raise ConflictError(f"Of {name}, {is_live} is live and not {expected or 'none'}, as expected.")
-        if not is_asked and (refusal := self._refusal(name, self._weights(name, version), live)):
+        sha256 = self._weights(self.manifest(name, version))
+        if not is_asked and (refusal := self._refusal(name, sha256, live)):
             raise RefusedError(refusal)
         report = self.report(name, version)
         change = Change(
@@ -179,11 +181,35 @@ class Registry:
         Raises:
             RegistryError: no such version, or it is live.
         """
-        live, sha256 = self.live(name), self._weights(name, version)
+        live, sha256 = self.live(name), self._weights(self.manifest(name, version))
         if live is not None and live.version == version:
             raise RegistryError(f"{version} is live; `ritm models rollback {name}` goes back.")
         rejection = Rejection(version=version, at=_now(), by=by or _whoever_runs_this(), why=why)
         self._keep_first(rejection_key(name, sha256), rejection.model_dump(mode="json"))
+
+    def candidates(self, name: str) -> tuple[Manifest, ...]:
+        """Published versions that nobody has decided on: never live, never rejected. The newest last."""
+        were_live = {change.version for change in self.history(name)}
+        rejected = {info.key for info in self._store.list(rejections(checked_name(name)))}
+        return tuple(
+            manifest
+            for manifest in self.versions(name)
+            if manifest.version not in were_live
+            and rejection_key(name, self._weights(manifest)) not in rejected
+        )
+
+    def approve(self, name: str, version: str, *, by: str = "", why: str = "") -> LiveModel:
+        """Make a candidate live.
+
+        Raises:
+            ConflictError: somebody changed the live version at the same time.
+            RefusedError: it was rejected.
+            RegistryError: no such version, or it has been live already.
+        """
+        live = self.live(name)
+        if live is not None and any(change.version == version for change in live.history):
+            raise RegistryError(f"{version} has been live already; `ritm models promote` makes it so again.")
+        return self.promote(name, version, live.version if live else None, by=by, why=why, is_asked=False)
 
     def refusal(self, name: str, sha256: str) -> str | None:
         """Why the version with these weights does not become live by itself: a sentence, or None if it may.
@@ -271,11 +297,11 @@ class Registry:
                 if entry_of_file(copy) != entry:
                     raise self._damaged(f"{folder}/{file}")
 
-    def _weights(self, name: str, version: str) -> str:
+    def _weights(self, manifest: Manifest) -> str:
         """The SHA-256 of a version's weights."""
-        entry = self.manifest(name, version).files.get(WEIGHTS)
+        entry = manifest.files.get(WEIGHTS)
         if entry is None:
-            raise self._damaged(f"{folder_of(name, version)}/{MANIFEST}")
+            raise self._damaged(f"{folder_of(manifest.name, manifest.version)}/{MANIFEST}")
         return entry.sha256
 
     def _refusal(self, name: str, sha256: str, live: LiveModel | None) -> str | None:

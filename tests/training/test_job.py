@@ -94,6 +94,34 @@ def test_a_rollback_stands(settings: TrainingSettings, base: Path, remembered: b
     assert ended(settings, "third")[0].version == learnt
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("decision", ["approved", "rejected"])
+def test_a_candidate_waits_for_people(settings: TrainingSettings, decision: str) -> None:
+    settings = settings.model_copy(update={"margin": -20, "publishing": "approve"})
+    registry = Registry(open_store(settings.registry_uri))
+    message, progress = done(settings, "first")
+    assert progress.report.outcome == "candidate"
+    (candidate,) = (manifest.version for manifest in registry.candidates("ritm"))
+    assert message.startswith(f"{candidate} waits for `ritm models approve ritm {candidate}`. NoC@90 changed")
+    assert registry.report("ritm", candidate)["job"] == "first"
+    waiting = f"Nothing has changed since job first. {candidate} waits for approval."
+    assert done(settings, "second")[0] == waiting
+    assert registry.live("ritm") is None
+    if decision == "approved":
+        registry.approve("ritm", candidate)
+        live = registry.live("ritm")
+        assert live is not None
+        assert live.version == candidate
+    else:
+        registry.reject("ritm", candidate, by="anna")
+        for mode in ("approve", "automatic"):
+            message, progress = done(settings.model_copy(update={"publishing": mode}), f"then {mode}")
+            assert progress.report.outcome == "nothing new"
+            assert f"{candidate} was rejected by anna on " in message
+        assert registry.live("ritm") is None
+    assert registry.candidates("ritm") == ()
+
+
 def test_too_few_labels_end_the_job(settings: TrainingSettings) -> None:
     ending, progress = ended(settings.model_copy(update={"least_objects": 1000}), "few")
     assert ending.outcome == progress.report.outcome == "too few labels"
@@ -109,13 +137,15 @@ def test_tasks_that_nobody_has_annotated_end_the_job(settings: TrainingSettings,
     assert ending.message.startswith("There is nothing to take from ")
 
 
-def test_a_version_that_became_live_meanwhile_stays_live(tmp_path: Path, base: Path) -> None:
+def test_a_version_that_became_live_meanwhile_stays_live(
+    settings: TrainingSettings, tmp_path: Path, base: Path
+) -> None:
     registry = Registry(open_store(str(tmp_path / "registry")))
     other = registry.publish("ritm", base, {})
     registry.promote("ritm", other, None)
     mine = tiny_model(tmp_path / "mine.safetensors", seed=1)
     ending = publish(
-        registry, "ritm", mine, Base("old", "", None), {"decision": "Better."}, Order("job", "x")
+        registry, settings, mine, Base("old", "", None), {"decision": "Better."}, Order("job", "x")
     )
     assert ending.version is None
     assert ending.outcome == "superseded"
@@ -123,10 +153,11 @@ def test_a_version_that_became_live_meanwhile_stays_live(tmp_path: Path, base: P
     live = registry.live("ritm")
     assert live is not None
     assert live.version == other
-    ending = publish(registry, "ritm", mine, Base("", "", other), {"decision": "Better."}, Order("job", "x"))
+    now_live = Base("", "", other)
+    ending = publish(registry, settings, mine, now_live, {"decision": "Better."}, Order("job", "x"))
     assert ending.version is not None
     # Done twice, as after a kill between publishing and noting it, it is the same.
-    again = publish(registry, "ritm", mine, Base("", "", other), {"decision": "Better."}, Order("job", "x"))
+    again = publish(registry, settings, mine, now_live, {"decision": "Better."}, Order("job", "x"))
     assert again == ending
     assert len(registry.history("ritm")) == 2
 
@@ -155,5 +186,5 @@ def test_the_log_keeps_its_last_lines(tmp_path: Path) -> None:
 
 def test_the_docs_name_every_outcome() -> None:
     page = (Path(__file__).parents[2] / "docs/finetuning.md").read_text()
-    table = page.partition("| outcome |")[2].partition("\n\n")[0]
-    assert re.findall(r"^\| `([^`]+)` \|", table, flags=re.MULTILINE) == list(get_args(Outcome))
+    section = page.partition("## How a job ends\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\* `([^`]+)`: ", section, flags=re.MULTILINE) == list(get_args(Outcome))

@@ -58,6 +58,26 @@ def test_versions_from_publication_to_rollback(ritm: Ritm) -> None:
     assert [change["kind"] for change in about["changes"]] == ["promote", "promote", "rollback"]
 
 
+def test_candidates_are_approved_or_rejected(ritm: Ritm) -> None:
+    one = f"team-{model_version(SMALL).rpartition('-')[2]}"
+    two = f"team-{model_version(bundled_model_path()).rpartition('-')[2]}"
+    assert ritm("candidates", "team")[1] == "No version waits for a decision.\n"
+    ritm("publish", "team", SMALL)
+    ritm("publish", "team", bundled_model_path())
+    assert [line.split()[0] for line in ritm("candidates", "team")[1].splitlines()] == ["VERSION", one, two]
+    assert ritm("reject", "team", one, "--by", "anna", "--why", "frayed")[1] == f"{one} is rejected.\n"
+    assert [found["version"] for found in json.loads(ritm("candidates", "team", "--json")[1])] == [two]
+    status, _, complaint = ritm("approve", "team", one)
+    assert (status, complaint.partition(" on ")[0]) == (1, f"Error: {one} was rejected by anna")
+    assert ritm("approve", "team", two, "--by", "bob") == (
+        0,
+        f"{two} is live; before it was no version.\n",
+        "",
+    )
+    assert ritm("candidates", "team", "--json")[1].strip() == "[]"
+    assert "has been live already" in ritm("approve", "team", two)[2]
+
+
 def test_a_registry_must_be_named(ritm: Ritm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RITM_REGISTRY")
     status, _, complaint = ritm("history", "team")
