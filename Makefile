@@ -14,7 +14,7 @@ PROMTOOL := .venvs/promtool
 export OMP_WAIT_POLICY := passive
 export GOMP_SPINCOUNT := 0
 
-FUZZ := brush results documents xml zips members
+FUZZ := brush results documents xml zips members bodies objects requests chunks
 SECONDS := 120
 
 .PHONY: help serve test check check-web docs fuzz format clean
@@ -45,7 +45,7 @@ check-web: $(WEB_CHECK)/node_modules/.installed ## types and style of the demo's
 docs: $(VENV)/.develop ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
-fuzz: $(VENV)/.develop ## throw damaged masks and exports at their readers: make fuzz SECONDS=600 FUZZ=zips
+fuzz: $(VENV)/.develop ## throw damaged masks, exports and requests at their readers: make fuzz SECONDS=600 FUZZ=zips
 	set -e; for target in $(FUZZ); do $(BIN)/python tests/fuzz/fuzz.py $$target -max_total_time=$(SECONDS); done
 
 format: $(VENV)/.develop ## put the code into the house style

@@ -16,6 +16,7 @@ from pycocotools import mask as coco
 
 from ritm_model.masks import brush_rle, cvat_rle
 
+HEAD = b"POST /predict HTTP/1.1\r\nHost: here\r\n"
 PICTURE = png(np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
 
 
@@ -152,3 +153,29 @@ def choices() -> list[bytes]:
     """Nothing in particular, from which a target makes its input."""
     source = random.Random(1)
     return [source.randbytes(80) for _ in range(20)]
+
+
+def bodies() -> list[bytes]:
+    """Requests as Label Studio sends them, with short masks, and what once was read wrongly."""
+    recorded = Path(__file__).parents[1] / "payloads" / "label_studio"
+    (predict,) = recorded.glob("16_*.json")
+    request = json.loads(predict.read_text())["json"]
+    masks = [{"rle": [0, 0, 1, 255], "format": "rle"}, {"rle": []}]
+    small = {"tasks": [{"id": 1, "annotations": [{"result": [{"value": mask} for mask in masks]}]}]}
+    odd = [
+        b'{"\\u0072le": [7], "rle": [1]}',
+        b'{"rle": [1], "rle": ["2"]}',
+        b'[{"rle": [-0]}, {"rle": [01]}]',
+    ]
+    return [json.dumps(request).encode(), json.dumps(small).encode(), *odd]
+
+
+def requests() -> list[bytes]:
+    """Requests over HTTP; where they are cut stands at the end."""
+    wholes = [
+        HEAD + b"Content-Length: 10\r\n\r\n0123456789",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;a=b\r\ndefg\r\n0\r\nX: y\r\n\r\n",
+        HEAD + b"Expect: 100-continue\r\nContent-Length: 500\r\n\r\n" + b"x" * 500,
+        b"GET /health HTTP/1.0\r\n\r\n",
+    ]
+    return [whole + bytes(range(24)) for whole in wholes]

@@ -17,7 +17,17 @@ FUZZ = Path(__file__).with_name("fuzz.py")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "runs"),
-    [("brush", 4000), ("results", 2000), ("documents", 500), ("xml", 500), ("zips", 500), ("members", 500)],
+    [
+        *(
+            ("brush", 4000),
+            ("results", 2000),
+            ("documents", 500),
+            ("xml", 500),
+            ("zips", 500),
+            ("members", 500),
+        ),
+        *(("bodies", 20_000), ("objects", 20_000), ("requests", 2000), ("chunks", 2000)),
+    ],
 )
 def test_only_errors_of_ours_come_out(target: str, runs: int, tmp_path: Path) -> None:
     require(find_spec("atheris") is not None, "no atheris for this Python on this machine")

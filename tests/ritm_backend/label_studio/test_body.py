@@ -92,6 +92,12 @@ def test_any_text_is_read_like_json_or_refused_like_it(parts):
     same_as_json(b"".join(parts))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_bytes_that_only_look_like_a_mask_are_text(encoding):
+    lookalike = b'"rle": [1]'.decode("utf-16-be" if encoding == "utf-16-be" else "utf-16-le")
+    same_as_json(json.dumps([lookalike, {"rle": [1]}], ensure_ascii=False).encode(encoding))
+
+
 def same_as_json(body):
     try:
         expected = json.loads(body)
