@@ -78,7 +78,7 @@ def _ious(
     scene = augment(question.scene(), transforms, seed=0)
     object_HW = scene.mask(question.instance)
     truth_HW = np.where(scene.ignored_HW, -1, object_HW).astype(np.int8)
-    device = next(model.parameters()).device
+    device = model.device
     image_13HW = (torch.from_numpy(scene.image_HW3).permute(2, 0, 1)[None].float() / 255).to(device)
     prev_mask_11HW = torch.zeros_like(image_13HW[:, :1])
     mask_HW = np.zeros(scene.size, bool)

@@ -128,6 +128,11 @@ class InteractiveModel(nn.Module, ABC):
     def logits(self, image_B3HW: Tensor, clicks_BCHW: Tensor | None) -> list[Tensor]:
         """Compute [main] or [main, auxiliary] logits, B x 1 x h x w each."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are, and inputs have to be."""
+        return self.mean.device
+
     def lr_multipliers(self) -> dict[str, float]:
         """Give the learning-rate multiplier of every parameter by its name."""
         rules = self._lr_rules()

@@ -30,7 +30,10 @@ class Adaptation(Protocol):
         """Whether parameters and what `prepare` gives, found for one part of the image, serve others."""
 
     def prepare(self, image_BCHW: Tensor, points_BP3: Tensor) -> Features:
-        """Run the part of the network that does not depend on the parameters."""
+        """Run the part of the network that does not depend on the parameters.
+
+        The inputs may be on any device; what comes back is on that of the network.
+        """
 
     def count(self, prepared: Features) -> int:
         """How many parameters there are."""
@@ -48,7 +51,7 @@ class ScaleAndBias:
     outlives_crop: bool = True
 
     def prepare(self, image_BCHW: Tensor, points_BP3: Tensor) -> Features:
-        return self.point.before(*self.model.fuse(*self.model.encode(image_BCHW, points_BP3)))
+        return self.point.before(*self.model.fuse(*_encoded(self.model, image_BCHW, points_BP3)))
 
     def count(self, prepared: Features) -> int:
         return 2 * prepared[0].shape[1]
@@ -73,7 +76,7 @@ class AddedToInput:
     outlives_crop: bool = False
 
     def prepare(self, image_BCHW: Tensor, points_BP3: Tensor) -> Features:
-        return self.model.encode(image_BCHW, points_BP3)
+        return _encoded(self.model, image_BCHW, points_BP3)
 
     def count(self, prepared: Features) -> int:
         height, width = prepared[0].shape[2:]
@@ -92,3 +95,7 @@ class AddedToInput:
             image_B3HW = image_B3HW + added_BCHW
         logits_B1HW = self.model.segment(image_B3HW, maps_BMHW)["instances"]
         return logits_B1HW, PENALTY * added_BCHW.square().sum()
+
+
+def _encoded(model: InteractiveModel, image_BCHW: Tensor, points_BP3: Tensor) -> tuple[Tensor, Tensor]:
+    return model.encode(image_BCHW.to(model.device), points_BP3.to(model.device))

@@ -66,9 +66,8 @@ def check_batch(model: InteractiveModel, samples: int, crop: tuple[int, int]) ->
     """
     if samples > 1:
         return
-    device = next(model.parameters()).device
-    image_1CHW = torch.zeros(1, 3 + model.with_prev_mask, *crop, device=device)
-    no_clicks_123 = torch.full((1, 2, 3), -1.0, device=device)
+    image_1CHW = torch.zeros(1, 3 + model.with_prev_mask, *crop, device=model.device)
+    no_clicks_123 = torch.full((1, 2, 3), -1.0, device=model.device)
     try:
         with torch.no_grad():
             copy.deepcopy(model).train()(image_1CHW, no_clicks_123)

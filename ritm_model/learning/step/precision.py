@@ -6,6 +6,7 @@ scaled, or small gradients would vanish.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,9 +32,11 @@ class Precision:
     name: PrecisionName
     scaler: torch.amp.GradScaler
 
-    def autocast(self) -> torch.autocast:
+    def autocast(self) -> AbstractContextManager[None]:
         """Compute in these numbers where that is safe."""
-        return torch.autocast(self.device.type, TYPES.get(self.name), enabled=self.name in TYPES)
+        if self.name not in TYPES:
+            return nullcontext()
+        return torch.autocast(self.device.type, TYPES[self.name])
 
     def may_overflow(self) -> bool:
         """Whether gradients that are not finite may be a matter of the scale, which adapts itself."""
