@@ -127,27 +127,42 @@ def pack_masks(
     masks: Sequence[Mask], size: tuple[int, int], most_in_a_layer: int = MOST_IN_A_LAYER
 ) -> PackedRegions:
     """Put masks, H x W bool each, into few layers; see `pack_regions`."""
+    # The columns of unpacked runs lie together: few layers are turned in the end, instead of every mask.
+    by_columns = all(mask_HW.flags.f_contiguous for mask_HW in masks)
+    lined = [mask_HW.T if by_columns else np.ascontiguousarray(mask_HW) for mask_HW in masks]
     layers: list[npt.NDArray[np.uint8]] = []
     taken: list[Mask] = []  # pixels of each layer
     used: list[int] = []
     places: dict[int, Instance] = {}
-    areas = [int(np.count_nonzero(mask_HW)) for mask_HW in masks]
+    areas = [int(np.count_nonzero(mask)) for mask in lined]
     for number in sorted(range(len(masks)), key=lambda place: -areas[place]):
-        mask_HW = np.ascontiguousarray(masks[number])  # of unpacked runs, columns lie together
-        for layer, taken_HW in enumerate(taken):
-            if used[layer] < most_in_a_layer and not (taken_HW & mask_HW).any():
+        lines = _extent(lined[number])
+        mask = lined[number][lines]
+        for layer, is_taken in enumerate(taken):
+            if used[layer] < most_in_a_layer and not (is_taken[lines] & mask).any():
                 break
         else:
             layer = len(layers)
-            layers.append(np.zeros(size, np.uint8))
-            taken.append(np.zeros(size, np.bool_))
+            layers.append(np.zeros(lined[number].shape, np.uint8))
+            taken.append(np.zeros(lined[number].shape, np.bool_))
             used.append(0)
         used[layer] += 1
-        taken[layer] |= mask_HW
-        np.copyto(layers[layer], used[layer], where=mask_HW)
+        taken[layer][lines] |= mask
+        np.copyto(layers[layer][lines], used[layer], where=mask)
         places[number] = Instance(layer, used[layer])
-    layers_LHW = np.stack(layers) if layers else np.zeros((1, *size), np.uint8)
-    return PackedRegions(layers_LHW, tuple(places[number] for number in range(len(masks))), tuple(areas))
+    upright = [cv2.transpose(layer) for layer in layers] if by_columns else layers
+    layers_LHW = np.stack(upright) if upright else np.zeros((1, *size), np.uint8)
+    return PackedRegions(
+        layers_LHW.astype(np.uint8, copy=False),
+        tuple(places[number] for number in range(len(masks))),
+        tuple(areas),
+    )
+
+
+def _extent(mask: Mask) -> slice:
+    """From the first line with a pixel to the last one."""
+    hits = np.flatnonzero(mask.any(1))
+    return slice(int(hits[0]), int(hits[-1]) + 1) if hits.size else slice(0, 0)
 
 
 def value_counts(map_HW: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:

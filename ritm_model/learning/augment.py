@@ -219,7 +219,13 @@ def _resize(inpt: Any, size: Size) -> Any:
         return functional.resize(inpt, list(size), interpolation=InterpolationMode.BILINEAR, antialias=True)
     height, width = inpt.shape[-2:]
     rows, columns = _nearest(height, size[0]), _nearest(width, size[1])
-    return tv_tensors.Mask(torch.from_numpy(np.take(np.take(inpt.numpy(), rows, 1), columns, 2)))
+    masks_LHW = inpt.numpy()
+    # Taking rows copies whole lines, taking columns single pixels: those of as few rows as possible.
+    if size[0] < height:
+        resized_LHW = np.take(np.take(masks_LHW, rows, 1), columns, 2)
+    else:
+        resized_LHW = np.take(np.take(masks_LHW, columns, 2), rows, 1)
+    return tv_tensors.Mask(torch.from_numpy(resized_LHW))
 
 
 def _nearest(length: int, new_length: int) -> npt.NDArray[np.intp]:
@@ -242,11 +248,10 @@ def _window(extent: tuple[int, int], side: int, length: int) -> tuple[int, int]:
 
 def _mapped(image_3HW: Tensor, levels: Tensor) -> tv_tensors.Image:
     """Change brightness levels: what each of the 256 becomes, for all channels or each."""
-    tables = levels.clamp(0, 255).round().to(torch.uint8).expand(3, 256).numpy()
-    channels = [
-        cv2.LUT(channel_HW, table) for channel_HW, table in zip(image_3HW.numpy(), tables, strict=True)
-    ]
-    return tv_tensors.Image(torch.from_numpy(np.stack(channels)))
+    tables_3L = levels.clamp(0, 255).round().to(torch.uint8).expand(3, 256).numpy()
+    image_HW3 = image_3HW.permute(1, 2, 0).numpy()  # channels lie together, as read and resized
+    mapped_HW3 = cv2.LUT(image_HW3, np.ascontiguousarray(tables_3L.T)[None])
+    return tv_tensors.Image(torch.from_numpy(mapped_HW3).permute(2, 0, 1))
 
 
 def _uniform(low: float, high: float) -> float:

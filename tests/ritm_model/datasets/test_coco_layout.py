@@ -130,6 +130,19 @@ def test_layers_lose_no_pixel(masks: np.ndarray, most: int) -> None:
         assert mask_HW.sum() == area
 
 
+@settings(max_examples=50, deadline=None)
+@given(arrays(bool, st.tuples(st.integers(0, 7), st.just(6), st.just(5))), st.integers(1, 3))
+def test_masks_that_lie_in_columns_are_packed_like_others(masks: np.ndarray, most: int) -> None:
+    """As unpacked runs do; some of them or all of them."""
+    packed = pack_masks(list(masks), (6, 5), most)
+    for columns in (len(masks), len(masks) // 2):
+        mixed = [*(np.asfortranarray(mask_HW) for mask_HW in masks[:columns]), *masks[columns:]]
+        again = pack_masks(mixed, (6, 5), most)
+        assert (again.instances, again.areas) == (packed.instances, packed.areas)
+        assert np.array_equal(again.layers_LHW, packed.layers_LHW)
+        assert again.layers_LHW.flags.c_contiguous
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.data(), st.integers(1, 4))
 def test_regions_that_share_maps_are_packed_like_masks(data: st.DataObject, most: int) -> None:
