@@ -133,9 +133,65 @@ def test_every_image_is_of_a_named_version() -> None:
         assert tag != "latest", name
 
 
-@pytest.mark.parametrize("backend", ["backend", "backend-gpu"])
-def test_what_setup_waits_for_does_not_wait_for_setup(backend: str) -> None:
-    assert "setup" not in SERVICES[backend]["depends_on"]
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_is_bounded(name: str) -> None:
+    service = SERVICES[name]
+    assert service["mem_limit"]
+    assert service["logging"]["options"]["max-size"]
+    assert service["restart"] in ("unless-stopped", "no")
+    assert service["networks"]
+    assert "TZ" in service["environment"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_whatever_answers_others_has_a_health_check(name: str) -> None:
+    is_asked_nothing = name == "setup" or name.startswith(("worker", "scheduler"))
+    has_one_in_its_image = name.startswith("backend")
+    assert is_asked_nothing or has_one_in_its_image or SERVICES[name]["healthcheck"]["test"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_nothing_waits_for_setup(name: str) -> None:
+    assert "setup" not in SERVICES[name].get("depends_on", ())
+
+
+def test_every_image_of_ours_is_built_by_one_service_and_pulled_by_none() -> None:
+    for image in {SERVICES[name]["image"] for name in OURS}:
+        sharing = [SERVICES[name] for name in OURS if SERVICES[name]["image"] == image]
+        assert len([service for service in sharing if "build" in service]) == 1, image
+        assert all(service["pull_policy"] == "never" for service in sharing if "build" not in service), image
+
+
+def test_a_shared_image_is_built_in_every_profile_that_uses_it() -> None:
+    for name in OURS:
+        builder = next(s for s in SERVICES.values() if s["image"] == SERVICES[name]["image"] and "build" in s)
+        assert set(SERVICES[name].get("profiles", ())) <= set(builder.get("profiles", ("cpu", "gpu"))), name
+
+
+def test_services_reach_only_what_they_need() -> None:
+    networks = {name: set(service["networks"]) for name, service in SERVICES.items()}
+    assert COMPOSE["networks"]["data"]["internal"] is True
+    assert all(networks[name] == {"data"} for name in ("postgres", "redis", "objects", "scheduler"))
+    assert {name for name in networks if "people" in networks[name]} == {
+        name for name, service in SERVICES.items() if "ports" in service
+    }
+
+
+def test_services_get_only_the_secrets_that_they_use() -> None:
+    text = {name: json.dumps(service["environment"]) for name, service in SERVICES.items()}
+    holders = {
+        secret: {name for name, value in text.items() if f"${{{secret}" in value}
+        for secret in ("POSTGRES_PASSWORD", "LABEL_STUDIO_PASSWORD", "WEBHOOK_SECRET", "S3_SECRET_KEY")
+    }
+    assert holders["POSTGRES_PASSWORD"] == {"postgres", "label-studio"}
+    assert holders["LABEL_STUDIO_PASSWORD"] == {"label-studio"}
+    assert holders["WEBHOOK_SECRET"] == {"setup", "backend", "backend-gpu"}
+    assert "scheduler" not in holders["S3_SECRET_KEY"]
+
+
+@pytest.mark.parametrize("name", ["backend-gpu", "worker-gpu"])
+def test_a_missing_driver_is_an_error(name: str) -> None:
+    assert SERVICES[name]["environment"]["RITM_DEVICE"] == "cuda"
 
 
 def test_images_run_as_nobody_in_particular() -> None:

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 from backend import ritm_serve
-from label_studio_server import LEGACY_TOKEN, LOCAL_BACKENDS, LabelStudio, label_studio, prepare_template
+from label_studio_server import (
+    LEGACY_TOKEN,
+    LOCAL_BACKENDS,
+    TLS_ORIGIN,
+    LabelStudio,
+    label_studio,
+    prepare_template,
+)
 from processes import Server
 
 HERE = Path(__file__).parent
@@ -36,7 +43,8 @@ def template(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="session")
 def studio(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudio]:
     """Label Studio set up as the README asks: local backends allowed, legacy tokens accepted too."""
-    with label_studio(template, tmp_path_factory.mktemp("studio"), LOCAL_BACKENDS, legacy=True) as running:
+    extra = {**LOCAL_BACKENDS, "CSRF_TRUSTED_ORIGINS": TLS_ORIGIN}
+    with label_studio(template, tmp_path_factory.mktemp("studio"), extra, legacy=True) as running:
         yield running
 
 

@@ -21,6 +21,9 @@ LEGACY_TOKEN = "0123456789abcdef0123456789abcdef01234567"
 # What an administrator sets so that Label Studio accepts a backend on a local address.
 LOCAL_BACKENDS = {"ML_BLOCK_LOCAL_IP": "false", "SSRF_PROTECTION_ENABLED": "false"}
 
+# Under which address people open it behind a proxy with TLS.
+TLS_ORIGIN = "https://labels.example.com"
+
 
 @dataclass(frozen=True)
 class LabelStudio:
