@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rq import get_current_job
+from rq import Retry, get_current_job
+from torch.distributed.elastic.multiprocessing.api import SignalException
 
 from ritm_model.checkpoints import read_card, resolve_model
 from ritm_model.errors import RitmError
@@ -38,9 +40,11 @@ from ritm_ops.object_store import ConflictError, StoreError, open_store
 from ritm_ops.registry import RefusedError, Registry
 from training.decision import DECIDING, Decision, decide
 from training.exports import NoLabelsError, Options, Whose, collect
+from training.leaving import LeaveAfterStep, Leaving, leave
 from training.ledger import Ledger, work_folder
 from training.measure import Measured, compare_measured, held_out_objects, measure
 from training.progress import Progress
+from training.retention import tidy
 from training.settings import TrainingSettings
 from training.split import HELD_OUT, LEARNT, TooFewLabelsError, divide_dataset
 from training.tried import Tried
@@ -75,8 +79,11 @@ class Ending:
     version: str | None = None
 
 
-def run(source: str, base: str) -> None:
-    """What RQ calls, in a process of its own.
+def run(source: str, base: str) -> Retry | None:
+    """What RQ calls, in a process of its own, which is told by SIGTERM to give the job back.
+
+    Returns:
+        What has RQ put the job back at the front of the queue, if it was told so.
 
     Raises:
         RitmError: the reason why the job ends; of those that may pass, RQ tries again.
@@ -87,7 +94,11 @@ def run(source: str, base: str) -> None:
     with work_folder(settings.folder, job.id) as folder:
         progress = Progress(folder / "log.txt", job, connect(settings.redis, TELLING_SECONDS))
         try:
+            signal.signal(signal.SIGTERM, leave)
             finetune(Order(job.id, source, base), settings, folder, progress)
+        except Leaving:
+            progress.say("The worker is being stopped; the next free one goes on with the job.")
+            return Retry(max=sys.maxsize, enqueue_at_front=True)
         except StoreError as error:  # may pass: RQ tries again after a pause
             progress.say(str(error))
             raise
@@ -101,6 +112,7 @@ def run(source: str, base: str) -> None:
         except Exception as error:
             progress.say(f"The job failed ({type(error).__name__}); the worker's log says where.")
             raise
+    return None
 
 
 def finetune(order: Order, settings: TrainingSettings, folder: Path, progress: Progress) -> Ending:
@@ -118,10 +130,8 @@ def finetune(order: Order, settings: TrainingSettings, folder: Path, progress: P
     ledger = Ledger(folder)
     ending = Ending(**ledger.once("end", lambda: asdict(_ending(order, settings, folder, ledger, progress))))
     progress.ended(ending.outcome, ending.version, ending.message)
-    with suppress(OSError):
-        (folder / "data/conversion.json").replace(folder / "conversion.json")  # what was taken, and what not
-    for heavy in ("data", "base"):
-        shutil.rmtree(folder / heavy, ignore_errors=True)
+    if not settings.keep:
+        tidy(folder)
     return ending
 
 
@@ -249,8 +259,12 @@ def learn(recipe: Recipe, data: Path, run: Path, processes: int, progress: Progr
     with progress.stage("learn"), progress.following(run / "metrics.jsonl", recipe.steps):
         progress.say(f"Learning: {recipe.steps} steps of {recipe.batch_size} samples.")
         if processes > 1:
-            return train_together(recipe, data, run, processes)
-        return train(recipe, data, run)
+            try:
+                return train_together(recipe, data, run, processes)
+            except SignalException:
+                raise Leaving from None
+        with LeaveAfterStep() as leaving:
+            return train(recipe, data, run, callbacks=[leaving])
 
 
 def publish(

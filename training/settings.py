@@ -60,6 +60,10 @@ class TrainingSettings(PictureSettings):
         description="Folder in which jobs work and go on after an interruption; on a disk that outlives the "
         "worker, shared by all workers if they are to go on with each other's jobs.",
     )
+    keep: bool = Field(
+        default=False,
+        description="Whether jobs that have ended leave photographs, checkpoints and models behind.",
+    )
     replay: str | None = Field(
         default=None,
         description="Folder with data that the base was trained on, a share of which is learnt again so that "

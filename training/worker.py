@@ -11,13 +11,18 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from ritm_ops.jobs.protocol import JobError
 from ritm_ops.jobs.queue import JobQueue, connect
+from training.retention import tidy_ended
 from training.settings import TrainingSettings
 
 NICE = 10  # annotators' clicks on the same machine come first
@@ -28,7 +33,12 @@ _PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
 class FinetuneWorker(Worker):
-    """RQ's worker, with jobs that may take hours and are found soon when their worker dies."""
+    """RQ's worker, with jobs that may take hours and are found soon when their worker dies.
+
+    `tidy` is called when a job has ended, or may have done so on a worker that died.
+    """
+
+    tidy: Callable[[], None] | None = None
 
     @property
     def dequeue_timeout(self) -> int:
@@ -38,13 +48,32 @@ class FinetuneWorker(Worker):
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:  # noqa: ARG002  (RQ's signature)
         return HEARTBEATS_MISSED * int(self.job_monitoring_interval)
 
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        super().execute_job(job, queue)
+        self._tidy()
+
+    def clean_registries(self) -> None:
+        super().clean_registries()  # type: ignore[no-untyped-call]
+        self._tidy()
+
+    def _tidy(self) -> None:
+        if self.tidy is not None:
+            with suppress(JobError):  # while Redis is away; the next time will do
+                self.tidy()
+
+    def handle_warm_shutdown_request(self) -> None:
+        """Have the process of the job keep what it has done and give the job back."""
+        if self.horse_pid:
+            with suppress(ProcessLookupError):
+                os.kill(self.horse_pid, signal.SIGTERM)
+
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         die_with_parent()
         super().main_work_horse(job, queue)
 
 
 def work(settings: TrainingSettings, *, burst: bool = False) -> None:
-    """Take jobs until told to stop (SIGTERM: after the job that runs; twice: at once).
+    """Take jobs until told to stop (SIGTERM: the job that runs goes back to the queue; twice: at once).
 
     Args:
         settings: of this process.
@@ -69,6 +98,8 @@ def work(settings: TrainingSettings, *, burst: bool = False) -> None:
         exception_handlers=[_tell_of_abandoned],
         log_job_description=False,
     )
+    if not settings.keep:
+        worker.tidy = partial(tidy_ended, settings.folder, JobQueue(redis))
     worker.work(burst=burst, with_scheduler=True, logging_level="WARNING")
 
 

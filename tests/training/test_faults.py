@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+import torch
 from boto3.session import Session
 from processes import wait_until
 from redis_server import Redis
 from s3_server import FaultyProxy
 from team import RECIPE
-from workers import RITM, Site, is_gone, worker
+from workers import RITM, WITHIN_S, Site, is_gone, worker
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -59,6 +60,26 @@ def test_a_killed_job_and_then_a_killed_worker(make_site: SiteMaker) -> None:
     assert site.log(job_id).count("Collecting") == 1
     assert_published_once(site, job_id)
     assert job.report.metrics["before"]["objects"] == job.report.metrics["after"]["objects"] == 1
+
+
+def test_a_worker_that_is_stopped_gives_its_job_back_with_a_checkpoint(make_site: SiteMaker) -> None:
+    site = make_site(RITM_FINETUNE_CHANGES=";".join((*RECIPE, "epoch_samples=40", "checkpoint_steps=1000")))
+    job_id = site.start()
+    with worker(site) as first:
+        site.wait_for_steps(job_id, 3)
+        first.process.terminate()
+        assert first.process.wait(timeout=60) == 0
+    made = site.steps(job_id)
+    assert 3 <= len(made) < 20  # within the first epoch
+    job = site.jobs.job(job_id)
+    assert job.status == "queued"
+    assert job.report.message == "The worker is being stopped; the next free one goes on with the job."
+    assert torch.load(site.work(job_id) / "run/checkpoint.pt", weights_only=True)["step"] == made[-1]
+    with worker(site) as second:
+        job = site.ended(job_id, second)
+    assert job.status == "finished", job.report.message
+    assert site.steps(job_id) == LONG_STEPS
+    assert_published_once(site, job_id)
 
 
 def test_redis_is_killed_while_two_processes_learn(make_site: SiteMaker, redis: Redis) -> None:
@@ -177,6 +198,28 @@ def test_a_full_disk_ends_the_job_with_the_reason(make_site: SiteMaker) -> None:
     assert job.status == "failed"
     assert "checkpoint.pt cannot be written: File too large" in job.report.message
     assert site.registry.versions("ritm") == ()
+
+
+@pytest.mark.parametrize("end", ["finished", "failed", "stopped"])
+@pytest.mark.parametrize("keep", [True, False])
+def test_no_photographs_and_no_checkpoints_are_left(make_site: SiteMaker, end: str, keep: bool) -> None:
+    """A job fails here while it writes the model out, by which it has data and a checkpoint."""
+    recipe = LONG["RITM_FINETUNE_CHANGES"] if end == "stopped" else ";".join(RECIPE)
+    site = make_site(RITM_FINETUNE_KEEP=str(keep), RITM_FINETUNE_CHANGES=recipe)
+    folder = site.work(job_id := site.start())
+    if end == "failed":
+        (folder / "run/model.safetensors/in the way").mkdir(parents=True)
+    with worker(site) as running:
+        if end == "stopped":
+            site.wait_for_steps(job_id, 2)
+            site.jobs.stop(job_id)
+        assert site.ended(job_id, running).status == end
+        # Jobs are done one after the other, and what is left of one is removed before the next.
+        next_id = site.start()
+        wait_until(lambda: site.work(next_id).exists(), "the next job", within_s=WITHIN_S)
+    left = {path.suffix for path in folder.rglob("*") if path.is_file()}
+    assert {".jsonl", ".txt", ".json"} <= left
+    assert left.isdisjoint({".png", ".pt", ".safetensors"}) is not keep
 
 
 def test_too_few_labels_are_no_failure(make_site: SiteMaker) -> None:
