@@ -1,0 +1,56 @@
+"""Large images, many at once: memory is waited for, and nobody dies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import requests
+from annotators import click
+from backend import ritm_serve, serving_pids
+from image_source import ImageSource
+from PIL import Image
+from processes import Server
+
+MB = 2**20
+WIDTH, HEIGHT = 3000, 2250  # of the recorded shape; 68 MB while it is decoded, 20 MB when it is
+IMAGES = 16
+MOST_GROWN = 550 * MB  # two runs took 284 and 371 MB; where nothing is waited for, 770
+
+
+def most_memory(server: Server) -> int:
+    """Bytes that the serving process has held at most so far."""
+    (pid,) = serving_pids(server)
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found
+    return int(found[1]) * 1024
+
+
+def test_sixteen_large_images_at_once_wait_for_memory(
+    image_settings: Mapping[str, str], source: ImageSource, tmp_path: Path, record_property: Any
+) -> None:
+    """The budget is that of one image; each takes a place, and most wait for memory."""
+    file = BytesIO()
+    Image.new("RGB", (WIDTH, HEIGHT), (90, 120, 80)).save(file, "PNG")
+    settings = {**image_settings, "RITM_MEMORY_MB": "256", "RITM_CACHE_MB": "32", "RITM_THREADS": "32"}
+    with ritm_serve(tmp_path, settings) as server, ThreadPoolExecutor(IMAGES) as pool:
+        assert click(server.url, 1, 1, "/data/upload/small/1.jpg").is_well
+        before, pids = most_memory(server), serving_pids(server)
+        with source.showing(file.getvalue()):
+            clicks = list(
+                pool.map(lambda n: click(server.url, 100 + n, 1, f"/data/upload/l/{n}.png"), range(IMAGES))
+            )
+        grown = most_memory(server) - before
+        record_property("grown_mb", grown / MB)
+        assert grown < MOST_GROWN
+        assert [(one.outcome, one.message) for one in clicks] == [(200, "")] * IMAGES
+        assert serving_pids(server) == pids
+        assert click(server.url, 1, 2, "/data/upload/small/1.jpg").is_well
+        metrics = requests.get(f"{server.url}/metrics", timeout=30).text
+    waited = re.search(r'ritm_stage_seconds_sum{stage="memory"} (\S+)', metrics)
+    assert waited
+    record_property("waited_seconds", float(waited[1]))
