@@ -1,4 +1,4 @@
-"""A proxy with TLS before Label Studio, which itself sees plain HTTP: what docs/deployment.md says about log-ins."""
+"""Logging in to Label Studio, which sees plain HTTP, behind a proxy with TLS (docs/deployment.md)."""
 
 from __future__ import annotations
 
