@@ -7,12 +7,15 @@ was killed and goes on from its checkpoint ends with the same weights as one tha
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import time
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from ritm_model.checkpoints import TrainingCard, save_model
@@ -44,6 +47,10 @@ from ritm_model.learning.step.precision import precision_named
 from ritm_model.learning.step.step import Batch, Network, Objective, drop_prev_masks, interact, learn
 from ritm_model.learning.validation import ValidationObject, validate
 from ritm_model.networks import InteractiveModel
+
+_logger = logging.getLogger(__name__)
+
+KEPT_BATCHES = 3  # of skipped steps, to be looked at
 
 LOSSES: dict[LossName, Loss] = {
     "normalized_focal": NormalizedFocalLoss(alpha=0.5, gamma=2),
@@ -81,8 +88,10 @@ class Trainer:
         self.monitor = FocalMonitor()
         self.step = 0  # steps that are done
         self.epoch = 0  # epochs that are finished, validation included
+        self.skipped = 0  # steps that nothing was learnt from, because the loss was not finite
         self.board: BoardWriter | None = None
         self.last_loss = 0.0
+        self._learning_rate = 0.0
         self.samples_per_second = 0.0  # lately
         self.validation: list[float] = []  # IoU after 1, 2, … clicks at the end of the last epoch
         self._lines: list[dict[str, float]] = []
@@ -92,7 +101,8 @@ class Trainer:
         """Make one step.
 
         Raises:
-            TrainingError: the loss is not finite; the batch is saved and the weights are left as they were.
+            TrainingError: the loss is not finite, and no more such steps may be skipped; the batch is saved
+                and the weights are left as they were.
         """
         recipe, step, world = self.recipe, self.step, self.world
         layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
@@ -102,8 +112,10 @@ class Trainer:
         clicks = self.clicks_drawn(random)
         factor = self._lr_factor()
         set_learning_rate(self.optimiser, self.base_lrs, factor)
+        self._learning_rate = recipe.optimiser.learning_rate * factor
 
         self.model.train()
+        statistics = [buffer.clone() for buffer in self.model.buffers()]
         randoms = self._randoms()
         with self.precision.autocast():
             interaction = interact(self.model, batch, clicks, randoms)
@@ -120,7 +132,8 @@ class Trainer:
         names = [*outcome.parts, "loss"]
         losses = world.mean(torch.stack([*outcome.parts.values(), outcome.total]).detach())
         if not (losses.isfinite().all() and (norm.isfinite() or self.precision.may_overflow())):
-            self._stop(batch, clicks)
+            self._skip(batch, clicks, statistics)
+            return
         scaler.step(self.optimiser)  # where the gradients are too large for fp16, nothing is learnt
         scaler.update()
         if not recipe.sync_batchnorm:
@@ -139,8 +152,7 @@ class Trainer:
         self._lines.append({**values, "gradient_norm": float(norm)})
         if self.board:
             self.board.picture(self.step, batch, interaction, outcome.logits_B1HW)
-        if self.step % recipe.log_steps == 0:
-            self._log(recipe.optimiser.learning_rate * factor)
+        self._log_if_due()
 
     def finish_epoch(self, asked: tuple[ValidationObject, ...], card: TrainingCard) -> None:
         """Validate, write the model out and save everything."""
@@ -159,9 +171,9 @@ class Trainer:
             card = card.model_copy(update={"metrics": dict(zip(names, rounded, strict=True))})
         self.iou = self.iou.new_epoch()
         if self.world.is_first:
-            save_model(self.folder.model, self.ema_model, card, half=True)
+            save_model(self.folder.model, self.ema_model, card)
             if recipe.keeps(self.epoch):
-                save_model(self.folder.kept_model(self.epoch), self.ema_model, card, half=True)
+                save_model(self.folder.kept_model(self.epoch), self.ema_model, card)
             self._write(line)
         self.save()
         self._logged_at = time.monotonic()
@@ -184,6 +196,7 @@ class Trainer:
             {
                 "step": self.step,
                 "epoch": self.epoch,
+                "skipped": self.skipped,
                 "model": self.model.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
                 "scaler": self.precision.scaler.state_dict(),
@@ -204,6 +217,7 @@ class Trainer:
         if state is None:
             return
         self.step, self.epoch = state["step"], state["epoch"]
+        self.skipped = state.get("skipped", 0)  # checkpoints of older versions have no such number
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         if self.precision.scaler.is_enabled():
@@ -246,8 +260,12 @@ class Trainer:
         milestones = [epoch * recipe.epoch_steps for epoch in part.milestones]
         return milestone_factor(self.step, milestones, part.gamma)
 
-    def _log(self, learning_rate: float) -> None:
+    def _log_if_due(self) -> None:
+        if self.step % self.recipe.log_steps:
+            return
         lines, self._lines = self._lines, []
+        if not lines:  # all of its steps were skipped
+            return
         now = time.monotonic()
         seconds, self._logged_at = now - self._logged_at, now
         self.samples_per_second = len(lines) * self.recipe.batch_size / seconds
@@ -257,7 +275,7 @@ class Trainer:
         self._write(
             {
                 "step": self.step,
-                "learning_rate": learning_rate,
+                "learning_rate": self._learning_rate,
                 **means,
                 "iou": self.iou.running,
                 "iou_threshold": self.iou.threshold,
@@ -277,13 +295,28 @@ class Trainer:
         if self.board:
             self.board.scalars(line)
 
-    def _stop(self, batch: Batch, clicks: int) -> None:
+    def _skip(self, batch: Batch, clicks: int, statistics: Sequence[Tensor]) -> None:
+        """Leave out a step whose loss is not finite, in every process: nothing is changed by it."""
+        limit = self.recipe.max_skipped_steps
         path = self.folder.path / f"not_finite_{self.step}.pt"
         parts = {name: part for name, part in dataclasses.asdict(batch).items() if part is not None}
         whole = {name: self.world.gather(part).cpu() for name, part in parts.items()}
-        if self.world.is_first:
+        is_last = self.skipped == limit
+        if self.world.is_first and (is_last or self.skipped < KEPT_BATCHES):
             self.folder.save(path, {**whole, "clicks": clicks})
-        raise TrainingError(
-            f"The loss or its gradient is not finite at step {self.step}; the batch is in {path}. "
-            "A lower learning_rate or a clip_norm may help."
-        )
+        if is_last:
+            before = f", and {limit} steps before it were skipped (max_skipped_share)" if limit else ""
+            raise TrainingError(
+                f"The loss or its gradient is not finite at step {self.step}{before}; "
+                f"the batch is in {path}. A lower learning_rate or a clip_norm may help."
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        self.precision.scaler.update()
+        for buffer, before_step in zip(self.model.buffers(), statistics, strict=True):
+            buffer.copy_(before_step)
+        self.skipped += 1
+        if self.world.is_first:
+            _logger.warning("Step %d is skipped, because its loss or gradient is not finite.", self.step)
+            self._write({"step": self.step, "skipped_steps": self.skipped})
+        self.step += 1
+        self._log_if_due()

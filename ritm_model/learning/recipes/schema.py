@@ -276,6 +276,9 @@ class Recipe(RecipePart):
     keep_models: tuple[tuple[Annotated[int, Field(ge=0)], Count], ...] = ()
     """Which models are kept beside the last one. Pairs of numbers: from this epoch on, every n-th;
     [[0, 5], [200, 1]] keeps every fifth, and from the 200th on all. [] for none."""
+    max_skipped_share: Chance = 0.001
+    """Steps whose loss or gradient is not finite are skipped and logged, up to this part of all steps; one
+    more stops the run."""
     log_steps: Count = 20
     """Steps that one line of the log covers."""
     picture_steps: Count = 200
@@ -298,6 +301,10 @@ class Recipe(RecipePart):
         """Whether the model of an epoch, counted from 1, is kept."""
         spans = [every for start, every in self.keep_models if start <= epoch]
         return bool(spans) and epoch % spans[-1] == 0
+
+    @property
+    def max_skipped_steps(self) -> int:
+        return int(self.max_skipped_share * self.steps)
 
     @property
     def epoch_steps(self) -> int:
