@@ -146,6 +146,11 @@ class Settings(PictureSettings):
         description="Redis that keeps fine-tuning jobs, as `redis://:password@host:6379/0`; without it there "
         "are none.",
     )
+    finetune_pipeline: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,60}$",
+        description="Name under which jobs wait in Redis, the same as that of the workers that take them.",
+    )
     finetune_source: str | None = Field(
         default=None,
         description="Where the labels lie that jobs learn from: `s3://bucket/prefix`, or a folder as workers "

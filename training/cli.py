@@ -138,7 +138,7 @@ def _jobs() -> tuple[JobQueue, Callable[[], str]]:
     from training.settings import TrainingSettings
 
     settings = TrainingSettings.from_environment()
-    return JobQueue(connect(settings.redis), settings.pauses), lambda: settings.source_uri
+    return JobQueue(connect(settings.redis), settings.pauses, settings.pipeline), lambda: settings.source_uri
 
 
 def _follow(jobs: JobQueue, job_id: str, as_json: bool) -> None:

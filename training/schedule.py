@@ -8,7 +8,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from ritm_ops.environment import SettingsError
-from ritm_ops.jobs.protocol import FUNCTION, QUEUE
+from ritm_ops.jobs.protocol import FUNCTION
 from ritm_ops.jobs.queue import JobQueue, connect
 from training.settings import TrainingSettings
 from training.worker import PATIENCE_SECONDS
@@ -18,7 +18,7 @@ class AskForJob(CronJob):
     """Asks as everybody else does: while a job with the same data runs, there is no second one."""
 
     def __init__(self, cron: str, jobs: JobQueue, source: str) -> None:
-        super().__init__(QUEUE, func_name=FUNCTION, args=(source,), cron=cron)
+        super().__init__(jobs.queue.name, func_name=FUNCTION, args=(source,), cron=cron)
         self._jobs = jobs
         self._source = source
 
@@ -36,7 +36,7 @@ def keep_schedule(settings: TrainingSettings) -> None:
     if settings.schedule is None:
         raise SettingsError("RITM_FINETUNE_SCHEDULE is not set; it says when, such as 0 2 * * *.")
     redis = connect(settings.redis, PATIENCE_SECONDS)
-    jobs = JobQueue(redis, settings.pauses)
+    jobs = JobQueue(redis, settings.pauses, settings.pipeline)
     try:
         asking = AskForJob(settings.schedule, jobs, settings.source_uri)
     except ValueError:  # of croniter, whatever is wrong with the fields

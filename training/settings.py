@@ -27,6 +27,12 @@ class TrainingSettings(PictureSettings):
         validation_alias="RITM_REDIS_URL",
         description="Redis that keeps the jobs, on disk too (`appendonly yes`), such as `redis://redis:6379/0`.",
     )
+    pipeline: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,60}$",
+        description="Name under which jobs wait in Redis; workers take those of their own pipeline only. "
+        "Give each team, and each of staging and production, its own where they share a Redis.",
+    )
     registry: str | None = Field(
         default=None,
         validation_alias="RITM_REGISTRY",

@@ -88,8 +88,9 @@ def work(settings: TrainingSettings, *, burst: bool = False) -> None:
     os.nice(NICE)
     JobQueue(connect(settings.redis)).ping()
     redis = connect(settings.redis, PATIENCE_SECONDS)
+    jobs = JobQueue(redis, pipeline=settings.pipeline)
     worker = FinetuneWorker(
-        [JobQueue(redis).queue],
+        [jobs.queue],
         connection=redis,
         serializer=JSONSerializer,
         maintenance_interval=settings.heartbeat_seconds,
@@ -99,7 +100,7 @@ def work(settings: TrainingSettings, *, burst: bool = False) -> None:
         log_job_description=False,
     )
     if not settings.keep:
-        worker.tidy = partial(tidy_ended, settings.folder, JobQueue(redis))
+        worker.tidy = partial(tidy_ended, settings.folder, jobs)
     worker.work(burst=burst, with_scheduler=True, logging_level="WARNING")
 
 

@@ -60,7 +60,8 @@ class Queues:
 
         with self._lock:
             if self._queue is None:
-                self._queue = JobQueue(connect(url.get_secret_value(), _PATIENCE_SECONDS, _ANSWER_SECONDS))
+                redis = connect(url.get_secret_value(), _PATIENCE_SECONDS, _ANSWER_SECONDS)
+                self._queue = JobQueue(redis, pipeline=self._settings.finetune_pipeline)
             return self._queue
 
 

@@ -43,8 +43,6 @@ except ImportError:
         "Fine-tuning jobs need rq and redis, which are not installed; run `pip install 'ritm[finetune]'`."
     ) from None
 
-_IDS = "ritm:finetune:jobs"
-_ANNOTATIONS = "ritm:finetune:annotations"
 _WAITING = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED, JobStatus.CREATED)
 STATUSES = MappingProxyType(
     {
@@ -87,14 +85,20 @@ def connect(url: str, patience_seconds: float = 3, answer_seconds: float = 5) ->
 
 
 class JobQueue:
-    """All fine-tuning jobs of a Redis. Thread-safe.
+    """All fine-tuning jobs of a pipeline in a Redis. Thread-safe.
+
+    Pipelines know nothing of each other's jobs; that without a name is one of them.
 
     Every method raises JobError where Redis cannot be used.
     """
 
-    def __init__(self, redis: Redis, pauses: Sequence[int] = PAUSES) -> None:
+    def __init__(self, redis: Redis, pauses: Sequence[int] = PAUSES, pipeline: str | None = None) -> None:
         self.redis = redis
-        self.queue = Queue(QUEUE, connection=redis, serializer=JSONSerializer)
+        self._keys = f"ritm:finetune:pipeline:{pipeline}" if pipeline else "ritm:finetune"
+        self._ids, self._annotations = f"{self._keys}:jobs", f"{self._keys}:annotations"
+        self.queue = Queue(
+            f"{QUEUE}:{pipeline}" if pipeline else QUEUE, connection=redis, serializer=JSONSerializer
+        )
         self._retry = Retry(len(pauses), list(pauses)) if pauses else None
 
     def start(self, source: str, base: str = LIVE, *, request_id: str = "") -> tuple[str, bool]:
@@ -108,7 +112,7 @@ class JobQueue:
         Returns:
             The job's id, and whether it is a new one.
         """
-        key = f"ritm:finetune:same:{hashlib.sha256(f'{source} {base}'.encode()).hexdigest()[:32]}"
+        key = f"{self._keys}:same:{hashlib.sha256(f'{source} {base}'.encode()).hexdigest()[:32]}"
         now = datetime.now(timezone.utc)
         new = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
@@ -121,8 +125,8 @@ class JobQueue:
                         return known.decode(), False
                     pipe.multi()
                     pipe.set(key, new, ex=SECONDS_KEPT)
-                    pipe.zadd(_IDS, {new: now.timestamp()})
-                    pipe.zremrangebyrank(_IDS, 0, -JOBS_LISTED - 1)
+                    pipe.zadd(self._ids, {new: now.timestamp()})
+                    pipe.zremrangebyrank(self._ids, 0, -JOBS_LISTED - 1)
                     self._enqueue(new, (source, base), request_id, pipe)
                     pipe.execute()
                     return new, True
@@ -130,7 +134,7 @@ class JobQueue:
     def jobs(self) -> list[JobView]:
         """The newest first."""
         with _speaking():
-            ids: Any = self.redis.zrevrange(_IDS, 0, -1)
+            ids: Any = self.redis.zrevrange(self._ids, 0, -1)
             found = Job.fetch_many([each.decode() for each in ids], self.redis, serializer=JSONSerializer)
         return [_view(job) for job in found if job is not None]
 
@@ -157,7 +161,7 @@ class JobQueue:
     def count_annotation(self) -> int:
         """Count one more new annotation; how many there have been."""
         with _speaking():
-            count: Any = self.redis.incr(_ANNOTATIONS)
+            count: Any = self.redis.incr(self._annotations)
         return int(count)
 
     def ping(self) -> None:
@@ -181,9 +185,12 @@ class JobQueue:
     def _fetched(self, job_id: str) -> Job:
         try:
             with _speaking():
-                return Job.fetch(job_id, connection=self.redis, serializer=JSONSerializer)
+                job = Job.fetch(job_id, connection=self.redis, serializer=JSONSerializer)
         except NoSuchJobError:
-            raise UnknownJobError(f"There is no job {shown(job_id, 60)}.") from None
+            job = None
+        if job is None or job.origin != self.queue.name:
+            raise UnknownJobError(f"There is no job {shown(job_id, 60)}.")
+        return job
 
     def _goes_on(self, job_id: str) -> bool:
         try:

@@ -22,6 +22,8 @@ from s3_server import FaultyProxy
 from team import RECIPE
 from workers import RITM, WITHIN_S, Site, is_gone, worker
 
+from ritm_ops.jobs.queue import JobQueue
+
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 SiteMaker: TypeAlias = Callable[..., Site]
@@ -80,6 +82,35 @@ def test_a_worker_that_is_stopped_gives_its_job_back_with_a_checkpoint(make_site
     assert job.status == "finished", job.report.message
     assert site.steps(job_id) == LONG_STEPS
     assert_published_once(site, job_id)
+
+
+def test_no_worker_takes_the_job_of_another_pipeline(make_site: SiteMaker, tmp_path: Path) -> None:
+    """The worker of roads is free from first to last; the job of cells waits until its own one comes."""
+    cells, roads = (
+        replace(
+            site := make_site(
+                RITM_FINETUNE_PIPELINE=name,
+                RITM_FINETUNE_NAME=name,
+                RITM_FINETUNE_FOLDER=str(tmp_path / name / "work"),
+                RITM_FINETUNE_LEAST_OBJECTS="1000",
+            ),
+            folder=tmp_path / name,
+            jobs=JobQueue(site.jobs.redis, pipeline=name),
+        )
+        for name in ("cells", "roads")
+    )
+    for site in (cells, roads):
+        site.folder.mkdir()
+    waiting = cells.start()
+    with worker(roads) as of_roads:
+        for _ in range(2):  # whatever this worker does between jobs, it has done after the first
+            assert roads.ended(roads.start(), of_roads).status == "finished"
+        assert cells.jobs.job(waiting).status == "queued"
+        assert not cells.work(waiting).exists()
+        with worker(cells) as of_cells:
+            assert cells.ended(waiting, of_cells).status == "finished"
+    assert cells.work(waiting).exists()
+    assert not roads.work(waiting).exists()
 
 
 def test_redis_is_killed_while_two_processes_learn(make_site: SiteMaker, redis: Redis) -> None:

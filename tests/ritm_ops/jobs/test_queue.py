@@ -30,6 +30,19 @@ def test_the_second_who_asks_gets_the_job_of_the_first(jobs: JobQueue) -> None:
     assert [job.source for job in jobs.jobs()].count(LABELS) == 2
 
 
+def test_pipelines_do_not_see_each_others_jobs(jobs: JobQueue) -> None:
+    cells, roads = (JobQueue(jobs.redis, pipeline=name) for name in ("cells", "roads"))
+    started = {queue: queue.start(LABELS) for queue in (jobs, cells, roads)}
+    assert all(is_new for _, is_new in started.values())
+    for queue, (job_id, _) in started.items():
+        assert [job.id for job in queue.jobs()] == queue.queue.job_ids == [job_id]
+        assert queue.count_annotation() == 1
+    for use in (roads.job, roads.stop):
+        with pytest.raises(UnknownJobError):
+            use(started[cells][0])
+    assert cells.job(started[cells][0]).status == "queued"
+
+
 def test_of_many_who_ask_at_once_one_is_first(jobs: JobQueue) -> None:
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: jobs.start(LABELS), range(64)))
