@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from team import RECIPE, tiny_model
 
+from ritm_model.checkpoints import load_model, save_model
 from ritm_ops.jobs.protocol import Outcome
 from ritm_ops.object_store import open_store
 from ritm_ops.registry import Registry
-from training.job import Base, Ending, Order, finetune, publish
+from training.job import Base, Ending, Order, finetune, in_half, publish
 from training.ledger import Ledger, work_folder
 from training.progress import LOG_LINES, Progress
 from training.settings import TrainingSettings
@@ -160,6 +163,17 @@ def test_a_version_that_became_live_meanwhile_stays_live(
     again = publish(registry, settings, mine, now_live, {"decision": "Better."}, Order("job", "x"))
     assert again == ending
     assert len(registry.history("ritm")) == 2
+
+
+def test_what_is_published_is_in_half_precision_where_that_holds_it(tmp_path: Path) -> None:
+    full = tiny_model(tmp_path / "full.safetensors")
+    half = in_half(full)
+    kinds = {tensor.dtype for tensor in load_file(half).values() if tensor.is_floating_point()}
+    assert kinds == {torch.float16}
+    model = load_model(full)
+    next(model.parameters()).data[0] = 1e6
+    save_model(full, model)
+    assert in_half(full) == full
 
 
 def test_a_stage_is_done_once(tmp_path: Path) -> None:
