@@ -99,7 +99,9 @@ def measure(folder: Path, layout: str, recipe: str, count: int) -> dict[str, obj
         batch = collate([samples[number]])
         seconds += time.process_time() - before
         assert isinstance(batch, Batch)
-        for part in (batch.image_B3HW, batch.truth_B1HW, batch.points_BP3):
+        image = batch.image_B3HW
+        pixels = image if image.is_floating_point() else image.float() / 255  # older versions gave floats
+        for part in (pixels, batch.truth_B1HW, batch.points_BP3):
             digest.update(part.float().numpy().tobytes())
     milliseconds = round(1000 * seconds / count, 2)
     return {"layout": layout, "milliseconds": milliseconds, "checksum": digest.hexdigest()[:12]}

@@ -139,17 +139,17 @@ def make_samples(
 
 
 def collate(samples: Sequence[Batch | BrokenSample]) -> Batch | BrokenSample:
-    """Put samples into one batch of floats, images in [0, 1]; a broken one breaks the batch."""
+    """Put samples into one batch, still of bytes (see `Batch`); a broken one breaks the batch."""
     whole = [sample for sample in samples if isinstance(sample, Batch)]
     broken = next((sample for sample in samples if isinstance(sample, BrokenSample)), None)
     if broken is not None:
         return broken
     given = [sample.given_B1HW for sample in whole if sample.given_B1HW is not None]
     return Batch(
-        torch.stack([sample.image_B3HW for sample in whole]).float() / 255,
-        torch.stack([sample.truth_B1HW for sample in whole]).float(),
+        torch.stack([sample.image_B3HW for sample in whole]),
+        torch.stack([sample.truth_B1HW for sample in whole]),
         torch.stack([sample.points_BP3 for sample in whole]),
-        torch.stack(given).float() if given else None,
+        torch.stack(given) if given else None,
     )
 
 

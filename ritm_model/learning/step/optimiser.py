@@ -63,9 +63,9 @@ class ExponentialMovingAverage:
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
         decay = min(self.decay, (1 + step) / (10 + step))
-        for key, value in model.state_dict().items():
-            average = self.state[key]
-            if average.is_floating_point():
-                average.lerp_(value, 1 - decay)
-            else:
-                average.copy_(value)
+        values = model.state_dict()
+        floats = [key for key, average in self.state.items() if average.is_floating_point()]
+        # All at once: one launch on a GPU in place of one for each tensor.
+        torch._foreach_lerp_([self.state[key] for key in floats], [values[key] for key in floats], 1 - decay)
+        for key in self.state.keys() - set(floats):
+            self.state[key].copy_(values[key])

@@ -23,12 +23,15 @@ Network = Callable[[Tensor, Tensor], dict[str, Tensor]]
 class Batch:
     """What is learnt from.
 
+    Until it is on the device that learns, image, truth and given masks are bytes: a quarter of the memory
+    that workers hand over and that is copied to a GPU.
+
     Attributes:
-        image_B3HW: float RGB in [0, 1].
-        truth_B1HW: float, 1 on the object, 0 off it, -1 ignored.
+        image_B3HW: RGB, uint8 or float in [0, 1].
+        truth_B1HW: int8 or float, 1 on the object, 0 off it, -1 ignored.
         points_BP3: float clicks sampled beforehand; unused rows are (-1, -1, -1).
-        given_B1HW: masks to correct, 0 or 1; those of samples that start from nothing are empty. None where
-            all start from nothing.
+        given_B1HW: masks to correct, bool or float of 0 and 1; those of samples that start from nothing are
+            empty. None where all start from nothing.
     """
 
     image_B3HW: Tensor
@@ -37,10 +40,20 @@ class Batch:
     given_B1HW: Tensor | None = None
 
     def on(self, device: torch.device, memory_format: torch.memory_format) -> Batch:
-        """The same batch on a device, the image laid out in memory in this way."""
-        image = self.image_B3HW.to(device, memory_format=memory_format)
-        given = None if self.given_B1HW is None else self.given_B1HW.to(device)
-        return Batch(image, self.truth_B1HW.to(device), self.points_BP3.to(device), given)
+        """The same batch as floats on a device, the image laid out in memory in this way."""
+        moved = self._each(lambda part: part.to(device, non_blocking=True))  # waits unless memory is pinned
+        image = moved.image_B3HW
+        scaled = image if image.is_floating_point() else image.float() / 255
+        floats = replace(moved, image_B3HW=scaled.contiguous(memory_format=memory_format))
+        return floats._each(Tensor.float)
+
+    def pin_memory(self) -> Batch:
+        """The same batch in pinned memory; the data loader calls this by its name."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        given = None if self.given_B1HW is None else change(self.given_B1HW)
+        return Batch(change(self.image_B3HW), change(self.truth_B1HW), change(self.points_BP3), given)
 
 
 @dataclass(frozen=True, slots=True)

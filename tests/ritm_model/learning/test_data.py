@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
+from torch.utils.data._utils.pin_memory import pin_memory
 
 from ritm_model.datasets.layers import Instance
 from ritm_model.datasets.problems import BrokenFileError, DatasetError
@@ -53,7 +54,37 @@ def samples(pack: Path, **changes: object) -> Samples:
 def batch_of(source: Samples, *numbers: int) -> Batch:
     batch = collate([source[number] for number in numbers])
     assert isinstance(batch, Batch)
-    return batch
+    return batch.on(torch.device("cpu"), torch.contiguous_format)
+
+
+def test_a_batch_is_bytes_until_it_is_on_the_device(pack: Path) -> None:
+    source = samples(pack, from_mask_prob=0.5)
+    stored = collate([source[number] for number in range(4)])
+    assert isinstance(stored, Batch)
+    assert stored.given_B1HW is not None
+    assert all(part.element_size() == 1 for part in (stored.image_B3HW, stored.truth_B1HW, stored.given_B1HW))
+    moved = stored.on(torch.device("cpu"), torch.channels_last)
+    assert moved.given_B1HW is not None
+    assert moved.image_B3HW.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(moved.image_B3HW, stored.image_B3HW.float() / 255)
+    assert torch.equal(moved.truth_B1HW, stored.truth_B1HW.float())
+    assert torch.equal(moved.given_B1HW, stored.given_B1HW.float())
+
+
+def test_the_data_loader_pins_every_part_of_a_batch(pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only machines with a GPU can pin memory; here a copy that is remembered stands for it."""
+    pinned: list[torch.Tensor] = []
+
+    def pin(tensor: torch.Tensor, *_: object) -> torch.Tensor:
+        pinned.append(tensor.clone())
+        return pinned[-1]
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    source = samples(pack, from_mask_prob=0.5)
+    batch = pin_memory(collate([source[0], source[1]]))
+    parts = (batch.image_B3HW, batch.truth_B1HW, batch.points_BP3, batch.given_B1HW)
+    assert {id(part) for part in parts} == {id(part) for part in pinned}
+    assert len(pinned) == len(parts)
 
 
 def test_a_sample_follows_from_seed_and_number(pack: Path) -> None:

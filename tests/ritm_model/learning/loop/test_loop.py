@@ -177,7 +177,7 @@ def test_single_steps_that_are_not_finite_are_skipped_up_to_a_limit(pack: Path, 
     folder = RunFolder(tmp_path)
     trainer = Trainer(recipe, folder)
     first, second = islice(load(recipe, make_samples(recipe, open_data(recipe, pack).sources), 0), 2)
-    broken = replace(first, image_B3HW=torch.full_like(first.image_B3HW, torch.nan))
+    broken = replace(first, image_B3HW=torch.full(first.image_B3HW.shape, torch.nan))
     trainer.learn(first)
     before = {key: value.clone() for key, value in trainer.model.state_dict().items()}
     trainer.learn(broken)
