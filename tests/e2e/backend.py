@@ -32,7 +32,7 @@ def ritm_serve(
         "RITM_ENGINE": "torch",  # the same in all processes, and nothing to convert first
         **extra,
     }
-    command = [RITM, "serve", "--port", str(port), "--workers", str(workers)]
+    command: list[str | Path] = [RITM, "serve", "--port", str(port), "--workers", str(workers)]
     url = f"http://127.0.0.1:{port}"
     log = folder / "backend.log"
     with serving(command, environment, log, url=url, health=health, within_s=120) as server:
