@@ -42,6 +42,7 @@ def make_site(
     def make(**more: str) -> Site:
         environment = {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),  # the same code as in this process
             "HOME": str(tmp_path),
             "OMP_NUM_THREADS": "1",
             **ACCESS,
