@@ -125,7 +125,7 @@ def test_iou_analysis_uses_all_clicks_and_saves_the_curves(ritm, tmp_path) -> No
 
 
 def test_pictures_of_the_clicks_are_drawn(ritm, tmp_path) -> None:
-    assert ritm(*QUICK, "--vis-preds").exit_code == 0
+    assert ritm(*QUICK, "--vis-preds", "--min-n-clicks", "3").exit_code == 0  # however good the model is
     assert len(list((run_folder(tmp_path) / "predictions_vis").glob("s00*.jpg"))) == 3
 
 
