@@ -4,7 +4,9 @@ So a client that is slow, in sending or in taking, costs some memory and nothing
 deadlines of `connection.py`:
 
 * Connections. When there are too many, the one that has been at its head for longest is closed.
-* Bytes of bodies. Beyond them only the oldest body is read, the others wait in their clients.
+* Bytes of bodies. Beyond them bodies wait in their clients until a request is answered; not those that one
+  read may take, as clicks are. Where no request with a body is being worked on, the oldest body is read all
+  the same, so that somebody gets on.
 """
 
 from __future__ import annotations
@@ -118,6 +120,14 @@ class Loop:
                 pass
             listener.close()
         self._listeners = []
+
+    def close(self) -> None:
+        """Drop whoever is there still; nothing may be asked of the loop afterwards."""
+        for client in list(self._clients):
+            self._drop(client)
+        self._selector.close()
+        self._wakes.close()
+        self._waker.close()
 
     def wake(self) -> None:
         """End the wait of `turn`. May be called by any thread, and by a signal handler."""
@@ -262,21 +272,26 @@ class Loop:
         client.charged = count
 
     def _pause(self, client: _Client) -> None:
-        """Leave its bytes where they are, unless its body is the oldest: somebody must get on."""
-        if client is not self._oldest_body() and client.paused_at is None:
+        """Leave its bytes where they are, unless they are few, or nobody else gets on."""
+        head = client.state.head
+        is_small = head is not None and head.length is not None and head.length <= _PIECE
+        if not is_small and client is not self._beyond_bound() and client.paused_at is None:
             client.paused_at = monotonic()
             self._paused.add(client)
 
     def _resume(self) -> None:
-        oldest = self._oldest_body() if self._paused else None
+        chosen = self._beyond_bound()
         for client in list(self._paused):
-            if (client is oldest or self._held_bytes <= self._bounds.body_bytes) and client.paused_at:
+            if (client is chosen or self._held_bytes <= self._bounds.body_bytes) and client.paused_at:
                 client.state.postpone(monotonic() - client.paused_at)
                 client.paused_at = None
                 self._paused.discard(client)
                 self._watch(client)
 
-    def _oldest_body(self) -> _Client | None:
+    def _beyond_bound(self) -> _Client | None:
+        """Whose body is read although there are too many bytes: nobody's while an answer will free some."""
+        if any(each.charged and each.state.phase is Phase.READY for each in self._clients):
+            return None
         return next((each for each in self._clients if each.state.phase is Phase.BODY), None)
 
     def _end_the_late(self) -> None:

@@ -63,6 +63,7 @@ class FrontWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         while not loop.is_idle and monotonic() < latest:
             self.notify()
             loop.turn()
+        loop.close()
 
 
 def _connections(wanted: int) -> int:

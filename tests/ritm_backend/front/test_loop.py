@@ -1,0 +1,100 @@
+"""The loop over real sockets: what it holds of many bodies at once."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from threading import Event, Thread
+
+from processes import wait_until
+
+from ritm_backend.front.connection import Phase, Wanted
+from ritm_backend.front.loop import ConnectionLimits, Loop
+
+MB = 1 << 20
+CLIENTS = 5
+
+
+class Application:
+    """Answers with the length of the body, once it may."""
+
+    def __init__(self) -> None:
+        self.may_answer = Event()
+        self.lengths: list[int] = []
+
+    def __call__(self, environ, start_response):
+        self.lengths.append(len(environ["wsgi.input"].read()))
+        assert self.may_answer.wait(60)
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [str(self.lengths[0]).encode()]
+
+
+@contextmanager
+def looping(application: Application, bound: int) -> Iterator[tuple[Loop, int]]:
+    """A loop in a thread of its own, and its port."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    port = listener.getsockname()[1]
+    ended = Event()
+    with ThreadPoolExecutor(CLIENTS) as lane:
+        limits = ConnectionLimits(body_bytes=bound)
+        loop = Loop(
+            [listener], application, lambda _: Wanted("work", 64 * MB), {"work": lane}, limits, lambda _: None
+        )
+
+        def turn() -> None:
+            while not ended.is_set():
+                loop.turn()
+
+        thread = Thread(target=turn)
+        thread.start()
+        try:
+            yield loop, port
+        finally:
+            application.may_answer.set()
+            ended.set()
+            loop.wake()
+            thread.join()
+            loop.stop_listening()
+    loop.close()
+
+
+def bodies_in(loop: Loop) -> list[object]:
+    """The clients whose body is being read, or waits."""
+    return [each for each in tuple(loop._clients) if each.state.phase is Phase.BODY]
+
+
+def post(port: int, size: int, *, has_read_head: Callable[[], object] = lambda: None) -> int:
+    """Send the head and, once it has been read, the body."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.putrequest("POST", "/predict")
+        connection.putheader("Content-Length", str(size))
+        connection.endheaders()
+        has_read_head()
+        connection.send(bytes(size))
+        return connection.getresponse().status
+
+
+def test_bodies_beyond_the_bound_wait_for_an_answer() -> None:
+    application = Application()
+    with (
+        looping(application, bound=MB) as (loop, port),
+        ThreadPoolExecutor(CLIENTS) as clients,
+    ):
+        large = [clients.submit(post, port, 8 * MB) for _ in range(CLIENTS - 1)]
+        wait_until(lambda: len(loop._paused) == CLIENTS - 2, "all but one to wait", within_s=30)
+        assert application.lengths == [8 * MB]
+        assert loop._held_bytes < (8 + 1 + CLIENTS) * MB
+
+        def has_read_head() -> None:
+            wait_until(lambda: len(bodies_in(loop)) == CLIENTS - 1, "its head", within_s=30)
+
+        small = clients.submit(post, port, 1000, has_read_head=has_read_head)
+        wait_until(lambda: len(application.lengths) == 2, "the small one", within_s=30)
+        assert application.lengths == [8 * MB, 1000]
+
+        application.may_answer.set()
+        assert [each.result(60) for each in [*large, small]] == [200] * CLIENTS
+    assert sorted(application.lengths) == [1000] + [8 * MB] * (CLIENTS - 1)
