@@ -91,7 +91,7 @@ class Interactor:
             height, width = self.annotator.image(image_key, load_image).shape[:2]
         positives = [_onto_frame(click, width, height) for click in prompts.positives]
         negatives = [_onto_frame(click, width, height) for click in prompts.negatives]
-        boxes = [box for box in (_clip(box, width, height) for box in prompts.boxes) if box is not None]
+        boxes = [box for box in (box.clipped((height, width)) for box in prompts.boxes) if box is not None]
         clicks = self._history.order(image_key, positives, negatives)
 
         objects = split_objects(clicks, boxes)
@@ -130,7 +130,8 @@ def split_objects(clicks: Clicks, boxes: Sequence[Box]) -> list[BoxPrompt]:
         return [BoxPrompt(lead_with_positive(clicks))] if any(c.is_positive for c in clicks) else []
     return [
         BoxPrompt(
-            (box.centre, *(c for c in clicks if not c.is_positive or _nearest(c, boxes) is box)), region=box
+            box.leading([c for c in clicks if not c.is_positive or _nearest(c, boxes) is box], always=True),
+            region=box,
         )
         for box in boxes
     ]
@@ -150,10 +151,3 @@ def _nearest(click: Click, boxes: Sequence[Box]) -> Box:
 def _onto_frame(click: Click, width: int, height: int) -> Click:
     """The nearest pixel, for a click on the far edge, which belongs to none, or beyond any edge."""
     return replace(click, x=min(max(click.x, 0.0), width - 1.0), y=min(max(click.y, 0.0), height - 1.0))
-
-
-def _clip(box: Box, width: int, height: int) -> Box | None:
-    """The part of a box on the frame, or None where nothing of it is."""
-    left, right = max(box.left, 0.0), min(box.right, float(width))
-    top, bottom = max(box.top, 0.0), min(box.bottom, float(height))
-    return Box(left, top, right, bottom) if left < right and top < bottom else None

@@ -51,23 +51,21 @@ class ObjectPrompt:
         return self.box is not None or any(_positive(point) for point in self.points)
 
     def clicks(self, width: int, height: int) -> tuple[Click, ...]:
-        """The clicks in pixels of the upright image, clamped into it. A box alone clicks at its centre."""
-        places = [(p.x / 100 * width, p.y / 100 * height, _positive(p)) for p in self.points]
-        if self.box is not None and not any(_positive(p) for p in self.points):
-            corners = _corners(self.box, width, height)
-            places.insert(0, (sum(x for x, _ in corners) / 4, sum(y for _, y in corners) / 4, True))
-        return tuple(
-            Click(min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0), sign)
-            for x, y, sign in places
-        )
+        """The clicks in pixels of the upright image, clamped into it, those of the box among them."""
+        clicks = tuple(_click(p, width, height) for p in self.points)
+        region = self.region(width, height)
+        return clicks if region is None else region.leading(clicks)
 
     def region(self, width: int, height: int) -> Box | None:
-        """The box in whole pixels, upright: of a turned box, what surrounds it. None without a box."""
+        """The box in pixels, upright: of a turned box, what surrounds it. None without a box.
+
+        The editor lets boxes reach over the edges of an image, so it is clipped; one pixel remains at least.
+        """
         if self.box is None:
             return None
         xs, ys = zip(*_corners(self.box, width, height), strict=True)
-        left, top = min(max(math.floor(min(xs)), 0), width - 1), min(max(math.floor(min(ys)), 0), height - 1)
-        right, bottom = min(math.ceil(max(xs)), width), min(math.ceil(max(ys)), height)
+        left, top = min(max(min(xs), 0.0), width - 1.0), min(max(min(ys), 0.0), height - 1.0)
+        right, bottom = min(max(xs), float(width)), min(max(ys), float(height))
         return Box(left, top, max(right, left + 1), max(bottom, top + 1))
 
 
@@ -179,6 +177,11 @@ def _age(entry: Json) -> tuple[str, int]:
 
 def _key(region: KeyPoint | BoxRegion) -> object:
     return region.frame.to_name, region.frame.item_index, region.label, region.parent
+
+
+def _click(point: KeyPoint, width: int, height: int) -> Click:
+    x, y = point.x / 100 * width, point.y / 100 * height
+    return Click(min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0), _positive(point))
 
 
 def _positive(point: KeyPoint) -> bool:

@@ -136,9 +136,7 @@ def predict(
     ritm predict cat.jpg --click 210,160 --click -40,30 --output mask.png --output seen.jpg
     """
     wanted = _outputs(outputs, formats)
-    if box is not None and not any(made.is_positive for made in clicks):
-        clicks = (box.centre, *clicks)
-    if not clicks:
+    if not clicks and box is None:
         raise click.UsageError("Give at least one --click or a --box.")
 
     from ritm_model.images import read_image
@@ -148,7 +146,9 @@ def predict(
     _check_inside(clicks, pixels_HW3.shape[:2])
     start_HW = read_image(mask).max(axis=2) > 0 if mask else None
     predictor = open_predictor(model, device, _options(profile, flip, threshold), engine=engine)
-    state = predictor.replay(predictor.start(pixels_HW3, start_HW, box), clicks)
+    points_N2 = [(made.x, made.y) for made in clicks]
+    labels_N = [made.is_positive for made in clicks]
+    state = predictor.predict(pixels_HW3, points_N2, labels_N, start_HW, box)
     answer = _answer(image, predictor.engine.name, state)
     for path, kind in wanted:
         _write(path, WRITERS[kind](path, state, answer))

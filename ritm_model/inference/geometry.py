@@ -38,6 +38,26 @@ class Box:
         """A positive click in the middle of the box."""
         return Click((self.left + self.right) / 2, (self.top + self.bottom) / 2)
 
+    def clipped(self, frame: Size) -> Box | None:
+        """The part of the box on the image, None when there is none."""
+        left, right = max(self.left, 0.0), min(self.right, float(frame[1]))
+        top, bottom = max(self.top, 0.0), min(self.bottom, float(frame[0]))
+        return Box(left, top, right, bottom) if left < right and top < bottom else None
+
+    def leading(self, clicks: Sequence[Click], *, always: bool = False) -> tuple[Click, ...]:
+        """All clicks on the object that the box was drawn around; the box itself is its region.
+
+        The first is in the middle of the box, unless one of the others says where the object is.
+
+        Args:
+            clicks: what was clicked beside drawing the box.
+            always: the box was answered before anything was clicked. Then the click in its middle stays,
+                since the others correct the mask that it gave.
+        """
+        if not always and any(click.is_positive for click in clicks):
+            return tuple(clicks)
+        return (self.centre, *clicks)
+
 
 class Roi(NamedTuple):
     """A rectangle of pixels, all four ends included."""

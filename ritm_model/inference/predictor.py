@@ -18,10 +18,10 @@ from PIL.Image import Image as PillowImage
 from ritm_model.clicks import Click
 from ritm_model.inference.engines.batching import run_together
 from ritm_model.inference.engines.torch_engine import Engine
-from ritm_model.inference.geometry import Box, Roi, mask_roi, whole
+from ritm_model.inference.geometry import Box, Roi, box_roi, mask_roi, whole
 from ritm_model.inference.merge import clicked_change, overlaid
 from ritm_model.inference.options import PredictorOptions
-from ritm_model.inference.prompts import Picture, PromptError, clicks_of, mask_of, pixels_of, roi_of
+from ritm_model.inference.prompts import Picture, PromptError, clicks_of, clipped, mask_of, pixels_of
 from ritm_model.inference.resampling import Floats
 from ritm_model.inference.soft_map import SoftMap
 from ritm_model.inference.state import Image, Prediction, State
@@ -57,7 +57,7 @@ class Predictor:
         """
         state = self._first(pixels_of(image))
         if region is not None:
-            state = replace(state, region=roi_of(region, state.frame))
+            state = replace(state, region=box_roi(clipped(region, state.frame), state.frame))
         if mask is None:
             return state
         given_HW = mask_of(mask, state.frame)
@@ -92,18 +92,19 @@ class Predictor:
             points_N2: N x 2 numbers (x, y) in pixels of the image, in the order in which they count.
             labels_N: N numbers, 1 (or True) for a point on the object, 0 for one on the background.
             mask: to refine; see `start`. Without points and box it is given back as it is.
-            box: around the object, as the region of `start`. Without a point on the object its centre is the
-                first one.
+            box: around the object, as the region of `start`. Without a point on the object the centre of what
+                lies on the image is the first one.
 
         Raises:
             PromptError: nothing to go by, or something that cannot be used; one sentence says what.
         """
         clicks = clicks_of(points_N2, labels_N)
-        if box is not None and not any(click.is_positive for click in clicks):
-            clicks = (box.centre, *clicks)
-        if not clicks and mask is None:
+        if not clicks and box is None and mask is None:
             raise PromptError("Give at least one point, a box or a mask.")
-        return self.replay(self.start(image, mask, box), clicks)
+        state = self.start(image, mask, box)
+        if box is not None:
+            clicks = clipped(box, state.frame).leading(clicks)
+        return self.replay(state, clicks)
 
     def predict_batch(
         self,

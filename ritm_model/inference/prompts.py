@@ -14,7 +14,7 @@ from PIL.Image import Image as PillowImage
 from ritm_model.clicks import Click
 from ritm_model.errors import RitmError
 from ritm_model.images import upright_rgb
-from ritm_model.inference.geometry import Box, Roi, Size, box_roi
+from ritm_model.inference.geometry import Box, Size
 
 Picture: TypeAlias = npt.NDArray[np.uint8] | PillowImage
 """An upright H x W x 3 uint8 RGB array, or a Pillow image of any mode."""
@@ -57,12 +57,12 @@ def mask_of(mask: npt.NDArray[Any], frame: Size) -> npt.NDArray[Any]:
     return mask.astype(np.float32)
 
 
-def roi_of(region: Box, frame: Size) -> Roi:
-    """The pixels of a box that lies on the image, at least in part."""
-    roi = box_roi(region, frame)
-    if roi is None:
-        raise PromptError(f"The region {region} lies outside the {named(frame)} image.")
-    return roi
+def clipped(box: Box, frame: Size) -> Box:
+    """The part of a box on the image, which holds a pixel at least."""
+    inside = box.clipped(frame)
+    if inside is None:
+        raise PromptError(f"The region {box} lies outside the {named(frame)} image.")
+    return inside
 
 
 def clicks_of(points_N2: npt.ArrayLike, labels_N: npt.ArrayLike) -> tuple[Click, ...]:

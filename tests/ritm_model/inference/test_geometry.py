@@ -1,6 +1,7 @@
 """Boxes and regions of interest, against the numbers of the paper's code."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,28 @@ def test_a_box_covers_every_pixel_it_touches(box, roi):
 
 def test_the_centre_of_a_box_is_a_positive_click():
     assert Box(10, 20, 30, 60).centre == Click(20, 40, True)
+
+
+def test_the_middle_of_a_box_leads_unless_a_click_says_where_the_object_is() -> None:
+    box, on, beside = Box(10, 20, 30, 60), Click(12, 30), Click(28, 58, False)
+    assert box.leading(()) == (box.centre,)
+    assert box.leading((beside,)) == (box.centre, beside)
+    assert box.leading((beside, on)) == (beside, on)
+    assert box.leading((on,), always=True) == (box.centre, on)
+
+
+@pytest.mark.parametrize(
+    ("box", "inside"),
+    [
+        (Box(10, 20, 30, 60), Box(10, 20, 30, 60)),
+        (Box(-10, -5, 30, 600), Box(0, 0, 30, 80)),
+        (Box(-10, 0, 0, 80), None),
+        (Box(100, 0, 120, 80), None),
+        (Box(math.nan, 0, 120, 80), None),
+    ],
+)
+def test_a_box_is_clipped_to_the_image(box, inside) -> None:
+    assert box.clipped((80, 100)) == inside
 
 
 def test_only_positive_clicks_stretch_a_roi_and_never_beyond_the_image():

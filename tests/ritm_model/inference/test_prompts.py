@@ -166,6 +166,10 @@ def test_points_are_clicks(hrnet_engine, given_mask) -> None:
     box = Box(30, 20, 90, 60)
     assert predictor.predict(IMAGE, [], [], box=box).clicks == (box.centre,)
     assert predictor.predict(IMAGE, [[5, 5]], [0], box=box).clicks == (box.centre, Click(5, 5, False))
+    half = predictor.predict(IMAGE, [], [], box=Box(-100, 20, 60, 60))
+    assert half.clicks == (Click(30, 40),)  # on the image, in the middle of what is seen of the box
+    with pytest.raises(PromptError, match="outside the 131 x 97 image"):
+        predictor.predict(IMAGE, [], [], box=Box(-100, 20, -60, 60))
     np.testing.assert_array_equal(predictor.predict(IMAGE, [], [], mask=given_mask).mask, given_mask)
     with pytest.raises(PromptError, match="at least one point, a box or a mask"):
         predictor.predict(IMAGE, [], [])
