@@ -43,6 +43,7 @@ from training.exports import NoLabelsError, Options, Whose, collect
 from training.leaving import LeaveAfterStep, Leaving, leave
 from training.ledger import Ledger, work_folder
 from training.measure import Measured, compare_measured, held_out_objects, measure
+from training.notify import tell_of_end
 from training.progress import Progress
 from training.retention import tidy
 from training.settings import TrainingSettings
@@ -132,6 +133,7 @@ def finetune(order: Order, settings: TrainingSettings, folder: Path, progress: P
     progress.ended(ending.outcome, ending.version, ending.message)
     if not settings.keep:
         tidy(folder)
+    ledger.once("tell", lambda: tell_of_end(settings, order.id, ending.outcome, ending.message))
     return ending
 
 

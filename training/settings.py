@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -125,6 +126,13 @@ class TrainingSettings(PictureSettings):
         "candidate until somebody approves or rejects it.",
     )
 
+    notify_url: SecretStr | None = Field(
+        default=None,
+        validation_alias="RITM_NOTIFY_URL",
+        description="Webhook that is told when a job publishes, leaves a candidate, is no better or fails, "
+        "as Slack and Mattermost take it; a secret.",
+    )
+
     # When
     schedule: str | None = Field(
         default=None,
@@ -196,6 +204,18 @@ class TrainingSettings(PictureSettings):
             Whose.parse(value)
         except WhoseError as error:
             raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("notify_url")
+    @classmethod
+    def _web_address(cls, value: SecretStr | None) -> SecretStr | None:
+        try:
+            parts = urlsplit(value.get_secret_value()) if value else None
+            known = parts is None or (parts.scheme in ("http", "https") and bool(parts.hostname))
+        except ValueError:
+            known = False
+        if not known:
+            raise ValueError("must be the address of a webhook, as https://host/path")
         return value
 
     @field_validator("device")

@@ -17,11 +17,12 @@ from functools import partial
 from typing import Any
 
 from rq import Queue, Worker
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from ritm_ops.jobs.protocol import JobError
+from ritm_ops.jobs.protocol import JobError, JobReport
 from ritm_ops.jobs.queue import JobQueue, connect
+from training.notify import tell_of_failure
 from training.retention import tidy_ended
 from training.settings import TrainingSettings
 
@@ -35,10 +36,12 @@ _PR_SET_PDEATHSIG = 1  # of Linux's prctl
 class FinetuneWorker(Worker):
     """RQ's worker, with jobs that may take hours and are found soon when their worker dies.
 
-    `tidy` is called when a job has ended, or may have done so on a worker that died.
+    `tidy` is called when a job has ended, or may have done so on a worker that died; `on_failure` when one
+    has failed for good, in the process of the worker or in that of the job.
     """
 
     tidy: Callable[[], None] | None = None
+    on_failure: Callable[[Job], None] | None = None
 
     @property
     def dequeue_timeout(self) -> int:
@@ -51,6 +54,11 @@ class FinetuneWorker(Worker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         super().execute_job(job, queue)
         self._tidy()
+
+    def handle_job_failure(self, job: Job, *args: Any, **named: Any) -> None:
+        super().handle_job_failure(job, *args, **named)
+        if self.on_failure is not None and job.get_status(refresh=False) == JobStatus.FAILED:
+            self.on_failure(job)
 
     def clean_registries(self) -> None:
         super().clean_registries()  # type: ignore[no-untyped-call]
@@ -89,6 +97,7 @@ def work(settings: TrainingSettings, *, burst: bool = False) -> None:
     JobQueue(connect(settings.redis)).ping()
     redis = connect(settings.redis, PATIENCE_SECONDS)
     jobs = JobQueue(redis, pipeline=settings.pipeline)
+    on_failure = partial(_tell_of_failure, settings)
     worker = FinetuneWorker(
         [jobs.queue],
         connection=redis,
@@ -96,9 +105,10 @@ def work(settings: TrainingSettings, *, burst: bool = False) -> None:
         maintenance_interval=settings.heartbeat_seconds,
         job_monitoring_interval=settings.heartbeat_seconds,
         work_horse_killed_handler=_tell_of_killed,
-        exception_handlers=[_tell_of_abandoned],
+        exception_handlers=[partial(_tell_of_abandoned, on_failure)],
         log_job_description=False,
     )
+    worker.on_failure = on_failure
     if not settings.keep:
         worker.tidy = partial(tidy_ended, settings.folder, jobs)
     worker.work(burst=burst, with_scheduler=True, logging_level="WARNING")
@@ -117,8 +127,18 @@ def _tell_of_killed(job: Job, _pid: int, status: int, _usage: Any) -> None:
     job.save_meta()  # type: ignore[no-untyped-call]
 
 
-def _tell_of_abandoned(job: Job, kind: type[BaseException], _error: object, _trace: object) -> bool:
+def _tell_of_abandoned(
+    on_failure: Callable[[Job], None], job: Job, kind: type[BaseException], _error: object, _trace: object
+) -> bool:
     if kind.__name__ == "AbandonedJobError":
-        job.meta["message"] = "The worker of the job has died; the next free one goes on with it."
+        is_last = not job.retries_left
+        what_next = "it has failed too often" if is_last else "the next free one goes on with it"
+        job.meta["message"] = f"The worker of the job has died; {what_next}."
         job.save_meta()  # type: ignore[no-untyped-call]
+        if is_last:
+            on_failure(job)
     return True
+
+
+def _tell_of_failure(settings: TrainingSettings, job: Job) -> None:
+    tell_of_failure(settings, job.id, JobReport.of(job.meta).message)

@@ -33,7 +33,8 @@ def secrets_of(settings: type[EnvironmentSettings], redis: Redis) -> dict[str, t
     for field, (variable, text) in zip(settings.model_fields, settings.variables(), strict=True):
         if "SecretStr" in str(settings.model_fields[field].annotation):
             hidden = f"hidden-{variable.lower().replace('_', '-')}"
-            value = f"unix://:{hidden}@{redis.socket}" if "Redis" in text else hidden
+            value = f"https://127.0.0.1:9/{hidden}" if variable.endswith("_URL") else hidden
+            value = f"unix://:{hidden}@{redis.socket}" if "Redis" in text else value
             found[variable] = value, hidden
     assert found
     return found
@@ -85,7 +86,7 @@ def guarded(redis: Redis) -> Redis:
 @pytest.mark.parametrize("settings", ALL)
 def test_what_is_called_like_a_secret_is_one(settings: type[EnvironmentSettings]) -> None:
     for field, info in settings.model_fields.items():
-        if re.search(r"pass|secret|token|key|credential|redis|session_store", field):
+        if re.search(r"pass|secret|token|key|credential|redis|session_store|notify", field):
             assert "SecretStr" in str(info.annotation), f"{field} would be shown"
 
 
