@@ -1,5 +1,8 @@
 """Errors that are meant to be read by who caused them, and how names from files are shown in them."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class RitmError(Exception):
     """Something the user or administrator can put right.
@@ -24,3 +27,9 @@ class TrainingError(RitmError):
 def shown(text: object, limit: int = 100) -> str:
     """Text out of an untrusted file: on one line, short, harmless on a terminal and in a log."""
     return "".join(letter if letter.isprintable() else "?" for letter in str(text)[:limit])
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The known name that is most like another one, in brackets and after a space; nothing if none is."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean '{near[0]}'?)" if near else ""

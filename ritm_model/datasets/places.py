@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from ritm_model.datasets.files import read_bytes
 from ritm_model.datasets.layouts import DATASETS, Layout
 from ritm_model.datasets.photograph import Collection
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
 from ritm_model.datasets.samples import Dataset, OnProgress, survey
+from ritm_model.yaml_text import read_yaml
 
 Roots = Mapping[str, Path | str]
 """Where data sets lie, by name: a path, or LAYOUT:PATH for those with a name of your own."""
@@ -123,9 +122,9 @@ def read_roots(path: str | Path) -> dict[str, str]:
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(read_bytes(path))
-    except (yaml.YAMLError, RecursionError, ValueError):
-        raise BrokenFileError(path, "The file is not YAML.") from None
+        content = read_yaml(read_bytes(path))
+    except ValueError as error:
+        raise BrokenFileError(path, f"The file is not YAML: {error}.") from None
     if not isinstance(content, dict):
         raise BrokenFileError(path, "The file does not hold NAME: PATH, line by line.")
     roots: dict[str, str] = {}

@@ -6,10 +6,10 @@ A test freezes these names: old checkpoints must keep loading.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from typing import TypeAlias, TypeVar
 
+from ritm_model.errors import suggestion
 from ritm_model.networks.segmentation.lite import VARIANTS
 from ritm_model.networks.segmentation.resnet import LAYOUTS
 
@@ -171,11 +171,9 @@ def from_params(config: type[ConfigT], params: Mapping[str, object]) -> ConfigT:
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
     unknown = sorted(str(name) for name in params.keys() - defaults.keys())
     if unknown:
-        near = difflib.get_close_matches(unknown[0], defaults, n=1)
-        meant = f" (did you mean '{near[0]}'?)" if near else ""
         raise ValueError(
-            f"Unknown model parameter {', '.join(unknown)}{meant}; the known ones are "
-            f"{', '.join(sorted(defaults))}."
+            f"Unknown model parameter {', '.join(unknown)}{suggestion(unknown[0], defaults)}; "
+            f"the known ones are {', '.join(sorted(defaults))}."
         )
     # The values have the types of the defaults, which the type checker cannot follow.
     return config(**{name: _typed(name, value, defaults[name]) for name, value in params.items()})  # type: ignore[arg-type]

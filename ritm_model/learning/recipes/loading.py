@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
@@ -11,13 +10,15 @@ from typing import TypeAlias, get_args
 import yaml
 from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 
-from ritm_model.errors import TrainingError
+from ritm_model.errors import TrainingError, suggestion
 from ritm_model.learning.recipes.renamed import new_name, with_new_names
 from ritm_model.learning.recipes.schema import Recipe
+from ritm_model.yaml_text import read_yaml
 
 SUFFIX = ".yaml"
 Tree: TypeAlias = dict[str, JsonValue]
 TREE: TypeAdapter[Tree] = TypeAdapter(Tree)
+VALUE: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -65,16 +66,18 @@ def _text(name_or_path: str) -> str:
         return (resources.files(__package__) / f"{name_or_path}{SUFFIX}").read_text(encoding="utf-8")
     known = ", ".join(recipe_names())
     raise TrainingError(
-        f"There is no recipe '{name_or_path}'{_suggestion(name_or_path, recipe_names())}; "
+        f"There is no recipe '{name_or_path}'{suggestion(name_or_path, recipe_names())}; "
         f"known ones are {known}, or give the path of a .yaml file."
     )
 
 
 def _tree(text: str, source: str) -> Tree:
     try:
-        tree = TREE.validate_python(yaml.safe_load(text))
-    except (yaml.YAMLError, ValidationError):
+        tree = TREE.validate_python(read_yaml(text))
+    except ValidationError:
         raise TrainingError(f"{source} is not a recipe in YAML.") from None
+    except ValueError as error:
+        raise TrainingError(f"{source} is not a recipe in YAML: {error}.") from None
     return with_new_names(tree, source)
 
 
@@ -116,8 +119,8 @@ def _override(tree: Tree, override: str) -> None:
             raise TrainingError(f"'{part}' in '{override}' has no parts.")
         tree = branch
     try:
-        tree[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
+        tree[last] = VALUE.validate_python(read_yaml(value))
+    except ValueError:
         raise TrainingError(f"The value in '{override}' is not YAML.") from None
 
 
@@ -129,7 +132,7 @@ def _problem(error: ValidationError) -> str:
     where = ".".join(str(part) for part in problem["loc"])
     if not unknown:
         return f"{where}: {problem['msg']}" if where else problem["msg"]
-    return f"there is no '{where}'{_suggestion(str(problem['loc'][-1]), _names_at(problem['loc'][:-1]))}"
+    return f"there is no '{where}'{suggestion(str(problem['loc'][-1]), _names_at(problem['loc'][:-1]))}"
 
 
 def _names_at(location: tuple[int | str, ...]) -> tuple[str, ...]:
@@ -140,8 +143,3 @@ def _names_at(location: tuple[int | str, ...]) -> tuple[str, ...]:
             inner = (annotation, *get_args(annotation))  # a part, or a list of parts
             part = next(kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel))
     return tuple(part.model_fields)
-
-
-def _suggestion(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean '{near[0]}'?)" if near else ""
