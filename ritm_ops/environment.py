@@ -60,11 +60,8 @@ class EnvironmentSettings(BaseSettings):
             if "SecretStr" not in str(info.annotation):
                 continue
             for name in cls._names(field):
-                path = os.environ.get(f"{name}_FILE")
-                if path and os.environ.get(name):
-                    raise SettingsError(f"{name} and {name}_FILE are both set; one of them must go.")
-                if path:
-                    found[field] = _content(f"{name}_FILE", path)
+                if (secret := secret_in_file(name)) is not None:
+                    found[field] = secret
         return found
 
     @classmethod
@@ -107,8 +104,18 @@ class EnvironmentSettings(BaseSettings):
         return "; ".join(complaints.values()) + "."
 
 
-def _content(variable: str, path: str) -> str:
+def secret_in_file(variable: str) -> str | None:
+    """What the file holds that a variable with `_FILE` behind its name tells; None where it is not set.
+
+    Raises:
+        SettingsError: the variable itself is set as well, or the file cannot be read.
+    """
+    path = os.environ.get(f"{variable}_FILE")
+    if not path:
+        return None
+    if os.environ.get(variable):
+        raise SettingsError(f"{variable} and {variable}_FILE are both set; one of them must go.")
     try:
         return Path(path).read_text().strip()
     except (OSError, UnicodeDecodeError):
-        raise SettingsError(f"{variable} names a file that cannot be read.") from None
+        raise SettingsError(f"{variable}_FILE names a file that cannot be read.") from None

@@ -12,6 +12,7 @@ import click
 
 from ritm_model.cli.options import as_json
 from ritm_model.cli.output import echo_json, progress_bar
+from ritm_ops.cli.secret_files import in_file
 
 if TYPE_CHECKING:
     from ritm_ops.pictures import PictureAccess
@@ -48,6 +49,7 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--token",
             envvar=["LABEL_STUDIO_API_KEY", "LABEL_STUDIO_ACCESS_TOKEN"],
+            default=in_file("LABEL_STUDIO_API_KEY", "LABEL_STUDIO_ACCESS_TOKEN"),
             show_envvar=True,
             help="Label Studio's token; better in the environment than on the command line.",
         ),

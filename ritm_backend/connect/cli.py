@@ -7,6 +7,7 @@ import sys
 import click
 
 from ritm_model.cli.output import echo_json
+from ritm_ops.cli.secret_files import in_file
 
 
 @click.command()
@@ -16,6 +17,7 @@ from ritm_model.cli.output import echo_json
 @click.option(
     "--token",
     envvar="LABEL_STUDIO_API_KEY",
+    default=in_file("LABEL_STUDIO_API_KEY"),
     show_envvar=True,
     required=True,
     help="Personal access token (or legacy token) of a user who may change the project.",
@@ -57,7 +59,7 @@ from ritm_model.cli.output import echo_json
     "--basic-auth-pass",
     envvar="BASIC_AUTH_PASS",
     show_envvar=True,
-    default="",
+    default=in_file("BASIC_AUTH_PASS"),
     help="The backend's password, if any.",
 )
 @click.option("--trial/--no-trial", default=True, help="Try one click on the first task; nothing is stored.")
@@ -73,7 +75,7 @@ def connect(
     refine: str | None,
     backend: str,
     basic_auth_user: str,
-    basic_auth_pass: str,
+    basic_auth_pass: str | None,
     trial: bool,
     as_json: bool,
 ) -> None:
@@ -103,7 +105,7 @@ def connect(
         refine=cast('Literal["own", "everyone"] | None', refine),
         backend=backend.rstrip("/"),
         basic_auth_user=basic_auth_user,
-        basic_auth_pass=basic_auth_pass,
+        basic_auth_pass=basic_auth_pass or "",
         trial=trial,
     )
     with LabelStudioClient(url, token) as client:

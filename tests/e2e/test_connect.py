@@ -224,6 +224,28 @@ def test_something_else_at_the_backends_address(studio: LabelStudio) -> None:
     assert "no RITM backend" in what
 
 
+def test_secrets_may_stand_in_files(studio: LabelStudio, guarded_backend: Server, tmp_path: Path) -> None:
+    for name, secret in (("LABEL_STUDIO_API_KEY", LEGACY_TOKEN), ("BASIC_AUTH_PASS", "open sesame")):
+        (tmp_path / name).write_text(f"{secret}\n")
+    project = make_project(studio)
+    done = ritm_connect(
+        studio.url,
+        "",
+        *("--project", str(project["id"]), "--backend", guarded_backend.url),
+        extra={
+            "LABEL_STUDIO_API_KEY_FILE": str(tmp_path / "LABEL_STUDIO_API_KEY"),
+            "BASIC_AUTH_USER": "annotation",
+            "BASIC_AUTH_PASS_FILE": str(tmp_path / "BASIC_AUTH_PASS"),
+        },
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert backends(studio, project["id"])[0]["auth_method"] == "BASIC_AUTH"
+    missing = ritm_connect(
+        studio.url, "", "--project", "1", extra={"LABEL_STUDIO_API_KEY_FILE": str(tmp_path / "nowhere")}
+    )
+    assert "LABEL_STUDIO_API_KEY_FILE names a file that cannot be read." in missing.stderr
+
+
 def test_a_guarded_backend(studio: LabelStudio, guarded_backend: Server) -> None:
     project = make_project(studio)
     name = str(project["id"])
