@@ -9,6 +9,7 @@ WEB_CHECK := scripts/web-check
 LABEL_STUDIO := .venvs/label-studio
 LABEL_STUDIO_ML := .venvs/label-studio-ml
 PROMTOOL := .venvs/promtool
+KUBECTL := .venvs/kubectl
 
 # Busy-waiting OpenMP threads make two processes on the same cores many times slower.
 export OMP_WAIT_POLICY := passive
@@ -28,6 +29,7 @@ serve: $(VENV)/.serve ## install and serve the Label Studio backend on port 9090
 
 test: $(VENV)/.develop $(LABEL_STUDIO)/.installed $(LABEL_STUDIO_ML)/.installed ## install all that tests need and run them
 	./scripts/system-packages chromium redis-server shellcheck nginx docker-compose
+	@command -v kubectl >/dev/null || test -x $(KUBECTL) || ./scripts/fetch-kubectl $(KUBECTL)
 	@command -v promtool >/dev/null || test -x $(PROMTOOL) || ./scripts/fetch-promtool $(PROMTOOL)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --max-worker-restart 0 $(PYTEST_ARGS)
 

@@ -35,7 +35,7 @@ BLOCK = re.compile(
 )
 ASSIGNMENT = re.compile(r"[A-Z_]+=")
 MARK = re.compile(r"run by tests/\S+|not run by the tests: .+")
-FOLDERS = ("bench", "cvat_serverless", "docker", "notebooks", "scripts", "tests")
+FOLDERS = ("bench", "cvat_serverless", "deploy", "docker", "notebooks", "scripts", "tests")
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Block:
         return f"{self.page.name}: {self.text.split(chr(10))[0]}"
 
     def commands(self) -> Iterator[tuple[dict[str, str], list[str]]]:
-        """The words of each line, and the variables that are set in it."""
-        for line in self.text.splitlines():
+        """The words of each line, with those that it goes on to, and the variables that are set in it."""
+        for line in self.text.replace("\\\n", " ").splitlines():
             words = [word for word in shlex.split(line, comments=True) if word != "&"]
             start = next((at for at, word in enumerate(words) if not ASSIGNMENT.match(word)), len(words))
             start = len(words) if words[:1] == ["export"] else start

@@ -52,7 +52,9 @@ def test_hadolint_finds_nothing(file: str) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-@pytest.mark.parametrize("script", ["docker/make-env", "docker/object-store.sh", "scripts/fetch-promtool"])
+@pytest.mark.parametrize(
+    "script", ["docker/make-env", "docker/object-store.sh", "scripts/fetch-kubectl", "scripts/fetch-promtool"]
+)
 def test_shellcheck_finds_nothing(script: str) -> None:
     require(shutil.which("shellcheck") is not None, "no shellcheck on this machine")
     done = subprocess.run(["shellcheck", ROOT / script], capture_output=True, text=True, check=False)
