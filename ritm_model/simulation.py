@@ -37,8 +37,8 @@ def next_click(
     """
     is_object_HW = truth_HW == OBJECT
     counts_HW = truth_HW != IGNORED
-    missing_HW = _depth(is_object_HW & ~mask_HW & counts_HW)
-    superfluous_HW = _depth(~is_object_HW & mask_HW & counts_HW)
+    missing_HW = squared_depth(is_object_HW & ~mask_HW & counts_HW)
+    superfluous_HW = squared_depth(~is_object_HW & mask_HW & counts_HW)
     if not_clicked_HW is not None:
         missing_HW *= not_clicked_HW
         superfluous_HW *= not_clicked_HW
@@ -49,7 +49,7 @@ def next_click(
     return Click(x=float(column), y=float(row), is_positive=is_positive)
 
 
-def _depth(region_HW: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+def squared_depth(region_HW: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     """Squared distance of each pixel of a region to the nearest outside it; beyond the frame is outside.
 
     Squares of distances between pixels are whole numbers. Rounded to them they are exact, while the last bits

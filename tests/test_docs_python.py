@@ -25,6 +25,8 @@ AFTERWARDS = {
         assert isinstance(state.score, float)
         assert on_array.mask.any() and (on_array.mask == on_pillow.mask).all()
         assert [one.mask.shape for one in of_one_image] == [pixels.shape[:2]] * 3
+        assert stroked.mask.any() and brushed.mask.any() and len(stroked.clicks) == len(brushed.clicks) == 3
+        assert [click.is_positive for click in away.clicks] == [True] * 3 + [False] * 2
         assert len(of_many_images) == 2
     """,
     "extending.md": """

@@ -11,6 +11,7 @@ from ritm_model.inference.reference import ReferencePredictor
 from ritm_model.inference.sessions.annotator import Annotator, AnnotatorStats, Prompt
 from ritm_model.inference.sessions.turns import Superseded
 from ritm_model.inference.state import State
+from ritm_model.inference.strokes import Stroke, stroke_clicks
 from ritm_model.inference.zoom_in import ZoomIn
 
 __all__ = [
@@ -27,8 +28,10 @@ __all__ = [
     "ReferencePredictor",
     "Roi",
     "State",
+    "Stroke",
     "Superseded",
     "TorchEngine",
     "ZoomIn",
     "open_predictor",
+    "stroke_clicks",
 ]

@@ -25,6 +25,7 @@ from ritm_model.inference.prompts import Picture, PromptError, clicks_of, clippe
 from ritm_model.inference.resampling import Floats
 from ritm_model.inference.soft_map import SoftMap
 from ritm_model.inference.state import Image, Prediction, State
+from ritm_model.inference.strokes import Stroke, stroke_clicks
 from ritm_model.inference.timing import Timings
 from ritm_model.inference.view import View, view_of
 
@@ -84,24 +85,28 @@ class Predictor:
         labels_N: npt.ArrayLike,
         mask: npt.NDArray[Any] | None = None,
         box: Box | None = None,
+        strokes: Sequence[Stroke] = (),
     ) -> State:
-        """Answer points, one after the other, as clicks are.
+        """Answer strokes, each as a few clicks on it, and points, one after the other, as clicks are.
 
         Args:
             image: see `start`.
             points_N2: N x 2 numbers (x, y) in pixels of the image, in the order in which they count.
             labels_N: N numbers, 1 (or True) for a point on the object, 0 for one on the background.
-            mask: to refine; see `start`. Without points and box it is given back as it is.
-            box: around the object, as the region of `start`. Without a point on the object the centre of what
-                lies on the image is the first one.
+            mask: to refine; see `start`. Alone it is given back as it is.
+            box: around the object, as the region of `start`. Without a point or stroke on the object the
+                centre of what lies on the image is the first click.
+            strokes: drawn over the object or the background; their clicks come before the points.
 
         Raises:
             PromptError: nothing to go by, or something that cannot be used; one sentence says what.
         """
         clicks = clicks_of(points_N2, labels_N)
-        if not clicks and box is None and mask is None:
-            raise PromptError("Give at least one point, a box or a mask.")
+        if not clicks and not strokes and box is None and mask is None:
+            raise PromptError("Give at least one point, stroke, box or mask.")
         state = self.start(image, mask, box)
+        of_strokes = [click for stroke in strokes for click in stroke_clicks(stroke, state.frame)]
+        clicks = (*of_strokes, *clicks)
         if box is not None:
             clicks = clipped(box, state.frame).leading(clicks)
         return self.replay(state, clicks)
@@ -113,6 +118,7 @@ class Predictor:
         labels: Sequence[npt.ArrayLike],
         masks: Sequence[npt.NDArray[Any] | None] | None = None,
         boxes: Sequence[Box | None] | None = None,
+        strokes: Sequence[Sequence[Stroke]] | None = None,
         *,
         at_once: int = 8,
     ) -> list[State]:
@@ -127,6 +133,7 @@ class Predictor:
             labels: for each object what `predict` takes.
             masks: for each object a mask or None; None for no masks.
             boxes: for each object a box or None; None for no boxes.
+            strokes: for each object its strokes; None for no strokes.
             at_once: objects in one run of the network, at most.
 
         Returns:
@@ -140,9 +147,12 @@ class Predictor:
             images = [pixels_of(images)] * count
         masks = [None] * count if masks is None else masks
         boxes = [None] * count if boxes is None else boxes
-        if {len(each) for each in (images, labels, masks, boxes)} != {count}:
-            raise PromptError("There have to be as many images, labels, masks and boxes as there are points.")
-        objects = list(zip(images, points, labels, masks, boxes, strict=True))
+        strokes = [()] * count if strokes is None else strokes
+        if {len(each) for each in (images, labels, masks, boxes, strokes)} != {count}:
+            raise PromptError(
+                "There have to be as many images, labels, masks, boxes and strokes as there are points."
+            )
+        objects = list(zip(images, points, labels, masks, boxes, strokes, strict=True))
         return run_together(self.engine, lambda engine: self.with_engine(engine).predict, objects, at_once)
 
     def with_engine(self: PredictorT, engine: Engine) -> PredictorT:

@@ -44,7 +44,7 @@ def pixels_of(image: Picture) -> npt.NDArray[np.uint8]:
 
 def mask_of(mask: npt.NDArray[Any], frame: Size) -> npt.NDArray[Any]:
     """A mask as H x W bool, or float32 in [0, 1], of the size of the image. Never the array itself."""
-    mask = np.asarray(mask)
+    mask = array_of(mask, "mask")
     if mask.shape != frame:
         raise PromptError(f"The mask is {named(mask.shape)}, the image {named(frame)} pixels large.")
     if mask.dtype.kind in "biu":
@@ -67,7 +67,7 @@ def clipped(box: Box, frame: Size) -> Box:
 
 def clicks_of(points_N2: npt.ArrayLike, labels_N: npt.ArrayLike) -> tuple[Click, ...]:
     """Clicks from points (x, y) in pixels and labels, 1 for the object and 0 for the background."""
-    points, labels = np.asarray(points_N2), np.asarray(labels_N)
+    points, labels = array_of(points_N2, "points"), array_of(labels_N, "labels")
     if points.size == labels.size == 0:
         return ()
     if points.ndim != 2 or points.shape[1] != 2 or points.dtype.kind not in "biuf":
@@ -79,6 +79,14 @@ def clicks_of(points_N2: npt.ArrayLike, labels_N: npt.ArrayLike) -> tuple[Click,
     if not np.isin(labels, (0, 1)).all():
         raise PromptError("Labels have to be 1 for the object and 0 for the background.")
     return tuple(Click(float(x), float(y), bool(label)) for (x, y), label in zip(points, labels, strict=True))
+
+
+def array_of(given: npt.ArrayLike, what: str) -> npt.NDArray[Any]:
+    """What was given as an array, which rows of unequal length are not."""
+    try:
+        return np.asarray(given)
+    except ValueError:
+        raise PromptError(f"The {what} cannot be read as numbers: rows are not of equal length.") from None
 
 
 def named(size: tuple[int, ...]) -> str:

@@ -144,6 +144,8 @@ def test_read_image_names_the_file(tmp_path) -> None:
     [
         ([[1, 2, 3]], [1], "N x 2"),
         ([1, 2], [1], "N x 2"),
+        ([[1, 2], [3]], [1, 1], "points cannot be read as numbers: rows are not of equal length"),
+        ([[1, 2], [3, 4]], [1, [1]], "labels cannot be read"),
         ([["a", "b"]], [1], "N x 2"),
         ([[1, 2]], [1, 0], "There are 1 points"),
         ([[1, 2]], [2], "Labels have to be"),
@@ -171,7 +173,7 @@ def test_points_are_clicks(hrnet_engine, given_mask) -> None:
     with pytest.raises(PromptError, match="outside the 131 x 97 image"):
         predictor.predict(IMAGE, [], [], box=Box(-100, 20, -60, 60))
     np.testing.assert_array_equal(predictor.predict(IMAGE, [], [], mask=given_mask).mask, given_mask)
-    with pytest.raises(PromptError, match="at least one point, a box or a mask"):
+    with pytest.raises(PromptError, match="at least one point, stroke, box or mask"):
         predictor.predict(IMAGE, [], [])
 
 
