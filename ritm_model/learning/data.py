@@ -1,7 +1,8 @@
 """Samples to learn from: every one follows from a seed and its number, and from nothing else.
 
 So it does not matter which worker or machine makes a sample, and a run that is taken up again at sample n
-goes on exactly as it would have. Shapes: H and W the crop, P points, 3 = (row, column, order).
+goes on exactly as it would have. Where a file cannot be read, the sample is drawn anew, from its number and
+the number of the attempt. Shapes: H and W the crop, P points, 3 = (row, column, order).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -17,6 +19,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from ritm_model.datasets.layers import Instance
+from ritm_model.datasets.problems import BrokenFileError
 from ritm_model.errors import RitmError, TrainingError
 from ritm_model.learning.augment import MakeTransforms, augment, pipeline
 from ritm_model.learning.recipes import Recipe
@@ -73,10 +76,24 @@ class Samples(Dataset["Batch | BrokenSample"]):
 
     def __getitem__(self, index: int) -> Batch | BrokenSample:
         """Make sample number `index`, a batch of one without the batch axis."""
+        broken: list[str] = []
         try:
-            transforms = next((each for end, each in self.first_transforms if index < end), self.transforms)
-            return self._made(np.random.default_rng((self.seed, index)), transforms)
+            for attempt in range(TRIES):
+                made = self._attempted(index, attempt)
+                if isinstance(made, Batch):
+                    return replace(made, broken=tuple(broken))
+                broken.append(made.reason)
         except RitmError as error:
+            return BrokenSample(str(error))
+        return BrokenSample(f"{broken[-1]} Sample {index} could not be made in {TRIES} attempts.")
+
+    def _attempted(self, index: int, attempt: int) -> Batch | BrokenSample:
+        # The random numbers of a step follow from three numbers, see `Trainer`.
+        entropy = (self.seed, index, 0, attempt) if attempt else (self.seed, index)
+        transforms = next((each for end, each in self.first_transforms if index < end), self.transforms)
+        try:
+            return self._made(np.random.default_rng(entropy), transforms)
+        except BrokenFileError as error:
             return BrokenSample(str(error))
 
     def _made(self, random: np.random.Generator, transforms: v2.Transform) -> Batch:
@@ -150,6 +167,7 @@ def collate(samples: Sequence[Batch | BrokenSample]) -> Batch | BrokenSample:
         torch.stack([sample.truth_B1HW for sample in whole]),
         torch.stack([sample.points_BP3 for sample in whole]),
         torch.stack(given) if given else None,
+        tuple(chain.from_iterable(sample.broken for sample in whole)),
     )
 
 

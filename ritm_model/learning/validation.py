@@ -7,6 +7,8 @@ The whole photograph is fitted into the crop of training and the clicks are thos
 from __future__ import annotations
 
 import hashlib
+import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +18,8 @@ import torch
 
 from ritm_model.clicks import Click, points_array
 from ritm_model.datasets.layers import Instance
+from ritm_model.datasets.problems import BrokenFileError
+from ritm_model.errors import TrainingError
 from ritm_model.learning.augment import augment, pipeline
 from ritm_model.learning.loop.distributed import World
 from ritm_model.learning.photographs import TrainingPhotograph
@@ -25,6 +29,8 @@ from ritm_model.networks import InteractiveModel
 from ritm_model.simulation import next_click
 
 THRESHOLD = 0.49
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +45,34 @@ class ValidationObject:
         return self.photograph.scene(_random_of(self.photograph))
 
 
-def questions(photographs: Sequence[TrainingPhotograph], count: int) -> tuple[ValidationObject, ...]:
-    """Choose up to `count` objects, always the same ones: of each photograph one, then of each another."""
+def questions(
+    photographs: Sequence[TrainingPhotograph], count: int, *, skip_broken: bool = False
+) -> tuple[ValidationObject, ...]:
+    """Choose up to `count` objects, always the same ones: of each photograph one, then of each another.
+
+    Args:
+        photographs: to choose from.
+        count: of objects.
+        skip_broken: leave out photographs that cannot be read, with a warning. Otherwise they are errors.
+
+    Raises:
+        BrokenFileError: a photograph cannot be read, or none of them can.
+    """
     ordered = sorted(photographs, key=lambda photograph: _digest(photograph.name))[:count]
-    ranked = [
-        (rank, place, ValidationObject(photograph, instance))
-        for place, photograph in enumerate(ordered)
-        for rank, instance in enumerate(_shuffled(photograph))
-    ]
+    ranked: list[tuple[int, int, ValidationObject]] = []
+    broken: BrokenFileError | None = None
+    for place, photograph in enumerate(ordered):
+        try:
+            instances = _shuffled(photograph)
+        except BrokenFileError as error:
+            if not skip_broken:
+                raise
+            broken = error
+            _warn(error)
+            continue
+        ranked += [(rank, place, ValidationObject(photograph, each)) for rank, each in enumerate(instances)]
+    if broken and not ranked:
+        raise broken
     return tuple(question for _, _, question in sorted(ranked, key=lambda item: item[:2])[:count])
 
 
@@ -57,25 +83,39 @@ def validate(
     clicks: int,
     world: World,
 ) -> npt.NDArray[np.float64]:
-    """Mean IoU after 1 … `clicks` clicks; the model is in eval mode afterwards.
+    """Ask for every object; the model is in eval mode afterwards.
 
-    Every process asks its share of the questions, and all learn the mean.
+    Every process asks its share of the questions, and all learn the answers.
+
+    Returns:
+        N x `clicks`: IoUs after 1, 2, … clicks of the N objects whose photographs can be read. The others are
+        left out with a warning.
+
+    Raises:
+        TrainingError: none of them can be read.
     """
     model.eval()
     transforms = pipeline("validation", size)
     ious = torch.zeros(len(asked), clicks, dtype=torch.float64)
     for number in range(world.rank, len(asked), world.size):
         ious[number] = torch.tensor(_ious(model, asked[number], transforms, clicks), dtype=torch.float64)
-    all_ious = world.mean(ious).numpy() * world.size
-    mean: npt.NDArray[np.float64] = all_ious.mean(axis=0)
-    return mean
+    found: npt.NDArray[np.float64] = world.mean(ious).numpy() * world.size
+    found = found[~np.isnan(found).any(axis=1)]
+    if not len(found):
+        raise TrainingError("No photograph of the validation split can be read.")
+    return found
 
 
 @torch.no_grad()
 def _ious(
     model: InteractiveModel, question: ValidationObject, transforms: object, clicks: int
 ) -> list[float]:
-    scene = augment(question.scene(), transforms, seed=0)
+    try:
+        whole = question.scene()
+    except BrokenFileError as error:
+        _warn(error)
+        return [math.nan] * clicks
+    scene = augment(whole, transforms, seed=0)
     object_HW = scene.mask(question.instance)
     truth_HW = np.where(scene.ignored_HW, -1, object_HW).astype(np.int8)
     device = model.device
@@ -94,6 +134,10 @@ def _ious(
         common, either = (mask_HW & object_HW & counts_HW).sum(), ((mask_HW | object_HW) & counts_HW).sum()
         ious.append(float(common / max(either, 1)))
     return ious
+
+
+def _warn(error: BrokenFileError) -> None:
+    _logger.warning("%s The validation does without it.", error)
 
 
 def _shuffled(photograph: TrainingPhotograph) -> list[Instance]:

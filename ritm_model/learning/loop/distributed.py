@@ -7,10 +7,11 @@ environment variables. A process alone is a world of one, in which nothing needs
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import chain
 
 import torch
 from torch import Tensor, distributed
@@ -70,6 +71,14 @@ class World:
         parts = [torch.empty_like(ours) for _ in range(self.size)]
         distributed.all_gather(parts, ours)
         return torch.cat(parts, dim).to(values.device)
+
+    def gather_texts(self, texts: Sequence[str]) -> list[str]:
+        """Put lists of texts together, in the order of the processes."""
+        if self.size == 1:
+            return list(texts)
+        parts: list[Sequence[str]] = [()] * self.size
+        distributed.all_gather_object(parts, list(texts))
+        return list(chain.from_iterable(parts))
 
 
 def device_named(name: str, local_rank: int = 0) -> torch.device:

@@ -75,7 +75,7 @@ def _train(
     if world.is_first:
         folder.prepare(recipe, world)
     world.wait()
-    asked = questions(found.held_out, recipe.validation.objects)
+    asked = questions(found.held_out, recipe.validation.objects, skip_broken=True)
     trainer.resume()
     card = describe(recipe, found.sources)
 

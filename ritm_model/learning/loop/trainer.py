@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ritm_model.checkpoints import TrainingCard, save_model
 from ritm_model.errors import TrainingError
+from ritm_model.learning.loop.broken import BrokenFiles
 from ritm_model.learning.loop.distributed import World
 from ritm_model.learning.loop.normalisation import average_statistics, synchronise
 from ritm_model.learning.loop.run_folder import RunFolder
@@ -89,6 +90,7 @@ class Trainer:
         self.step = 0  # steps that are done
         self.epoch = 0  # epochs that are finished, validation included
         self.skipped = 0  # steps that nothing was learnt from, because the loss was not finite
+        self.broken = BrokenFiles()
         self.board: BoardWriter | None = None
         self.last_loss = 0.0
         self._learning_rate = 0.0
@@ -102,7 +104,7 @@ class Trainer:
 
         Raises:
             TrainingError: the loss is not finite, and no more such steps may be skipped; the batch is saved
-                and the weights are left as they were.
+                and the weights are left as they were. Or more files are broken than the recipe allows.
         """
         recipe, step, world = self.recipe, self.step, self.world
         layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
@@ -130,8 +132,12 @@ class Trainer:
         limit = recipe.optimiser.clip_norm or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
         names = [*outcome.parts, "loss"]
-        losses = world.mean(torch.stack([*outcome.parts.values(), outcome.total]).detach())
-        if not (losses.isfinite().all() and (norm.isfinite() or self.precision.may_overflow())):
+        losses = torch.stack([*outcome.parts.values(), outcome.total]).detach()
+        facts = torch.tensor([float(len(batch.broken))]).to(losses)
+        *means, broken = world.mean(torch.cat([losses, facts])).tolist()
+        if broken:
+            self._note_broken(batch.broken)
+        if not (all(map(math.isfinite, means)) and (norm.isfinite() or self.precision.may_overflow())):
             self._skip(batch, clicks, statistics)
             return
         scaler.step(self.optimiser)  # where the gradients are too large for fp16, nothing is learnt
@@ -147,7 +153,7 @@ class Trainer:
         if isinstance(self.objective.instance, NormalizedFocalLoss):
             scales = self.objective.instance.scales(outcome.logits_B1HW.detach(), batch.truth_B1HW)
             self.monitor = self.monitor.updated(world.gather(scales, dim=1))
-        values = dict(zip(names, losses.tolist(), strict=True))
+        values = dict(zip(names, means, strict=True))
         self.last_loss = values["loss"]
         self._lines.append({**values, "gradient_norm": float(norm)})
         if self.board:
@@ -159,16 +165,18 @@ class Trainer:
         recipe = self.recipe
         source = self.ema.state if self.ema else self.model.state_dict()
         self.ema_model.load_state_dict(source)
-        self.epoch += 1
-        line: dict[str, object] = {"step": self.step, "epoch": self.epoch, "epoch_iou": self.iou.mean}
+        epoch = self.epoch + 1
+        line: dict[str, object] = {"step": self.step, "epoch": epoch, "epoch_iou": self.iou.mean}
         if asked:
             size, clicks = recipe.data.crop, recipe.validation.clicks
             with self.precision.autocast():
                 ious = validate(self.ema_model, asked, size, clicks, self.world)
-            rounded = [round(iou, 4) for iou in ious.tolist()]
+            rounded = [round(iou, 4) for iou in ious.mean(axis=0).tolist()]
             line["validation_iou"] = self.validation = rounded
+            line["validation_objects"] = len(ious)
             names = (f"validation IoU after {click}" for click in range(1, len(rounded) + 1))
             card = card.model_copy(update={"metrics": dict(zip(names, rounded, strict=True))})
+        self.epoch = epoch
         self.iou = self.iou.new_epoch()
         if self.world.is_first:
             save_model(self.folder.model, self.ema_model, card)
@@ -197,6 +205,7 @@ class Trainer:
                 "step": self.step,
                 "epoch": self.epoch,
                 "skipped": self.skipped,
+                "broken": dataclasses.asdict(self.broken),
                 "model": self.model.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
                 "scaler": self.precision.scaler.state_dict(),
@@ -218,6 +227,7 @@ class Trainer:
             return
         self.step, self.epoch = state["step"], state["epoch"]
         self.skipped = state.get("skipped", 0)  # checkpoints of older versions have no such number
+        self.broken = BrokenFiles(**state.get("broken", {}))
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         if self.precision.scaler.is_enabled():
@@ -295,11 +305,23 @@ class Trainer:
         if self.board:
             self.board.scalars(line)
 
+    def _note_broken(self, reasons: Sequence[str]) -> None:
+        """Count samples that were drawn anew in any process; each file is named once."""
+        known = len(self.broken.reasons)
+        self.broken = self.broken.with_more(self.world.gather_texts(reasons))
+        if self.world.is_first and (new := self.broken.reasons[known:]):
+            for reason in new:
+                _logger.warning("%s Other samples take the place of those that need it.", reason)
+            self.folder.log({"step": self.step, "broken_samples": self.broken.samples, "broken": new})
+        self.broken.check(self.recipe)
+
     def _skip(self, batch: Batch, clicks: int, statistics: Sequence[Tensor]) -> None:
         """Leave out a step whose loss is not finite, in every process: nothing is changed by it."""
         limit = self.recipe.max_skipped_steps
         path = self.folder.path / f"not_finite_{self.step}.pt"
-        parts = {name: part for name, part in dataclasses.asdict(batch).items() if part is not None}
+        parts = {
+            name: part for name, part in dataclasses.asdict(batch).items() if isinstance(part, torch.Tensor)
+        }
         whole = {name: self.world.gather(part).cpu() for name, part in parts.items()}
         is_last = self.skipped == limit
         if self.world.is_first and (is_last or self.skipped < KEPT_BATCHES):

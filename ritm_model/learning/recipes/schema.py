@@ -130,8 +130,12 @@ class DataPart(RecipePart):
     """How often a region that looks alike is asked for, not an annotated object: what teaches parts, and to
     heed clicks, where only whole objects are annotated."""
     broken_objects: Literal["stop", "skip"] = "stop"
-    """What is done about a mask that cannot be used: stop and name it, or learn from the others. Broken
-    photographs always stop the run."""
+    """What is done about a mask that cannot be used. stop: what is found when the data are opened stops the
+    run, and a photograph with such a mask counts as broken (see max_broken_share). skip: the others of its
+    photograph are learnt from."""
+    max_broken_share: Chance = 0.001
+    """A sample whose photograph or masks cannot be read is drawn anew, and the file is named; more than this
+    part of all samples stops the run."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that make samples; 0 makes them in between. The samples are the same."""
 
@@ -305,6 +309,10 @@ class Recipe(RecipePart):
     @property
     def max_skipped_steps(self) -> int:
         return int(self.max_skipped_share * self.steps)
+
+    @property
+    def max_broken_samples(self) -> int:
+        return int(self.data.max_broken_share * self.steps * self.batch_size)
 
     @property
     def epoch_steps(self) -> int:

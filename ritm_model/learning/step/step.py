@@ -32,12 +32,15 @@ class Batch:
         points_BP3: float clicks sampled beforehand; unused rows are (-1, -1, -1).
         given_B1HW: masks to correct, bool or float of 0 and 1; those of samples that start from nothing are
             empty. None where all start from nothing.
+        broken: what could not be read when its samples were drawn, so that they were drawn anew: sentences
+            that name the files, one for each time.
     """
 
     image_B3HW: Tensor
     truth_B1HW: Tensor
     points_BP3: Tensor
     given_B1HW: Tensor | None = None
+    broken: tuple[str, ...] = ()
 
     def on(self, device: torch.device, memory_format: torch.memory_format) -> Batch:
         """The same batch as floats on a device, the image laid out in memory in this way."""
@@ -53,7 +56,13 @@ class Batch:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         given = None if self.given_B1HW is None else change(self.given_B1HW)
-        return Batch(change(self.image_B3HW), change(self.truth_B1HW), change(self.points_BP3), given)
+        return replace(
+            self,
+            image_B3HW=change(self.image_B3HW),
+            truth_B1HW=change(self.truth_B1HW),
+            points_BP3=change(self.points_BP3),
+            given_B1HW=given,
+        )
 
 
 @dataclass(frozen=True, slots=True)

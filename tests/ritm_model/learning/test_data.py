@@ -18,7 +18,7 @@ from ritm_model.datasets.problems import BrokenFileError, DatasetError
 from ritm_model.datasets.readers.pack import read_pack
 from ritm_model.errors import TrainingError
 from ritm_model.learning.augment import pipeline
-from ritm_model.learning.data import BrokenSample, Samples, collate, make_samples, paste, unbroken
+from ritm_model.learning.data import Samples, collate, make_samples, paste, unbroken
 from ritm_model.learning.photographs import TrainingPhotograph
 from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import load_recipe
@@ -275,18 +275,52 @@ def test_what_is_broken_is_named(broken_pack: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_broken_file_is_named_whoever_reads_it(broken_pack: Path, workers: int) -> None:
-    """Not with a worker's traceback, and not before the batch that has it."""
-    for entry in read_pack(broken_pack)[1:]:
-        (broken_pack / entry.image).unlink()
+def test_samples_that_need_a_broken_file_are_drawn_anew(broken_pack: Path, workers: int) -> None:
+    """Always in the same way, whoever makes them; all others stay what they were."""
+    whole = [batch_of(samples(broken_pack), number) for number in range(12)]
+    gone = broken_pack / read_pack(broken_pack)[3].image
+    gone.unlink()
     source = samples(broken_pack)
-    first_broken = next(n for n in range(100) if isinstance(source[n], BrokenSample))
-    loader = DataLoader(source, sampler=range(100), num_workers=workers, collate_fn=collate)
-    batches = unbroken(loader)
-    assert len([next(batches) for _ in range(first_broken)]) == first_broken
+    loader = DataLoader(source, batch_size=2, sampler=range(12), num_workers=workers, collate_fn=collate)
+    batches = list(unbroken(loader))
+    assert {reason for batch in batches for reason in batch.broken} == {f"{gone}: The file is missing."}
+    for number, before in enumerate(whole):
+        batch, place = batches[number // 2], number % 2
+        alone = source[number]
+        assert isinstance(alone, Batch)
+        assert torch.equal(alone.image_B3HW, batch.image_B3HW[place])
+        assert torch.equal(alone.points_BP3, batch.points_BP3[place])
+        is_same = torch.equal(before.image_B3HW[0], alone.image_B3HW.float() / 255)
+        assert is_same == (not alone.broken)
+    assert 0 < sum(len(batch.broken) for batch in batches) < 6
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_where_nothing_can_be_read_a_file_is_named_whoever_reads_it(broken_pack: Path, workers: int) -> None:
+    """Not with a worker's traceback."""
+    for entry in read_pack(broken_pack):
+        (broken_pack / entry.image).unlink()
+    loader = DataLoader(samples(broken_pack), sampler=range(9), num_workers=workers, collate_fn=collate)
     with pytest.raises(TrainingError) as refusal:
-        next(batches)
-    assert re.fullmatch(r"\S+\.jpg: The file is missing\.", str(refusal.value))
+        next(unbroken(loader))
+    sentences = r"\S+\.jpg: The file is missing\. Sample 0 could not be made in 20 attempts\."
+    assert re.fullmatch(sentences, str(refusal.value))
+
+
+def test_questions_leave_out_what_is_broken_only_where_that_is_asked_for(
+    broken_pack: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    photographs = photographs_of(broken_pack)
+    whole = questions(photographs, 1000)
+    gone = photographs[0].image
+    gone.unlink()
+    with pytest.raises(BrokenFileError, match=gone.name):
+        questions(photographs, 1000)
+    left = questions(photographs, 1000, skip_broken=True)
+    assert left == tuple(question for question in whole if question.photograph.image != gone)
+    assert f"{gone}: The file is missing. The validation does without it." in caplog.text
+    with pytest.raises(BrokenFileError, match=gone.name):
+        questions(photographs[:1], 1000, skip_broken=True)
 
 
 def test_a_manifest_that_is_none_is_refused(broken_pack: Path) -> None:

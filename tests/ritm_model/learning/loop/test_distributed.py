@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,11 +14,14 @@ import torch
 from torch import distributed, nn
 
 from ritm_model.errors import TrainingError
+from ritm_model.learning.data import make_samples
 from ritm_model.learning.loop.distributed import World, device_named
 from ritm_model.learning.loop.loop import train
 from ritm_model.learning.loop.normalisation import SharedBatchNorm2d, synchronise
 from ritm_model.learning.loop.run_folder import RunFolder
+from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import load_recipe
+from ritm_model.learning.step.step import Batch
 from ritm_model.networks import build
 
 # A network without dropout, whose random numbers depend on how a batch is shared, and plain gradient descent,
@@ -104,6 +108,29 @@ def test_a_process_that_is_killed_ends_the_run_which_goes_on_under_torchrun(
     assert done.stdout.count("The model is") == 1
     assert not list(tmp_path.glob(".ritm-*"))  # nothing half-written
     assert_same_run(tmp_path, alone)
+
+
+@pytest.mark.slow
+def test_what_breaks_for_any_process_is_counted_for_all(pack: Path, tmp_path: Path) -> None:
+    data, out = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(pack, data)
+    gone = sorted((data / "images").iterdir())[:6]
+    for photograph in gone:
+        photograph.unlink()
+    changes = ("data.max_broken_share=1", "data.validation_share=0")
+    more = [word for change in changes for word in ("--set", change)]
+    done = run("-m", "ritm_model", *words(data, out, "--processes", "2", *more))
+    assert done.returncode == 0, done.stderr
+    recipe = load_recipe("starter", [*RECIPE, *changes])
+    samples = make_samples(recipe, open_data(recipe, data).sources)
+    broken = [sample.broken for number in range(8) if isinstance(sample := samples[number], Batch)]
+    assert not any(broken[4:6])  # of the second batch, the first process needs nothing that is missing
+    assert any(broken[6:8])
+    expected = [reason for reasons in broken for reason in reasons]
+    saved = RunFolder(out).load_checkpoint()
+    assert saved is not None
+    assert saved["broken"] == {"samples": len(expected), "reasons": tuple(dict.fromkeys(expected))}
+    assert all(done.stderr.count(f"{reason} Other samples") == 1 for reason in expected)
 
 
 @pytest.mark.slow
