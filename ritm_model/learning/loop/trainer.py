@@ -40,6 +40,7 @@ from ritm_model.learning.step.metrics import AdaptiveIoU
 from ritm_model.learning.step.optimiser import (
     ExponentialMovingAverage,
     cosine_factor,
+    group_sizes,
     make_optimiser,
     milestone_factor,
     set_learning_rate,
@@ -76,10 +77,9 @@ class Trainer:
         check_batch(self.model, recipe.batch_size if is_shared else self.share, min(crops, key=math.prod))
         self.ema_model = make_model(recipe).to(self.world.device).requires_grad_(False)
         self.network = self._spread(self.model)
-        part = recipe.optimiser
-        self.optimiser = make_optimiser(self.model, part.name, part.learning_rate, part.weight_decay)
-        self.base_lrs = [float(group["lr"]) for group in self.optimiser.param_groups]
-        self.ema = ExponentialMovingAverage(self.model, part.ema_decay) if part.ema_decay else None
+        self._make_optimiser()
+        decay = recipe.optimiser.ema_decay
+        self.ema = ExponentialMovingAverage(self.model, decay) if decay else None
         self.objective = Objective(
             LOSSES[recipe.loss.instance],
             recipe.loss.instance_weight,
@@ -229,6 +229,8 @@ class Trainer:
         self.skipped = state.get("skipped", 0)  # checkpoints of older versions have no such number
         self.broken = BrokenFiles(**state.get("broken", {}))
         self.model.load_state_dict(state["model"])
+        if group_sizes(state["optimiser"]) != group_sizes(self.optimiser.state_dict()):
+            self._make_optimiser(decays_all=True)  # as the run did in the version that began it
         self.optimiser.load_state_dict(state["optimiser"])
         if self.precision.scaler.is_enabled():
             self.precision.scaler.load_state_dict(state["scaler"])
@@ -238,6 +240,13 @@ class Trainer:
         self.iou = AdaptiveIoU(**state["iou"])
         self.monitor = FocalMonitor(**state["monitor"])
         self._lines = state["lines"]
+
+    def _make_optimiser(self, *, decays_all: bool = False) -> None:
+        part = self.recipe.optimiser
+        self.optimiser = make_optimiser(
+            self.model, part.name, part.learning_rate, part.weight_decay, decays_all=decays_all
+        )
+        self.base_lrs = [float(group["lr"]) for group in self.optimiser.param_groups]
 
     def _spread(self, model: InteractiveModel) -> Network:
         """Give what runs in place of the model while it learns: compiled, and one with other processes."""

@@ -217,7 +217,8 @@ class OptimiserPart(RecipePart):
     learning_rate: Positive = 5e-4
     """Size of the steps. Backbones may have a part of it: see backbone_lr_mult."""
     weight_decay: Weight = 0.0
-    """How strongly weights are pulled towards 0."""
+    """How strongly weights are pulled towards 0. adamw leaves out biases and the parameters of normalisation.
+    """
     schedule: Literal["milestones", "cosine"] = "milestones"
     """How the learning rate changes: at milestones, or up over the warm-up and down along a cosine."""
     milestones: tuple[Count, ...] = ()

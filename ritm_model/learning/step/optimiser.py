@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -16,20 +16,49 @@ OptimiserName = Literal["adam", "adamw", "sgd"]
 
 
 def make_optimiser(
-    model: InteractiveModel, name: OptimiserName, lr: float, weight_decay: float = 0.0
+    model: InteractiveModel,
+    name: OptimiserName,
+    lr: float,
+    weight_decay: float = 0.0,
+    *,
+    decays_all: bool = False,
 ) -> torch.optim.Optimizer:
-    """Make an optimiser with one group of parameters for each learning-rate multiplier of the model."""
+    """Make an optimiser with one group of parameters for each learning-rate multiplier of the model.
+
+    AdamW has a second group for each, without weight decay: of biases, parameters of normalisation and
+    scales, which are those of one dimension.
+
+    Args:
+        model: to learn.
+        name: of the rule.
+        lr: learning rate where the multiplier is 1.
+        weight_decay: see `OptimiserPart`.
+        decays_all: no such second groups, as in runs of earlier versions.
+    """
     multipliers = model.lr_multipliers()
     parameters = dict(model.named_parameters())
-    names = sorted(parameters, key=lambda parameter: multipliers[parameter])
+
+    def group_of(parameter: str) -> tuple[float, bool]:
+        is_spared = name == "adamw" and not decays_all and parameters[parameter].ndim <= 1
+        return multipliers[parameter], is_spared
+
     groups: list[dict[str, object]] = [
-        {"params": [parameters[member] for member in members], "lr": lr * multiplier}
-        for multiplier, members in groupby(names, key=lambda parameter: multipliers[parameter])
+        {
+            "params": [parameters[member] for member in members],
+            "lr": lr * multiplier,
+            "weight_decay": 0.0 if is_spared else weight_decay,
+        }
+        for (multiplier, is_spared), members in groupby(sorted(parameters, key=group_of), key=group_of)
     ]
     if name == "sgd":
-        return torch.optim.SGD(groups, lr=lr, momentum=0.9, weight_decay=weight_decay)
+        return torch.optim.SGD(groups, lr=lr, momentum=0.9)
     kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
-    return kind(groups, lr=lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=weight_decay)
+    return kind(groups, lr=lr, betas=(0.9, 0.999), eps=1e-8)
+
+
+def group_sizes(state: dict[str, Any]) -> list[int]:
+    """How many parameters each group of an optimiser's state dictionary has."""
+    return [len(group["params"]) for group in state["param_groups"]]
 
 
 def milestone_factor(step: int, milestones: Sequence[int], gamma: float) -> float:
