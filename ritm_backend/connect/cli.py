@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from ritm_model.cli.output import echo_json
 from ritm_ops.cli.secret_files import in_file
+
+if TYPE_CHECKING:
+    from ritm_backend.connect.projects import Checklist
 
 
 @click.command()
@@ -25,6 +30,7 @@ from ritm_ops.cli.secret_files import in_file
 @click.option("--project", default="", help="Number or title of the project to connect.")
 @click.option("--create-project", metavar="TITLE", default="", help="Make a project instead.")
 @click.option("--label", "labels", multiple=True, help="A label of the new project; once per label.")
+@click.option("--labels", "label_list", metavar="A,B,C", help="The same in one word, with commas.")
 @click.option(
     "--style",
     type=click.Choice(["continuous", "labelled"]),
@@ -62,6 +68,40 @@ from ritm_ops.cli.secret_files import in_file
     default=in_file("BASIC_AUTH_PASS"),
     help="The backend's password, if any.",
 )
+@click.option(
+    "--webhook-secret",
+    envvar="RITM_WEBHOOK_SECRET",
+    show_envvar=True,
+    default=in_file("RITM_WEBHOOK_SECRET"),
+    help="What the backend checks the events of Label Studio by.",
+)
+@click.option(
+    "--s3-photographs",
+    metavar="S3://BUCKET/FOLDER",
+    help="Where the project's photographs come from. Label Studio gets AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY.",
+)
+@click.option(
+    "--s3-annotations",
+    metavar="S3://BUCKET/FOLDER",
+    help="Where Label Studio writes annotations, for `ritm worker` to learn from.",
+)
+@click.option(
+    "--s3-endpoint",
+    envvar="AWS_ENDPOINT_URL",
+    show_envvar=True,
+    default="",
+    help="Address of an S3 server that is not Amazon's, as Label Studio's server reaches it.",
+)
+@click.option("--make-bucket", is_flag=True, help="Make the buckets of both if they are not there.")
+@click.option(
+    "--wait",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="Wait so long for Label Studio, its user and the backend to start.",
+)
+@click.option("--dry-run", is_flag=True, help="Change nothing; say what would be changed.")
 @click.option("--trial/--no-trial", default=True, help="Try one click on the first task; nothing is stored.")
 @click.option("--json", "as_json", is_flag=True, help="Print the checklist as JSON.")
 def connect(
@@ -70,32 +110,54 @@ def connect(
     project: str,
     create_project: str,
     labels: tuple[str, ...],
+    label_list: str | None,
     style: str | None,
     kind: str | None,
     refine: str | None,
     backend: str,
     basic_auth_user: str,
     basic_auth_pass: str | None,
+    webhook_secret: str | None,
+    s3_photographs: str | None,
+    s3_annotations: str | None,
+    s3_endpoint: str,
+    make_bucket: bool,
+    wait: float,
+    dry_run: bool,
     trial: bool,
     as_json: bool,
 ) -> None:
-    """Connect a Label Studio project with this backend, and list what is still to do."""
+    """Connect a Label Studio project with this backend, and list what is still to do.
+
+    Run it again as often as you like: what is right already stays as it is.
+    """
     if bool(project) == bool(create_project):
         raise click.UsageError("Give either --project or --create-project.")
+    labels += tuple(label.strip() for label in (label_list or "").split(",") if label.strip())
     if bool(create_project) != bool(labels):
         raise click.UsageError("--create-project and --label belong together.")
     if bool(basic_auth_user) != bool(basic_auth_pass):
         raise click.UsageError("--basic-auth-user and --basic-auth-pass belong together.")
+    if make_bucket and not (s3_photographs or s3_annotations):
+        raise click.UsageError("--make-bucket needs --s3-photographs or --s3-annotations.")
 
-    from dataclasses import asdict
     from typing import Literal, cast
 
-    from ritm_backend.connect.projects import Kind, Style, Wish
+    from pydantic import SecretStr
+
+    from ritm_backend.connect.config import Style
     from ritm_backend.connect.projects import connect as connect_project
+    from ritm_backend.connect.storages import Access, Storage
+    from ritm_backend.connect.waiting import Patience, wait_for_label_studio
+    from ritm_backend.connect.wish import Wish
+    from ritm_backend.label_studio.options import Kind
     from ritm_ops.label_studio.client import LabelStudioClient
     from ritm_ops.pictures import PictureFetcher
     from ritm_ops.pictures.settings import PictureSettings
 
+    access = Access.from_environment(s3_endpoint)
+    photographs = [Storage.at(s3_photographs, "photographs", access)] if s3_photographs else []
+    annotations = [Storage.at(s3_annotations, "annotations", access)] if s3_annotations else []
     wish = Wish(
         project=project,
         create=create_project,
@@ -105,22 +167,36 @@ def connect(
         refine=cast('Literal["own", "everyone"] | None', refine),
         backend=backend.rstrip("/"),
         basic_auth_user=basic_auth_user,
-        basic_auth_pass=basic_auth_pass or "",
+        basic_auth_pass=SecretStr(basic_auth_pass or ""),
+        webhook_secret=SecretStr(webhook_secret or ""),
+        storages=(*photographs, *annotations),
+        makes_buckets=make_bucket,
         trial=trial,
+        dry_run=dry_run,
     )
     with LabelStudioClient(url, token) as client:
         settings = PictureSettings.from_environment(label_studio_url=client.url, label_studio_api_key=token)
-        report = connect_project(client, wish, PictureFetcher(settings.picture_access))
+        patience = Patience.of(wait)
+        if wait:
+            wait_for_label_studio(client, patience)
+        report = connect_project(client, wish, PictureFetcher(settings.picture_access), patience)
     if as_json:
         echo_json({**asdict(report), "is_ready": report.is_ready})
     else:
-        marks = {"ok": "✓", "advice": "!", "problem": "✗"}
-        click.echo(f"Project {report.project_id} {report.project_title!r}: {report.project_url}")
-        for finding in report.findings:
-            click.echo(f" {marks[finding.level]} {finding.what}")
-            for line in finding.fix.splitlines():
-                click.echo(f"     {line}")
-        if report.is_ready:
-            click.echo("Ready: open a task, switch Auto-Annotation on, pick the keypoint tool and click.")
+        _show(report)
     if not report.is_ready:
         sys.exit(1)
+
+
+def _show(report: Checklist) -> None:
+    marks = {"ok": "✓", "advice": "!", "problem": "✗"}
+    number = "" if report.project_id is None else f" {report.project_id}"
+    click.echo(f"Project{number} {report.project_title!r}: {report.project_url}")
+    for finding in report.findings:
+        click.echo(f" {marks[finding.level]} {finding.what}")
+        for line in finding.fix.splitlines():
+            click.echo(f"     {line}")
+    if report.dry_run:
+        click.echo("Nothing was changed; run it without --dry-run to do this.")
+    elif report.is_ready:
+        click.echo("Ready: open a task, switch Auto-Annotation on, pick the keypoint tool and click.")

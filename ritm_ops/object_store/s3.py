@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from ritm_model.files import reading
 from ritm_ops.deadline import Deadline
@@ -40,6 +40,7 @@ except ImportError:
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
+    from types_boto3_s3.literals import BucketLocationConstraintType
 
 _CHUNK = 1 << 20
 _CONNECT_SECONDS = 5
@@ -158,6 +159,31 @@ class S3Store:
         except ObjectMissingError:
             return False
         return True
+
+    def has_bucket(self) -> bool:
+        """Whether the bucket is there."""
+        try:
+            with self._asking("the bucket"):
+                self._client.head_bucket(Bucket=self._bucket)
+        except ObjectMissingError:
+            return False
+        return True
+
+    def make_bucket(self) -> None:
+        """Make the bucket, in the region of the environment.
+
+        Raises:
+            StoreError: also where it is there already.
+        """
+        region = self._client.meta.region_name
+        with self._asking("the bucket"):
+            if region == "us-east-1":  # the one region whose name S3 does not take here
+                self._client.create_bucket(Bucket=self._bucket)
+            else:
+                where = cast("BucketLocationConstraintType", region)
+                self._client.create_bucket(
+                    Bucket=self._bucket, CreateBucketConfiguration={"LocationConstraint": where}
+                )
 
     def _name(self, key: str) -> str:
         return self._prefix + (key if _is_key(key) else checked_key(key))

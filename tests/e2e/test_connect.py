@@ -15,7 +15,9 @@ from label_studio_server import LEGACY_TOKEN, SAMPLES, LabelStudio, label_studio
 from processes import Server, free_port
 from pydantic import SecretStr
 
-from ritm_backend.connect.projects import Checklist, ConnectError, Wish, connect, recommended_config
+from ritm_backend.connect.config import recommended_config
+from ritm_backend.connect.projects import Checklist, ConnectError, connect
+from ritm_backend.connect.wish import Wish
 from ritm_ops.label_studio.client import LabelStudioClient, LabelStudioError
 from ritm_ops.pictures import PictureAccess, PictureFetcher
 
@@ -93,7 +95,7 @@ def test_only_a_project_of_exactly_that_title_is_taken_for_the_new_one(
 
 def test_a_login_that_was_set_up_is_kept(studio: LabelStudio, backend: Server) -> None:
     wish = Wish(project=str(make_project(studio)["id"]), backend=backend.url)
-    run(studio, replace(wish, basic_auth_user="annotation", basic_auth_pass="open sesame"))
+    run(studio, replace(wish, basic_auth_user="annotation", basic_auth_pass=SecretStr("open sesame")))
     run(studio, wish)
     (there,) = backends(studio, int(wish.project))
     assert (there["auth_method"], there["basic_auth_user"]) == ("BASIC_AUTH", "annotation")
@@ -252,7 +254,12 @@ def test_a_guarded_backend(studio: LabelStudio, guarded_backend: Server) -> None
     ((what, fix),) = problems(run(studio, Wish(project=name, backend=guarded_backend.url)))
     assert "user and password" in what
     assert "--basic-auth-user" in fix
-    wrong = Wish(project=name, backend=guarded_backend.url, basic_auth_user="annotation", basic_auth_pass="x")
+    wrong = Wish(
+        project=name,
+        backend=guarded_backend.url,
+        basic_auth_user="annotation",
+        basic_auth_pass=SecretStr("x"),
+    )
     ((_, fix),) = problems(run(studio, wrong))
     assert "BASIC_AUTH_PASS" in fix
     done = ritm_connect(

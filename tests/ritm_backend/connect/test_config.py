@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from ritm_backend.connect.config import check_config, trial_point
-from ritm_backend.connect.projects import recommended_config
+from ritm_backend.connect.config import check_config, recommended_config, trial_point
 from ritm_backend.label_studio.config import parse_config
 from ritm_backend.label_studio.outputs import choose_output
 from ritm_model.errors import RitmError

@@ -12,8 +12,9 @@ from PIL import Image
 from pydantic import SecretStr
 
 from ritm_backend.connect.cli import connect as command
-from ritm_backend.connect.config import Finding
-from ritm_backend.connect.projects import Wish, connect, recommended_config
+from ritm_backend.connect.config import Finding, recommended_config
+from ritm_backend.connect.projects import connect
+from ritm_backend.connect.wish import Wish
 from ritm_ops.label_studio.client import LabelStudioClient
 from ritm_ops.pictures import PictureAccess, PictureFetcher
 

@@ -11,7 +11,9 @@ import pytest
 from export_files import png
 from fixed_answers import answering, project_answers
 
-from ritm_backend.connect.projects import Wish, connect, recommended_config
+from ritm_backend.connect.config import recommended_config
+from ritm_backend.connect.projects import connect
+from ritm_backend.connect.wish import Wish
 from ritm_model.datasets.converters import from_coco
 from ritm_model.datasets.photograph import About, load_image
 from ritm_model.errors import RitmError
