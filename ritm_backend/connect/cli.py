@@ -155,7 +155,7 @@ def connect(
     from ritm_ops.pictures import PictureFetcher
     from ritm_ops.pictures.settings import PictureSettings
 
-    access = Access.from_environment(s3_endpoint)
+    access = Access.from_environment(s3_endpoint) if s3_photographs or s3_annotations else Access()
     photographs = [Storage.at(s3_photographs, "photographs", access)] if s3_photographs else []
     annotations = [Storage.at(s3_annotations, "annotations", access)] if s3_annotations else []
     wish = Wish(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,9 +13,8 @@ from ritm_backend.connect.answers import Record, integer
 from ritm_backend.connect.changes import Editor
 from ritm_backend.connect.config import Finding
 from ritm_model.errors import RitmError
-from ritm_ops.environment import secret_in_file
 from ritm_ops.label_studio.client import LabelStudioError
-from ritm_ops.object_store import open_store
+from ritm_ops.object_store import environment_keys, open_store
 
 Holds = Literal["photographs", "annotations"]
 
@@ -43,14 +41,15 @@ class Access:
 
     @classmethod
     def from_environment(cls, endpoint: str) -> Access:
-        """With region and keys as every tool of AWS finds them; the secret key may stand in a file.
+        """With region and keys as every tool of AWS finds them, but for keys that end by themselves.
 
         Raises:
-            SettingsError: that file cannot be read.
+            StoreError: boto3 is not installed.
         """
-        secret = secret_in_file("AWS_SECRET_ACCESS_KEY") or os.environ.get("AWS_SECRET_ACCESS_KEY", "")
-        region, key_id = (os.environ.get(name, "") for name in ("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID"))
-        return cls(endpoint, region, key_id, SecretStr(secret))
+        region, keys = environment_keys()
+        if keys is None:
+            return cls(endpoint, region)
+        return cls(endpoint, region, keys[0], SecretStr(keys[1]))
 
 
 @dataclass(frozen=True)

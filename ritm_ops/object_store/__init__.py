@@ -1,6 +1,6 @@
 """Objects by key, in an S3 bucket or in a folder, with the same behaviour: where models and exports lie."""
 
-from ritm_ops.object_store.address import open_store
+from ritm_ops.object_store.address import environment_keys, open_store
 from ritm_ops.object_store.store import (
     ConflictError,
     ObjectInfo,
@@ -17,5 +17,6 @@ __all__ = [
     "ObjectStore",
     "ObjectTooLargeError",
     "StoreError",
+    "environment_keys",
     "open_store",
 ]

@@ -12,6 +12,19 @@ from ritm_ops.object_store.store import ObjectStore, StoreError
 _S3_ADDRESS = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{1,254})(/(?P<prefix>.*))?")
 
 
+def environment_keys() -> tuple[str, tuple[str, str] | None]:
+    """The region, and the access key with its secret, that S3 is reached with from here.
+
+    Keys that end by themselves, as those of a machine's role, are not to be handed on: None.
+
+    Raises:
+        StoreError: boto3 is not installed.
+    """
+    from ritm_ops.object_store.s3 import keys
+
+    return keys()
+
+
 def open_store(
     uri: str, *, timeout_seconds: float = 30, total_seconds: float = 120, attempts: int = 4
 ) -> ObjectStore:

@@ -241,6 +241,16 @@ class S3Store:
             ) from None
 
 
+def keys() -> tuple[str, tuple[str, str] | None]:
+    """See `environment_keys`."""
+    session = Session()
+    found = session.get_credentials()
+    frozen = found.get_frozen_credentials() if found else None
+    if frozen is None or frozen.token or not (frozen.access_key and frozen.secret_key):
+        return session.region_name or "", None
+    return session.region_name or "", (frozen.access_key, frozen.secret_key)
+
+
 def _session() -> botocore.session.Session:
     """One that reads times quickly: botocore's way, for their many forms, is half the work of a listing."""
     session = botocore.session.get_session()

@@ -51,7 +51,12 @@ def ritm_connect(
     """Run `ritm connect` as a person would; the token goes through the environment and is never shown."""
     done = subprocess.run(
         [RITM, "connect", "--url", studio_url, *arguments],
-        env={"PATH": os.environ["PATH"], "LABEL_STUDIO_API_KEY": token, **(extra or {})},
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),  # the same code as in this process
+            "LABEL_STUDIO_API_KEY": token,
+            **(extra or {}),
+        },
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import boto3
-from backend import ritm_serve
+import yaml
+from backend import RITM, ritm_serve
 from label_studio_server import LEGACY_TOKEN, LabelStudio
 from s3_server import ACCESS, s3_server
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "The project of the stack"
+STACK_BACKEND = "http://backend:9090"
+COMMAND: list[str] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["setup"]["command"]
 PHOTO = ROOT / "tests/samples/images/coins.jpg"
 
 
@@ -28,20 +32,19 @@ def test_setup_connects_everything_and_may_run_again(studio: LabelStudio, tmp_pa
         environment = {
             **ACCESS,
             **guarded,
+            **token,
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),  # the same code as in this process
             "HOME": str(tmp_path),
             "AWS_ENDPOINT_URL": objects.url,
-            **token,
-            "BACKEND_URL": backend.url,
-            "BUCKET": "ritm",
-            "PROJECT": PROJECT,
-            "LABELS": "Coin, Other",
         }
+        settings = {"PROJECT": PROJECT, "LABELS": "Coin, Other"}
 
-        def set_up() -> str:
+        def set_up(*options: str, **extra: str) -> str:
+            command = [_expanded(word, settings).replace(STACK_BACKEND, backend.url) for word in COMMAND]
             done = subprocess.run(
-                [sys.executable, ROOT / "docker/setup.py"],
-                env=environment,
+                [RITM, *command, *options],
+                env={**environment, **extra},
                 capture_output=True,
                 text=True,
                 timeout=200,
@@ -49,6 +52,12 @@ def test_setup_connects_everything_and_may_run_again(studio: LabelStudio, tmp_pa
             )
             assert done.returncode == 0, done.stdout + done.stderr
             return done.stdout
+
+        said = set_up("--dry-run")
+        assert f"✓ Project {PROJECT!r} would be made and connected" in said
+        assert "✓ The bucket ritm would be made" in said
+        assert not any(each["title"] == PROJECT for each in studio.call("GET", "/api/projects")["results"])
+        assert not _s3(objects.url).list_buckets()["Buckets"]
 
         said = set_up()
         assert "a-password" not in said
@@ -60,19 +69,24 @@ def test_setup_connects_everything_and_may_run_again(studio: LabelStudio, tmp_pa
         assert [(each["bucket"], each["prefix"]) for each in first["sources"]] == [("ritm", "images")]
         assert [(each["bucket"], each["prefix"]) for each in first["targets"]] == [("ritm", "labels")]
 
-        set_up()
+        said = set_up()
+        assert "✓ s3://ritm/images is connected already, for photographs." in said
         again = _connections(studio)
         assert {kind: len(found) for kind, found in again.items()} == {
             kind: len(found) for kind, found in first.items()
         }
 
-        s3 = boto3.client(
-            "s3",
-            endpoint_url=objects.url,
-            aws_access_key_id=ACCESS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=ACCESS["AWS_SECRET_ACCESS_KEY"],
-            region_name=ACCESS["AWS_DEFAULT_REGION"],
-        )
+        elsewhere = {"AWS_DEFAULT_REGION": "eu-west-1", "RITM_WEBHOOK_SECRET": "another-secret"}
+        said = set_up("--dry-run", **elsewhere)
+        assert "would be brought up to date: region_name" in said
+        assert "would be signed anew" in said
+        assert _connections(studio) == again
+        said = set_up(**elsewhere)
+        assert "another-secret" not in said
+        assert "is brought up to date: region_name" in said
+        assert {each["region_name"] for each in _connections(studio)["sources"]} == {"eu-west-1"}
+
+        s3 = _s3(objects.url)
         s3.upload_file(str(PHOTO), "ritm", "images/coins.jpg")
         studio.call("POST", f"/api/storages/s3/{again['sources'][0]['id']}/sync")
         (task,) = studio.tasks(project["id"])
@@ -80,6 +94,46 @@ def test_setup_connects_everything_and_may_run_again(studio: LabelStudio, tmp_pa
         studio.call("POST", f"/api/tasks/{task['id']}/annotations/", json=annotation)
         labels = s3.list_objects_v2(Bucket="ritm", Prefix="labels/").get("Contents", [])
         assert len(labels) == 1
+
+        # As docs/label_studio.md has it, for a project and buckets that are there already.
+        for bucket in ("photos", "labels"):
+            s3.create_bucket(Bucket=bucket)
+        s3.upload_file(str(PHOTO), "photos", "cats/coins.jpg")
+        s3.upload_file(str(PHOTO), "labels", "cats/coins.jpg")
+        done = subprocess.run(
+            [RITM, *_documented(), "--backend", backend.url],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert ("photos", "cats") in [
+            (each["bucket"], each["prefix"]) for each in _connections(studio)["sources"]
+        ]
+
+
+def _documented() -> list[str]:
+    """The words of the command that the documentation shows."""
+    page = (ROOT / "docs/label_studio.md").read_text()
+    (line,) = re.findall(r"^\.venv/bin/ritm (connect .*--s3-photographs.*)$", page, re.MULTILINE)
+    return [PROJECT if word == "My project" else word for word in shlex.split(line)]
+
+
+def _expanded(word: str, settings: dict[str, str]) -> str:
+    """What Compose makes of ${NAME:-default} in a word of a command."""
+    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: settings.get(found[1], found[2]), word)
+
+
+def _s3(url: str) -> Any:
+    return boto3.client(
+        "s3",
+        endpoint_url=url,
+        aws_access_key_id=ACCESS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=ACCESS["AWS_SECRET_ACCESS_KEY"],
+        region_name=ACCESS["AWS_DEFAULT_REGION"],
+    )
 
 
 def _connections(studio: LabelStudio) -> dict[str, list[dict[str, Any]]]:
@@ -92,4 +146,6 @@ def _connections(studio: LabelStudio) -> dict[str, list[dict[str, Any]]]:
         "targets": f"/api/storages/export/s3?project={number}",
     }
     found = {kind: studio.call("GET", path) for kind, path in asked.items()}
+    for backend in found["backends"]:
+        del backend["updated_at"]  # Label Studio asks it whether it is there whenever it is listed
     return {"projects": [each for each in projects if each["id"] == number], **found}
