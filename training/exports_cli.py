@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -142,7 +143,7 @@ def coco(source: str, out: Path, as_json: bool, **options: Any) -> None:
     SOURCE is anything that `ritm dataset from-label-studio` or `from-cvat` reads.
     """
     from ritm_model.datasets.readers.coco_rle import ANNOTATIONS
-    from ritm_model.files import write_file, writing
+    from ritm_model.files import new_file, writing
     from training.exports import ExportError
 
     with (
@@ -150,7 +151,8 @@ def coco(source: str, out: Path, as_json: bool, **options: Any) -> None:
         tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".export-") as work,
     ):
         collected = _collect("export", source, Path(work) / "data", as_json, options)
-        write_file(out, (collected.folder / ANNOTATIONS).read_bytes())
+        with (collected.folder / ANNOTATIONS).open("rb") as written, new_file(out) as file:
+            shutil.copyfileobj(written, file)
     _tell(collected, as_json, out)
 
 

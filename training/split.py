@@ -8,16 +8,16 @@ or the one that it goes on from, has learnt from.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ritm_model.datasets.json_stream import rewritten
 from ritm_model.datasets.readers.coco_rle import ANNOTATIONS, IMAGES
 from ritm_model.errors import RitmError
-from ritm_model.files import write_file
-from ritm_model.learning.sources import is_held_out
+from ritm_model.files import new_file
+from ritm_model.learning.held_out import is_held_out
 
 LEARNT = "train"
 HELD_OUT = "val"
@@ -57,30 +57,31 @@ def divide_dataset(folder: Path, share: float, least_objects: int) -> Split:
         TooFewLabelsError: one side has too little.
     """
     path = folder / ANNOTATIONS
-    content = json.loads(path.read_bytes())
-    images = content["images"]
-    sides: dict[int, str] = {}
-    for image in images:
-        data = (folder / IMAGES / image["file_name"]).read_bytes()
-        sides[image["id"]] = image["split"] = side_of(data, share)
-    write_file(path, json.dumps(content))
-    counts = _counts(sides, content["annotations"])
-    if not counts.learnt_objects or counts.held_out_objects < least_objects:
+    sides: dict[object, str] = {}
+    owners: Counter[object] = Counter()
+
+    def divided(key: str, record: Any) -> object:
+        if key == "images":
+            side = side_of((folder / IMAGES / record["file_name"]).read_bytes(), share)
+            sides[record["id"]] = side
+            return {**record, "split": side}
+        if key == "annotations" and not (
+            record.get("iscrowd") or record.get("ignore") or record.get("stuff")
+        ):
+            owners[record["image_id"]] += 1
+        return record
+
+    with new_file(path) as file:
+        for text in rewritten(path, divided):
+            file.write(text.encode())
+    images = Counter(sides.values())
+    objects = {
+        side: sum(owners[image] for image in sides if sides[image] == side) for side in (LEARNT, HELD_OUT)
+    }
+    if not objects[LEARNT] or objects[HELD_OUT] < least_objects:
         raise TooFewLabelsError(
-            f"There are too few labels: {len(images)} images have {counts.learnt_objects} objects to learn "
-            f"from, of which 1 is needed, and {counts.held_out_objects} that are held out for measuring, of "
+            f"There are too few labels: {len(sides)} images have {objects[LEARNT]} objects to learn "
+            f"from, of which 1 is needed, and {objects[HELD_OUT]} that are held out for measuring, of "
             f"which {least_objects} are needed."
         )
-    return counts
-
-
-def _counts(sides: Mapping[int, str], annotations: Iterable[Mapping[str, Any]]) -> Split:
-    objects = [
-        sides[record["image_id"]]
-        for record in annotations
-        if not (record.get("iscrowd") or record.get("ignore") or record.get("stuff"))
-    ]
-    of_images = list(sides.values())
-    return Split(
-        of_images.count(LEARNT), objects.count(LEARNT), of_images.count(HELD_OUT), objects.count(HELD_OUT)
-    )
+    return Split(images[LEARNT], objects[LEARNT], images[HELD_OUT], objects[HELD_OUT])

@@ -5,7 +5,6 @@ What a photograph holds is only read when it is drawn. `ritm_model.learning.reci
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from ritm_model.checkpoints import TrainingCard
 from ritm_model.errors import TrainingError
+from ritm_model.learning.held_out import is_held_out
 from ritm_model.learning.photographs import TrainingPhotograph
 from ritm_model.learning.recipes import Recipe
 
@@ -64,12 +64,6 @@ def divide(
     for photograph in photographs:
         (held_out if is_held_out(photograph.name, share) else learning).append(photograph)
     return tuple(learning), tuple(held_out)
-
-
-def is_held_out(name: str, share: float) -> bool:
-    """Whether the photograph of this name is held out. It follows from the name and the share alone."""
-    digest = hashlib.sha256(name.encode()).digest()
-    return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
 def by_collection(

@@ -10,19 +10,17 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ritm_model.datasets.converters import from_coco
+from ritm_model.datasets.json_stream import outline, values
 from ritm_model.datasets.photograph import About, Photograph
 from ritm_model.datasets.problems import ConversionError, DatasetError, Problem
-from ritm_model.datasets.readers.coco import CocoPhotograph
-from ritm_model.datasets.readers.coco_json import Record
 from ritm_model.images.names import IMAGE_SUFFIXES
 from ritm_ops.object_store import ObjectMissingError
 from training.exports.ahead import done_ahead
 from training.exports.errors import ExportError
-from training.exports.json_values import json_values
 from training.exports.library import Library
 from training.exports.source import Source
 from training.exports.tasks.rows import Broken, Rules, is_row, read_row
@@ -32,8 +30,8 @@ from training.exports.unpacking import unpacked
 
 _PAPERS = frozenset({".txt", ".md", ".yaml", ".yml", ".xml", ".png", ".pdf", ".csv", ".tsv"})
 _LAYOUTS = {"annotations.xml": "cvat", "labelmap.txt": "segmentation mask"}
-_LARGE_BYTES = 16 << 20  # of a file that is copied before it is read
-_NOTHING = object()
+_SMALL_BYTES = 1 << 20  # of a file that is read at once
+_LARGE_BYTES = 16 << 20  # of a file of an object store that is copied before it is read
 
 Listed = tuple[str, int, str]
 """Key, size in bytes, tag."""
@@ -95,12 +93,14 @@ class Reader:
     @contextmanager
     def _one_of_many(self, key: str, count: int) -> Iterator[None]:
         """A file that cannot be read is left out by name, unless it is the only one."""
+        before = len(self._exports)
         try:
             yield
         except (ExportError, DatasetError, ConversionError, ObjectMissingError) as error:
             text = self.renamed(str(error))
             if count == 1 or self.source.only:
                 raise ExportError(text) from None
+            del self._exports[before:]  # half an export must not take the place of an older one
             self._exports.append(Export(key, problems=[Problem(key, text)]))
 
     def _export(self, label: str) -> Export:
@@ -133,13 +133,15 @@ class Reader:
         return not _is_hidden(key) and PurePosixPath(key).suffix.lower() not in IMAGE_SUFFIXES | _PAPERS
 
     def _read_file(self, item: Listed, body: Future[bytes] | None) -> None:
-        key, _, tag = item
+        key, size, tag = item
         if _is_zip(key):
             self._read_zip(key, tag)
         elif key.lower().endswith(".xml"):
             folder = self.source.whole(_folder_of(key))
             self._read_layout(folder, "cvat", self._export(key), self.source.file(key, tag))
-        elif body is None or not self._read_small(key, tag, body.result()):
+        elif (size > _SMALL_BYTES and body is None) or not self._read_small(
+            key, tag, body.result() if body else self.source.read(key)
+        ):
             self._read_json(key, tag, self.source.file(key, tag))
 
     def _read_small(self, key: str, tag: str, body: bytes) -> bool:
@@ -159,24 +161,24 @@ class Reader:
     def _read_json(self, key: str, tag: str, path: Path) -> None:
         """Rows of Label Studio, one or many; or a document of another tool."""
         label = self._label(key)
+        document = outline(path, label)
+        if document is not None and not is_row(document):
+            self.library.remove(key)
+            self._read_document(key, path, document)
+            return
         problems: list[Problem] = []
         with self.library.changing():
             self.library.remove(key)
-            values = json_values(path, label, problems)
-            first = next(values, _NOTHING)
-            if isinstance(first, dict) and not is_row(first) and next(values, _NOTHING) is _NOTHING:
-                document = first
-            else:
-                document = None
-                rows = sum(self._add(key, value) for value in _chained(first, values))
-                if not rows:
-                    what = "holds no task" if first is _NOTHING else "is no export of a kind that is known"
-                    raise ExportError(f"{label} {what}.")
-                for problem in problems:
-                    self.library.add_problem(key, problem.reason)
-                self.library.has_read(key, tag)
-        if document is not None:
-            self._read_document(key, path, document)
+            is_empty, rows = True, 0
+            for value in values(path, label, problems):
+                is_empty = False
+                rows += self._add(key, value)
+            if not rows:
+                what = "holds no task" if is_empty else "is no export of a kind that is known"
+                raise ExportError(f"{label} {what}.")
+            for problem in problems:
+                self.library.add_problem(key, problem.reason)
+            self.library.has_read(key, tag)
 
     def _add(self, key: str, row: object) -> int:
         """Give a row to the library. Returns 1 if it is one."""
@@ -194,14 +196,17 @@ class Reader:
         in_annotations = path.parent.name == "annotations"
         below = _folder_of(key.rpartition("/")[0]) if in_annotations and "/" in key else _folder_of(key)
         export = self._export(key)
-        if isinstance(content.get("images"), list):
+        if any(isinstance(content.get(name), list) for name in ("images", "items")):
             self.source.whole(below)
+        self._read_known(path, content, export, self._label(key))
+
+    def _read_known(self, path: Path, content: dict[str, object], export: Export, label: str) -> None:
+        if isinstance(content.get("images"), list):
             _add_coco(path, self.roots, export)
         elif isinstance(content.get("items"), list):
-            self.source.whole(below)
             export.photographs += datumaro.read(path, path.parent.parent, self.roots, export.problems)
         else:
-            raise ExportError(f"{self._label(key)} is no export of a kind that is known.")
+            raise ExportError(f"{label} is no export of a kind that is known.")
 
     def _read_zip(self, key: str, tag: str) -> None:
         folder = self._unpacked(key, tag)
@@ -220,20 +225,12 @@ class Reader:
 
     def _read_member(self, key: str, path: Path) -> None:
         """A JSON file of a zip; its rows are the zip's."""
-        problems: list[Problem] = []
-        values = json_values(path, str(path), problems)
-        first = next(values, _NOTHING)
-        if isinstance(first, dict) and not is_row(first):
-            export = self._export(key)
-            if isinstance(first.get("images"), list):
-                _add_coco(path, self.roots, export)
-            elif isinstance(first.get("items"), list):
-                export.photographs += datumaro.read(path, path.parent.parent, self.roots, export.problems)
-            else:
-                raise ExportError(f"{path} is no export of a kind that is known.")
-            return
-        for value in _chained(first, values):
-            self._add(key, value)
+        document = outline(path)
+        if document is None or is_row(document):
+            for value in values(path, str(path), []):
+                self._add(key, value)
+        else:
+            self._read_known(path, document, self._export(key), str(path))
 
     def _unpacked(self, key: str, tag: str) -> Path:
         """The folder of a zip, unpacked now or in an earlier run."""
@@ -262,12 +259,6 @@ class Reader:
         return f"{self.source.name.rstrip('/')}/{key}" if not self.source.only else self.source.name
 
 
-def _chained(first: object, rest: Iterator[object]) -> Iterator[object]:
-    if first is not _NOTHING:
-        yield first
-        yield from rest
-
-
 def _is_zip(key: str) -> bool:
     return key.lower().endswith(".zip")
 
@@ -291,20 +282,4 @@ def _add_coco(path: Path, roots: tuple[Path, ...], export: Export) -> None:
     own = (beside / subset, beside, path.parent.parent / subset, path.parent, path.parent / "images")
     collection = from_coco(path, About(source="coco"), own, roots)
     export.problems += collection.problems
-    export.photographs += [
-        _with_cvat_masks(photograph)
-        for photograph in collection.photographs
-        if isinstance(photograph, CocoPhotograph)
-    ]
-
-
-def _with_cvat_masks(photograph: CocoPhotograph) -> CocoPhotograph:
-    """CVAT flags every mask as a crowd; it also writes `occluded`, which nobody else does."""
-
-    def as_object(record: Record) -> Record:
-        attributes = record.get("attributes")
-        is_cvat = isinstance(attributes, dict) and "occluded" in attributes
-        return {**record, "iscrowd": 0} if is_cvat else record
-
-    named = tuple((as_object(record), category) for record, category in photograph.annotations)
-    return replace(photograph, annotations=named)
+    export.photographs += collection.photographs

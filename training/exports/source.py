@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from ritm_model.datasets.files import inside
+from ritm_model.datasets.files import inside, read_bytes
 from ritm_model.errors import shown
 from ritm_ops.object_store import ObjectMissingError, ObjectStore, open_store
 from training.exports.errors import ExportError
@@ -78,10 +78,10 @@ class Source:
         return path
 
     def read(self, key: str) -> bytes:
-        """The bytes of a small file. Raises StoreError."""
+        """The bytes of a small file. Raises StoreError or BrokenFileError."""
         if self.store is not None:
             return self.store.read(key)
-        return (self.folder / key).read_bytes()
+        return read_bytes(self.folder / key)
 
     def whole(self, below: str = "") -> Path:
         """The folder with all files whose keys begin with `below`, which is empty or ends in a slash.

@@ -18,8 +18,8 @@ from ritm_model.datasets.files import inside
 from ritm_model.datasets.photograph import About, Collection, Photograph, Region
 from ritm_model.datasets.problems import BrokenFileError, ConversionError, Problem
 from ritm_model.datasets.readers.coco import category_name
-from ritm_model.datasets.readers.coco_json import CocoJson, Record, read_coco
-from ritm_model.datasets.readers.coco_panoptic import segment_numbers
+from ritm_model.datasets.readers.coco_json import Annotation, CocoJson, Id, Record, id_of, read_coco
+from ritm_model.datasets.readers.coco_panoptic import segment_numbers, segments_of
 from ritm_model.errors import shown
 from ritm_model.masks.coco import MaskError, broken_parts, filled_polygons
 
@@ -57,12 +57,12 @@ class CombinedPhotograph:
     about: About
     panoptic: Path
     segments: tuple[PanopticSegment, ...] = field(repr=False)
-    polygons: tuple[tuple[Record, str], ...] = field(repr=False)
-    lvis_file: str = ""
+    polygons: tuple[tuple[Annotation, str], ...] = field(repr=False)
+    lvis_file: Path
 
     @property
     def truth(self) -> str:
-        return self.lvis_file
+        return str(self.lvis_file)
 
     def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
         """Objects of COCO that LVIS does not have, objects of LVIS, then stuff."""
@@ -70,7 +70,8 @@ class CombinedPhotograph:
         if numbers_HW.shape != (height, width):
             raise BrokenFileError(self.panoptic, "The mask is of another size than its photograph.")
         problems: list[Problem] = []
-        lvis = self._lvis(height, width, problems)
+        parts: list[Problem] = []
+        lvis = self._lvis(height, width, problems, parts)
         coco = [
             candidate
             for candidate in self._coco(numbers_HW)
@@ -78,9 +79,7 @@ class CombinedPhotograph:
         ]
         objects = [*coco, *_without_doubles(lvis)]
         yield from problems
-        for annotation, _ in self.polygons:
-            for reason in broken_parts(annotation.get("segmentation"), height, width):
-                yield Problem(self.lvis_file, f"Annotation {shown(annotation.get('id'))}: {reason}")
+        yield from parts
         nodes = hierarchy([candidate.shape for candidate in objects])
         for candidate, node in zip(objects, nodes, strict=True):
             parent = None if node.parent is None else objects[node.parent].key
@@ -90,18 +89,25 @@ class CombinedPhotograph:
         left_out = things + len(self.polygons) - len(problems) - len(objects)
         if left_out:
             reason = f"Objects of fewer than {LEAST_AREA} pixels, or there twice: {left_out}."
-            yield Problem(self.lvis_file, f"Image {self.name}: {reason}", by_rule=True)
+            yield Problem(self.truth, f"Image {self.name}: {reason}", by_rule=True)
 
-    def _lvis(self, height: int, width: int, problems: list[Problem]) -> list[Candidate]:
+    def _lvis(
+        self, height: int, width: int, problems: list[Problem], parts: list[Problem]
+    ) -> list[Candidate]:
+        """Objects of LVIS; `problems` hears of broken ones, `parts` of broken polygons of others."""
         candidates: list[Candidate] = []
         for annotation, category in self.polygons:
-            key = shown(annotation.get("id"))
+            segmentation, where = annotation.segmentation(self.lvis_file), f"Annotation {annotation.id}"
             try:
-                mask_HW = filled_polygons(annotation.get("segmentation"), height, width)
+                mask_HW = filled_polygons(segmentation, height, width)
             except MaskError as error:
-                problems.append(Problem(self.lvis_file, f"Annotation {key}: {error}"))
-            else:
-                candidates += _large_enough(f"lvis:{key}", category, mask_HW)
+                problems.append(Problem(self.truth, f"{where}: {error}"))
+                continue
+            candidates += _large_enough(f"lvis:{annotation.id}", category, mask_HW)
+            parts += [
+                Problem(self.truth, f"{where}: {reason}")
+                for reason in broken_parts(segmentation, height, width)
+            ]
         return candidates
 
     def _coco(self, numbers_HW: npt.NDArray[np.int32]) -> Iterator[Candidate]:
@@ -150,7 +156,7 @@ def _photographs(coco: Path, lvis: Path, split: str, problems: list[Problem]) ->
     names = source.categories(problems)
     things = {number for number, record in source.by_id("categories", []).items() if record.get("isthing")}
     not_in_lvis = 0
-    for record in source.records("annotations", problems):
+    for record in source.streamed("annotations", problems):
         number = record.get("image_id")
         if not isinstance(number, int) or number not in polygons:
             not_in_lvis += 1
@@ -178,7 +184,7 @@ def _photographs(coco: Path, lvis: Path, split: str, problems: list[Problem]) ->
             polygons.pop(number),
             lvis_file,
         )
-    for count, path in ((not_in_lvis, str(source.path)), (len(polygons), lvis_file)):
+    for count, path in ((not_in_lvis, str(source.path)), (len(polygons), str(lvis_file))):
         if count:
             reason = f"Images that only one of COCO and LVIS has: {count}."
             problems.append(Problem(path, reason, by_rule=True))
@@ -186,7 +192,7 @@ def _photographs(coco: Path, lvis: Path, split: str, problems: list[Problem]) ->
 
 def _polygons(
     lvis: Path, split: str, problems: list[Problem]
-) -> tuple[dict[int | str, tuple[tuple[Record, str], ...]], str]:
+) -> tuple[dict[Id, tuple[tuple[Annotation, str], ...]], Path]:
     paths = [lvis / split / f"{name}_{split}.json" for name in ("lvis", "lvis_v1")]
     path = next((path for path in paths if path.is_file()), None)
     if path is None:
@@ -195,25 +201,25 @@ def _polygons(
     categories = source.categories(problems)
     annotations = source.annotations_of(source.by_id("images", problems), problems)
     return {
-        number: tuple((record, category_name(categories, record)) for record in of_image)
+        number: tuple((each, category_name(categories, each.category)) for each in of_image)
         for number, of_image in annotations.items()
-    }, str(path)
+    }, path
 
 
 def _segments(
     source: CocoJson,
     record: Record,
-    things: set[int | str],
-    names: dict[int | str, str],
+    things: set[Id],
+    names: dict[Id, str],
     problems: list[Problem],
 ) -> Iterator[PanopticSegment]:
     """Crowds are things, too."""
-    for segment in record.get("segments_info") or []:
-        number = segment.get("id") if isinstance(segment, dict) else None
+    for segment in segments_of(record):
+        number, category = segment.get("id"), id_of(segment.get("category_id"))
         if type(number) is not int:
             problems.append(source.problem(f"A segment of {shown(record.get('file_name'))} has no id."))
         else:
-            yield PanopticSegment(number, category_name(names, segment), segment.get("category_id") in things)
+            yield PanopticSegment(number, category_name(names, category), category in things)
 
 
 def _large_enough(key: str, category: str, mask_HW: Mask) -> Iterator[Candidate]:

@@ -5,15 +5,15 @@ Shapes: H x W the upright image.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ritm_model.datasets.files import orientation_of
-from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Kind, Mask, Photograph, Region
+from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Mask, Photograph, Region
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
 from ritm_model.datasets.readers.coco_images import CocoImages
-from ritm_model.datasets.readers.coco_json import CocoJson, Record, id_of, read_coco
+from ritm_model.datasets.readers.coco_json import Annotation, CocoJson, Id, Record, id_of, read_coco
 from ritm_model.errors import shown
 from ritm_model.images.orientation import turned_mask
 from ritm_model.masks.coco import MaskError, broken_parts, coco_mask, image_size_of
@@ -21,7 +21,7 @@ from ritm_model.masks.coco import MaskError, broken_parts, coco_mask, image_size
 
 @dataclass(frozen=True, slots=True)
 class CocoPhotograph:
-    """A photograph with its annotations out of the JSON file, each with the name of its category.
+    """A photograph with its annotations in the JSON file, each with the name of its category.
 
     Annotations of the COCO-RLE layout may say more: `"ignore": 1` counts for no object, `"stuff": 1` is no
     object, and `parent` names the object of which an object is a part.
@@ -29,17 +29,21 @@ class CocoPhotograph:
 
     name: str
     image: Path
-    truth: str
+    source: Path
     record: Record = field(repr=False)
-    annotations: tuple[tuple[Record, str], ...] = field(repr=False)
+    annotations: tuple[tuple[Annotation, str], ...] = field(repr=False)
     about: About = NOTHING_KNOWN
+
+    @property
+    def truth(self) -> str:
+        return str(self.source)
 
     def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
         orientation = check_size(self, self.record, height, width)
         stored = (height, width) if orientation == 1 else (width, height)
         for annotation, category in self.annotations:
-            key, parent = shown(annotation.get("id")), annotation.get("parent")
-            segmentation = annotation.get("segmentation")
+            key, parent = annotation.id, annotation.parent
+            segmentation = annotation.segmentation(self.source)
             try:
                 mask_HW: Mask = turned_mask(coco_mask(segmentation, *stored), orientation)
             except MaskError as error:
@@ -47,8 +51,8 @@ class CocoPhotograph:
                 continue
             for reason in broken_parts(segmentation, *stored):
                 yield Problem(self.truth, f"Annotation {key}: {reason}")
-            part_of = shown(parent) if isinstance(parent, int | str) else None
-            yield Region(mask_HW, key, category, kind_of(annotation), part_of)
+            part_of = None if parent is None else shown(parent)
+            yield Region(mask_HW, key, category, annotation.kind, part_of)
 
     def with_objects_of(self, min_share: float) -> CocoPhotograph:
         """Without the objects whose `area` is a smaller part of the photograph."""
@@ -56,24 +60,16 @@ class CocoPhotograph:
         kept = tuple(
             (annotation, category)
             for annotation, category in self.annotations
-            if kind_of(annotation) != "object" or _is_large(annotation, min_share * pixels)
+            if annotation.kind != "object" or annotation.area is None or annotation.area >= min_share * pixels
         )
         return replace(self, annotations=kept)
 
     @property
     def wholes(self) -> int:
         """How many objects are not part of another."""
-        objects = [record for record, _ in self.annotations if kind_of(record) == "object"]
-        keys = {record.get("id") for record in objects if isinstance(record.get("id"), int | str)}
-        return sum(record.get("parent") not in keys for record in objects)
-
-
-def kind_of(annotation: Record) -> Kind:
-    if annotation.get("ignore"):
-        return "ignored"
-    if annotation.get("iscrowd"):
-        return "crowd"
-    return "stuff" if annotation.get("stuff") else "object"
+        objects = [annotation for annotation, _ in self.annotations if annotation.kind == "object"]
+        keys = {annotation.key for annotation in objects} - {None}
+        return sum(annotation.parent not in keys for annotation in objects)
 
 
 def record_pixels(record: Record) -> int:
@@ -83,11 +79,6 @@ def record_pixels(record: Record) -> int:
     except MaskError:
         return 0
     return height * width
-
-
-def _is_large(annotation: Record, least: float) -> bool:
-    area: object = annotation.get("area")
-    return not isinstance(area, int | float) or area >= least
 
 
 def check_size(photograph: Photograph, record: Record, height: int, width: int) -> int:
@@ -167,13 +158,13 @@ def photographs_of(
         said = replace(
             about,
             number=number if isinstance(number, int) else None,
-            license=licenses.get(_id(record, "license"), ("", ""))[0] or about.license,
+            license=licenses.get(_license(record), ("", ""))[0] or about.license,
             license_class=_text(record, "license_class") or about.license_class,
             source=about.source or _text(record, "source"),
             split=about.split or _text(record, "split"),
         )
-        named = tuple((each, category_name(categories, each)) for each in annotations[number])
-        photographs.append(CocoPhotograph(name, path, str(source.path), record, named, said))
+        named = tuple((each, category_name(categories, each.category)) for each in annotations[number])
+        photographs.append(CocoPhotograph(name, path, source.path, record, named, said))
     urls = {name: url for name, url in licenses.values() if name}
     return Collection(photographs, problems, _category_ids(categories), urls)
 
@@ -186,19 +177,19 @@ def with_objects(source: CocoJson, collection: Collection, split: str = "") -> C
         assert isinstance(photograph, CocoPhotograph)
         if split and photograph.about.split != split:
             continue
-        if any(kind_of(annotation) == "object" for annotation, _ in photograph.annotations):
+        if any(annotation.kind == "object" for annotation, _ in photograph.annotations):
             taken.append(photograph)
         else:
             problems.append(source.problem(f"Image {photograph.name} has no object.", by_rule=True))
     return replace(collection, photographs=taken, problems=problems)
 
 
-def category_name(categories: dict[int | str, str], annotation: Record) -> str:
-    return categories.get(_id(annotation, "category_id"), "")
+def category_name(categories: Mapping[Id, str], category: Id | None) -> str:
+    return "" if category is None else categories.get(category, "")
 
 
-def _id(record: Record, key: str) -> int | str:
-    number = id_of(record.get(key))
+def _license(record: Record) -> Id:
+    number = id_of(record.get("license"))
     return "" if number is None else number
 
 
@@ -207,9 +198,9 @@ def _text(record: Record, key: str) -> str:
     return shown(value) if isinstance(value, str) else ""
 
 
-def _licenses(source: CocoJson, problems: list[Problem]) -> dict[int | str, tuple[str, str]]:
+def _licenses(source: CocoJson, problems: list[Problem]) -> dict[Id, tuple[str, str]]:
     """Name and address of each licence, where the file has them."""
-    if "licenses" not in source.content:
+    if "licenses" not in source.lists:
         return {}
     return {
         number: (_text(record, "name"), _text(record, "url"))
@@ -217,7 +208,7 @@ def _licenses(source: CocoJson, problems: list[Problem]) -> dict[int | str, tupl
     }
 
 
-def _category_ids(categories: dict[int | str, str]) -> dict[str, int]:
+def _category_ids(categories: Mapping[Id, str]) -> dict[str, int]:
     """Numbers that categories keep; of several with one name, the first counts."""
     ids: dict[str, int] = {}
     for number, name in categories.items():

@@ -1,17 +1,78 @@
-"""Reading the JSON files of COCO and its relatives record by record, so that a bad one costs only itself."""
+"""The JSON files of COCO and its relatives, read record by record: a bad one costs only itself.
+
+Memory holds what is asked of all records; polygons and runs stay in the file until they are wanted.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ritm_model.datasets.files import read_json
+from ritm_model.datasets.json_stream import Span, members, read_span
+from ritm_model.datasets.photograph import Kind
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
 
 Record = Mapping[str, Any]
+Id = int | str
+
+_OF_IMAGES = (
+    *("id", "file_name", "coco_url", "height", "width"),
+    *("license", "license_class", "split", "source"),
+)
+_OF_OTHERS = ("id", "name", "url", "isthing")
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """An annotation without its mask, which is read from its place in the file.
+
+    Attributes:
+        id: as it is shown.
+        key: the id as it is, None where it is none.
+        owner: id of its image.
+        category: id of its category.
+        kind: of region.
+        area: in pixels, None where the file does not say.
+        parent: id of the annotation it is part of, or None.
+        span: where it stands.
+    """
+
+    id: str
+    key: Id | None
+    owner: Id | None
+    category: Id | None
+    kind: Kind
+    area: float | None
+    parent: Id | None
+    span: Span = field(repr=False)
+
+    @classmethod
+    def of(cls, record: Record, span: Span) -> Annotation:
+        area, key = record.get("area"), id_of(record.get("id"))
+        return cls(
+            shown(record.get("id") if key is None else key),
+            key,
+            id_of(record.get("image_id")),
+            id_of(record.get("category_id")),
+            kind_of(record),
+            area if isinstance(area, int | float) else None,
+            id_of(record.get("parent")),
+            span,
+        )
+
+    def segmentation(self, path: Path) -> object:
+        """Read its mask as the file has it.
+
+        Raises:
+            BrokenFileError: the file is gone, or another one by now.
+        """
+        record = read_span(path, self.span)
+        if not isinstance(record, dict) or id_of(record.get("id")) != self.key:
+            raise BrokenFileError(path, "The file was changed after it was opened; begin again.")
+        return record.get("segmentation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,30 +81,30 @@ class CocoJson:
 
     Attributes:
         path: of the file.
-        content: its top level.
+        lists: what is kept of the records, list by list; None stands for what is no record.
     """
 
     path: Path
-    content: Record
+    lists: Mapping[str, list[Record | None]] = field(repr=False)
+    _annotations: list[Annotation | None] = field(repr=False)
 
     def records(self, key: str, problems: list[Problem]) -> Iterator[Record]:
-        """The records of a list; those that are none become problems.
+        """The records of a list other than `annotations`; those that are none become problems.
 
         Raises:
             BrokenFileError: there is no such list.
         """
-        records = self.content.get(key)
-        if not isinstance(records, list):
+        if key not in self.lists:
             raise BrokenFileError(self.path, f"The file has no list '{key}'.")
-        for place, record in enumerate(records):
-            if isinstance(record, dict):
-                yield record
-            else:
+        for place, record in enumerate(self.lists[key]):
+            if record is None:
                 problems.append(self.problem(f"Entry {place} of '{key}' is no record."))
+            else:
+                yield record
 
-    def by_id(self, key: str, problems: list[Problem]) -> dict[int | str, Record]:
+    def by_id(self, key: str, problems: list[Problem]) -> dict[Id, Record]:
         """The records of a list by their `id`; those without one, or with a used one, become problems."""
-        found: dict[int | str, Record] = {}
+        found: dict[Id, Record] = {}
         for record in self.records(key, problems):
             number = id_of(record.get("id"))
             if number is None:
@@ -54,9 +115,9 @@ class CocoJson:
                 found[number] = record
         return found
 
-    def categories(self, problems: list[Problem]) -> dict[int | str, str]:
+    def categories(self, problems: list[Problem]) -> dict[Id, str]:
         """Names of the categories, where the file has them."""
-        if "categories" not in self.content:
+        if "categories" not in self.lists:
             return {}
         return {
             number: shown(record.get("name", number))
@@ -64,30 +125,61 @@ class CocoJson:
         }
 
     def annotations_of(
-        self, images: Mapping[int | str, Record], problems: list[Problem]
-    ) -> dict[int | str, list[Record]]:
+        self, images: Mapping[Id, Record], problems: list[Problem]
+    ) -> dict[Id, list[Annotation]]:
         """The annotations of each image, in the order of the file; stray ones become problems."""
-        found: dict[int | str, list[Record]] = {number: [] for number in images}
-        for record in self.records("annotations", problems):
-            owner = id_of(record.get("image_id"))
-            of_image = None if owner is None else found.get(owner)
+        if "annotations" not in self.lists:
+            raise BrokenFileError(self.path, "The file has no list 'annotations'.")
+        found: dict[Id, list[Annotation]] = {number: [] for number in images}
+        for place, annotation in enumerate(self._annotations):
+            if annotation is None:
+                problems.append(self.problem(f"Entry {place} of 'annotations' is no record."))
+                continue
+            of_image = None if annotation.owner is None else found.get(annotation.owner)
             if of_image is not None:
-                of_image.append(record)
+                of_image.append(annotation)
             else:
-                problems.append(
-                    self.problem(f"Annotation {shown(record.get('id'))} belongs to no image of the file.")
-                )
+                problems.append(self.problem(f"Annotation {annotation.id} belongs to no image of the file."))
         return found
+
+    def streamed(self, key: str, problems: list[Problem]) -> Iterator[Record]:
+        """The records of a list as a whole, read again from the file.
+
+        Raises:
+            BrokenFileError: there is no such list.
+        """
+        if key not in self.lists:
+            raise BrokenFileError(self.path, f"The file has no list '{key}'.")
+        place = -1
+        for member in members(self.path):
+            if member.key == key and member.span is not None:
+                place += 1
+                if isinstance(member.value, dict):
+                    yield member.value
+                else:
+                    problems.append(self.problem(f"Entry {place} of '{key}' is no record."))
 
     def problem(self, reason: str, *, by_rule: bool = False) -> Problem:
         return Problem(str(self.path), reason, by_rule)
 
 
-def id_of(value: object) -> int | str | None:
+def id_of(value: object) -> Id | None:
     """An id: a number, which some tools write as 7.0, or a text; None for anything else."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int | str) else None
+
+
+def kind_of(record: Record) -> Kind:
+    """The kind of region that an annotation is."""
+    if record.get("ignore"):
+        return "ignored"
+    attributes = record.get("attributes")
+    # CVAT flags every mask as a crowd; it also writes `occluded`, which nobody else does.
+    is_cvat = isinstance(attributes, dict) and "occluded" in attributes
+    if record.get("iscrowd") and not is_cvat:
+        return "crowd"
+    return "stuff" if record.get("stuff") else "object"
 
 
 def read_coco(path: Path) -> CocoJson:
@@ -96,7 +188,20 @@ def read_coco(path: Path) -> CocoJson:
     Raises:
         BrokenFileError: missing, or no JSON object.
     """
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise BrokenFileError(path, "The file is not of the format of COCO.")
-    return CocoJson(path, content)
+    lists: dict[str, list[Record | None]] = {}
+    annotations: list[Annotation | None] = []
+    for key, value, span in members(path):
+        if span is None:  # the first sight of a list; a second one of its name replaces it
+            lists.pop(key, None)
+            if key == "annotations":
+                annotations = []
+            if isinstance(value, list):
+                lists[key] = []
+        elif key == "annotations":
+            annotations.append(Annotation.of(value, span) if isinstance(value, dict) else None)
+        elif key in ("images", "categories", "licenses"):
+            kept = _OF_IMAGES if key == "images" else _OF_OTHERS
+            lists[key].append(
+                {name: value[name] for name in kept if name in value} if isinstance(value, dict) else None
+            )
+    return CocoJson(path, lists, annotations)

@@ -16,7 +16,7 @@ from ritm_model.datasets.files import inside, read_mask
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Kind, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.readers.coco import category_name
-from ritm_model.datasets.readers.coco_json import read_coco
+from ritm_model.datasets.readers.coco_json import Record, id_of, read_coco
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,13 @@ def segment_numbers(path: Path) -> npt.NDArray[np.int32]:
     return numbers_HW
 
 
+def segments_of(annotation: Record) -> list[Record]:
+    """What an annotation says of its segments; an empty record for what is none."""
+    segments = annotation.get("segments_info")
+    listed = segments if isinstance(segments, list) else []
+    return [segment if isinstance(segment, dict) else {} for segment in listed]
+
+
 def coco_panoptic(root: Path, split: str) -> Collection:
     """Things that are no crowd, and stuff."""
     folder = root / "annotations" / f"panoptic_{split}"
@@ -61,7 +68,7 @@ def coco_panoptic(root: Path, split: str) -> Collection:
     categories = source.by_id("categories", problems)
     names = source.categories([])
     photographs: list[PanopticPhotograph] = []
-    for annotation in source.records("annotations", problems):
+    for annotation in source.streamed("annotations", problems):
         try:
             mask = inside(folder, annotation.get("file_name"))
         except BrokenFileError as error:
@@ -70,17 +77,19 @@ def coco_panoptic(root: Path, split: str) -> Collection:
         things: list[tuple[int, str, Kind]] = []
         stuff: list[tuple[int, str, Kind]] = []
         crowds = 0
-        for segment in annotation.get("segments_info") or []:
-            if not isinstance(segment, dict) or type(segment.get("id")) is not int:
+        for segment in segments_of(annotation):
+            number, category = segment.get("id"), id_of(segment.get("category_id"))
+            name = category_name(names, category)
+            if type(number) is not int:
                 problems.append(source.problem(f"A segment of {mask.name} has no id."))
-            elif segment.get("category_id") not in categories:
-                problems.append(source.problem(f"Segment {segment['id']} of {mask.name} has no category."))
+            elif category not in categories:
+                problems.append(source.problem(f"Segment {number} of {mask.name} has no category."))
             elif segment.get("iscrowd"):
                 crowds += 1
-            elif categories[segment["category_id"]].get("isthing"):
-                things.append((segment["id"], category_name(names, segment), "object"))
+            elif categories[category].get("isthing"):
+                things.append((number, name, "object"))
             else:
-                stuff.append((segment["id"], category_name(names, segment), "stuff"))
+                stuff.append((number, name, "stuff"))
         if crowds:
             problems.append(source.problem(f"Crowds in {mask.name}: {crowds}.", by_rule=True))
         if things:

@@ -58,7 +58,7 @@ def coco_rle(root: Path, split: str) -> Collection:
 def _with_crowds_ignored(photograph: Photograph) -> CocoPhotograph:
     assert isinstance(photograph, CocoPhotograph)
     annotations = tuple(
-        ({**annotation, "ignore": 1} if annotation.get("iscrowd") else annotation, category)
+        (replace(annotation, kind="ignored") if annotation.kind == "crowd" else annotation, category)
         for annotation, category in photograph.annotations
     )
     return replace(photograph, annotations=annotations)

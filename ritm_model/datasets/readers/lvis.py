@@ -15,8 +15,7 @@ from ritm_model.datasets.files import inside, small_labels
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.readers.coco import category_name, check_size
-from ritm_model.datasets.readers.coco_json import Record, read_coco
-from ritm_model.errors import shown
+from ritm_model.datasets.readers.coco_json import Annotation, Record, read_coco
 from ritm_model.masks.coco import MaskError, broken_parts, filled_polygons
 
 MAX_OVERLAP = 0.5
@@ -32,26 +31,31 @@ class LvisPhotograph:
     """
 
     image: Path
-    truth: str
+    source: Path
     record: Record = field(repr=False)
-    annotations: tuple[tuple[Record, str], ...] = field(repr=False)
+    annotations: tuple[tuple[Annotation, str], ...] = field(repr=False)
     about: About = NOTHING_KNOWN
 
     @property
     def name(self) -> str:
         return self.image.name
 
+    @property
+    def truth(self) -> str:
+        return str(self.source)
+
     def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
         check_size(self, self.record, height, width)
         painted_HW = np.zeros((height, width), np.int32)
-        painted: dict[int, tuple[Record, str]] = {}
+        painted: dict[int, tuple[Annotation, str]] = {}
         for number, (annotation, category) in enumerate(self.annotations, 1):
+            segmentation = annotation.segmentation(self.source)
             try:
-                mask_HW = filled_polygons(annotation.get("segmentation"), height, width)
+                mask_HW = filled_polygons(segmentation, height, width)
             except MaskError as error:
                 yield self._problem(annotation, str(error))
                 continue
-            for reason in broken_parts(annotation.get("segmentation"), height, width):
+            for reason in broken_parts(segmentation, height, width):
                 yield self._problem(annotation, reason)
             if not mask_HW.any():
                 yield self._problem(annotation, "The mask has no object.")
@@ -67,14 +71,14 @@ class LvisPhotograph:
                 painted[number] = annotation, category
         labels_HW = small_labels(painted_HW)
         for number, (annotation, category) in painted.items():
-            yield Region(labels_HW, shown(annotation.get("id")), category, value=number)
+            yield Region(labels_HW, annotation.id, category, value=number)
 
     def drawn(self, random: np.random.Generator) -> LvisPhotograph:
         order = random.permutation(len(self.annotations))
         return replace(self, annotations=tuple(self.annotations[place] for place in order))
 
-    def _problem(self, annotation: Record, reason: str, *, by_rule: bool = False) -> Problem:
-        return Problem(self.truth, f"Annotation {shown(annotation.get('id'))}: {reason}", by_rule)
+    def _problem(self, annotation: Annotation, reason: str, *, by_rule: bool = False) -> Problem:
+        return Problem(self.truth, f"Annotation {annotation.id}: {reason}", by_rule)
 
 
 def lvis(root: Path, split: str) -> Collection:
@@ -101,6 +105,6 @@ def lvis(root: Path, split: str) -> Collection:
         if not annotations[number]:
             problems.append(source.problem(f"Image {image.name} has no object.", by_rule=True))
             continue
-        objects = tuple((record, category_name(categories, record)) for record in annotations[number])
-        photographs.append(LvisPhotograph(image, str(source.path), record, objects))
+        objects = tuple((each, category_name(categories, each.category)) for each in annotations[number])
+        photographs.append(LvisPhotograph(image, source.path, record, objects))
     return Collection(photographs, problems)

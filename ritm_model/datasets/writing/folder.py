@@ -119,18 +119,17 @@ class ConversionFolder:
 
     def _read_part(self) -> None:
         """Find the records; half a line at the end, of a process that was killed, is cut off."""
-        whole = self._part.read_bytes()
-        complete = whole.rfind(b"\n") + 1
-        if complete < len(whole):
-            os.truncate(self._part, complete)
-        place = whole.find(b"\n") + 1
-        while place < complete:
-            end = whole.index(b"\n", place)
-            try:
-                self._places[json.loads(whole[place:end])["name"]] = place
-            except (KeyError, TypeError, ValueError):
-                raise ConversionError(f"{self._part} is damaged; begin anew with --fresh.") from None
-            place = end + 1
+        with self._part.open("rb") as file:
+            place = len(file.readline())
+            for line in file:
+                if not line.endswith(b"\n"):
+                    os.truncate(self._part, place)
+                    return
+                try:
+                    self._places[json.loads(line)["name"]] = place
+                except (KeyError, TypeError, ValueError):
+                    raise ConversionError(f"{self._part} is damaged; begin anew with --fresh.") from None
+                place += len(line)
 
 
 def _read_settings(path: Path, *, first_line: bool = False) -> dict[str, Any] | None:

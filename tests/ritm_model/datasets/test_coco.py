@@ -240,10 +240,10 @@ def test_broken_records_and_files_of_coco_are_named(painter):
     ("text", "sentence"),
     [
         ("{", "The file is not JSON"),
-        ("[]", "The file is not of the format of COCO"),
+        ("[]", "The file holds no JSON object"),
         ("{}", "The file has no list 'images'"),
         ('{"images": [], "annotations": 5}', "The file has no list 'annotations'"),
-        ("[" * 100_000, "The file is nested too deeply"),
+        ('{"a": ' * 100_000, "The file is nested too deeply"),
     ],
 )
 def test_bad_json_is_an_error_that_names_the_file(painter, text, sentence):

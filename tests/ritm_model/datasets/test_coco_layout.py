@@ -98,7 +98,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     ]
     assert photograph.wholes == 2
     large = photograph.with_objects_of(0.1)
-    assert [record["id"] for record, _ in large.annotations] == [12, 13, 14, 15]
+    assert [annotation.key for annotation, _ in large.annotations] == [12, 13, 14, 15]
     assert large.wholes == 2
 
 

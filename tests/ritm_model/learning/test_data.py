@@ -19,13 +19,14 @@ from ritm_model.datasets.readers.pack import read_pack
 from ritm_model.errors import TrainingError
 from ritm_model.learning.augment import pipeline
 from ritm_model.learning.data import Samples, collate, make_samples, paste, unbroken
+from ritm_model.learning.held_out import is_held_out
 from ritm_model.learning.photographs import TrainingPhotograph
 from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import load_recipe
 from ritm_model.learning.regions import with_regions
 from ritm_model.learning.sampling import ClickSampler
 from ritm_model.learning.scene import Scene
-from ritm_model.learning.sources import by_collection, divide, draw, is_held_out
+from ritm_model.learning.sources import by_collection, divide, draw
 from ritm_model.learning.step.step import Batch
 from ritm_model.learning.validation import questions
 from ritm_model.masks.overlap import iou

@@ -9,12 +9,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from ritm_model.datasets.files import read_bytes
 from ritm_model.datasets.photograph import About
-from ritm_model.datasets.problems import BrokenFileError, Problem
+from ritm_model.datasets.problems import Problem
 from ritm_model.errors import shown
 from ritm_model.masks.coco import MaskError
 from ritm_model.masks.cvat_rle import decode
+from training.exports.tools.cvat_xml import CvatXml, image_at
 from training.exports.tools.images import ExportImages, with_suffix_of
 from training.exports.tools.shapes import (
     Drawn,
@@ -54,41 +54,39 @@ def read(path: Path, folder: Path, roots: tuple[Path, ...], problems: list[Probl
     Raises:
         BrokenFileError: it is no such file.
     """
-    root, images = _parsed(path), ExportImages(roots)
-    if count := len(root.findall("track")):
-        reason = f"Tracks of a video, which are not read: {count}."
-        problems.append(Problem(str(path), reason, by_rule=True))
-    for element in root.iter("image"):
+    file, images, about = CvatXml(path), ExportImages(roots), About(source=SOURCE)
+    for element, start in file.images():
         name, subset = element.get("name", ""), element.get("subset", "")
         image = images.find(
             (folder / "images" / subset, folder / "images", folder) if _is_plain(subset) else (), name
         )
-        size = _number(element.get("height")), _number(element.get("width"))
+        where = f"{path}, image {shown(name)}"
         if image is None:
             problems.append(Problem(str(path), f"The image {shown(name)} is not there."))
-        elif drawn := tuple(_drawn(element, size, f"{path}, image {shown(name)}", problems)):
-            yield Labelled(
-                _place(subset, with_suffix_of(name, image)), image, str(path), drawn, About(source=SOURCE)
-            )
+        elif any(_drawn(element, where, problems)):
+            place = _place(subset, with_suffix_of(name, image))
+            yield Labelled(place, image, str(path), Shapes(path, start), about)
         else:
             problems.append(Problem(str(path), f"The image {shown(name)} has no mask.", by_rule=True))
+    if file.tracks:
+        reason = f"Tracks of a video, which are not read: {file.tracks}."
+        problems.append(Problem(str(path), reason, by_rule=True))
 
 
-def _parsed(path: Path) -> ElementTree.Element:
-    data = read_bytes(path)
-    try:
-        text = data.decode("utf-8-sig")
-        if "<!DOCTYPE" in text:  # without one there are no entities to expand
-            raise BrokenFileError(path, "A file with a document type is refused.")
-        return ElementTree.fromstring(text)  # noqa: S314
-    except (ElementTree.ParseError, ValueError):
-        raise BrokenFileError(path, "The file is not XML.") from None
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """What is drawn on an image, at its place in the file."""
+
+    path: Path
+    start: int
+
+    def __call__(self) -> Iterator[Drawn]:
+        yield from _drawn(image_at(self.path, self.start), "", [])
 
 
-def _drawn(
-    element: ElementTree.Element, size: tuple[int, int], where: str, problems: list[Problem]
-) -> Iterator[Drawn]:
+def _drawn(element: ElementTree.Element, where: str, problems: list[Problem]) -> Iterator[Drawn]:
     """The objects of an image in their z-order; shapes of a group are parts of one."""
+    size = _number(element.get("height")), _number(element.get("width"))
     others: dict[str, int] = {}
     shapes: list[tuple[str, str, Paint]] = []
     for place, shape in enumerate(sorted(element, key=lambda shape: _number(shape.get("z_order")))):

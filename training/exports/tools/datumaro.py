@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ritm_model.datasets.files import read_json
+from ritm_model.datasets.json_stream import Span, members, outline, read_span
 from ritm_model.datasets.photograph import About
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
@@ -40,39 +40,66 @@ def read(path: Path, folder: Path, roots: tuple[Path, ...], problems: list[Probl
     Raises:
         BrokenFileError: it is no such file.
     """
-    content = read_json(path)
-    items = content.get("items") if isinstance(content, dict) else None
-    if not isinstance(items, list) or not isinstance(content, dict):
-        raise BrokenFileError(path, "The file is not of the format of Datumaro.")
-    labels = _labels(content)
+    labels = _labels(path)
     folders, images = (folder / "images" / path.stem, folder / "images", folder), ExportImages(roots)
-    for item in items:
-        record = item if isinstance(item, dict) else {}
-        about = record.get("image")
-        name = about.get("path") if isinstance(about, dict) else None
-        image = images.find(folders, name) if isinstance(name, str) else None
+    about = About(source=SOURCE)
+    for key, value, span in members(path):
+        if key != "items" or span is None:
+            continue
+        record: Mapping[str, Any] = value if isinstance(value, dict) else {}
+        name = _image_name(record)
+        image = None if name is None else images.find(folders, name)
         where = f"{path}, item {shown(record.get('id'))}"
-        if image is None or not isinstance(name, str):
+        if image is None or name is None:
             problems.append(Problem(where, "Its image is not there."))
-        elif drawn := tuple(_drawn(record.get("annotations"), labels, where, problems)):
-            yield Labelled(
-                with_suffix_of(name.replace("\\", "/"), image), image, where, drawn, About(source=SOURCE)
-            )
+        elif any(_drawn(record, labels, where, problems)):
+            item = Item(path, span, labels)
+            yield Labelled(with_suffix_of(name.replace("\\", "/"), image), image, where, item, about)
         else:
             problems.append(Problem(where, "It has no mask.", by_rule=True))
 
 
-def _labels(content: Mapping[str, Any]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item in its file, with the names of all labels."""
+
+    path: Path
+    span: Span
+    labels: tuple[str, ...] = field(repr=False)
+
+    def __call__(self) -> Iterator[Drawn]:
+        record = read_span(self.path, self.span)
+        yield from _drawn(record if isinstance(record, dict) else {}, self.labels, "", [])
+
+
+def _labels(path: Path) -> tuple[str, ...]:
+    """The names of the labels, wherever in the file they stand.
+
+    Raises:
+        BrokenFileError: the file has no items.
+    """
+    content = outline(path) or {}
+    if not isinstance(content.get("items"), list):
+        raise BrokenFileError(path, "The file is not of the format of Datumaro.")
     found: object = content.get("categories")
     for key in ("label", "labels"):
         found = found.get(key) if isinstance(found, dict) else None
     rows = found if isinstance(found, list) else []
-    return [shown(row.get("name", "")) if isinstance(row, dict) else "" for row in rows]
+    return tuple(shown(row.get("name", "")) if isinstance(row, dict) else "" for row in rows)
 
 
-def _drawn(annotations: object, labels: list[str], where: str, problems: list[Problem]) -> Iterator[Drawn]:
+def _image_name(record: Mapping[str, Any]) -> str | None:
+    about = record.get("image")
+    name = about.get("path") if isinstance(about, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _drawn(
+    item: Mapping[str, Any], labels: Sequence[str], where: str, problems: list[Problem]
+) -> Iterator[Drawn]:
     shapes: list[tuple[str, str, Paint]] = []
     others: dict[str, int] = {}
+    annotations = item.get("annotations")
     records = annotations if isinstance(annotations, list) else []
     for place, record in sorted(enumerate(records, 1), key=lambda item: _z_order(item[1])):
         kind = shown(record.get("type")) if isinstance(record, dict) else "broken record"

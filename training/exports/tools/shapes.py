@@ -41,18 +41,18 @@ class Labelled:
         name: where it goes in the data set.
         image: its file.
         truth: what problems name: the annotation or the file that the objects stand in.
-        drawn: its objects.
+        read: reads its objects from the export, which holds too many for memory. Raises BrokenFileError.
         about: what is known of it besides.
     """
 
     name: str
     image: Path
     truth: str
-    drawn: tuple[Drawn, ...] = field(repr=False)
+    read: Callable[[], Iterable[Drawn]] = field(repr=False)
     about: About
 
     def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
-        for item in self.drawn:
+        for item in self.read():
             mask_HW = np.zeros((height, width), np.bool_)
             painted = 0
             for paint in item.parts:
