@@ -1,177 +1,146 @@
-"""How much memory and time do large exports take, the first time and the next?
+"""How much memory and processor time do large exports take?
 
-Serves tasks with masks over S3's protocol, as Label Studio's target storage writes them. Collects them twice
-with one cache, each time in a process of its own, and prints tasks per second and the greatest memory:
+Writes an export of each format that the project reads, and does four steps, each in a process of its own:
 
-    python bench/exports.py --tasks 100000
+read      find out what the export holds
+collect   read it, convert all of it, and write one data set
+divide    tell what is learnt from and what is held out, in a written data set
+list      list that data set, as training does
 
-Pictures have 320 x 240 pixels and one mask with a ragged edge each. The server makes every object when it is
-asked for, so that it needs neither memory nor time to be filled; each picture has other bytes.
+Prints processor seconds, which other work on the machine does not change much, and the greatest memory:
+
+    python bench/exports.py --tasks 100000 --steps read divide list
+    python bench/exports.py --tasks 10000 --formats coco datumaro
+
+The format `s3` is Label Studio's target storage in a bucket, of larger pictures (320 x 240), collected twice
+with one cache: the second time, nothing has changed.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import io
 import json
 import os
 import resource
 import subprocess
 import sys
 import tempfile
-import time
+from collections import Counter
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
 
-import cv2
-import numpy as np
-from PIL import Image
+from export_files import FORMATS, drawings, written_file
+from export_server import ACCESS, BUCKET
 
-from ritm_model.masks import brush_rle
-
-HEIGHT, WIDTH = 240, 320
-KINDS = 50  # different drawings; the rest are these under other names
-BUCKET = "bench"
-PAGE = 1000
-ACCESS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+STEPS = ("read", "collect", "divide", "list")
 
 
-class Tasks:
-    """The objects of a bucket: labels/0000001 and images/0000001.jpg for each task."""
+def read(source: str, work: Path, images: Path | None) -> int:
+    """Find out what an export holds. Returns how many photographs or annotations that are."""
+    from training.exports.library import Library
+    from training.exports.reading import Reader
+    from training.exports.source import open_source
+    from training.exports.tasks.rows import Rules
 
-    def __init__(self, count: int) -> None:
-        self.count = count
-        random = np.random.default_rng(0)
-        self.pictures: list[bytes] = []
-        self.results: list[str] = []
-        for _ in range(KINDS):
-            noise_HW = random.normal(size=(HEIGHT, WIDTH))
-            mask_HW = cv2.GaussianBlur(noise_HW, (0, 0), 20) > 0.01
-            colours_HW3 = random.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
-            file = io.BytesIO()
-            Image.fromarray(cv2.GaussianBlur(colours_HW3, (0, 0), 3)).save(file, "JPEG")
-            self.pictures.append(file.getvalue())
-            value = {"format": "rle", "rle": brush_rle.encode(mask_HW), "brushlabels": ["Cell"]}
-            size = {"original_width": WIDTH, "original_height": HEIGHT, "image_rotation": 0}
-            about = {"id": "r", "type": "brushlabels", "from_name": "brush", "to_name": "image"}
-            self.results.append(json.dumps([{**about, **size, "value": value}]))
-
-    def body(self, key: str) -> bytes:
-        folder, _, name = key.partition("/")
-        number = int(name.partition(".")[0])
-        if folder == "images":
-            return self.pictures[number % KINDS] + b"%09d" % number  # bytes after the end mark say nothing
-        task = {"id": number, "data": {"image": f"s3://{BUCKET}/images/{number:07}.jpg"}}
-        about = json.dumps({"id": number, "was_cancelled": False, "task": task})
-        return f'{about[:-1]}, "result": {self.results[number % KINDS]}}}'.encode()
-
-    def page(self, prefix: str, after: int) -> str:
-        end = min(after + PAGE, self.count)
-        suffix = ".jpg" if prefix.startswith("images") else ""
-        more = end < self.count
-        token = f"<NextContinuationToken>{end}</NextContinuationToken>" if more else ""
-        rows = "".join(self._row(f"{prefix}{number:07}{suffix}") for number in range(after + 1, end + 1))
-        return (
-            f'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>{BUCKET}</Name>'
-            f"<IsTruncated>{str(more).lower()}</IsTruncated>{token}{rows}</ListBucketResult>"
-        )
-
-    def _row(self, key: str) -> str:
-        return (
-            f"<Contents><Key>{key}</Key><LastModified>2026-11-22T23:56:30.000Z</LastModified>"
-            f'<ETag>"{tag(key)}"</ETag><Size>5000</Size><StorageClass>STANDARD</StorageClass></Contents>'
-        )
+    with closing(Library(work, "")) as library:
+        found = open_source(source, library, 30)
+        reader = Reader(found, library, Rules(), (images,) if images else ())
+        photographs, _ = reader.read(found.set_listing(), Counter())
+        return len(photographs) + sum(1 for _ in library.tasks())
 
 
-def tag(key: str) -> str:
-    return hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()
-
-
-def serve(count: int) -> None:
-    """Serve until the process is ended; prints the address first."""
-    tasks = Tasks(count)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # head and body go out together
-
-        def do_GET(self) -> None:
-            parts = urlsplit(self.path)
-            query = parse_qs(parts.query)
-            key = unquote(parts.path).removeprefix(f"/{BUCKET}").lstrip("/")
-            if key:
-                body = tasks.body(key)
-            else:
-                after = int(query.get("continuation-token", ["0"])[0])
-                body = tasks.page(query.get("prefix", [""])[0], after).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("ETag", f'"{tag(key)}"')
-            self.end_headers()
-            self.wfile.write(body)
-            self.wfile.flush()
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    print(f"http://127.0.0.1:{server.server_port}", flush=True)
-    server.serve_forever()
-
-
-def collect_once(out: Path, cache: Path) -> None:
-    """Collect, and print what it took, as JSON; what it imports counts towards its memory."""
+def collected(source: str, out: Path, images: Path | None, cache: Path | None) -> int:
+    """Collect an export. Returns how many photographs it has."""
     from ritm_ops.pictures import PictureAccess
     from training.exports import Options, collect
 
-    start = time.perf_counter()
-    found = collect(
-        f"s3://{BUCKET}/labels", out, images=PictureAccess(allowed_buckets=None), options=Options(cache=cache)
-    )
-    seconds = time.perf_counter() - start
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"photographs": found.photographs, "seconds": seconds, "memory_mb": memory}))
+    access = PictureAccess(allowed_buckets=None, local_roots=(images,) if images else ())
+    return collect(source, out, images=access, options=Options(cache=cache)).photographs
 
 
-def runs(folder: Path) -> Iterator[tuple[str, dict[str, float]]]:
-    for run in ("first", "second"):
-        command = [sys.executable, __file__, "--collect", str(folder / run), str(folder / "cache")]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        yield run, json.loads(done.stdout)
+def divided(folder: Path) -> int:
+    from training.split import divide_dataset
+
+    split = divide_dataset(folder, 0.2, 1)
+    return split.learnt_images + split.held_out_images
+
+
+def listed(folder: Path) -> int:
+    from ritm_model.datasets.readers.coco_rle import coco_rle
+
+    return len(coco_rle(folder, "").photographs)
+
+
+def do(name: str, source: str, out: Path, images: Path | None, cache: Path | None) -> None:
+    """Do one step, and print what it took as JSON; what it imports counts towards its memory."""
+    steps = {
+        "read": lambda: read(source, out, images),
+        "collect": lambda: collected(source, out, images, cache),
+        "divide": lambda: divided(out),
+        "list": lambda: listed(out),
+    }
+    count = steps[name]()
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = used.ru_utime + used.ru_stime
+    print(json.dumps({"count": count, "seconds": seconds, "memory_mb": used.ru_maxrss / 1024}))
+
+
+def measured(label: str, name: str, source: str | Path, out: Path, *places: str | Path) -> None:
+    """Do one step in a process of its own."""
+    command = [sys.executable, __file__, "--step", name, source, out, *places]
+    said = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    seconds, memory = said["seconds"], said["memory_mb"]
+    print(f"{label:<10} {name:<8} {said['count']:>8} {seconds:>9.1f} {memory:>12.0f}", flush=True)
+
+
+@contextmanager
+def bucket(tasks: int) -> Iterator[None]:
+    """Serve a bucket, and name its address to the processes that are started."""
+    command = [sys.executable, str(Path(__file__).with_name("export_server.py")), str(tasks)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        os.environ |= {**ACCESS, "AWS_ENDPOINT_URL": server.stdout.readline().strip()}
+        try:
+            yield
+        finally:
+            server.terminate()
+
+
+def measure(form: str, steps: list[str], tasks: int, folder: Path) -> None:
+    if form == "s3":
+        with bucket(tasks):
+            for run in ("s3", "s3 again"):
+                measured(run, "collect", f"s3://{BUCKET}/labels", folder / run, "", folder / "cache")
+        return
+    source = FORMATS[form](folder / form, tasks, drawings())
+    for name in steps:
+        if name in ("read", "collect"):
+            measured(form, name, source, folder / name, folder / form / "images")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--tasks", type=int, default=100_000)
+    parser.add_argument("--formats", nargs="+", default=[*FORMATS, "s3"], choices=[*FORMATS, "s3"])
+    parser.add_argument("--steps", nargs="+", default=[*STEPS], choices=STEPS)
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder by default")
-    parser.add_argument("--collect", nargs=2, type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.collect:
-        collect_once(*arguments.collect)
-    elif arguments.serve:
-        serve(arguments.tasks)
-    else:
-        command = [sys.executable, __file__, "--serve", "--tasks", str(arguments.tasks)]
-        with (
-            tempfile.TemporaryDirectory(dir=arguments.folder) as folder,
-            subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server,
-        ):
-            assert server.stdout is not None
-            os.environ |= {**ACCESS, "AWS_ENDPOINT_URL": server.stdout.readline().strip()}
-            try:
-                print(f"{arguments.tasks} tasks\nrun     tasks/s  seconds  memory (MB)")
-                for run, said in runs(Path(folder)):
-                    rate = said["photographs"] / said["seconds"]
-                    print(
-                        f"{run:<6} {rate:>8.0f} {said['seconds']:>8.1f} {said['memory_mb']:>12.0f}",
-                        flush=True,
-                    )
-            finally:
-                server.terminate()
+    if arguments.step:
+        name, source, out, images, cache = (*arguments.step, "", "")[:5]
+        do(name, source, Path(out), Path(images) if images else None, Path(cache) if cache else None)
+        return
+    print(f"{arguments.tasks} tasks\nformat     step        found   seconds  memory (MB)")
+    for form in arguments.formats:
+        with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+            measure(form, arguments.steps, arguments.tasks, Path(folder))
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        written = Path(folder, "data")
+        written_file(written, arguments.tasks, drawings())
+        for name in arguments.steps:
+            if name in ("divide", "list"):
+                measured("written", name, "", written)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from ritm_model.datasets.files import read_labels
 from ritm_model.datasets.photograph import About, Collection, Region
 from ritm_model.datasets.readers.pack import IGNORED_VALUE, PackEntry, read_pack
 from ritm_model.datasets.writing.convert import convert
-from ritm_model.learning.sources import is_held_out
+from ritm_model.learning.held_out import is_held_out
 
 LIST = Path(__file__).with_suffix(".tsv")
 RESEARCH = ("research-only", "unclear")

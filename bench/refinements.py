@@ -44,8 +44,8 @@ from ritm_model.evaluation.compare import compare
 from ritm_model.evaluation.noc import clicks_to_reach, stability
 from ritm_model.inference import Predictor, PredictorOptions, ProgressiveMerge, TorchEngine, ZoomIn
 from ritm_model.inference.state import Image, Mask, State
+from ritm_model.learning.held_out import is_held_out
 from ritm_model.learning.recipes import load_recipe
-from ritm_model.learning.sources import is_held_out
 from ritm_model.networks import InteractiveModel, build
 
 TARGETS = {False: (0.80, 0.85, 0.90), True: (0.85, 0.90)}
