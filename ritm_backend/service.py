@@ -162,9 +162,10 @@ class LabelStudioService:
 
     def _check_clicks(self, prompt: ObjectPrompt) -> None:
         most = self._settings.max_clicks
-        if len(prompt.points) > most:
+        clicks = len(prompt.points) + len(prompt.strokes)
+        if clicks > most:
             raise RequestError(
-                f"The object has {len(prompt.points)} clicks, and a mask is made of {most} at most "
+                f"The object has {clicks} clicks, and a mask is made of {most} at most "
                 "(RITM_MAX_CLICKS); remove some, or accept the mask and go on with it."
             )
 

@@ -85,6 +85,15 @@ class LabelingConfig:
             return True
         return not any(tool.name == from_name and not tool.is_smart for tool in tools)
 
+    def is_smart_brush(self, from_name: str, to_name: str) -> bool:
+        """Whether a mask of this control is a stroke that asks for one: there is a brush that says so.
+
+        Strokes, too, can come under the name of a list of labels.
+        """
+        brushes = list(self.of_image(to_name, "brushlabels", "brush"))
+        is_plain = any(brush.name == from_name and not brush.is_smart for brush in brushes)
+        return any(brush.is_smart for brush in brushes) and not is_plain
+
     def image_reference(self, to_name: str, item_index: int | None, data: object) -> str:
         """Where the image is, as the task's data says; `item_index` chooses one of a `valueList`.
 

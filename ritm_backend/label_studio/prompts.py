@@ -5,40 +5,60 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 from uuid import UUID, uuid5
 
 from ritm_backend.label_studio.config import LabelingConfig
+from ritm_backend.label_studio.errors import TaskError
+from ritm_backend.label_studio.masks import check_same_picture
 from ritm_backend.label_studio.options import MOST_POINTS_OF_ONE
-from ritm_backend.label_studio.regions import BoxRegion, Frame, Json, KeyPoint, Reading, read_regions
+from ritm_backend.label_studio.regions import (
+    BoxRegion,
+    BrushMask,
+    Frame,
+    Json,
+    KeyPoint,
+    Reading,
+    Region,
+    read_regions,
+)
 from ritm_model.clicks import Click
-from ritm_model.inference import Box
+from ritm_model.inference import Box, Stroke, stroke_clicks
+from ritm_ops.label_studio.shapes import Brush, ShapeError
 
 _REGION_IDS = UUID(
     "8f0a3c3e-52c5-4d0c-9a55-0c2f5b6f1d7e"
 )  # random; a new one would give every region a new id
 _ID_LENGTH = 12
 
+_Key: TypeAlias = tuple[str, int | None, str | None, str | None]
+"""Image, its number, label and parent: what regions of one object have in common."""
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectPrompt:
-    """All clicks on one object of one image, in order, or one box around it, or both."""
+    """All clicks on one object of one image, in order, strokes of a brush over it, one box around it."""
 
     label: str | None
     points: tuple[KeyPoint, ...]
     box: BoxRegion | None = None
+    strokes: tuple[BrushMask, ...] = ()
 
     @property
-    def newest(self) -> KeyPoint | BoxRegion:
-        """What was added last; the box if there are no points."""
-        newest = self.points[-1] if self.points else self.box
-        assert newest is not None, "an object has at least one point or a box"
-        return newest
+    def regions(self) -> tuple[Region, ...]:
+        """The box, the strokes and the points."""
+        return (*([self.box] if self.box else ()), *self.strokes, *self.points)
 
     @property
-    def first(self) -> KeyPoint | BoxRegion:
+    def newest(self) -> Region:
+        """What was added last; the box if there are neither points nor strokes."""
+        return self.regions[-1]
+
+    @property
+    def first(self) -> Region:
         """What the object began with; it names the object."""
-        return self.box or self.points[0]
+        return self.regions[0]
 
     @property
     def frame(self) -> Frame:
@@ -48,11 +68,17 @@ class ObjectPrompt:
     @property
     def is_asked_for(self) -> bool:
         """Whether anything says where the object is, rather than only where it is not."""
-        return self.box is not None or any(_positive(point) for point in self.points)
+        return bool(self.box or self.strokes) or any(_positive(point) for point in self.points)
 
     def clicks(self, width: int, height: int) -> tuple[Click, ...]:
-        """The clicks in pixels of the upright image, clamped into it, those of the box among them."""
-        clicks = tuple(_click(p, width, height) for p in self.points)
+        """The clicks in pixels of the upright image, clamped into it, those of strokes and box among them.
+
+        Raises:
+            TaskError: A stroke cannot be read.
+            PromptError: Nothing of a stroke is left.
+        """
+        of_strokes = (click for stroke in self.strokes for click in _clicks_of(stroke, width, height))
+        clicks = (*of_strokes, *(_click(p, width, height) for p in self.points))
         region = self.region(width, height)
         return clicks if region is None else region.leading(clicks)
 
@@ -89,7 +115,7 @@ def objects_in(
     none has, they were imported, and are positive.
 
     Clicks on the same image with the same label and parent are one object. A box belongs to the object of its
-    label; of several pending boxes the newest counts.
+    label; of several pending boxes the newest counts. So do masks of a smart brush: they are strokes.
 
     With `most_unsigned`, imported points of one label that are more than so many are counted things: each is
     an object of its own, and so is each box.
@@ -99,21 +125,25 @@ def objects_in(
         points = [p for p in points if p.is_positive is not None]
     asking = [b for b in reading.boxes() if config.is_smart(b.from_name, b.frame.to_name)]
     boxes = {_key(b): b for b in asking}
-    groups: dict[object, list[KeyPoint]] = {key: [] for key in boxes}
+    strokes: dict[_Key, list[BrushMask]] = {}
+    for stroke in reading.masks():
+        if config.is_smart_brush(stroke.from_name, stroke.frame.to_name):
+            strokes.setdefault(_key(stroke), []).append(stroke)
+    groups: dict[_Key, list[KeyPoint]] = {key: [] for key in (*boxes, *strokes)}
     for point in points:
         groups.setdefault(_key(point), []).append(point)
     for key, members in groups.items():
         box = boxes.get(key)
-        label = (members[0] if members else boxes[key]).label
+        found = ObjectPrompt(key[2], tuple(members), box, tuple(strokes.get(key, ())))
         if most_unsigned is None:
-            yield ObjectPrompt(label, tuple(members), box)
+            yield found
             continue
         alike = [b for b in asking if _key(b) == key]
         if len(alike) > 1 or (len(members) > most_unsigned and members[0].is_positive is None):
-            yield from (ObjectPrompt(label, (), each) for each in alike)
-            yield from (ObjectPrompt(label, (point,)) for point in members)
+            yield from (ObjectPrompt(found.label, (), each) for each in alike)
+            yield from (ObjectPrompt(found.label, (point,)) for point in members)
         else:
-            yield ObjectPrompt(label, tuple(members), box)
+            yield found
 
 
 def objects_of_task(
@@ -128,6 +158,8 @@ def objects_of_task(
     for source in sources(task):
         reading = read_regions(source.get("result"))
         notes += reading.notes
+        # A mask that stands in a task is finished.
+        reading = replace(reading, regions=(*reading.points(), *reading.boxes()))
         objects = [found for found in objects_in(reading, config, most_unsigned) if found.is_asked_for]
         if objects:
             return objects, notes
@@ -175,8 +207,19 @@ def _age(entry: Json) -> tuple[str, int]:
     return when if isinstance(when, str) else "", id if isinstance(id, int) else 0
 
 
-def _key(region: KeyPoint | BoxRegion) -> object:
+def _key(region: Region) -> _Key:
     return region.frame.to_name, region.frame.item_index, region.label, region.parent
+
+
+def _clicks_of(stroke: BrushMask, width: int, height: int) -> Iterator[Click]:
+    columns, rows = stroke.frame.width or width, stroke.frame.height or height
+    check_same_picture((width, height), (columns, rows))
+    try:
+        drawn_HW = Brush(stroke.rle).mask(rows, columns)
+    except ShapeError as error:
+        raise TaskError(f"The stroke of the brush cannot be read: {error}") from None
+    for click in stroke_clicks(Stroke(drawn_HW), (rows, columns)):
+        yield replace(click, x=click.x * width / columns, y=click.y * height / rows)
 
 
 def _click(point: KeyPoint, width: int, height: int) -> Click:

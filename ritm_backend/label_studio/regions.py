@@ -93,6 +93,9 @@ class Reading:
     def points(self) -> list[KeyPoint]:
         return [region for region in self.regions if isinstance(region, KeyPoint)]
 
+    def masks(self) -> list[BrushMask]:
+        return [region for region in self.regions if isinstance(region, BrushMask)]
+
     def boxes(self) -> list[BoxRegion]:
         return [region for region in self.regions if isinstance(region, BoxRegion)]
 

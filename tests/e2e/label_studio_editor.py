@@ -46,6 +46,11 @@ PAINTED = """([x, y, ...colour]) => [...document.querySelectorAll(".konvajs-cont
 
 IN_HAND = "() => [...Htx.annotationStore.selected.objects][0].getToolsManager().findSelectedTool()?.fullName"
 
+DRAWN_WITH_A_BRUSH = """() => Htx.annotationStore.selected.regions.find(
+    region => region.type === "brushregion" && !region.isDrawing && region.touches.length
+)"""
+MARK_AND_ASK = "region.makeDynamic(); region.notifyDrawingFinished();"
+
 Region = dict[str, Any]
 Place = tuple[int, int]
 
@@ -88,7 +93,9 @@ class Editor:
             self.page.mouse.click(*self.place(x, y))
             for key in keys:
                 self.page.keyboard.up(key)
-        answer = info.value.json()
+        return self._suggested(info.value.json())
+
+    def _suggested(self, answer: dict[str, Any]) -> list[Region]:
         assert "errors" not in answer, answer
         assert "message" not in answer["data"], answer
         regions: list[Region] = answer["data"]["result"]
@@ -98,6 +105,23 @@ class Editor:
             arg=",".join(sorted(f"{region['id']} {_content(region['value'])}" for region in regions)),
         )
         return regions
+
+    def stroke(self, places: Sequence[Place]) -> list[Region]:
+        """Draw with the smart brush in hand; returns the regions when the editor holds them.
+
+        The editor (1.23.2) forgets to mark the new region as one that asks, and asks for those that are
+        marked. So it is marked here.
+        """
+        with self.page.expect_response(is_click) as info:
+            first, *others = (self.place(*place) for place in places)
+            self.page.mouse.move(*first)
+            self.page.mouse.down()
+            for place in others:
+                self.page.mouse.move(*place, steps=5)
+            self.page.mouse.up()
+            self.page.wait_for_function(DRAWN_WITH_A_BRUSH)
+            self.page.evaluate(f"() => {{ const region = ({DRAWN_WITH_A_BRUSH})(); {MARK_AND_ASK} }}")
+        return self._suggested(info.value.json())
 
     def mask(self, *regions: Region) -> npt.NDArray[np.bool_]:
         """All that regions of any kind enclose."""
@@ -161,15 +185,22 @@ def log_in(page: Page, studio: LabelStudio) -> None:
     page.wait_for_url(lambda url: "login" not in url)
 
 
-def open_task(page: Page, studio: LabelStudio, project: int, task: dict[str, Any], picture: Path) -> Editor:
-    """Open a task with the smart keypoint in hand."""
+def open_task(
+    page: Page,
+    studio: LabelStudio,
+    project: int,
+    task: dict[str, Any],
+    picture: Path,
+    tool: str = "KeyPointTool-dynamic",
+) -> Editor:
+    """Open a task with a smart tool in hand, the keypoint if no other is asked for."""
     log_in(page, studio)
     page.goto(f"{studio.url}/projects/{project}/data?task={task['id']}")
     page.locator(".konvajs-content canvas").first.wait_for()
     page.wait_for_load_state("networkidle")
     page.get_by_test_id("bottombar-auto-annotation-toggle").check(force=True)
     for _ in range(3):  # the button remembers what was in hand, and changes to the next smart tool
-        if page.evaluate(IN_HAND) != "KeyPointTool-dynamic":
+        if page.evaluate(IN_HAND) != tool:
             page.locator("button.lsf-tool_smart").first.click()
     pixels = cv2.imread(str(picture))
     assert pixels is not None

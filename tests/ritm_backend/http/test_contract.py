@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ritm_model.inference import Annotator
+from ritm_model.masks.brush_rle import encode
 
 PAYLOADS = Path(__file__).parents[2] / "payloads/label_studio"
 REQUESTS = sorted(path.name for path in PAYLOADS.glob("[0-9]*.json") if "RESPONSE" not in path.name)
@@ -24,8 +26,8 @@ def replay(client, name):
 
 
 def test_there_are_requests():
-    assert len(REQUESTS) == 21
-    assert len(CLICKED) == 9
+    assert len(REQUESTS) == 23
+    assert len(CLICKED) == 11
 
 
 @pytest.mark.parametrize("name", REQUESTS)
@@ -73,6 +75,34 @@ def test_a_click_on_a_disc_gives_a_mask_there(client, mask_of, name, size):
     assert mask_HW.mean() < 0.5
     assert region["image_rotation"] == context[-1]["image_rotation"]
     assert region["to_name"] == context[-1]["to_name"]
+
+
+@pytest.mark.parametrize("name", [name for name in CLICKED if "smart_brush" in name])
+def test_a_stroke_gives_the_mask_of_what_it_lies_on(client, mask_of, name):
+    (stroke,) = json.loads((PAYLOADS / name).read_text())["json"]["params"]["context"]["result"]
+    (result,) = replay(client, name).json["results"]
+    (region,) = result["result"]
+    disc_HW = mask_of(region)
+    stroke_HW = mask_of(stroke)
+
+    assert disc_HW[stroke_HW].mean() > 0.9
+    assert disc_HW.sum() > 3 * stroke_HW.sum()
+    assert region["id"] != stroke["id"]
+    assert region["value"]["brushlabels"] == ["Coin"]
+
+
+def test_a_stroke_that_cannot_be_read_is_told(client):
+    name = "22_predict_browser_smart_brush_stroke.json"
+    recorded = json.loads((PAYLOADS / name).read_text())["json"]
+    (stroke,) = recorded["params"]["context"]["result"]
+    for rle, sentence in (
+        ([300], "The stroke of the brush cannot be read"),
+        (encode(np.zeros((600, 800), bool)), "Nothing of the stroke lies on the 800 x 600 image"),
+    ):
+        stroke["value"]["rle"] = rle
+        (result,) = client.post("/predict", json=recorded).json["results"]
+        assert result["result"] == []
+        assert sentence in result["message"]
 
 
 def test_labels_beside_a_plain_brush_come_as_a_second_result(client):

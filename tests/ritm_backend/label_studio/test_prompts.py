@@ -9,6 +9,7 @@ from ritm_backend.label_studio.prompts import objects_in, objects_of_task, stabl
 from ritm_backend.label_studio.regions import read_regions
 from ritm_model.clicks import Click
 from ritm_model.inference import Box
+from ritm_model.masks.brush_rle import decode
 
 
 @pytest.fixture
@@ -131,6 +132,52 @@ def test_a_box_outside_the_image_keeps_a_pixel_inside(objects, rectangle):
     (found,) = objects(rectangle("r", x=150, y=-200))
 
     assert found.region(200, 100) == Box(199, 0, 200, 1)
+
+
+class TestStrokesOfASmartBrush:
+    def test_their_clicks_lie_on_what_is_left_of_them(self, recorded):
+        body = recorded("23")
+        found = recorded_object(body)
+        (stroke,) = body["params"]["context"]["result"]
+        drawn_HW = decode(stroke["value"]["rle"], 800, 600)
+        clicks = found.clicks(800, 600)
+
+        assert found.label == "Coin"
+        assert found.is_asked_for
+        assert len(clicks) == 3
+        assert all(click.is_positive and drawn_HW[int(click.y), int(click.x)] for click in clicks)
+
+    def test_the_object_keeps_its_id_while_its_stroke_grows(self, recorded):
+        before, after = recorded_object(recorded("22")), recorded_object(recorded("23"))
+        assert stable_id(1, before) == stable_id(1, after)
+        assert before.clicks(800, 600) != after.clicks(800, 600)
+
+    def test_they_lie_where_they_were_drawn_on_a_smaller_picture(self, recorded):
+        whole, half = (recorded_object(recorded("22")).clicks(*size) for size in ((800, 600), (400, 300)))
+        assert [(c.x / 2, c.y / 2) for c in whole] == [(c.x, c.y) for c in half]
+
+    @pytest.mark.parametrize(
+        ("smart", "more", "asks"),
+        [
+            ("true", "", True),
+            ("false", "", False),
+            ("false", '<Brush name="b" toName="image" smart="true"/>', False),
+        ],
+    )
+    def test_masks_of_a_plain_brush_are_none(self, recorded, smart, more, asks):
+        body = recorded("22")
+        config = (
+            body["label_config"]
+            .replace('smart="true"', f'smart="{smart}"')
+            .replace("</View>", f"{more}</View>")
+        )
+        reading = read_regions(body["params"]["context"]["result"])
+        assert bool(list(objects_in(reading, parse_config(config)))) is asks
+
+    def test_masks_that_stand_in_a_task_are_none(self, recorded):
+        body = recorded("22")
+        task = {"annotations": [{"id": 1, "result": body["params"]["context"]["result"]}]}
+        assert objects_of_task(task, parse_config(body["label_config"])) == ([], [])
 
 
 def test_ids_stay_while_an_object_grows_and_differ_between_objects(objects, keypoint):
