@@ -25,14 +25,15 @@ from training.settings import TrainingSettings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-SERVICES: dict[str, Any] = COMPOSE["services"]
+TLS = yaml.safe_load((ROOT / "docker-compose.tls.yml").read_text())["services"]
+SERVICES: dict[str, Any] = COMPOSE["services"] | {"tls": TLS["tls"]}
 OURS = ("setup", "backend", "worker", "backend-gpu", "worker-gpu", "scheduler")
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
     """A copy of the files in which `docker/make-env` has run."""
-    for name in ("docker-compose.yml", ".env.example"):
+    for name in ("docker-compose.yml", "docker-compose.tls.yml", ".env.example"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "docker", tmp_path / "docker")
     subprocess.run([tmp_path / "docker/make-env"], check=True, capture_output=True)
@@ -61,13 +62,14 @@ def test_shellcheck_finds_nothing(script: str) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_compose_accepts_the_file_with_what_make_env_makes(made: Path) -> None:
+@pytest.mark.parametrize("files", ["docker-compose.yml", "docker-compose.yml:docker-compose.tls.yml"])
+def test_compose_accepts_the_file_with_what_make_env_makes(made: Path, files: str) -> None:
     require(shutil.which("docker-compose") is not None, "no docker-compose on this machine")
     profiles = ["--profile", "cpu", "--profile", "gpu", "--profile", "monitoring"]
     done = subprocess.run(
         ["docker-compose", *profiles, "config", "--quiet"],
         cwd=made,
-        env={"PATH": os.environ["PATH"]},
+        env={"PATH": os.environ["PATH"], "COMPOSE_FILE": files, "PUBLIC_HOST": "labels.example.com"},
         capture_output=True,
         text=True,
         check=False,
@@ -88,8 +90,8 @@ def test_make_env_makes_secrets_of_its_own_and_keeps_an_existing_file(made: Path
     assert env_of(made / ".env") == first
 
 
-def test_every_variable_of_the_compose_file_is_in_the_example() -> None:
-    text = (ROOT / "docker-compose.yml").read_text()
+def test_every_variable_of_the_compose_files_is_in_the_example() -> None:
+    text = "".join((ROOT / f"docker-compose{part}.yml").read_text() for part in ("", ".tls"))
     used = set(re.findall(r"(?<!\$)\$\{(\w+)", text))
     assert used == set(env_of(ROOT / ".env.example"))
 
@@ -113,6 +115,9 @@ def test_secrets_are_in_no_file_that_is_kept() -> None:
 
 def test_only_pages_for_people_are_published_and_on_this_machine_by_default() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert published.pop("tls") == ["80:8080", "443:8443", "9443:9443"], (
+        "with TLS, and where that is asked for"
+    )
     assert set(published) == {"label-studio", "backend", "backend-gpu", "grafana"}
     for ports in published.values():
         assert all(port.startswith("${BIND:-127.0.0.1}:") for port in ports)
@@ -126,6 +131,19 @@ def test_our_containers_may_do_little(name: str) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert "privileged" not in service
+
+
+def test_the_proxy_with_tls_changes_nothing_but_addresses_and_cookies() -> None:
+    changed = {name: set(service["environment"]) for name, service in TLS.items() if name != "tls"}
+    assert changed == {
+        "label-studio": {"LABEL_STUDIO_HOST", "CSRF_TRUSTED_ORIGINS", "SESSION_COOKIE_SECURE"},
+        "backend": {"RITM_PUBLIC_HOSTS"},
+        "backend-gpu": {"RITM_PUBLIC_HOSTS"},
+    }
+    assert all(set(service) == {"environment"} for name, service in TLS.items() if name != "tls")
+    for name, names in changed.items():
+        assert names - {"SESSION_COOKIE_SECURE"} <= set(SERVICES[name]["environment"]), "a proxy of one's own"
+    assert "/certificates/" in (ROOT / ".gitignore").read_text().splitlines()
 
 
 def test_every_image_is_of_a_named_version() -> None:

@@ -10,7 +10,6 @@ from backend import ritm_serve
 from label_studio_server import (
     LEGACY_TOKEN,
     LOCAL_BACKENDS,
-    TLS_ORIGIN,
     LabelStudio,
     label_studio,
     prepare_template,
@@ -43,8 +42,7 @@ def template(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="session")
 def studio(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudio]:
     """Label Studio set up as the README asks: local backends allowed, legacy tokens accepted too."""
-    extra = {**LOCAL_BACKENDS, "CSRF_TRUSTED_ORIGINS": TLS_ORIGIN}
-    with label_studio(template, tmp_path_factory.mktemp("studio"), extra, legacy=True) as running:
+    with label_studio(template, tmp_path_factory.mktemp("studio"), LOCAL_BACKENDS, legacy=True) as running:
         yield running
 
 

@@ -26,8 +26,8 @@ QUIET_BROWSER = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
+RESOLVES = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 LABEL_COLOUR = (0x00, 0x72, 0xB2)
 
 # Id and content of each pending suggestion, as the editor holds them.
@@ -56,14 +56,16 @@ Place = tuple[int, int]
 
 
 @contextlib.contextmanager
-def browser_page() -> Iterator[Page]:
-    """A page of a headless Chromium that talks to this machine only."""
+def browser_page(name: str = "", **options: Any) -> Iterator[Page]:
+    """A page of a headless Chromium that talks to this machine only, also by a `name`."""
     executable = chromium()
+    rules = f"MAP {name} 127.0.0.1, {RESOLVES}" if name else RESOLVES
+    arguments = [*QUIET_BROWSER, f"--host-resolver-rules={rules}"]
     with (
         sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=executable, args=QUIET_BROWSER) as browser,
+        playwright.chromium.launch(executable_path=executable, args=arguments) as browser,
     ):
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page = browser.new_page(viewport={"width": 1400, "height": 900}, **options)
         page.set_default_timeout(60_000)
         yield page
 

@@ -21,9 +21,6 @@ LEGACY_TOKEN = "0123456789abcdef0123456789abcdef01234567"
 # What an administrator sets so that Label Studio accepts a backend on a local address.
 LOCAL_BACKENDS = {"ML_BLOCK_LOCAL_IP": "false", "SSRF_PROTECTION_ENABLED": "false"}
 
-# Under which address people open it behind a proxy with TLS.
-TLS_ORIGIN = "https://labels.example.com"
-
 
 @dataclass(frozen=True)
 class LabelStudio:
@@ -116,22 +113,39 @@ def label_studio(
     template: Path, folder: Path, extra: Mapping[str, str], *, legacy: bool
 ) -> Iterator[LabelStudio]:
     """Run Label Studio on a copy of the template until the block ends."""
+    with (
+        label_studio_process(template, folder, extra) as server,
+        signed_in(server, folder / "files", legacy=legacy) as studio,
+    ):
+        yield studio
+
+
+@contextlib.contextmanager
+def label_studio_process(template: Path, folder: Path, extra: Mapping[str, str]) -> Iterator[Server]:
+    """The process alone, in which nobody has signed in yet."""
     shutil.copytree(template, folder, dirs_exist_ok=True)
-    files = folder / "files"
-    (files / "pictures").mkdir(parents=True)
+    (folder / "files/pictures").mkdir(parents=True)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [LABEL_STUDIO, "start", "--no-browser", "--internal-host", "127.0.0.1", "--port", str(port)]
-    environment = _environment(folder, {**extra, "LABEL_STUDIO_HOST": url})
+    environment = _environment(folder, {"LABEL_STUDIO_HOST": url, **extra})
     log = folder / "label-studio.log"
-    with (
-        serving(command, environment, log, url=url, health="/health", within_s=120) as server,
-        requests.Session() as session,
-    ):
-        log_in(session, url)
+    with serving(command, environment, log, url=url, health="/health", within_s=120) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def signed_in(
+    server: Server, files: Path, *, legacy: bool, authority: Path | None = None
+) -> Iterator[LabelStudio]:
+    """Sign in where the server is reached, over TLS by a certificate of `authority` and no other."""
+    with requests.Session() as session:
+        if authority is not None:
+            session.trust_env, session.verify = False, str(authority)
+        log_in(session, server.url)
         settings = {"legacy_api_tokens_enabled": legacy}
-        session.post(f"{url}/api/jwt/settings", json=settings, timeout=30).raise_for_status()
-        token = session.post(f"{url}/api/token/", timeout=30).json()["token"]
+        session.post(f"{server.url}/api/jwt/settings", json=settings, timeout=30).raise_for_status()
+        token = session.post(f"{server.url}/api/token/", timeout=30).json()["token"]
         yield LabelStudio(server, files, session, token)
 
 

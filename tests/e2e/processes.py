@@ -79,16 +79,10 @@ def wait_until(
 
 
 @contextlib.contextmanager
-def serving(
-    command: Sequence[str | Path],
-    env: Mapping[str, str],
-    log: Path,
-    *,
-    url: str,
-    health: str,
-    within_s: float,
+def running(
+    command: Sequence[str | Path], env: Mapping[str, str], log: Path, url: str = ""
 ) -> Iterator[Server]:
-    """Run a server until the block ends; its whole process group is ended with it."""
+    """Run a process beside its log until the block ends; its whole group is ended with it."""
     with (
         log.open("wb") as sink,
         subprocess.Popen(
@@ -101,12 +95,26 @@ def serving(
             start_new_session=True,
         ) as process,
     ):
-        server = Server(url, process, log)
         try:
-            wait_until(lambda: _answers(url + health), f"{url} ready", within_s=within_s, server=server)
-            yield server
+            yield Server(url, process, log)
         finally:
             end(process)
+
+
+@contextlib.contextmanager
+def serving(
+    command: Sequence[str | Path],
+    env: Mapping[str, str],
+    log: Path,
+    *,
+    url: str,
+    health: str,
+    within_s: float,
+) -> Iterator[Server]:
+    """Run a server until the block ends; yields when it answers at `health`."""
+    with running(command, env, log, url) as server:
+        wait_until(lambda: _answers(url + health), f"{url} ready", within_s=within_s, server=server)
+        yield server
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

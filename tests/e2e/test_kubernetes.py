@@ -10,7 +10,6 @@ import io
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from annotators import request_of
 from backend import RITM, ritm_serve
 from kustomized import Manifests, container_of, environment_of, kustomized
 from PIL import Image, ImageDraw
-from processes import Server, end, free_port, wait_until
+from processes import Server, free_port, running, wait_until
 
 PASSWORD = "a-password-of-redis"
 NAME = "ritm-backend.ritm.svc.cluster.local:9090"
@@ -56,21 +55,6 @@ class Cluster:
         command = [self.here(part) for part in probe["exec"]["command"]]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
-    @contextmanager
-    def running(self, name: str, command: list[str]) -> Iterator[Server]:
-        log = self.root / f"{name}.log"
-        environment = {"PATH": os.environ["PATH"]} if name == "ritm-redis" else self.environment(name)
-        with (
-            log.open("wb") as sink,
-            subprocess.Popen(
-                command, env=environment, cwd=self.root, stdout=sink, stderr=sink, start_new_session=True
-            ) as process,
-        ):
-            try:
-                yield Server("", process, log)
-            finally:
-                end(process)
-
 
 def picture() -> bytes:
     """Of the size that the recorded request names."""
@@ -103,7 +87,7 @@ def redis(cluster: Cluster) -> Iterator[Server]:
     container = container_of(cluster.manifests, "ritm-redis")
     command = [*container["command"], cluster.here(container["args"][0])]
     command[-1] = command[-1].replace("appendonly", f"port {cluster.port}\nappendonly")
-    with cluster.running("ritm-redis", command) as server:
+    with running(command, {"PATH": os.environ["PATH"]}, cluster.root / "redis.log") as server:
         probe = container["readinessProbe"]
         wait_until(lambda: cluster.probed(probe), "Redis", within_s=30, server=server)
         yield server
@@ -146,14 +130,16 @@ def test_the_backend_answers_its_probes_and_clicks(cluster: Cluster, redis: Serv
 
 
 def test_the_scheduler_and_the_worker_start(cluster: Cluster, redis: Server) -> None:
+    environment = cluster.environment("ritm-scheduler")
     scheduler = container_of(cluster.manifests, "ritm-scheduler")["args"]
     with (
         redis_client.Redis(port=cluster.port, password=PASSWORD) as client,
-        cluster.running("ritm-scheduler", [str(RITM), *scheduler]) as server,
+        running([RITM, *scheduler], environment, cluster.root / "scheduler.log") as server,
     ):
         wait_until(
             lambda: bool(client.exists("rq:cron_schedulers")), "a schedule", within_s=60, server=server
         )
     worker = container_of(cluster.manifests, "ritm-worker")["args"]
-    with cluster.running("ritm-worker", [str(RITM), *worker, "--burst"]) as server:
+    environment = cluster.environment("ritm-worker")
+    with running([RITM, *worker, "--burst"], environment, cluster.root / "worker.log") as server:
         assert server.process.wait(60) == 0, server.text()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +14,7 @@ import redis as redis_client
 import requests
 from annotators import request_of
 from backend import RITM, ritm_serve
-from processes import Server, end, wait_until
+from processes import Server, running, wait_until
 from redis_server import Redis
 
 from cvat_serverless.settings import CvatSettings
@@ -57,21 +56,6 @@ def command_lines(server: Server) -> str:
     lines = [line for line in listed.stdout.splitlines() if int(line.split()[0]) == group]
     assert lines
     return "\n".join(lines)
-
-
-@contextmanager
-def running(command: str, extra: Mapping[str, str], folder: Path) -> Iterator[Server]:
-    log = folder / f"{command}.log"
-    with (
-        log.open("wb") as sink,
-        subprocess.Popen(
-            [RITM, command], env=dict(extra), cwd=folder, stdout=sink, stderr=sink, start_new_session=True
-        ) as process,
-    ):
-        try:
-            yield Server("", process, log)
-        finally:
-            end(process)
 
 
 @pytest.fixture
@@ -138,7 +122,7 @@ def test_what_fine_tunes_shows_no_secret(command: str, way: Way, guarded: Redis,
     name = "rq:workers" if command == "worker" else "rq:cron_schedulers"
     with (
         redis_client.Redis.from_url(secrets["RITM_REDIS_URL"][0]) as watching,
-        running(command, of_training(secrets, way, tmp_path), tmp_path) as server,
+        running([RITM, command], of_training(secrets, way, tmp_path), tmp_path / "log") as server,
     ):
         wait_until(lambda: bool(watching.exists(name)), f"{command} at work", within_s=60, server=server)
         shown = command_lines(server)
