@@ -16,7 +16,7 @@ ALWAYS_ALL_CLICKS = 1.01
 """A target IoU that no mask reaches."""
 # By the names of the fields of `PredictorOptions`.
 REFINEMENTS = {"merge": ProgressiveMerge}
-ADDED_TO_ZOOM_IN = ("min_crop_share", "first_size")
+ADDED_TO_ZOOM_IN = ("min_crop_share", "first_size", "late_size")
 
 
 class ProtocolError(RitmError):
@@ -69,6 +69,8 @@ class EvaluationProtocol:
         for name in ADDED_TO_ZOOM_IN if zoom_in else ():
             if not zoom_in[name]:
                 del zoom_in[name]
+        if zoom_in and "late_size" not in zoom_in:
+            del zoom_in["late_click"]
         if zoom_in and isinstance(zoom_in["target_size"], tuple):
             zoom_in["target_size"] = list(zoom_in["target_size"])
         for name in REFINEMENTS:

@@ -168,8 +168,11 @@ class Predictor:
         return state
 
     def warm_up(self) -> None:
-        """Answer two clicks on a small black image, so that the first annotator does not wait."""
-        self.replay(self.start(np.zeros((64, 64, 3), np.uint8)), (Click(32, 32), Click(4, 4, False)))
+        """Answer clicks on a small black image, at every size of view, so that nobody waits later."""
+        zoom_in = self.options.zoom_in
+        count = zoom_in.late_click if zoom_in and zoom_in.late_size else 2
+        clicks = [Click(32, 32), *(Click(4, 4 + 2 * number, False) for number in range(count - 1))]
+        self.replay(self.start(np.zeros((64, 64, 3), np.uint8)), clicks)
 
     def _first(self, image_HW3: Image) -> State:
         return State(image_HW3)

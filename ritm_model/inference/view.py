@@ -67,7 +67,7 @@ def view_of(
     size = state.frame
     if options.zoom_in and roi:
         has_mask = state.prediction is not None and state.prediction.object_roi is not None
-        size = options.zoom_in.input_size(shown, has_mask=has_mask)
+        size = options.zoom_in.input_size(shown, clicks=len(clicks), has_mask=has_mask)
     if options.max_size is not None and max(size) > options.max_size:
         size = scaled(size, options.max_size / max(size))
 

@@ -23,6 +23,9 @@ class ZoomIn:
             at more narrowly than small ones; the larger of the two counts. Not where the annotator has drawn
             a region.
         first_size: `target_size` of looks without a previous mask; None for the same.
+        late_size: `target_size` from click `late_click` on, when outlines are left to correct; None for the
+            same.
+        late_click: the first click that is answered so.
         recompute_thresh_iou: a crop stays as it is until the one that the object asks for overlaps it
             less than this.
         prob_thresh: pixels above it make up the object whose surroundings are shown.
@@ -36,6 +39,8 @@ class ZoomIn:
     prob_thresh: float = 0.50
     min_crop_share: float = 0.0
     first_size: int | None = None
+    late_size: int | None = None
+    late_click: int = 4
 
     def around(self, object_roi: Roi, frame: Size, *, is_drawn: bool = False) -> Roi:
         """The crop for an object with this bounding box, drawn by the annotator or predicted."""
@@ -77,14 +82,19 @@ class ZoomIn:
             return wanted
         return roi if all(roi.holds(click) for click in clicks if click.is_positive) else wanted
 
-    def input_size(self, roi: Roi, *, has_mask: bool = True) -> Size:
+    def input_size(self, roi: Roi, *, clicks: int = 1, has_mask: bool = True) -> Size:
         """(height, width) at which the network sees the crop; small crops are enlarged.
 
         Args:
             roi: the crop.
+            clicks: how many there are, with the one to answer.
             has_mask: whether there is a previous mask.
         """
-        target = self.target_size if has_mask or self.first_size is None else self.first_size
+        target = self.target_size
+        if not has_mask and self.first_size is not None:
+            target = self.first_size
+        elif clicks >= self.late_click and self.late_size is not None:
+            target = self.late_size
         return target if isinstance(target, tuple) else scaled(roi.size, target / max(roi.size))
 
 

@@ -76,9 +76,7 @@ class InvertedResidual(nn.Module):
         hidden = in_channels * expansion
         self.expand = _conv_norm(in_channels, hidden, 1, active=True) if expansion > 1 else nn.Identity()
         self.depthwise = _normalised(
-            DepthwiseConv(
-                hidden, hidden, kernel, stride, padding=kernel // 2, groups=hidden, bias=False
-            ),
+            DepthwiseConv(hidden, hidden, kernel, stride, padding=kernel // 2, groups=hidden, bias=False),
             active=True,
         )
         self.project = _conv_norm(hidden, out_channels, 1, active=False)

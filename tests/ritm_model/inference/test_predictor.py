@@ -62,6 +62,16 @@ def test_the_view_is_small_until_there_is_a_mask(hrnet_engine) -> None:
     assert max(later.prediction.soft.values_hw.shape) == 128
 
 
+def test_the_view_grows_when_outlines_are_left(hrnet_engine) -> None:
+    zoom_in = replace(SMALL.zoom_in, first_size=96, late_size=160, late_click=3)
+    predictor = Predictor(hrnet_engine, replace(SMALL, zoom_in=zoom_in, threshold=0.0, merge=None))
+    state, sizes = predictor.start(IMAGE), []
+    for click in (Click(60, 40), Click(20, 20), Click(30, 30)):
+        state = predictor.click(state, click)
+        sizes.append(max(state.prediction.soft.values_hw.shape))
+    assert sizes == [96, 128, 160]
+
+
 @settings(max_examples=8, deadline=None)
 @given(clicks=st.lists(clicks_near_the_image, min_size=2, max_size=3))
 def test_undo_is_keeping_the_older_state(hrnet_engine, clicks):

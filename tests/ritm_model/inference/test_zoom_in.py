@@ -138,3 +138,10 @@ def test_the_first_look_may_be_smaller() -> None:
     assert zoom_in.input_size(whole((300, 600)), has_mask=False) == (64, 128)
     assert zoom_in.input_size(whole((300, 600)), has_mask=True) == (200, 400)
     assert ZoomIn(skip_clicks=-1).input_size(whole((300, 600)), has_mask=False) == (200, 400)
+
+
+def test_late_looks_may_be_larger() -> None:
+    zoom_in = ZoomIn(skip_clicks=-1, target_size=320, first_size=128, late_size=512, late_click=3)
+    sizes = [zoom_in.input_size(whole((300, 600)), clicks=clicks) for clicks in (1, 2, 3, 4)]
+    assert sizes == [(160, 320), (160, 320), (256, 512), (256, 512)]
+    assert zoom_in.input_size(whole((300, 600)), clicks=4, has_mask=False) == (64, 128)
