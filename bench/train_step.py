@@ -51,6 +51,7 @@ HRNET = {"use_rgb_conv": False, "use_leaky_relu": True, "use_disks": True, "norm
 HRNET |= {"with_aux_output": True, "with_prev_mask": True}
 MODELS: dict[str, tuple[str, dict[str, object]]] = {
     "mobile": ("mobile", {}),
+    "lite": ("lite", {}),
     "hrnet18s": ("hrnet", {**HRNET, "width": 18, "ocr_width": 48, "small": True}),
     "hrnet18": ("hrnet", {**HRNET, "width": 18, "ocr_width": 64}),
     "hrnet32": ("hrnet", {**HRNET, "width": 32, "ocr_width": 128}),
