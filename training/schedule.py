@@ -8,10 +8,10 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from ritm_ops.environment import SettingsError
-from ritm_ops.jobs.protocol import FUNCTION
-from ritm_ops.jobs.queue import JobQueue, connect
+from ritm_ops.jobs.protocol import FUNCTION, QUEUE
+from ritm_ops.jobs.queue import JobQueue
 from training.settings import TrainingSettings
-from training.worker import PATIENCE_SECONDS
+from training.worker import reached_redis
 
 
 class AskForJob(CronJob):
@@ -35,15 +35,15 @@ def keep_schedule(settings: TrainingSettings) -> None:
     """
     if settings.schedule is None:
         raise SettingsError("RITM_FINETUNE_SCHEDULE is not set; it says when, such as 0 2 * * *.")
-    redis = connect(settings.redis, PATIENCE_SECONDS)
-    jobs = JobQueue(redis, settings.pauses, settings.pipeline)
+    source = settings.source_uri
     try:
-        asking = AskForJob(settings.schedule, jobs, settings.source_uri)
+        CronJob(QUEUE, func_name=FUNCTION, cron=settings.schedule)
     except ValueError:  # of croniter, whatever is wrong with the fields
         raise SettingsError(
             "RITM_FINETUNE_SCHEDULE must have the five fields of cron, such as 0 2 * * *."
         ) from None
-    jobs.ping()
+    redis = reached_redis(settings)
+    asking = AskForJob(settings.schedule, JobQueue(redis, settings.pauses, settings.pipeline), source)
     scheduler = CronScheduler(connection=redis)
     scheduler.get_jobs().append(asking)
     scheduler.start()  # type: ignore[no-untyped-call]

@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from redis import Redis
 from rq import Queue, Worker
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
@@ -94,8 +95,7 @@ def work(settings: TrainingSettings, *, burst: bool = False) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     os.nice(NICE)
-    JobQueue(connect(settings.redis)).ping()
-    redis = connect(settings.redis, PATIENCE_SECONDS)
+    redis = reached_redis(settings)
     jobs = JobQueue(redis, pipeline=settings.pipeline)
     on_failure = partial(_tell_of_failure, settings)
     worker = FinetuneWorker(
@@ -112,6 +112,16 @@ def work(settings: TrainingSettings, *, burst: bool = False) -> None:
     if not settings.keep:
         worker.tidy = partial(tidy_ended, settings.folder, jobs)
     worker.work(burst=burst, with_scheduler=True, logging_level="WARNING")
+
+
+def reached_redis(settings: TrainingSettings) -> Redis:
+    """A client for a process that outlives Redis being away, of a Redis that is there now.
+
+    Raises:
+        RitmError: no address is set, or it leads to no Redis, or to one that refuses the user or password.
+    """
+    JobQueue(connect(settings.redis)).ping()
+    return connect(settings.redis, PATIENCE_SECONDS)
 
 
 def die_with_parent() -> None:

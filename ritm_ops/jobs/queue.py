@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from types import MappingProxyType
@@ -29,8 +29,8 @@ try:
     from redis import Redis
     from redis.backoff import ExponentialBackoff
     from redis.client import Pipeline
+    from redis.exceptions import AuthenticationError, AuthorizationError, RedisError, WatchError
     from redis.exceptions import ConnectionError as RedisConnectionError
-    from redis.exceptions import RedisError, WatchError
     from redis.exceptions import TimeoutError as RedisTimeoutError
     from redis.retry import Retry as RedisRetry
     from rq import Queue, Retry
@@ -56,6 +56,24 @@ STATUSES = MappingProxyType(
 """What people are told of RQ's statuses; all others are "queued"."""
 
 
+class _Retry(RedisRetry):
+    """Retries what may pass: a Redis that is away, but none that refuses a user or password."""
+
+    def call_with_retry(
+        self,
+        do: Callable[[], Any],
+        fail: Callable[..., Any],
+        is_retryable: Callable[[Exception], bool] | None = None,
+        *args: Any,
+        **options: Any,
+    ) -> Any:
+        def may_pass(error: Exception) -> bool:
+            is_refusal = isinstance(error, (AuthenticationError, AuthorizationError))
+            return not is_refusal and (is_retryable is None or is_retryable(error))
+
+        return super().call_with_retry(do, fail, may_pass, *args, **options)
+
+
 def connect(url: str, patience_seconds: float = 3, answer_seconds: float = 5) -> Redis:
     """A client of the Redis at `url`, which tries again for about so long where it cannot be reached.
 
@@ -70,7 +88,7 @@ def connect(url: str, patience_seconds: float = 3, answer_seconds: float = 5) ->
     """
     pause = 0.5
     backoff = ExponentialBackoff(cap=pause, base=pause / 4)
-    retry: Any = RedisRetry(backoff, retries=max(1, int(patience_seconds / pause)))
+    retry: Any = _Retry(backoff, retries=max(1, int(patience_seconds / pause)))
     try:
         client: Redis = Redis.from_url(
             url,
@@ -207,6 +225,8 @@ def _speaking() -> Iterator[None]:
         yield
     except InvalidJobOperation:
         raise EndedJobError("The job has ended already.") from None
+    except (AuthenticationError, AuthorizationError):
+        raise JobError("Redis refuses the user or password of RITM_REDIS_URL.") from None
     except (RedisConnectionError, RedisTimeoutError):
         raise JobError("Redis cannot be reached at RITM_REDIS_URL.") from None
     except RedisError as error:

@@ -132,14 +132,15 @@ def test_what_fine_tunes_shows_no_secret(command: str, way: Way, guarded: Redis,
 
 
 @pytest.mark.parametrize("way", ["variable", "file"])
-def test_a_worker_whose_password_is_refused_does_not_repeat_it(
-    way: Way, guarded: Redis, tmp_path: Path
+@pytest.mark.parametrize("command", ["worker", "schedule"])
+def test_whose_password_redis_refuses_says_so_at_once_and_does_not_repeat_it(
+    command: str, way: Way, guarded: Redis, tmp_path: Path
 ) -> None:
     secrets = secrets_of(TrainingSettings, guarded)
     with redis_client.Redis.from_url(secrets["RITM_REDIS_URL"][0]) as client:
         client.config_set("requirepass", "another")
     refused = subprocess.run(
-        [RITM, "worker"],
+        [RITM, command],
         env=of_training(secrets, way, tmp_path),
         capture_output=True,
         text=True,
@@ -147,6 +148,10 @@ def test_a_worker_whose_password_is_refused_does_not_repeat_it(
         timeout=100,
     )
     assert refused.returncode == 1
-    assert "Redis" in refused.stderr
+    assert refused.stderr == "Error: Redis refuses the user or password of RITM_REDIS_URL.\n"
     for variable, (_, hidden) in secrets.items():
         assert hidden not in refused.stdout + refused.stderr, f"{variable} is shown"
+    with redis_client.Redis(unix_socket_path=str(guarded.socket), password="another") as client:
+        stats = client.info("commandstats")
+    failed = [stats.get(f"cmdstat_{name}", {}).get("failed_calls", 0) for name in ("auth", "hello")]
+    assert sum(failed) == 1, "it was asked once"
