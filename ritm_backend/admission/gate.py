@@ -24,7 +24,7 @@ PROBES = ("/live", "/ready", "/health")
 
 PROBE, SHORT, WORK = "probe", "short", "work"
 _OPEN = (*PROBES, "/webhook")
-_WORK = ("/predict", "/demo/images", "/demo/masks", "/demo/click")
+_WORK = ("/predict", "/demo/images", "/demo/masks", "/demo/files", "/demo/click")
 _OF_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
 _OTHER_SITES = ("cross-site", "same-site")
 _SAFE = ("GET", "HEAD", "OPTIONS")

@@ -11,12 +11,19 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ritm_model.errors import RitmError
 from ritm_model.images import decode_image
 
 Mask = npt.NDArray[np.bool_]
 
+_MOST_BYTES = 5  # of one length
+
 MOST_OBJECTS = 64
 """A grey picture with more different values is one mask with soft or noisy edges, not many objects."""
+
+
+class RunsError(RitmError):
+    """What stands for the runs of a mask is none."""
 
 
 def run_lengths(mask_hw: Mask) -> bytes:
@@ -38,6 +45,25 @@ def run_lengths(mask_hw: Mask) -> bytes:
     bytes_N5 = (rest_N5 & 127) | (more_N5 << 7)
     encoded: bytes = bytes_N5[used_N5].astype(np.uint8).tobytes()
     return encoded
+
+
+def read_runs(data: bytes, height: int, width: int) -> Mask:
+    """What `run_lengths` has written: h x w bool.
+
+    Raises:
+        RunsError: the runs cannot be read, or are not as long as the mask.
+    """
+    bytes_N = np.frombuffer(data, np.uint8)
+    ends_K = np.flatnonzero(bytes_N < 128)
+    counts_K = np.diff(ends_K, prepend=-1)  # bytes of each length
+    if counts_K.sum() != len(data) or (counts_K > _MOST_BYTES).any():
+        raise RunsError("The runs of a mask cannot be read.")
+    length_of_N = np.repeat(np.arange(len(counts_K)), counts_K)
+    shift_N = 7 * (np.arange(len(data)) - (ends_K - counts_K + 1)[length_of_N])
+    lengths = np.bincount(length_of_N, (bytes_N & 127).astype(np.int64) << shift_N).astype(np.int64)
+    if lengths.sum() != height * width:
+        raise RunsError(f"The runs of a mask do not fill its {width} x {height} pixels.")
+    return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(height, width)
 
 
 def read_values(data: bytes, *, max_pixels: int) -> npt.NDArray[np.uint8]:

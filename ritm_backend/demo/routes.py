@@ -6,6 +6,7 @@
     POST /demo/images   a picture in, its id and size out
     POST /demo/masks    a file of masks in, its id, size and objects out
     GET  /demo/images/ID  that picture as PNG, for kinds of files that browsers cannot show
+    POST /demo/files    objects with their masks in, a file of them out
     POST /demo/click    a prompt in, a mask out; files that the server lacks may come along
     GET  /demo/status   for administrators: the model, what is held, how long answers took, the last problems
 
@@ -29,6 +30,7 @@ from PIL import Image
 from werkzeug.exceptions import NotFound
 
 from ritm_backend.demo.activity import Activity
+from ritm_backend.demo.files import read_file_wanted, write_file
 from ritm_backend.demo.prompts import read_prompt
 from ritm_backend.demo.service import DemoService, FileMissingError
 from ritm_backend.model_host import ModelHost
@@ -135,6 +137,13 @@ def demo_routes(host: ModelHost, settings: Settings, resources: Resources) -> Bl
         g.report.clicks = len(prompt.clicks)
         stages = {name: round(ms, 1) for name, ms in timings.stages.items()}
         return _json({**answer, "stages_ms": stages})
+
+    @demo.post("/demo/files")
+    def files_of_masks() -> Response:
+        with place():
+            wanted = read_file_wanted(request.get_data(cache=False), settings.image_max_pixels)
+            file = write_file(wanted)
+        return Response(file.data, mimetype=file.mimetype)
 
     @demo.get("/demo/status")
     def status() -> Response:

@@ -12,7 +12,7 @@ import { area } from "./masks.js";
 import { listenToFiles, openPicture } from "./opening.js";
 import { showObjects } from "./panel.js";
 import { listenToPointers } from "./pointer.js";
-import { save } from "./saving.js";
+import { FORMATS, save } from "./saving.js";
 import * as server from "./server.js";
 import { Session } from "./session.js";
 import { switchTheme } from "./theme.js";
@@ -175,7 +175,7 @@ addEventListener("click", (event) => {
 
 /* Saving ----------------------------------------------------------------------------------------- */
 
-for (const format of /** @type {const} */ (["indexed", "coco", "each"])) {
+for (const format of FORMATS) {
   button(`save-${format}`).addEventListener("click", () => void saveAs(format));
 }
 
@@ -209,7 +209,7 @@ function update() {
   button("partly").disabled = !active || documents.isEmpty(active.parts[active.parts.length - 1]);
   const isOpen = session.image !== null;
   for (const id of ["load-mask", "fit", "zoom-in-view", "zoom-out-view"]) button(id).disabled = !isOpen;
-  for (const id of ["save-indexed", "save-coco", "save-each"]) button(id).disabled = doc.things.length === 0;
+  for (const format of FORMATS) button(`save-${format}`).disabled = doc.things.length === 0;
   view.draw();
 }
 

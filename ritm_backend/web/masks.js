@@ -36,6 +36,16 @@ export function maskOf(answer) {
   return { left, top, width, height, score, runs: Uint32Array.from(runs) };
 }
 
+/** @param {Mask} mask @returns {string} its runs as an answer has them */
+export function packedRuns(mask) {
+  let letters = "";
+  for (let length of mask.runs) {
+    for (; length > 127; length = Math.floor(length / 128)) letters += String.fromCharCode((length % 128) | 128);
+    letters += String.fromCharCode(length);
+  }
+  return btoa(letters);
+}
+
 /** @param {Mask} mask @returns {number} pixels */
 export function area(mask) {
   let sum = 0;

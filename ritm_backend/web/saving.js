@@ -1,16 +1,20 @@
 /** Masks as files. */
 
 import { cocoOf } from "./coco.js";
-import { bits } from "./masks.js";
+import { bits, packedRuns } from "./masks.js";
 import { writePng } from "./png.js";
+import { maskFile } from "./server.js";
 import { writeZip } from "./zip.js";
 
 const MOST_INDEXED = 255;
+export const FORMATS = /** @type {const} */ (["indexed", "coco", "each", "coco-polygons", "label-studio", "bitmask"]);
+/** @type {Record<string, string>} */
+const SUFFIXES = { "application/json": "json", "image/png": "png", "application/zip": "zip" };
 
 /**
  * @typedef {import("./coco.js").Segmented} Segmented
  * @typedef {{name: string, width: number, height: number}} Picture
- * @typedef {"indexed" | "coco" | "each"} Format
+ * @typedef {typeof FORMATS[number]} Format
  */
 
 /**
@@ -24,6 +28,9 @@ export async function save(format, things, image) {
     download(`${stem}.json`, [JSON.stringify(cocoOf(things, image))], "application/json");
   } else if (format === "indexed") {
     download(`${stem}.png`, [await indexed(things, image)], "image/png");
+  } else if (format !== "each") {
+    const file = await ofServer(format, things, image);
+    download(`${stem}-${format}.${SUFFIXES[file.type]}`, [file], file.type);
   } else if (things.length === 1) {
     download(`${stem}-${plain(things[0].name)}.png`, [await single(things[0], image)], "image/png");
   } else {
@@ -34,6 +41,12 @@ export async function save(format, things, image) {
     }
     download(`${stem}.zip`, writeZip(files), "application/zip");
   }
+}
+
+/** @param {Format} format @param {readonly Segmented[]} things @param {Picture} image */
+function ofServer(format, things, { name: picture, width, height }) {
+  const objects = things.map(({ name, mask }) => ({ ...mask, name, runs: packedRuns(mask) }));
+  return maskFile({ format, image: picture, width, height, objects });
 }
 
 /**

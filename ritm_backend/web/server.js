@@ -64,6 +64,13 @@
  * @property {string} created_at
  * @property {string | null} published_version
  *
+ * @typedef {object} FileWanted
+ * @property {string} format
+ * @property {string} image its name
+ * @property {number} width
+ * @property {number} height
+ * @property {{name: string, left: number, top: number, width: number, height: number, runs: string, score: number}[]} objects
+ *
  * @typedef {object} Prompt
  * @property {string} image
  * @property {readonly import("./document.js").Click[]} clicks
@@ -147,6 +154,12 @@ export async function uploadMask(data) {
   const answer = await (await ask("/demo/masks", { method: "POST", body: data })).json();
   sent.set(answer.id, data);
   return answer;
+}
+
+/** @param {FileWanted} wanted @returns {Promise<Blob>} a file of masks */
+export async function maskFile(wanted) {
+  const headers = { "Content-Type": "application/json" };
+  return (await ask("/demo/files", { method: "POST", headers, body: JSON.stringify(wanted) })).blob();
 }
 
 /**

@@ -37,6 +37,7 @@ def environment(folder: Path) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),  # the same code as in this process
         "BROWSER": f"{note} %s",
         "RITM_MODELS": str(models),
         "RITM_ENGINE": "torch",  # as `ritm predict`

@@ -17,6 +17,8 @@ from playwright.sync_api import expect
 from pycocotools import mask as coco_mask
 
 from ritm_model.inference import Predictor
+from ritm_model.masks.coco import coco_mask as painted
+from ritm_ops.label_studio.results import read_results
 
 # Files cannot be dragged into a headless browser; the events are those that it would send.
 _BRING = """([kind, data, name, type]) => {
@@ -91,6 +93,22 @@ def test_saved_files_agree_and_load_again(demo: Demo, tmp_path: Path) -> None:
         later = np.any(each[number:], axis=0) if number < len(each) else np.zeros_like(mask)
         assert np.array_equal(values == number, mask & ~later)
 
+    polygons = json.loads(demo.saved("coco-polygons"))
+    assert polygons["categories"] == coco["categories"]
+    for mask, annotation in zip(each, polygons["annotations"], strict=True):
+        assert overlap(painted(annotation["segmentation"], *mask.shape), mask) > 0.95
+        assert annotation["area"] == mask.sum()
+    (task,) = json.loads(demo.saved("label-studio"))
+    drawings = read_results(task["annotations"][0]["result"]).drawings
+    assert task["data"] == {"image": "coins.jpg"}
+    assert [drawing.label for drawing in drawings] == ["5 <b>pence</b>", "Object 2"]
+    with zipfile.ZipFile(io.BytesIO(demo.saved("bitmask"))) as archive:
+        assert archive.namelist() == names
+        bitmasks = [Image.open(io.BytesIO(archive.read(name))).convert("RGBA") for name in names]
+    for mask, drawing, bitmask in zip(each, drawings, bitmasks, strict=True):
+        assert np.array_equal(drawing.mask(*mask.shape), mask)
+        assert np.array_equal(np.asarray(bitmask)[..., 3] == 255, mask)
+
     (tmp_path / "masks.png").write_bytes(indexed)
     demo.open(COINS)
     demo.page.locator("#load-mask-file").set_input_files(tmp_path / "masks.png")
@@ -98,6 +116,10 @@ def test_saved_files_agree_and_load_again(demo: Demo, tmp_path: Path) -> None:
     demo.settle()
     again = Image.open(io.BytesIO(demo.saved("indexed")))
     assert np.array_equal(np.asarray(again), values)
+
+
+def overlap(mask: Mask, other: Mask) -> float:
+    return float((mask & other).sum() / (mask | other).sum())
 
 
 def test_a_loaded_mask_is_shown_and_corrected(

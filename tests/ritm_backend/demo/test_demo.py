@@ -225,7 +225,7 @@ class TestPage:
             "/demo/images/" + "0" * 64,
         ):
             assert client.get(path).status_code == 401
-        for path in ("/demo/images", "/demo/masks", "/demo/click"):
+        for path in ("/demo/images", "/demo/masks", "/demo/files", "/demo/click"):
             assert client.post(path).status_code == 401
         credentials = base64.b64encode(b"user:pass").decode()
         assert client.get("/", headers={"Authorization": f"Basic {credentials}"}).status_code == 200
