@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import yaml
-from processes import require
+from processes import require, running, wait_until
 from prometheus_client.parser import text_string_to_metric_families
 
 from cvat_serverless.settings import CvatSettings
@@ -54,7 +55,14 @@ def test_hadolint_finds_nothing(file: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["docker/make-env", "docker/object-store.sh", "scripts/fetch-kubectl", "scripts/fetch-promtool"]
+    "script",
+    [
+        "docker/make-env",
+        "docker/object-store.sh",
+        "docker/redis.sh",
+        "scripts/fetch-kubectl",
+        "scripts/fetch-promtool",
+    ],
 )
 def test_shellcheck_finds_nothing(script: str) -> None:
     require(shutil.which("shellcheck") is not None, "no shellcheck on this machine")
@@ -80,7 +88,7 @@ def test_compose_accepts_the_file_with_what_make_env_makes(made: Path, files: st
 def test_make_env_makes_secrets_of_its_own_and_keeps_an_existing_file(made: Path) -> None:
     first = env_of(made / ".env")
     generated = {name for name, value in env_of(ROOT / ".env.example").items() if value == "generated"}
-    assert {"LABEL_STUDIO_PASSWORD", "BACKEND_PASSWORD", "REDIS_PASSWORD"} <= generated
+    assert {"LABEL_STUDIO_PASSWORD", "BACKEND_PASSWORD", "S3_SECRET_KEY"} <= generated
     assert all(re.fullmatch("[0-9a-f]{40}", first[name]) for name in generated)
     assert len({first[name] for name in generated}) == len(generated)
     assert (made / ".env").stat().st_mode & 0o077 == 0
@@ -88,6 +96,48 @@ def test_make_env_makes_secrets_of_its_own_and_keeps_an_existing_file(made: Path
     assert again.returncode == 1
     assert "already" in again.stderr
     assert env_of(made / ".env") == first
+
+
+def test_the_password_of_redis_lies_in_files_that_containers_may_read(made: Path) -> None:
+    folder = made / "secrets"
+    assert folder.stat().st_mode & 0o077 == 0
+    files = {file.name: file.read_text() for file in folder.iterdir()}
+    assert all((folder / name).stat().st_mode & 0o777 == 0o444 for name in files)
+    password = files["redis-password"]
+    assert re.fullmatch("[0-9a-f]{40}", password)
+    assert files["redis-url"] == f"redis://:{password}@redis:6379/0"
+    assert files["session-store"] == f"redis://:{password}@redis:6379/1"
+    assert password not in (made / ".env").read_text()
+    assert {secret["file"] for secret in COMPOSE["secrets"].values()} == {
+        f"./secrets/{name}" for name in files
+    }
+    assert "/secrets/" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_redis_takes_its_password_from_the_file_and_shows_it_to_nobody(made: Path) -> None:
+    """The script in a real Redis; that of the image, which only changes the user, is left out."""
+    require(shutil.which("redis-server") is not None, "no redis-server on this machine")
+    (made / "data").mkdir()
+    image = made / "docker-entrypoint.sh"
+    image.write_text(f'#!/bin/sh\nexec "$@" --port 0 --unixsocket {made}/socket\n')
+    image.chmod(0o755)
+    script = (made / "docker/redis.sh").read_text()
+    script = script.replace("/run/secrets", f"{made}/secrets").replace("dir /data", f"dir {made}/data")
+    (made / "redis.sh").write_text(script)
+    command = ["/bin/sh", made / "redis.sh"]
+    password = (made / "secrets/redis-password").read_text()
+    with (
+        running(command, {"PATH": f"{made}:{os.environ['PATH']}"}, made / "redis.log") as server,
+        redis.Redis(unix_socket_path=f"{made}/socket", password=password) as client,
+    ):
+        wait_until((made / "socket").exists, "Redis", within_s=30, server=server)
+        assert client.config_get("maxmemory-policy")["maxmemory-policy"] == "volatile-lru"
+        with (
+            pytest.raises(redis.AuthenticationError),
+            redis.Redis(unix_socket_path=f"{made}/socket") as other,
+        ):
+            other.ping()
+        assert password not in Path(f"/proc/{server.process.pid}/cmdline").read_text()
 
 
 def test_every_variable_of_the_compose_files_is_in_the_example() -> None:
@@ -100,7 +150,8 @@ def test_settings_of_our_services_exist() -> None:
     known = {name for settings in (Settings, TrainingSettings) for name, _ in settings.variables()}
     known |= {name.upper() for name in CvatSettings.model_fields}
     for name in OURS:
-        given = {key for key in SERVICES[name]["environment"] if key.startswith("RITM_")}
+        variables = SERVICES[name]["environment"]
+        given = {key.removesuffix("_FILE") for key in variables if key.startswith("RITM_")}
         assert given <= known, name
 
 
@@ -207,6 +258,11 @@ def test_services_get_only_the_secrets_that_they_use() -> None:
     assert holders["LABEL_STUDIO_PASSWORD"] == {"label-studio"}
     assert holders["WEBHOOK_SECRET"] == {"setup", "backend", "backend-gpu"}
     assert "scheduler" not in holders["S3_SECRET_KEY"]
+    for name, service in SERVICES.items():
+        asked = json.dumps([service.get("environment"), service.get("healthcheck"), service["image"]])
+        script = (ROOT / "docker/redis.sh").read_text() if name == "redis" else ""
+        read = set(re.findall(r"/run/secrets/([\w-]+)", asked + script))
+        assert read == set(service.get("secrets", ())), name
 
 
 @pytest.mark.parametrize("name", ["backend-gpu", "worker-gpu"])
