@@ -125,13 +125,17 @@ DATASETS: Mapping[str, Layout] = MappingProxyType(
             config_keys=("SBD_PATH",),
         ),
         "PascalVOC": Layout(
-            about="the objects that test.pickle names; of other splits (PascalVOC:val), every object",
+            about="the objects that test.pickle names; of other splits (PascalVOC:val), every object; of "
+            "PascalVOC:all, every mask; of a list (own=PascalVOC:lists/train.txt), the images in it",
             layout=_VOC_LAYOUT,
             source="VOCtrainval of 2012 on the Pascal VOC page; test.pickle is the paper's choice of "
             "objects, which was not published: PascalVOC:val needs none",
             read=pascal_voc,
             split="test",
-            split_layout={"test": (*_VOC_LAYOUT[:2], "ImageSets/Segmentation/test.pickle")},
+            split_layout={
+                "test": (*_VOC_LAYOUT[:2], "ImageSets/Segmentation/test.pickle"),
+                "all": _VOC_LAYOUT[:2],
+            },
             config_keys=("PASCALVOC_PATH",),
         ),
         "COCO": Layout(
@@ -144,7 +148,8 @@ DATASETS: Mapping[str, Layout] = MappingProxyType(
             config_keys=("COCO_PATH",),
         ),
         "COCO_Panoptic": Layout(
-            about="every thing that is no crowd; stuff is left out",
+            about="every thing that is no crowd, of any panoptic file (own=COCO_Panoptic:panoptic.json) "
+            "or of COCO's folder; stuff is left out",
             layout=("annotations/panoptic_{split}.json", "annotations/panoptic_{split}", "{split}"),
             source="cocodataset.org: images and panoptic annotations of 2017",
             read=coco_panoptic,
@@ -152,8 +157,12 @@ DATASETS: Mapping[str, Layout] = MappingProxyType(
             config_keys=("COCO_PATH",),
         ),
         "LVIS": Layout(
-            about="every annotation as it remains visible, in the order of the file",
-            layout=("{split}/lvis_{split}.json or {split}/lvis_v1_{split}.json", "{split}/images"),
+            about="every annotation as it remains visible, in the order of the file, of any file of LVIS "
+            "(own=LVIS:lvis.json) or of its folder",
+            layout=(
+                "{split}/lvis_{split}.json or {split}/lvis_v1_{split}.json",
+                "{split}/images or {split}2017 or train/images or train2017",
+            ),
             source="lvisdataset.org: annotations; cocodataset.org: images of 2017",
             read=lvis,
             split="val",

@@ -6,16 +6,17 @@ Shapes: H x W the upright photograph.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.files import read_image
+from ritm_model.datasets.files import orientation_of, read_image
 from ritm_model.datasets.problems import Problem
 from ritm_model.images import Pixels
+from ritm_model.images.orientation import turned_map
 
 Mask = npt.NDArray[np.bool_]
 LabelMap = npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]]
@@ -153,6 +154,32 @@ def load_image(photograph: Photograph) -> Pixels:
         BrokenFileError: missing, or not an image that can be read.
     """
     return photograph.load_image() if isinstance(photograph, Rescaled) else read_image(photograph.image)
+
+
+def regions_of(photograph: Photograph, height: int, width: int) -> Iterator[Region | Problem]:
+    """The regions of a photograph, turned upright where its masks are stored as the camera held it.
+
+    Many tools ignore the orientation that a camera notes: the sides of their masks are swapped.
+    """
+    orientation = 0
+    turned_maps: dict[int, tuple[LabelMap, LabelMap]] = {}  # as stored, so that it stays, and upright
+    for found in photograph.regions(height, width):
+        is_swapped = isinstance(found, Region) and found.labels_HW.shape == (width, height) != (height, width)
+        if not is_swapped or isinstance(photograph, Rescaled):
+            yield found
+            continue
+        assert isinstance(found, Region)
+        orientation = orientation or orientation_of(photograph.image)
+        if orientation < 5:  # it does not swap the sides
+            yield found
+            continue
+        stored_HW, ignored_HW = found.labels_HW, found.ignored_HW
+        if id(stored_HW) not in turned_maps:
+            upright_HW: Any = turned_map(stored_HW, orientation)
+            turned_maps[id(stored_HW)] = stored_HW, upright_HW
+        if ignored_HW is not None:
+            ignored_HW = turned_map(ignored_HW, orientation)
+        yield replace(found, labels_HW=turned_maps[id(stored_HW)][1], ignored_HW=ignored_HW)
 
 
 def union_of(masks: Sequence[Mask | None], size: tuple[int, int]) -> Mask:

@@ -16,7 +16,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.photograph import Collection, Mask, Photograph, Region, load_image, union_of
+from ritm_model.datasets.photograph import (
+    Collection,
+    Mask,
+    Photograph,
+    Region,
+    load_image,
+    regions_of,
+    union_of,
+)
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
 from ritm_model.images import Pixels
@@ -103,7 +111,7 @@ def read_samples(photograph: Photograph, size: tuple[int, int], keys: set[str]) 
     """
     regions: list[Region] = []
     try:
-        regions += [found for found in photograph.regions(*size) if isinstance(found, Region)]
+        regions += [found for found in regions_of(photograph, *size) if isinstance(found, Region)]
     except BrokenFileError:
         if not regions:
             raise
@@ -155,7 +163,7 @@ def _surveyed(photograph: Photograph) -> tuple[tuple[int, int], list[str], list[
     try:
         height, width, _ = load_image(photograph).shape
         size = height, width
-        for found in photograph.regions(*size):
+        for found in regions_of(photograph, *size):
             if isinstance(found, Problem):
                 problems.append(found)
             elif found.kind != "object":

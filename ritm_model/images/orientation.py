@@ -11,11 +11,14 @@ Shapes: H x W before, H x W or W x H after.
 from __future__ import annotations
 
 import struct
+from typing import TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+Value = TypeVar("Value", bound=np.generic)
 
 _TURNED_BY_BROWSERS = frozenset({"JPEG", "MPO", "PNG"})
 _ORIENTATION_TAG, _SHORT = 0x0112, 3
@@ -62,11 +65,12 @@ def turned(pixels_HW3: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[n
     return upright
 
 
-def turned_mask(mask_HW: npt.NDArray[np.bool_], orientation: int) -> npt.NDArray[np.bool_]:
-    """Turn an H x W mask upright that is stored in an EXIF orientation from 1 to 8."""
-    if orientation == 1:
-        return mask_HW
-    upright_HW: npt.NDArray[np.bool_] = turned(mask_HW.astype(np.uint8), orientation) > 0
+def turned_map(map_HW: npt.NDArray[Value], orientation: int) -> npt.NDArray[Value]:
+    """Turn an H x W mask or map of any values upright that is stored in an EXIF orientation from 1 to 8."""
+    is_transposed, flip = _TURNS[orientation]
+    upright_HW = map_HW.T if is_transposed else map_HW
+    if flip is not None:
+        upright_HW = np.flip(upright_HW, (0, 1) if flip < 0 else flip)
     return upright_HW
 
 

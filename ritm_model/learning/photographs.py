@@ -18,6 +18,7 @@ from ritm_model.datasets.photograph import (
     Region,
     Varied,
     load_image,
+    regions_of,
     sound_parents,
     union_of,
 )
@@ -100,7 +101,7 @@ class TrainingPhotograph:
         return PackedRegions(layer_HW[None], instances, tuple(int(counts[each.value]) for each in instances))
 
     def _usable(self, photograph: Photograph, size: Size) -> Iterator[Region]:
-        for found in photograph.regions(*size):
+        for found in regions_of(photograph, *size):
             if isinstance(found, Problem):
                 if not (found.by_rule or self.skip_broken):
                     raise BrokenFileError(found.file, found.reason)

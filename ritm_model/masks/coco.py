@@ -5,6 +5,8 @@ Shapes: H x W the image.
 
 from __future__ import annotations
 
+import ast
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +36,8 @@ def coco_mask(segmentation: object, height: int, width: int) -> Mask:
         MaskError: it is neither, or leaves the image by far.
     """
     if isinstance(segmentation, dict):
-        if segmentation.get("size", [height, width]) != [height, width]:
+        size = segmentation.get("size")
+        if size is not None and size != [height, width]:
             raise MaskError(f"The runs are for another size than the image's {width} x {height} pixels.")
         return decode_runs(segmentation.get("counts"), height, width)
     mask_HW = np.zeros((height, width), np.bool_)
@@ -128,8 +131,8 @@ def decode_runs(counts: object, height: int, width: int) -> Mask:
     """
     pixels = height * width
     if isinstance(counts, str | bytes):
-        lengths = _unpacked(counts.encode("latin1", "replace") if isinstance(counts, str) else counts)
-    elif isinstance(counts, list) and all(type(count) is int for count in counts):
+        lengths = _unpacked(_bytes_of(counts) if isinstance(counts, str) else counts)
+    elif isinstance(counts, list) and all(_is_whole(count) for count in counts):
         lengths = np.array([count if 0 <= count <= pixels else -1 for count in counts], np.int64)
     else:
         raise MaskError("The runs are neither numbers nor text.")
@@ -138,6 +141,22 @@ def decode_runs(counts: object, height: int, width: int) -> Mask:
         raise MaskError("The runs do not cover the image.")
     values = np.arange(len(lengths)) % 2 == 1
     return np.repeat(values, lengths).reshape(width, height).T
+
+
+def _is_whole(count: object) -> bool:
+    return type(count) is int or (isinstance(count, float) and count.is_integer())
+
+
+def _bytes_of(text: str) -> bytes:
+    """Packed runs out of JSON. Some programs write the text b'...' of bytes; no runs begin like that."""
+    if text[:2] in ("b'", 'b"') and text[-1] == text[1]:
+        try:
+            value = ast.literal_eval(text)
+        except (SyntaxError, ValueError):
+            value = None
+        if isinstance(value, bytes):
+            return value
+    return text.encode("latin1", "replace")
 
 
 def _unpacked(text: bytes) -> npt.NDArray[np.int64]:

@@ -20,8 +20,9 @@ from ritm_model.datasets.problems import BrokenFileError, ConversionError, Probl
 from ritm_model.datasets.readers.coco import category_name
 from ritm_model.datasets.readers.coco_json import Annotation, CocoJson, Id, Record, id_of, read_coco
 from ritm_model.datasets.readers.coco_panoptic import segment_numbers, segments_of
+from ritm_model.datasets.readers.lvis import lvis_mask
 from ritm_model.errors import shown
-from ritm_model.masks.coco import MaskError, broken_parts, filled_polygons
+from ritm_model.masks.coco import MaskError, broken_parts
 
 LEAST_AREA = 80
 MOST_STUFF_LEFT_OUT = 500
@@ -99,7 +100,7 @@ class CombinedPhotograph:
         for annotation, category in self.polygons:
             segmentation, where = annotation.segmentation(self.lvis_file), f"Annotation {annotation.id}"
             try:
-                mask_HW = filled_polygons(segmentation, height, width)
+                mask_HW = lvis_mask(segmentation, height, width)
             except MaskError as error:
                 problems.append(Problem(self.truth, f"{where}: {error}"))
                 continue

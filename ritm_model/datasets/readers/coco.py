@@ -5,9 +5,9 @@ Shapes: H x W the upright image.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ritm_model.datasets.files import orientation_of
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Mask, Photograph, Region
@@ -15,7 +15,7 @@ from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
 from ritm_model.datasets.readers.coco_images import CocoImages
 from ritm_model.datasets.readers.coco_json import Annotation, CocoJson, Id, Record, id_of, read_coco
 from ritm_model.errors import shown
-from ritm_model.images.orientation import turned_mask
+from ritm_model.images.orientation import turned_map
 from ritm_model.masks.coco import MaskError, broken_parts, coco_mask, image_size_of
 
 
@@ -45,7 +45,7 @@ class CocoPhotograph:
             key, parent = annotation.id, annotation.parent
             segmentation = annotation.segmentation(self.source)
             try:
-                mask_HW: Mask = turned_mask(coco_mask(segmentation, *stored), orientation)
+                mask_HW: Mask = turned_map(coco_mask(segmentation, *stored), orientation)
             except MaskError as error:
                 yield Problem(self.truth, f"Annotation {key}: {error}")
                 continue
@@ -112,13 +112,30 @@ def coco_instances(root: Path, split: str) -> Collection:
     """
     if root.suffix.lower() == ".json":
         source = read_coco(root)
-        beside = root.parent
-        split = root.stem.removeprefix("instances_")
-        folders = [beside, beside / "images", beside.parent / split, beside.parent / "images"]
+        folders = folders_near(root, root.stem.removeprefix("instances_"))
     else:
         source = read_coco(root / "annotations" / f"instances_{split}.json")
         folders = [root / split, root / "images"]
     return with_objects(source, photographs_of(source, folders))
+
+
+def folders_near(file: Path, split: str) -> list[Path]:
+    """Where the images of an annotation file may lie that was given by its path."""
+    beside, above = file.parent, file.parent.parent
+    return [beside, beside / "images", beside / split, above / split, above / "images"]
+
+
+def file_name_of(record: Record) -> object:
+    """What an image is called; files of LVIS have no `file_name` but an address."""
+    name = record.get("file_name")
+    return url_name_of(record) if name is None else name
+
+
+def url_name_of(record: Record) -> object:
+    """The last part of the address of an image, or its `file_name`."""
+    url = record.get("coco_url")
+    name = PurePosixPath(url).name if isinstance(url, str) else ""
+    return name or record.get("file_name")
 
 
 def photographs_of(
@@ -126,6 +143,7 @@ def photographs_of(
     folders: Sequence[Path],
     about: About = NOTHING_KNOWN,
     elsewhere: Sequence[Path] = (),
+    name_of: Callable[[Record], object] = file_name_of,
 ) -> Collection:
     """All photographs of a file.
 
@@ -134,6 +152,7 @@ def photographs_of(
         folders: where they should be, under the names of the file.
         about: what is said of every photograph; licences that the file names come first.
         elsewhere: folders of the user, in which they may lie anywhere.
+        name_of: from the record of an image to what it is called.
 
     Raises:
         BrokenFileError: it is no such file.
@@ -144,14 +163,14 @@ def photographs_of(
     annotations = source.annotations_of(images, problems)
     categories = source.categories(problems)
     licenses = _licenses(source, problems)
-    files = CocoImages((record.get("file_name") for record in images.values()), folders, elsewhere)
+    files = CocoImages((name_of(record) for record in images.values()), folders, elsewhere)
     if not files.has_any:
         where = ", ".join(map(str, dict.fromkeys((*folders, *elsewhere))))
         raise DatasetError(f"None of the images of {source.path} is in one of the folders {where}.")
     photographs: list[CocoPhotograph] = []
     for number, record in images.items():
         try:
-            name, path = files.find(record.get("file_name"))
+            name, path = files.find(name_of(record))
         except BrokenFileError as error:
             problems.append(error.problem)
             continue

@@ -5,8 +5,9 @@ Memory holds what is asked of all records; polygons and runs stay in the file un
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ class Annotation:
     """An annotation without its mask, which is read from its place in the file.
 
     Attributes:
-        id: as it is shown.
+        id: as it is shown, unique on its image.
         key: the id as it is, None where it is none.
         owner: id of its image.
         category: id of its category.
@@ -50,10 +51,11 @@ class Annotation:
     span: Span = field(repr=False)
 
     @classmethod
-    def of(cls, record: Record, span: Span) -> Annotation:
+    def of(cls, record: Record, place: int, span: Span) -> Annotation:
+        """What is kept of a record, which stands at a place in the list."""
         area, key = record.get("area"), id_of(record.get("id"))
         return cls(
-            shown(record.get("id") if key is None else key),
+            f"#{place}" if key is None else shown(key),
             key,
             id_of(record.get("image_id")),
             id_of(record.get("category_id")),
@@ -140,7 +142,7 @@ class CocoJson:
                 of_image.append(annotation)
             else:
                 problems.append(self.problem(f"Annotation {annotation.id} belongs to no image of the file."))
-        return found
+        return {number: _told_apart(of_image) for number, of_image in found.items()}
 
     def streamed(self, key: str, problems: list[Problem]) -> Iterator[Record]:
         """The records of a list as a whole, read again from the file.
@@ -182,6 +184,19 @@ def kind_of(record: Record) -> Kind:
     return "stuff" if record.get("stuff") else "object"
 
 
+def _told_apart(annotations: list[Annotation]) -> list[Annotation]:
+    """With other ids to show where there are several of one, as after files were joined."""
+    if len({each.id for each in annotations}) == len(annotations):
+        return annotations
+    seen: Counter[str] = Counter()
+    told: list[Annotation] = []
+    for each in annotations:
+        seen[each.id] += 1
+        count = seen[each.id]
+        told.append(each if count == 1 else replace(each, id=f"{each.id}-{count}"))
+    return told
+
+
 def read_coco(path: Path) -> CocoJson:
     """Read such a file.
 
@@ -198,7 +213,9 @@ def read_coco(path: Path) -> CocoJson:
             if isinstance(value, list):
                 lists[key] = []
         elif key == "annotations":
-            annotations.append(Annotation.of(value, span) if isinstance(value, dict) else None)
+            annotations.append(
+                Annotation.of(value, len(annotations), span) if isinstance(value, dict) else None
+            )
         elif key in ("images", "categories", "licenses"):
             kept = _OF_IMAGES if key == "images" else _OF_OTHERS
             lists[key].append(

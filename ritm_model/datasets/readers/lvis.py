@@ -7,16 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
-from ritm_model.datasets.files import inside, small_labels
-from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Region
-from ritm_model.datasets.problems import BrokenFileError, Problem
-from ritm_model.datasets.readers.coco import category_name, check_size
+from ritm_model.datasets.files import small_labels
+from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Mask, Region
+from ritm_model.datasets.problems import Problem
+from ritm_model.datasets.readers.coco import (
+    CocoPhotograph,
+    check_size,
+    folders_near,
+    photographs_of,
+    url_name_of,
+)
 from ritm_model.datasets.readers.coco_json import Annotation, Record, read_coco
-from ritm_model.masks.coco import MaskError, broken_parts, filled_polygons
+from ritm_model.images.orientation import turned_map
+from ritm_model.masks.coco import MaskError, broken_parts, coco_mask, filled_polygons
 
 MAX_OVERLAP = 0.5
 
@@ -30,6 +37,7 @@ class LvisPhotograph:
     is what remains visible of it.
     """
 
+    name: str
     image: Path
     source: Path
     record: Record = field(repr=False)
@@ -37,21 +45,19 @@ class LvisPhotograph:
     about: About = NOTHING_KNOWN
 
     @property
-    def name(self) -> str:
-        return self.image.name
-
-    @property
     def truth(self) -> str:
         return str(self.source)
 
     def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
-        check_size(self, self.record, height, width)
+        orientation = check_size(self, self.record, height, width)
+        if orientation != 1:
+            height, width = width, height
         painted_HW = np.zeros((height, width), np.int32)
         painted: dict[int, tuple[Annotation, str]] = {}
         for number, (annotation, category) in enumerate(self.annotations, 1):
             segmentation = annotation.segmentation(self.source)
             try:
-                mask_HW = filled_polygons(segmentation, height, width)
+                mask_HW = lvis_mask(segmentation, height, width)
             except MaskError as error:
                 yield self._problem(annotation, str(error))
                 continue
@@ -69,7 +75,7 @@ class LvisPhotograph:
             else:
                 painted_HW[mask_HW] = number
                 painted[number] = annotation, category
-        labels_HW = small_labels(painted_HW)
+        labels_HW = turned_map(small_labels(painted_HW), orientation)
         for number, (annotation, category) in painted.items():
             yield Region(labels_HW, annotation.id, category, value=number)
 
@@ -81,30 +87,35 @@ class LvisPhotograph:
         return Problem(self.truth, f"Annotation {annotation.id}: {reason}", by_rule)
 
 
-def lvis(root: Path, split: str) -> Collection:
-    """All annotated images of a file of LVIS.
+def lvis_mask(segmentation: object, height: int, width: int) -> Mask:
+    """Polygons as LVIS has them, or runs, as other tools write them into such files. Raises MaskError."""
+    paint = coco_mask if isinstance(segmentation, dict) else filled_polygons
+    return paint(segmentation, height, width)
 
-    The paper's code calls it `<split>/lvis_<split>.json`, LVIS itself `<split>/lvis_v1_<split>.json`.
-    Images lie where COCO 2017 has them.
+
+def lvis(root: Path, split: str) -> Collection:
+    """All annotated images of a file of LVIS, or of a folder with a split.
+
+    The paper's code calls the file `<split>/lvis_<split>.json`, LVIS itself `<split>/lvis_v1_<split>.json`.
+    Images lie where COCO 2017 has them, or near a file that is given by its path.
     """
-    paths = [root / split / f"lvis_{version}{split}.json" for version in ("", "v1_")]
-    source = read_coco(next((path for path in paths if path.exists()), paths[0]))
-    problems: list[Problem] = []
-    images = source.by_id("images", problems)
-    annotations = source.annotations_of(images, problems)
-    categories = source.categories(problems)
+    if root.suffix.lower() == ".json":
+        path, folders = root, folders_near(root, split)
+    else:
+        paths = [root / split / f"lvis_{version}{split}.json" for version in ("", "v1_")]
+        path = next((path for path in paths if path.exists()), paths[0])
+        others = dict.fromkeys((split, "train", "val"))
+        folders = [root / other / "images" for other in others] + [root / f"{other}2017" for other in others]
+    source = read_coco(path)
+    found = photographs_of(source, folders, name_of=url_name_of)
+    problems = list(found.problems)
     photographs: list[LvisPhotograph] = []
-    for number, record in images.items():
-        url = str(record.get("coco_url", ""))
-        folder = root / ("train" if "train2017" in url else "val") / "images"
-        try:
-            image = inside(folder, PurePosixPath(url).name)
-        except BrokenFileError as error:
-            problems.append(error.problem)
-            continue
-        if not annotations[number]:
-            problems.append(source.problem(f"Image {image.name} has no object.", by_rule=True))
-            continue
-        objects = tuple((each, category_name(categories, each.category)) for each in annotations[number])
-        photographs.append(LvisPhotograph(image, source.path, record, objects))
-    return Collection(photographs, problems)
+    for each in found.photographs:
+        assert isinstance(each, CocoPhotograph)
+        if each.annotations:
+            photographs.append(
+                LvisPhotograph(each.name, each.image, each.source, each.record, each.annotations, each.about)
+            )
+        else:
+            problems.append(source.problem(f"Image {each.name} has no object.", by_rule=True))
+    return replace(found, photographs=photographs, problems=problems)

@@ -14,12 +14,17 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ritm_model.datasets.files import inside, read_mask, read_names
+from ritm_model.datasets.files import files_in, inside, read_mask, read_names
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.readers.plain_pickle import read_pickle
+from ritm_model.images.finding import ImageFinder
+from ritm_model.images.names import has_suffix, stem_of
 
 IGNORED_GREY = 220  # the pale outlines of the palette
+WHITE = 255
+ALL = "all"
+IMAGES, MASKS = "JPEGImages", "SegmentationObject"
 LISTS = "ImageSets/Segmentation"
 
 
@@ -28,19 +33,17 @@ class VocPhotograph:
     """An image whose objects go by the grey value of their colour.
 
     Attributes:
-        image: the photograph.
+        name: of the photograph.
+        image: its file.
         mask: its palette image.
         wanted: grey values of the objects to take, or nothing for all.
     """
 
+    name: str
     image: Path
     mask: Path
     wanted: tuple[int, ...] = ()
     about: About = NOTHING_KNOWN
-
-    @property
-    def name(self) -> str:
-        return self.image.name
 
     @property
     def truth(self) -> str:
@@ -48,31 +51,57 @@ class VocPhotograph:
 
     def regions(self, _height: int, _width: int) -> Iterator[Region | Problem]:
         grey_HW = np.asarray(cv2.cvtColor(read_mask(self.mask), cv2.COLOR_BGR2GRAY), np.uint8)
-        present = [int(grey) for grey in np.unique(grey_HW) if grey not in (0, IGNORED_GREY)]
+        found = {int(grey) for grey in np.unique(grey_HW)} - {0}
+        # White is no colour of the palette: it is 255 in a map of plain numbers, unless it is all there is.
+        void = {IGNORED_GREY, WHITE} if found - {WHITE} else {IGNORED_GREY}
+        present = sorted(found - void)
         if not present and not self.wanted:
             yield Problem(self.truth, "The mask has no object.")
-        ignored_HW = grey_HW == IGNORED_GREY
+        ignored_HW = np.isin(grey_HW, list(void))
         for grey in self.wanted or present:
             yield Region(grey_HW, str(grey), value=grey, ignored_HW=ignored_HW)
 
 
 def pascal_voc(root: Path, split: str) -> Collection:
-    """`test`: the objects that `test.pickle` names. Other splits: all objects of the images in a list."""
-    lists = root / LISTS
-    if split == "test":
-        chosen = _test_objects(lists / "test.pickle")
-        photographs = [
-            _picture(root, name, tuple(grey for _, grey in group))
-            for name, group in groupby(chosen, key=lambda pair: pair[0])
-        ]
+    """`test`: the objects that `test.pickle` names. `all`: every mask. Others: the images in a list.
+
+    Args:
+        root: folder of the layout, or a list that lies in it, at most four folders down.
+        split: which part; of no importance where the root is a list.
+
+    Raises:
+        DatasetError: there is no such list, or nothing in it.
+    """
+    if root.is_file():
+        home = next((folder for folder in list(root.parents)[:4] if (folder / MASKS).is_dir()), root.parent)
+        named: list[tuple[str, tuple[int, ...]]] = [(name, ()) for name in read_names(root)]
+    elif split == "test":
+        home = root
+        chosen = _test_objects(root / LISTS / "test.pickle")
+        groups = groupby(chosen, key=lambda pair: pair[0])
+        named = [(name, tuple(grey for _, grey in group)) for name, group in groups]
+    elif split == ALL:
+        home = root
+        named = [(path.stem, ()) for path in files_in(root / MASKS)]
     else:
-        photographs = [_picture(root, name, ()) for name in read_names(lists / f"{split}.txt")]
-    return Collection(photographs)
+        home = root
+        named = [(name, ()) for name in read_names(root / LISTS / f"{split}.txt")]
+    images, masks = (ImageFinder(home / folder, anywhere=False) for folder in (IMAGES, MASKS))
+    problems: list[Problem] = []
+    photographs: list[VocPhotograph] = []
+    for name, wanted in named:
+        try:
+            image = images.find(name) or inside(home / IMAGES, f"{name}.jpg")
+            mask = masks.find(f"{_stem(name)}.png") or inside(home / MASKS, f"{_stem(name)}.png")
+        except BrokenFileError as error:
+            problems.append(error.problem)
+            continue
+        photographs.append(VocPhotograph(image.name, image, mask, wanted))
+    return Collection(photographs, problems)
 
 
-def _picture(root: Path, name: str, wanted: tuple[int, ...]) -> VocPhotograph:
-    image = inside(root / "JPEGImages", f"{name}.jpg")
-    return VocPhotograph(image, inside(root / "SegmentationObject", f"{name}.png"), wanted)
+def _stem(name: str) -> str:
+    return stem_of(name) if has_suffix(name) else name
 
 
 def _test_objects(path: Path) -> list[tuple[str, int]]:

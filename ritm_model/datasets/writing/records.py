@@ -14,7 +14,7 @@ import numpy as np
 from pycocotools import mask as coco
 
 from ritm_model.datasets.files import read_bytes
-from ritm_model.datasets.photograph import Kind, Mask, Photograph, Region, sound_parents, union_of
+from ritm_model.datasets.photograph import Kind, Mask, Photograph, Region, regions_of, sound_parents, union_of
 from ritm_model.datasets.problems import BrokenFileError, ConversionError, Problem
 from ritm_model.files import new_path, writing
 from ritm_model.images import ImageError, decode_image
@@ -75,7 +75,7 @@ class Conversion:
     ) -> list[Region]:
         size = height, width
         regions: dict[str, Region] = {}
-        for found in photograph.regions(height, width):
+        for found in regions_of(photograph, height, width):
             if isinstance(found, Problem):
                 problems.append(found)
                 continue

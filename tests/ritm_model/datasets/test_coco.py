@@ -100,7 +100,7 @@ def test_polygons_are_painted_as_coco_paints_them():
         {"size": [30, 41], "counts": [1200]},
         {"size": [30, 40], "counts": [1199]},
         {"size": [30, 40], "counts": [1210, -10]},
-        {"size": [30, 40], "counts": [1200.0]},
+        {"size": [30, 40], "counts": [1199.5, 0.5]},
         {"size": [30, 40], "counts": "oooooooooo"},
         {"size": [30, 40], "counts": "oooooooooo0"},
         {"size": [30, 40], "counts": "\x00ü"},

@@ -65,7 +65,7 @@ def read(path: Path, folder: Path, roots: tuple[Path, ...], problems: list[Probl
             problems.append(Problem(str(path), f"The image {shown(name)} is not there."))
         elif any(_drawn(element, where, problems)):
             place = _place(subset, with_suffix_of(name, image))
-            yield Labelled(place, image, str(path), Shapes(path, start), about)
+            yield Labelled(place, image, str(path), Shapes(path, start), about, _size(element))
         else:
             problems.append(Problem(str(path), f"The image {shown(name)} has no mask.", by_rule=True))
     if file.tracks:
@@ -86,7 +86,7 @@ class Shapes:
 
 def _drawn(element: ElementTree.Element, where: str, problems: list[Problem]) -> Iterator[Drawn]:
     """The objects of an image in their z-order; shapes of a group are parts of one."""
-    size = _number(element.get("height")), _number(element.get("width"))
+    size = _size(element)
     others: dict[str, int] = {}
     shapes: list[tuple[str, str, Paint]] = []
     for place, shape in enumerate(sorted(element, key=lambda shape: _number(shape.get("z_order")))):
@@ -115,6 +115,10 @@ def _mask(shape: ElementTree.Element, size: tuple[int, int]) -> Runs:
 def _polygon(shape: ElementTree.Element, size: tuple[int, int]) -> PolygonPaint:
     points = [float(text) for pair in shape.get("points", "").split(";") for text in pair.split(",")]
     return PolygonPaint(tuple(points), size)
+
+
+def _size(element: ElementTree.Element) -> tuple[int, int]:
+    return _number(element.get("height")), _number(element.get("width"))
 
 
 def _number(text: str | None) -> int:

@@ -54,7 +54,8 @@ def read(path: Path, folder: Path, roots: tuple[Path, ...], problems: list[Probl
             problems.append(Problem(where, "Its image is not there."))
         elif any(_drawn(record, labels, where, problems)):
             item = Item(path, span, labels)
-            yield Labelled(with_suffix_of(name.replace("\\", "/"), image), image, where, item, about)
+            place = with_suffix_of(name.replace("\\", "/"), image)
+            yield Labelled(place, image, where, item, about, _size(record))
         else:
             problems.append(Problem(where, "It has no mask.", by_rule=True))
 
@@ -86,6 +87,15 @@ def _labels(path: Path) -> tuple[str, ...]:
         found = found.get(key) if isinstance(found, dict) else None
     rows = found if isinstance(found, list) else []
     return tuple(shown(row.get("name", "")) if isinstance(row, dict) else "" for row in rows)
+
+
+def _size(record: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Height and width, as 30 or 30.0; None where they are not told."""
+    about = record.get("image")
+    size = about.get("size") if isinstance(about, dict) else None
+    if isinstance(size, list) and len(size) == 2 and all(type(side) in (int, float) for side in size):
+        return int(size[0]), int(size[1])
+    return None
 
 
 def _image_name(record: Mapping[str, Any]) -> str | None:

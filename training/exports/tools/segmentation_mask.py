@@ -48,7 +48,8 @@ class ColouredPhotograph:
         Objects of the class `background` are none: they were drawn to cut holes.
         """
         objects_HW, classes_HW = _colours(self.objects), _colours(self.classes)
-        if objects_HW.shape != (height, width) or classes_HW.shape != (height, width):
+        # Of a photograph whose orientation tag swaps the sides, masks may lie as the camera held it.
+        if objects_HW.shape != classes_HW.shape or set(objects_HW.shape) != {height, width}:
             raise BrokenFileError(
                 self.objects, f"Its masks are not of the photograph's {width} x {height} pixels."
             )

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ritm_model.datasets.files import orientation_of
 from ritm_model.datasets.photograph import About, Region
 from ritm_model.datasets.problems import Problem
 from ritm_model.errors import RitmError
@@ -43,6 +44,8 @@ class Labelled:
         truth: what problems name: the annotation or the file that the objects stand in.
         read: reads its objects from the export, which holds too many for memory. Raises BrokenFileError.
         about: what is known of it besides.
+        size: height and width that the export says, None where it does not. Those of a photograph whose sides
+            its orientation tag swaps are as the camera held it; so are the masks then.
     """
 
     name: str
@@ -50,8 +53,11 @@ class Labelled:
     truth: str
     read: Callable[[], Iterable[Drawn]] = field(repr=False)
     about: About
+    size: tuple[int, int] | None = None
 
     def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
+        if self.size == (width, height) and orientation_of(self.image) >= 5:
+            height, width = width, height
         for item in self.read():
             mask_HW = np.zeros((height, width), np.bool_)
             painted = 0
