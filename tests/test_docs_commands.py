@@ -88,7 +88,7 @@ def test_every_block_names_its_language() -> None:
     assert len(BLOCKS) > 25
     for page in PAGES:
         assert page.read_text().count("```") == 2 * sum(block.page == page for block in BLOCKS), page
-    assert {block.language for block in BLOCKS} == {"sh", "text", "xml", "python"}
+    assert {block.language for block in BLOCKS} == {"sh", "text", "xml", "python", "yaml"}
     for block in BLOCKS:
         assert block.language == "sh" or not re.search(r"^\W*ritm ", block.text, re.MULTILINE), block
 

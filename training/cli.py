@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,7 @@ from ritm_model.errors import RitmError
 if TYPE_CHECKING:
     from ritm_ops.jobs.protocol import JobView
     from ritm_ops.jobs.queue import JobQueue
+    from training.settings import TrainingSettings
 
 POLL_SECONDS = 1.0
 
@@ -23,12 +25,22 @@ follow_option = click.option(
 )
 
 
+pipelines_option = click.option(
+    "--pipelines",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="YAML file of pipelines.  [RITM_PIPELINES]",
+)
+
+
 class FailedJobError(RitmError):
     """A job that was waited for has not finished."""
 
 
 @click.group()
-def finetune() -> None:
+@click.option("--pipeline", metavar="NAME", help="Whose jobs are meant.  [RITM_FINETUNE_PIPELINE]")
+@click.pass_context
+def finetune(context: click.Context, pipeline: str | None) -> None:
     """Learn from the labels of your team, and publish what has become better.
 
     Where labels, models and Redis are is set in the environment, as the table in the documentation says.
@@ -37,11 +49,14 @@ def finetune() -> None:
     ritm finetune start --follow
     ritm finetune list
     """
+    context.obj = pipeline
 
 
 @finetune.command()
 @click.option(
-    "--source", help="Where the labels lie: s3://bucket/prefix, folder or file.  [RITM_FINETUNE_SOURCE]"
+    "--source",
+    help="Where the labels lie: s3://bucket/prefix, folder or file. Workers that have a source of their own "
+    "refuse others.  [RITM_FINETUNE_SOURCE]",
 )
 @click.option("--base", help="Version to go on from.  [the live one]")
 @follow_option
@@ -53,7 +68,7 @@ def start(source: str | None, base: str | None, follow: bool, as_json: bool) -> 
     jobs, default = _jobs()
     job_id, is_new = jobs.start(source or default(), base or LIVE)
     if follow:
-        _follow(jobs, job_id, as_json)
+        follow_job(jobs, job_id, as_json)
     elif as_json:
         echo_json({"id": job_id, "new": is_new})
     else:
@@ -68,7 +83,7 @@ def status(job_id: str, follow: bool, as_json: bool) -> None:
     """Show how a job is, and what was measured."""
     jobs, _ = _jobs()
     if follow:
-        _follow(jobs, job_id, as_json)
+        follow_job(jobs, job_id, as_json)
     else:
         _show(jobs.job(job_id), as_json)
 
@@ -114,34 +129,51 @@ def logs(job_id: str, as_json: bool) -> None:
 
 
 @click.command()
+@pipelines_option
+@click.option(
+    "--serve",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="A pipeline to take jobs of; may be repeated.  [all]",
+)
 @click.option("--burst", is_flag=True, help="End when there are no jobs, instead of waiting for more.")
-def worker(burst: bool) -> None:
+def worker(pipelines: Path | None, names: tuple[str, ...], burst: bool) -> None:
     """Take fine-tuning jobs, one at a time; run one on each machine that is to learn."""
-    from training.settings import TrainingSettings
+    from training.pipelines.file import chosen
     from training.worker import work
 
-    work(TrainingSettings.from_environment(), burst=burst)
+    work(chosen(_settings(pipelines=pipelines), names), burst=burst)
 
 
 @click.command()
-def schedule() -> None:
-    """Ask for a job at the times of RITM_FINETUNE_SCHEDULE. Run one."""
+@pipelines_option
+def schedule(pipelines: Path | None) -> None:
+    """Ask for jobs at the times of the pipelines, or of RITM_FINETUNE_SCHEDULE. Run one."""
     from training.schedule import keep_schedule
+
+    keep_schedule(_settings(pipelines=pipelines))
+
+
+def _settings(**given: object) -> TrainingSettings:
+    """The settings of the environment, but for those that are given."""
     from training.settings import TrainingSettings
 
-    keep_schedule(TrainingSettings.from_environment())
+    return TrainingSettings.from_environment(
+        **{name: value for name, value in given.items() if value is not None}
+    )
 
 
 def _jobs() -> tuple[JobQueue, Callable[[], str]]:
     """The queue, and what says where the labels lie if nobody else does."""
     from ritm_ops.jobs.queue import JobQueue, connect
-    from training.settings import TrainingSettings
+    from training.pipelines.file import only_one
 
-    settings = TrainingSettings.from_environment()
+    settings = only_one(_settings(pipeline=click.get_current_context().obj))
     return JobQueue(connect(settings.redis), settings.pauses, settings.pipeline), lambda: settings.source_uri
 
 
-def _follow(jobs: JobQueue, job_id: str, as_json: bool) -> None:
+def follow_job(jobs: JobQueue, job_id: str, as_json: bool) -> None:
     """Show progress until the job has ended.
 
     Raises:

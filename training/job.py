@@ -44,6 +44,7 @@ from training.leaving import LeaveAfterStep, Leaving, leave
 from training.ledger import Ledger, work_folder
 from training.measure import Measured, compare_measured, held_out_objects, measure
 from training.notify import tell_of_end
+from training.pipelines.serving import check_source, served
 from training.progress import Progress
 from training.retention import tidy
 from training.settings import TrainingSettings
@@ -89,13 +90,14 @@ def run(source: str, base: str) -> Retry | None:
     Raises:
         RitmError: the reason why the job ends; of those that may pass, RQ tries again.
     """
-    settings = TrainingSettings.from_environment()
     job = get_current_job()
     assert job is not None
+    settings = served(job.origin)
     with work_folder(settings.folder, job.id) as folder:
         progress = Progress(folder / "log.txt", job, connect(settings.redis, TELLING_SECONDS))
         try:
             signal.signal(signal.SIGTERM, leave)
+            check_source(settings, source)
             finetune(Order(job.id, source, base), settings, folder, progress)
         except Leaving:
             progress.say("The worker is being stopped; the next free one goes on with the job.")
@@ -186,7 +188,7 @@ def _all_stages(
     before = measured("before", Path(base.weights), base.version, settings, folder, progress)
     model = in_half(learn(recipe, data, folder / "run", settings.processes, progress))
     after = measured(
-        "after", model, f"{settings.name}-{read_card(model).sha256[:8]}", settings, folder, progress
+        "after", model, f"{settings.model}-{read_card(model).sha256[:8]}", settings, folder, progress
     )
     comparisons = compare_measured(before, after)
     decision = decide(comparisons, settings.margin)
@@ -202,13 +204,13 @@ def _all_stages(
 
 def find_base(order: Order, settings: TrainingSettings, registry: Registry, folder: Path) -> Base:
     """The version to go on from, copied into the job's folder; with none live, the model of the settings."""
-    live = registry.live(settings.name)
+    live = registry.live(settings.model)
     live_version = live.version if live else None
     wanted = live_version if order.base == LIVE else order.base
     if wanted is None:
         path = resolve_model(settings.base)
         return Base(f"{path.stem}-{read_card(path).sha256[:8]}", str(path), None)
-    fetched = registry.fetch(settings.name, wanted, settings.folder / "models")
+    fetched = registry.fetch(settings.model, wanted, settings.folder / "models")
     own = folder / "base" / fetched.name
     own.parent.mkdir(exist_ok=True)
     for file in (fetched, fetched.with_suffix(".json")):
@@ -294,7 +296,7 @@ def publish(
 
     Not if people decided against it, or another one has become live.
     """
-    name = settings.name
+    name = settings.model
     if (refusal := registry.refusal(name, read_card(model).sha256)) is not None:
         return Ending("refused", f"Not published: {refusal}")
     version = registry.publish(name, model, report)

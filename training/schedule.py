@@ -10,8 +10,11 @@ from rq.serializers import JSONSerializer
 from ritm_ops.environment import SettingsError
 from ritm_ops.jobs.protocol import FUNCTION, QUEUE
 from ritm_ops.jobs.queue import JobQueue
+from training.pipelines.file import chosen
 from training.settings import TrainingSettings
 from training.worker import reached_redis
+
+VARIABLE = "RITM_FINETUNE_SCHEDULE"
 
 
 class AskForJob(CronJob):
@@ -28,22 +31,35 @@ class AskForJob(CronJob):
 
 
 def keep_schedule(settings: TrainingSettings) -> None:
-    """Ask for jobs until told to stop.
+    """Ask for the jobs of all pipelines that have a schedule, until told to stop.
 
     Raises:
         RitmError: a setting is missing or wrong, or there is no Redis.
     """
+    scheduled = [of_one for of_one in chosen(settings).values() if of_one.schedule is not None]
+    if not scheduled:
+        if settings.pipelines is None:
+            raise SettingsError(f"{VARIABLE} is not set; it says when, such as 0 2 * * *.")
+        raise SettingsError(f"{settings.pipelines} gives no pipeline a schedule, such as 0 2 * * *.")
+    for of_one in scheduled:
+        check_cron(of_one)
+    sources = [of_one.source_uri for of_one in scheduled]
+    redis = reached_redis(settings)
+    asking = [
+        AskForJob(str(of_one.schedule), JobQueue(redis, of_one.pauses, of_one.pipeline), source)
+        for of_one, source in zip(scheduled, sources, strict=True)
+    ]
+    scheduler = CronScheduler(connection=redis)
+    scheduler.get_jobs().extend(asking)
+    scheduler.start()  # type: ignore[no-untyped-call]
+
+
+def check_cron(settings: TrainingSettings) -> None:
+    """Refuse a schedule that is none. Raises SettingsError."""
     if settings.schedule is None:
-        raise SettingsError("RITM_FINETUNE_SCHEDULE is not set; it says when, such as 0 2 * * *.")
-    source = settings.source_uri
+        return
     try:
         CronJob(QUEUE, func_name=FUNCTION, cron=settings.schedule)
     except ValueError:  # of croniter, whatever is wrong with the fields
-        raise SettingsError(
-            "RITM_FINETUNE_SCHEDULE must have the five fields of cron, such as 0 2 * * *."
-        ) from None
-    redis = reached_redis(settings)
-    asking = AskForJob(settings.schedule, JobQueue(redis, settings.pauses, settings.pipeline), source)
-    scheduler = CronScheduler(connection=redis)
-    scheduler.get_jobs().append(asking)
-    scheduler.start()  # type: ignore[no-untyped-call]
+        where = f"{settings.pipelines}: {settings.pipeline}: 'schedule'" if settings.pipelines else VARIABLE
+        raise SettingsError(f"{where} must have the five fields of cron, such as 0 2 * * *.") from None

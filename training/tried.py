@@ -28,10 +28,10 @@ class Tried:
         anywhere = recipe.model.model_copy(update={"weights": None})
         how = recipe_yaml(recipe.model_copy(update={"model": anywhere}))
         rules = f"{settings.margin} {settings.held_out} {settings.objects}"
-        where = f"{settings.registry_uri} {settings.name}"
+        where = f"{settings.registry_uri} {settings.model}"
         told = "\n".join((fingerprint, base, rules, where, how))
         digest = hashlib.sha256(told.encode()).hexdigest()[:32]
-        return Tried(settings.folder / "tried" / f"{digest}.json", settings.name)
+        return Tried(settings.folder / "tried" / f"{digest}.json", settings.model)
 
     def found(self, registry: Registry, publishing: Literal["automatic", "approve"]) -> str | None:
         """Why another job would publish nothing: a sentence for people, or None if it may.

@@ -11,19 +11,22 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from redis import Redis
 from rq import Queue, Worker
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
+from rq.worker import DequeueStrategy
 
 from ritm_ops.jobs.protocol import JobError, JobReport
-from ritm_ops.jobs.queue import JobQueue, connect
+from ritm_ops.jobs.queue import JobQueue, connect, queue_name
 from training.notify import tell_of_failure
+from training.pipelines.serving import serving
 from training.retention import tidy_ended
 from training.settings import TrainingSettings
 
@@ -37,10 +40,12 @@ _PR_SET_PDEATHSIG = 1  # of Linux's prctl
 class FinetuneWorker(Worker):
     """RQ's worker, with jobs that may take hours and are found soon when their worker dies.
 
-    `tidy` is called when a job has ended, or may have done so on a worker that died; `on_failure` when one
-    has failed for good, in the process of the worker or in that of the job.
+    `served` has the settings for each pipeline, by the name of its queue. `tidy` is called when a job has
+    ended, or may have done so on a worker that died; `on_failure` when one has failed for good, in the
+    process of the worker or in that of the job.
     """
 
+    served: Mapping[str, TrainingSettings] = MappingProxyType({})
     tidy: Callable[[], None] | None = None
     on_failure: Callable[[Job], None] | None = None
 
@@ -55,6 +60,11 @@ class FinetuneWorker(Worker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         super().execute_job(job, queue)
         self._tidy()
+
+    def perform_job(self, job: Job, *args: Any, **named: Any) -> bool:
+        """Do a job, in its process, for the pipeline of the queue that it came by."""
+        with serving(self.served[job.origin]):
+            return bool(super().perform_job(job, *args, **named))
 
     def handle_job_failure(self, job: Job, *args: Any, **named: Any) -> None:
         super().handle_job_failure(job, *args, **named)
@@ -81,11 +91,11 @@ class FinetuneWorker(Worker):
         super().main_work_horse(job, queue)
 
 
-def work(settings: TrainingSettings, *, burst: bool = False) -> None:
+def work(pipelines: Mapping[str, TrainingSettings], *, burst: bool = False) -> None:
     """Take jobs until told to stop (SIGTERM: the job that runs goes back to the queue; twice: at once).
 
     Args:
-        settings: of this process.
+        pipelines: to serve, in turns, with the settings for each; at least one.
         burst: end as soon as there are no jobs.
 
     Raises:
@@ -95,11 +105,13 @@ def work(settings: TrainingSettings, *, burst: bool = False) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     os.nice(NICE)
+    settings = next(iter(pipelines.values()))  # what is the process's own is the same for all
     redis = reached_redis(settings)
-    jobs = JobQueue(redis, pipeline=settings.pipeline)
-    on_failure = partial(_tell_of_failure, settings)
+    jobs = [JobQueue(redis, pipeline=name) for name in pipelines]
+    served = {queue_name(name): of_one for name, of_one in pipelines.items()}
+    on_failure = partial(_tell_of_failure, served)
     worker = FinetuneWorker(
-        [jobs.queue],
+        [each.queue for each in jobs],
         connection=redis,
         serializer=JSONSerializer,
         maintenance_interval=settings.heartbeat_seconds,
@@ -108,10 +120,16 @@ def work(settings: TrainingSettings, *, burst: bool = False) -> None:
         exception_handlers=[partial(_tell_of_abandoned, on_failure)],
         log_job_description=False,
     )
+    worker.served = served
     worker.on_failure = on_failure
     if not settings.keep:
-        worker.tidy = partial(tidy_ended, settings.folder, jobs)
-    worker.work(burst=burst, with_scheduler=True, logging_level="WARNING")
+        worker.tidy = partial(_tidy_all, settings, jobs)
+    worker.work(
+        burst=burst,
+        with_scheduler=True,
+        logging_level="WARNING",
+        dequeue_strategy=DequeueStrategy.ROUND_ROBIN,  # a pipeline with many jobs does not stop the others
+    )
 
 
 def reached_redis(settings: TrainingSettings) -> Redis:
@@ -150,5 +168,10 @@ def _tell_of_abandoned(
     return True
 
 
-def _tell_of_failure(settings: TrainingSettings, job: Job) -> None:
-    tell_of_failure(settings, job.id, JobReport.of(job.meta).message)
+def _tell_of_failure(served: Mapping[str, TrainingSettings], job: Job) -> None:
+    tell_of_failure(served[job.origin], job.id, JobReport.of(job.meta).message)
+
+
+def _tidy_all(settings: TrainingSettings, pipelines: Sequence[JobQueue]) -> None:
+    for jobs in pipelines:
+        tidy_ended(settings.folder, jobs)

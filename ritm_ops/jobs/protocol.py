@@ -17,6 +17,8 @@ from ritm_model.errors import RitmError
 from ritm_model.values import ForeignValue
 
 QUEUE = "ritm-finetune"
+DEFAULT_PIPELINE = "default"
+"""The pipeline of those who name none."""
 FUNCTION = "training.job.run"
 LIVE = "live"
 """The base of a job that goes on from whichever model is live when it starts."""

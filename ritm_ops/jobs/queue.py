@@ -12,6 +12,7 @@ from typing import Any
 
 from ritm_model.errors import RitmError, shown
 from ritm_ops.jobs.protocol import (
+    DEFAULT_PIPELINE,
     FUNCTION,
     JOBS_LISTED,
     LIVE,
@@ -102,21 +103,25 @@ def connect(url: str, patience_seconds: float = 3, answer_seconds: float = 5) ->
     return client
 
 
+def queue_name(pipeline: str | None) -> str:
+    """What RQ calls the queue of a pipeline; jobs carry it as their `origin`."""
+    return QUEUE if pipeline in (None, DEFAULT_PIPELINE) else f"{QUEUE}:{pipeline}"
+
+
 class JobQueue:
     """All fine-tuning jobs of a pipeline in a Redis. Thread-safe.
 
-    Pipelines know nothing of each other's jobs; that without a name is one of them.
+    Pipelines know nothing of each other's jobs; that of those who name none is called DEFAULT_PIPELINE.
 
     Every method raises JobError where Redis cannot be used.
     """
 
     def __init__(self, redis: Redis, pauses: Sequence[int] = PAUSES, pipeline: str | None = None) -> None:
         self.redis = redis
-        self._keys = f"ritm:finetune:pipeline:{pipeline}" if pipeline else "ritm:finetune"
+        is_default = pipeline in (None, DEFAULT_PIPELINE)
+        self._keys = "ritm:finetune" if is_default else f"ritm:finetune:pipeline:{pipeline}"
         self._ids, self._annotations = f"{self._keys}:jobs", f"{self._keys}:annotations"
-        self.queue = Queue(
-            f"{QUEUE}:{pipeline}" if pipeline else QUEUE, connection=redis, serializer=JSONSerializer
-        )
+        self.queue = Queue(queue_name(pipeline), connection=redis, serializer=JSONSerializer)
         self._retry = Retry(len(pauses), list(pauses)) if pauses else None
 
     def start(self, source: str, base: str = LIVE, *, request_id: str = "") -> tuple[str, bool]:

@@ -35,7 +35,7 @@ def webhook() -> Iterator[Webhook]:
 
 
 def settings_for(url: str | None, **more: object) -> TrainingSettings:
-    return TrainingSettings(notify_url=url, name="cells", pipeline="biology", **more)
+    return TrainingSettings(notify_url=url, model="cells", pipeline="biology", **more)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_an_end_is_told_with_the_next_step(
 
 def test_a_failure_is_told_with_the_next_step(webhook: Webhook) -> None:
     tell_of_failure(settings_for(webhook.url), "42", "S3 refuses s3://labels.")
-    told = "S3 refuses s3://labels; `ritm finetune logs 42` shows how it went."
+    told = "S3 refuses s3://labels; `ritm finetune --pipeline biology logs 42` shows how it went."
     assert webhook.texts == [f"Fine-tuning job 42 of biology failed: {told}"]
 
 

@@ -92,8 +92,8 @@ class Worker:
 
 
 @contextlib.contextmanager
-def worker(site: Site, *, largest_file: int | None = None) -> Iterator[Worker]:
-    """Run a worker until the block ends."""
+def worker(site: Site, *options: str, largest_file: int | None = None) -> Iterator[Worker]:
+    """Run a worker, with these options, until the block ends."""
     log = site.folder / "worker.log"
 
     def limit() -> None:
@@ -102,7 +102,7 @@ def worker(site: Site, *, largest_file: int | None = None) -> Iterator[Worker]:
 
     with log.open("ab") as sink:
         process = subprocess.Popen(
-            [RITM, "worker"],
+            [RITM, "worker", *options],
             env=dict(site.environment),
             stdin=subprocess.DEVNULL,
             stdout=sink,

@@ -32,7 +32,7 @@ def tell_of_end(settings: TrainingSettings, job_id: str, outcome: Outcome, messa
         message: the job's last sentence.
     """
     if (step := NEXT_STEPS.get(outcome)) is not None:
-        _tell(settings, job_id, "", message, step.format(model=settings.name))
+        _tell(settings, job_id, "", message, step.format(model=settings.model))
 
 
 def tell_of_failure(settings: TrainingSettings, job_id: str, message: str) -> None:
@@ -43,7 +43,8 @@ def tell_of_failure(settings: TrainingSettings, job_id: str, message: str) -> No
         job_id: of the job.
         message: the reason, a sentence.
     """
-    step = f"`ritm finetune logs {job_id}` shows how it went"
+    which = f"--pipeline {settings.pipeline} " if settings.pipeline else ""
+    step = f"`ritm finetune {which}logs {job_id}` shows how it went"
     _tell(settings, job_id, "failed: ", message or "The worker's log says why.", step)
 
 

@@ -43,6 +43,17 @@ def test_pipelines_do_not_see_each_others_jobs(jobs: JobQueue) -> None:
     assert cells.job(started[cells][0]).status == "queued"
 
 
+def test_the_default_pipeline_has_the_keys_of_those_who_name_none(jobs: JobQueue) -> None:
+    job_id, _ = jobs.start(LABELS)
+    assert jobs.count_annotation() == 1
+    named = JobQueue(jobs.redis, pipeline="default")
+    assert named.start(LABELS) == (job_id, False)
+    assert named.count_annotation() == 2
+    kept = {key.decode() for key in jobs.redis.keys("*")}
+    assert {"ritm:finetune:jobs", "ritm:finetune:annotations", "rq:queue:ritm-finetune"} <= kept
+    assert not [key for key in kept if "default" in key]
+
+
 def test_of_many_who_ask_at_once_one_is_first(jobs: JobQueue) -> None:
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: jobs.start(LABELS), range(64)))

@@ -1,0 +1,1 @@
+"""Pipelines: whose labels are learnt from, how, and which model that makes."""

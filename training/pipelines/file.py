@@ -1,0 +1,150 @@
+"""A file of pipelines, and the settings of a process for each of them.
+
+The file says what pipelines are, the environment how a process works: where Redis is, in which folder and
+on what it computes. Without a file the environment describes a single pipeline, by variables of the same
+meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from ritm_model.errors import RitmError, shown, suggestion
+from ritm_model.files import reading
+from ritm_model.yaml_text import read_yaml
+from ritm_ops.jobs.protocol import DEFAULT_PIPELINE
+from training.pipelines.fields import NAME, PipelineFields
+from training.settings import TrainingSettings
+
+TOP = "pipelines"
+EXTENSION = "x-"
+"""Keys beside the pipelines that begin so are for YAML's own anchors."""
+
+
+class PipelineError(RitmError):
+    """A file of pipelines says what none may say, or a pipeline is not the one that is meant."""
+
+
+class Pipeline(PipelineFields):
+    """One pipeline of a file. It has to say where its labels lie; its model is called like itself."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_by_name=True, validate_by_alias=False
+    )
+
+    source: str = Field(min_length=1)
+
+
+def pipelines_of(settings: TrainingSettings) -> Mapping[str, TrainingSettings]:
+    """Every pipeline that a process knows, by name, with the settings for it.
+
+    Raises:
+        PipelineError: the file cannot be used; the sentence says where.
+    """
+    if settings.pipelines is None:
+        return {settings.pipeline or DEFAULT_PIPELINE: settings}
+    read = read_pipelines(settings.pipelines)
+    found = {name: _settings_for(name, pipeline, settings) for name, pipeline in read.items()}
+    publishers: dict[tuple[str, str], str] = {}
+    for name, of_one in found.items():
+        target = ((of_one.registry or "").rstrip("/"), of_one.model)
+        other = publishers.setdefault(target, name)
+        if other != name:
+            raise PipelineError(
+                f"{settings.pipelines}: {other} and {name} both publish {of_one.model}; "
+                "give each a model of its own."
+            )
+    return found
+
+
+def chosen(settings: TrainingSettings, names: Collection[str] = ()) -> Mapping[str, TrainingSettings]:
+    """The pipelines with these names; without names, the one that the settings name, or else all.
+
+    Raises:
+        PipelineError: there is no such pipeline, or the file cannot be used.
+    """
+    known = pipelines_of(settings)
+    wanted = tuple(names) or ((settings.pipeline,) if settings.pipeline else tuple(known))
+    for name in wanted:
+        if name not in known:
+            raise PipelineError(
+                f"There is no pipeline '{shown(name)}'{suggestion(name, known)}; known ones are "
+                f"{', '.join(known)}."
+            )
+    return {name: known[name] for name in wanted}
+
+
+def only_one(settings: TrainingSettings) -> TrainingSettings:
+    """The pipeline that is meant where there can be only one.
+
+    Raises:
+        PipelineError: it is not said which, or there is no such pipeline.
+    """
+    found = chosen(settings)
+    if len(found) > 1:
+        raise PipelineError(
+            f"{settings.pipelines} has several pipelines ({', '.join(found)}); name one of them with "
+            "--pipeline or RITM_FINETUNE_PIPELINE."
+        )
+    return next(iter(found.values()))
+
+
+def read_pipelines(path: Path) -> Mapping[str, Pipeline]:
+    """Read a file of pipelines.
+
+    Raises:
+        PipelineError: it cannot be read, or says what it may not say.
+    """
+    with reading(path, PipelineError):
+        text = path.read_bytes()
+    try:
+        tree = read_yaml(text)
+    except ValueError as error:
+        raise PipelineError(f"{path} is not YAML: {error}.") from None
+    if not isinstance(tree, dict):
+        raise PipelineError(f"{path} must have the key '{TOP}', and below it pipelines by name.")
+    for key in tree:
+        if key != TOP and not str(key).startswith(EXTENSION):
+            raise PipelineError(f"{path}: there is no '{shown(key)}'{suggestion(str(key), [TOP])}.")
+    pipelines = tree.get(TOP)
+    if not isinstance(pipelines, dict) or not pipelines:
+        raise PipelineError(f"{path} must have the key '{TOP}', and below it pipelines by name.")
+    return {str(name): _parsed(name, content, path) for name, content in pipelines.items()}
+
+
+def _parsed(name: object, content: object, path: Path) -> Pipeline:
+    if not isinstance(name, str) or not re.fullmatch(NAME, name):
+        raise PipelineError(
+            f"{path}: '{shown(name)}' cannot name a pipeline: letters, digits, dots, dashes, underscores do."
+        )
+    if not isinstance(content, dict):
+        raise PipelineError(f"{path}: {name} must have keys of its own, 'source' first of all.")
+    try:
+        return Pipeline.model_validate({"model": name, **content})
+    except ValidationError as error:
+        raise PipelineError(f"{path}: {name}: {_problem(error)}.") from None
+
+
+def _settings_for(name: str, pipeline: Pipeline, settings: TrainingSettings) -> TrainingSettings:
+    """The process's own settings, with all that describes a pipeline taken from the file."""
+    told = {field: getattr(pipeline, field) for field in PipelineFields.model_fields}
+    registry = pipeline.registry or settings.registry
+    return settings.model_copy(update={**told, "registry": registry, "pipeline": name})
+
+
+def _problem(error: ValidationError) -> str:
+    """The first problem; an unknown key first of all, with the known one that is most like it."""
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
+    problem = (unknown or problems)[0]
+    key = shown(problem["loc"][0])
+    if unknown:
+        return f"there is no '{key}'{suggestion(key, Pipeline.model_fields)}"
+    if problem["type"] == "missing":
+        return f"'{key}' is missing"
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    return f"'{key}' {message.rstrip('.')}"
