@@ -10,6 +10,7 @@ import click
 
 from ritm_model.cli.options import as_json
 from ritm_model.cli.output import echo_json, echo_table
+from ritm_model.errors import shown
 
 if TYPE_CHECKING:
     from ritm_ops.registry import LiveModel, Registry
@@ -74,19 +75,40 @@ def rollback(name: str, by: str, why: str, uri: str) -> None:
 @as_json
 def candidates(name: str, uri: str, as_json: bool) -> None:
     """Show the versions of NAME that wait for `approve` or `reject`, with what was measured."""
+    from ritm_ops.registry.records import number_of
+
     registry = _open(uri)
-    found = [(manifest, registry.report(name, manifest.version)) for manifest in registry.candidates(name)]
+    found = [
+        (manifest, registry.report(name, manifest.version), registry.report_uri(name, manifest.version))
+        for manifest in registry.candidates(name)
+    ]
     if as_json:
-        echo_json([{**manifest.model_dump(mode="json"), "report": report} for manifest, report in found])
+        echo_json(
+            [
+                {**manifest.model_dump(mode="json"), "report": report, "report_uri": where}
+                for manifest, report, where in found
+            ]
+        )
         return
     if not found:
         click.echo("No version waits for a decision.")
         return
-    rows: list[Sequence[str]] = [("VERSION", "PUBLISHED", "BASE", "WHAT WAS MEASURED")]
-    for manifest, report in found:
-        base, decision = str(report.get("base", "-")), str(report.get("decision", "-"))
-        rows.append((manifest.version, f"{manifest.published_at:%Y-%m-%d %H:%M}", base, decision))
+    rows: list[Sequence[str]] = [("VERSION", "PUBLISHED", "BASE", "NOC BEFORE", "NOC AFTER", "REPORT")]
+    for manifest, report, where in found:
+        rows.append(
+            (
+                manifest.version,
+                f"{manifest.published_at:%Y-%m-%d %H:%M}",
+                str(report.get("base", "-")),
+                _clicks(number_of(report, "noc_before")),
+                _clicks(number_of(report, "noc_after")),
+                where,
+            )
+        )
     echo_table(rows)
+    for manifest, report, _ in found:
+        if "decision" in report:
+            click.echo(f"{manifest.version}: {shown(report['decision'], 300)}")
 
 
 @click.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -86,6 +87,12 @@ def json_object(data: bytes, source: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise RegistryError(f"{source} is not a JSON object.")
     return value
+
+
+def number_of(report: Mapping[str, object], name: str) -> float | None:
+    """A number of a report; None if it has no such number."""
+    value = report.get(name)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def json_bytes(value: object) -> bytes:

@@ -47,6 +47,7 @@ from ritm_ops.registry.records import (
     entry_of_file,
     json_bytes,
     json_object,
+    number_of,
 )
 
 _KEPT_CHANGES = 1000
@@ -146,8 +147,8 @@ class Registry:
             at=_now(),
             by=by or _whoever_runs_this(),
             why=why,
-            noc_before=_number(report, "noc_before"),
-            noc_after=_number(report, "noc_after"),
+            noc_before=number_of(report, "noc_before"),
+            noc_after=number_of(report, "noc_after"),
         )
         return self._change(name, live, etag, change)
 
@@ -250,6 +251,10 @@ class Registry:
         if entry is None or entry != entry_of_bytes(data):
             raise self._damaged(key)
         return json_object(data, key)
+
+    def report_uri(self, name: str, version: str) -> str:
+        """Where that report lies."""
+        return f"{self._store.uri.rstrip('/')}/{folder_of(name, version)}/{REPORT}"
 
     def fetch(self, name: str, version: str, cache_dir: Path) -> Path:
         """A version's weights on this machine, with the card beside them; fetched where need be.
@@ -366,11 +371,6 @@ def _card(checkpoint: Path, name: str) -> dict[str, object]:
     if "sha256" not in card:
         raise RegistryError(f"{path} is not a model card.")
     return {**card, "name": name}
-
-
-def _number(report: Mapping[str, object], name: str) -> float | None:
-    value = report.get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _now() -> datetime:

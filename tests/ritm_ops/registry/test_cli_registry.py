@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from ritm_model.checkpoints import bundled_model_path, model_version
 from ritm_model.cli.main import main
+from ritm_ops.object_store import open_store
+from ritm_ops.registry import Registry
 
 SMALL = Path(__file__).parents[2] / "models/h18s-synthetic.safetensors"
 
@@ -76,6 +79,20 @@ def test_candidates_are_approved_or_rejected(ritm: Ritm) -> None:
     )
     assert ritm("candidates", "team", "--json")[1].strip() == "[]"
     assert "has been live already" in ritm("approve", "team", two)[2]
+
+
+def test_candidates_are_shown_with_what_was_measured(ritm: Ritm) -> None:
+    uri = os.environ["RITM_REGISTRY"]
+    report = {"base": "team-0a1b2c3d", "noc_before": 6.5, "noc_after": 4.25, "decision": "NoC@90 fell."}
+    version = Registry(open_store(uri)).publish("team", SMALL, report)
+    where = f"{uri}/models/team/{version}/report.json"
+    header, row, decision = ritm("candidates", "team")[1].splitlines()
+    assert row.split()[-4:] == ["team-0a1b2c3d", "6.50", "4.25", where]
+    assert header.split("  ")[-1].strip() == "REPORT"
+    assert decision == f"{version}: NoC@90 fell."
+    (found,) = json.loads(ritm("candidates", "team", "--json")[1])
+    assert (found["report"], found["report_uri"]) == (report, where)
+    assert json.loads(Path(where).read_text()) == report
 
 
 def test_a_registry_must_be_named(ritm: Ritm, monkeypatch: pytest.MonkeyPatch) -> None:
