@@ -24,7 +24,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rq import Retry, get_current_job
-from torch.distributed.elastic.multiprocessing.api import SignalException
 
 from ritm_model.checkpoints import load_model, read_card, resolve_model, save_model
 from ritm_model.errors import RitmError
@@ -32,6 +31,7 @@ from ritm_model.evaluation import Comparison
 from ritm_model.files import write_file
 from ritm_model.learning.loop.launch import train_together
 from ritm_model.learning.loop.loop import train
+from ritm_model.learning.loop.stopping import RunStopped, stop_on
 from ritm_model.learning.recipes import Recipe, load_recipe
 from ritm_model.learning.recipes.loading import parse_recipe, recipe_yaml
 from ritm_ops.jobs.protocol import LIVE, Outcome
@@ -40,7 +40,7 @@ from ritm_ops.object_store import ConflictError, StoreError, open_store
 from ritm_ops.registry import RefusedError, Registry
 from training.decision import DECIDING, Decision, decide
 from training.exports import NoLabelsError, Options, Whose, collect
-from training.leaving import LeaveAfterStep, Leaving, leave
+from training.leaving import Leaving, leave
 from training.ledger import Ledger, work_folder
 from training.measure import Measured, compare_measured, held_out_objects, measure
 from training.notify import tell_of_end
@@ -262,13 +262,13 @@ def learn(recipe: Recipe, data: Path, run: Path, processes: int, progress: Progr
     """Learn, going on from the last checkpoint. Returns the file of the model."""
     with progress.stage("learn"), progress.following(run / "metrics.jsonl", recipe.steps):
         progress.say(f"Learning: {recipe.steps} steps of {recipe.batch_size} samples.")
-        if processes > 1:
+        with stop_on([signal.SIGTERM]) as stop:
             try:
-                return train_together(recipe, data, run, processes)
-            except SignalException:
+                if processes > 1:
+                    return train_together(recipe, data, run, processes)
+                return train(recipe, data, run, stop=stop)
+            except RunStopped:
                 raise Leaving from None
-        with LeaveAfterStep() as leaving:
-            return train(recipe, data, run, callbacks=[leaving])
 
 
 def in_half(model: Path) -> Path:

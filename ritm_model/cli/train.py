@@ -77,27 +77,36 @@ def train(
     ritm train hrnet18_cocolvis_itermask_3p --data COCO_LVIS=lvis --pretrained hrnetv2_w18.pth --out run
     torchrun --nproc-per-node 2 -m ritm_model train starter --data photographs --out run
     """
-    from ritm_model.learning.loop.starting import describe_start
-    from ritm_model.learning.recipes import load_recipe
+    from ritm_model.learning.loop.stopping import RunStopped, stop_on
 
     if device:
         overrides = (*overrides, f"device={device}")
     if pretrained:
         overrides = (*overrides, f"model.pretrained={json.dumps(pretrained)}")
-    asked = load_recipe(recipe, overrides)
-    data = data_roots(config, places)
-    if not as_json and os.environ.get("RANK", "0") == "0":
-        click.echo(describe_start(asked), err=True)
-    if processes > 1:
-        from ritm_model.learning.loop.launch import train_together
+    is_first = os.environ.get("RANK", "0") == "0"  # under torchrun, one process speaks for all
+    with stop_on() as stop:
+        try:
+            from ritm_model.learning.loop.starting import describe_start
+            from ritm_model.learning.recipes import load_recipe
 
-        model = train_together(asked, data, out, processes, tensorboard=tensorboard)
-    else:
-        from ritm_model.learning.loop.loop import train as run
+            asked = load_recipe(recipe, overrides)
+            data = data_roots(config, places)
+            if not as_json and is_first:
+                click.echo(describe_start(asked), err=True)
+            if processes > 1:
+                from ritm_model.learning.loop.launch import train_together
 
-        model = run(asked, data, out, tensorboard=tensorboard)
-    if os.environ.get("RANK", "0") != "0":
-        return  # under torchrun, one process speaks for all
+                model = train_together(asked, data, out, processes, tensorboard=tensorboard)
+            else:
+                from ritm_model.learning.loop.loop import train as run
+
+                model = run(asked, data, out, tensorboard=tensorboard, stop=stop)
+        except RunStopped as stopped:
+            if is_first:
+                click.echo(str(stopped), err=True)
+            raise click.exceptions.Exit(stopped.exit_code) from None
+    if not is_first:
+        return
     if as_json:
         facts = {"model": str(model), "steps": asked.steps, "epochs": asked.epochs, **_last_epoch(out)}
         echo_json(facts)

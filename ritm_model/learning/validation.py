@@ -22,6 +22,7 @@ from ritm_model.datasets.problems import BrokenFileError
 from ritm_model.errors import TrainingError
 from ritm_model.learning.augment import augment, pipeline
 from ritm_model.learning.loop.distributed import World
+from ritm_model.learning.loop.stopping import SIGNALS, RunStopped, Stop
 from ritm_model.learning.photographs import TrainingPhotograph
 from ritm_model.learning.scene import Scene
 from ritm_model.learning.step.step import Interaction, predict
@@ -82,6 +83,7 @@ def validate(
     size: tuple[int, int],
     clicks: int,
     world: World,
+    stop: Stop | None = None,
 ) -> npt.NDArray[np.float64]:
     """Ask for every object; the model is in eval mode afterwards.
 
@@ -93,12 +95,18 @@ def validate(
 
     Raises:
         TrainingError: none of them can be read.
+        RunStopped: a process was told to end meanwhile.
     """
+    stop = stop or Stop()
     model.eval()
     transforms = pipeline("validation", size)
     ious = torch.zeros(len(asked), clicks, dtype=torch.float64)
     for number in range(world.rank, len(asked), world.size):
+        if stop.signal:
+            break
         ious[number] = torch.tensor(_ious(model, asked[number], transforms, clicks), dtype=torch.float64)
+    if world.mean(torch.tensor(float(stop.signal or 0))) > 0:
+        raise RunStopped(stop.signal or SIGNALS[0])
     found: npt.NDArray[np.float64] = world.mean(ious).numpy() * world.size
     found = found[~np.isnan(found).any(axis=1)]
     if not len(found):

@@ -4,28 +4,41 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure, record
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from ritm_model.datasets import Roots
 from ritm_model.errors import CheckpointError, TrainingError
 from ritm_model.learning.loop.loop import train
+from ritm_model.learning.loop.run_folder import RunFolder
+from ritm_model.learning.loop.stopping import SIGNALS, RunStopped, stop_on
 from ritm_model.learning.recipes import Recipe
 
 _FOR_PEOPLE = (TrainingError.__name__, CheckpointError.__name__)
+_TOLD = {RunStopped(number).exit_code: number for number in SIGNALS}  # how processes end that were told to
 
 
 def train_together(
-    recipe: Recipe, data: Path | Roots, out: Path, processes: int, *, tensorboard: bool = False
+    recipe: Recipe,
+    data: Path | Roots,
+    out: Path,
+    processes: int,
+    *,
+    tensorboard: bool = False,
 ) -> Path:
-    """`engine.train` in so many processes of this machine; see there.
+    """`loop.train` in so many processes of this machine; see there.
+
+    SIGTERM or SIGINT to this process or any of them ends the run, with a checkpoint. They have 30 seconds.
 
     Raises:
         TrainingError: also where one of the processes ended; the others are then ended, too.
+        RunStopped: the run was told to end by a signal.
     """
     config = LaunchConfig(
         min_nodes=1,
@@ -43,13 +56,27 @@ def train_together(
     try:
         paths: dict[int, Path] = elastic_launch(config, _one_of_them)(recipe, data, out, tensorboard)
     except ChildFailedError as error:
-        raise TrainingError(_sentence(error.failures, processes)) from None
+        failed = {rank: each for rank, each in error.failures.items() if each.exitcode not in _TOLD}
+        if not failed:
+            raise _stopped(_TOLD[error.get_first_failure()[1].exitcode], recipe, out) from None
+        raise TrainingError(_sentence(failed, processes)) from None
+    except SignalException as error:
+        raise _stopped(error.sigval, recipe, out) from None
     return paths[0]
 
 
 @record
 def _one_of_them(recipe: Recipe, data: Path | Roots, out: Path, tensorboard: bool) -> Path:
-    return train(recipe, data, out, tensorboard=tensorboard)
+    with stop_on() as stop:
+        try:
+            return train(recipe, data, out, tensorboard=tensorboard, stop=stop)
+        except RunStopped as stopped:
+            sys.exit(stopped.exit_code)
+
+
+def _stopped(number: int, recipe: Recipe, out: Path) -> RunStopped:
+    state = RunFolder(out).load_checkpoint()
+    return RunStopped(number, state["step"] if state else None, recipe.steps)
 
 
 def _sentence(failures: Mapping[int, ProcessFailure], processes: int) -> str:

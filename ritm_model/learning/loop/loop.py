@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
-from functools import partial
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 
 import cv2
 import torch
 from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 from tqdm import tqdm
 
 from ritm_model.learning.augment import MakeTransforms
-from ritm_model.learning.data import Samples, collate, make_samples, unbroken
+from ritm_model.learning.data import BrokenSample, Samples, collate, make_samples, unbroken
 from ritm_model.learning.loop.callbacks import Callback
 from ritm_model.learning.loop.distributed import World, joined
 from ritm_model.learning.loop.memory import keep_freed_memory
 from ritm_model.learning.loop.run_folder import RunFolder
+from ritm_model.learning.loop.stopping import RunStopped, Stop, leave_signals_to_parent
 from ritm_model.learning.loop.tensorboard import BoardWriter
 from ritm_model.learning.loop.trainer import Trainer
 from ritm_model.learning.recipe_data import Places, open_data
@@ -36,6 +37,7 @@ def train(
     tensorboard: bool = False,
     transforms: MakeTransforms | None = None,
     callbacks: Sequence[Callback] = (),
+    stop: Stop | None = None,
 ) -> Path:
     """Train until the recipe's last epoch is done, going on where `out` has a checkpoint.
 
@@ -48,30 +50,32 @@ def train(
         tensorboard: write a record for TensorBoard, too.
         transforms: augmentation in place of the recipe's.
         callbacks: told of every step and epoch.
+        stop: tells the run to end after the step that it is at, see `stop_on`.
 
     Returns:
         The file of the model.
 
     Raises:
         TrainingError: something cannot be read or written, or the loss is no longer finite.
+        RunStopped: it was told to; its checkpoint is written.
     """
+    stop = stop or Stop()
     keep_freed_memory()
     with joined(recipe.device) as world:
         found = open_data(recipe, data)
         samples = make_samples(recipe, found.sources, transforms)
-        return _train(recipe, found, samples, RunFolder(out), world, tensorboard, callbacks)
+        trainer = Trainer(recipe, RunFolder(out), world, stop)
+        return _train(trainer, found, samples, tensorboard, callbacks)
 
 
 def _train(
-    recipe: Recipe,
+    trainer: Trainer,
     found: LearningData,
     samples: Samples,
-    folder: RunFolder,
-    world: World,
     tensorboard: bool,
     callbacks: Sequence[Callback],
 ) -> Path:
-    trainer = Trainer(recipe, folder, world)  # first: nothing is written for a recipe that cannot be
+    recipe, folder, world = trainer.recipe, trainer.folder, trainer.world
     if world.is_first:
         folder.prepare(recipe, world)
     world.wait()
@@ -79,23 +83,25 @@ def _train(
     trainer.resume()
     card = describe(recipe, found.sources)
 
-    batches = load(recipe, samples, trainer.step, world)
     hidden = None if world.is_first else True  # None: shown where somebody looks
     with (
         tqdm(total=recipe.steps, initial=trainer.step, unit="step", disable=hidden) as progress,
         ExitStack() as stack,
     ):
+        batches = stack.enter_context(closing(load(recipe, samples, trainer.step, world)))
         if tensorboard and world.is_first:
             board = BoardWriter(folder.path, recipe.picture_steps, trainer.step)
             trainer.board = stack.enter_context(closing(board))
+        stack.enter_context(_saving(trainer))
         while trainer.epoch < recipe.epochs:
             left = (trainer.epoch + 1) * recipe.epoch_steps - trainer.step
-            for batch in islice(batches, left):
+            for batch in islice(_stoppable(batches, trainer), left):
                 trainer.learn(batch)
                 for callback in callbacks:
                     callback.after_step(trainer)
                 progress.update()
                 progress.set_postfix(trainer.progress(), refresh=False)
+                trainer.stop_if_told()
                 if trainer.step % recipe.checkpoint_steps == 0:
                     trainer.save()
             trainer.finish_epoch(asked, card)
@@ -104,27 +110,65 @@ def _train(
     return folder.model
 
 
-def load(recipe: Recipe, samples: Samples, step: int, world: World | None = None) -> Iterator[Batch]:
-    """Batches from a step on, to the end of the recipe; of each, the part that is this process's."""
+@contextmanager
+def _saving(trainer: Trainer) -> Iterator[None]:
+    """Within the block a run that is told to end does so between two steps, and leaves a checkpoint."""
+    with trainer.stop.deferring():
+        try:
+            yield
+        except RunStopped as stopped:
+            trainer.save()
+            trainer.world.wait()  # the launcher ends the others when one has ended
+            raise RunStopped(stopped.signal, trainer.step, trainer.recipe.steps) from None
+
+
+def _stoppable(batches: Iterator[Batch], trainer: Trainer) -> Iterator[Batch]:
+    """The batches; waiting for one may be long, so one process alone then ends at once."""
+    is_alone = trainer.world.size == 1
+    while True:
+        with trainer.stop.at_once() if is_alone else nullcontext():
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
+
+
+def load(
+    recipe: Recipe, samples: Samples, step: int, world: World | None = None
+) -> Generator[Batch, None, None]:
+    """Batches from a step on, to the end of the recipe; of each, the part that is this process's.
+
+    Its workers end with it, or when it is closed.
+    """
     world = world or World()
     share = world.share(recipe.batch_size)
     firsts = range(step * recipe.batch_size, recipe.steps * recipe.batch_size, recipe.batch_size)
     numbers = [first + world.rank * share + i for first in firsts for i in range(share)]
     workers = recipe.data.workers
-    return unbroken(
-        DataLoader(
-            samples,
-            batch_size=share,
-            sampler=numbers,
-            num_workers=workers,
-            collate_fn=collate,
-            worker_init_fn=partial(_one_thread) if workers else None,
-            pin_memory=world.device.type == "cuda",
-        )
+    loader = DataLoader(
+        samples,
+        batch_size=share,
+        sampler=numbers,
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=_begin_worker if workers else None,
+        pin_memory=world.device.type == "cuda",
     )
+    return _batches(loader)
 
 
-def _one_thread(_worker: int) -> None:
+def _batches(loader: DataLoader[Batch | BrokenSample]) -> Generator[Batch, None, None]:
+    each = iter(loader)
+    try:
+        yield from unbroken(each)
+    finally:
+        # Not left to the end of the process, which would end workers by SIGTERM: they do not listen to it.
+        if isinstance(each, _MultiProcessingDataLoaderIter):
+            each._shutdown_workers()
+
+
+def _begin_worker(_number: int) -> None:
+    leave_signals_to_parent()
     torch.set_num_threads(1)
     # Not 1: that would wait for threads of the parent process, which are not in a process that was forked.
     cv2.setNumThreads(0)

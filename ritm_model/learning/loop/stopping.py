@@ -17,13 +17,15 @@ class RunStopped(BaseException):
         signal: the number of what told it.
         step: steps that are done and in the checkpoint, None where there was nothing to save.
         steps: of the whole run.
+        exit_code: of the process.
     """
 
     def __init__(self, signal_number: int, step: int | None = None, steps: int = 0) -> None:
         self.signal, self.step, self.steps = signal_number, step, steps
         name = signal.Signals(signal_number).name
-        where = "before its first step" if step is None else f"after step {step} of {steps}"
-        go_on = "begins it again" if step is None else "goes on from there"
+        where = "while it was starting" if step is None else f"after step {step} of {steps}"
+        go_on = "starts it again" if step is None else "goes on from there"
+        self.exit_code = 128 + signal_number  # as shells say it
         super().__init__(f"The run was ended by {name} {where}. The same command {go_on}.")
 
 
@@ -39,14 +41,14 @@ class Stop:
     def __init__(self) -> None:
         self.signal: int | None = None
         self._defers = False
-        self._has_raised = False
 
     def ask(self, signal_number: int, _frame: FrameType | None = None) -> None:
         """Tell it: a handler of signals. Who is told twice, as by a shell and by a launcher, ends once."""
-        self.signal = self.signal or signal_number
-        if not (self._defers or self._has_raised):
-            self._has_raised = True
-            raise RunStopped(self.signal)
+        if self.signal is not None:
+            return
+        self.signal = signal_number
+        if not self._defers:
+            raise RunStopped(signal_number)
 
     @contextmanager
     def deferring(self) -> Iterator[None]:
@@ -62,8 +64,8 @@ class Stop:
         """Within the block, which may be one that `deferring` holds, it ends at once."""
         before, self._defers = self._defers, False
         try:
-            if self.signal and not self._has_raised:
-                self.ask(self.signal)
+            if self.signal is not None:
+                raise RunStopped(self.signal)
             yield
         finally:
             self._defers = before

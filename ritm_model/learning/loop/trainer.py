@@ -25,6 +25,7 @@ from ritm_model.learning.loop.distributed import World
 from ritm_model.learning.loop.normalisation import average_statistics, synchronise
 from ritm_model.learning.loop.run_folder import RunFolder
 from ritm_model.learning.loop.starting import check_batch, make_model
+from ritm_model.learning.loop.stopping import SIGNALS, RunStopped, Stop
 from ritm_model.learning.loop.tensorboard import BoardWriter
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.recipes.schema import LossName
@@ -65,10 +66,14 @@ LOSSES: dict[LossName, Loss] = {
 class Trainer:
     """What changes while a recipe is followed: the weights, and what is kept beside them."""
 
-    def __init__(self, recipe: Recipe, folder: RunFolder, world: World | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, folder: RunFolder, world: World | None = None, stop: Stop | None = None
+    ) -> None:
         self.recipe = recipe
         self.folder = folder
         self.world = world or World()
+        self.stop = stop or Stop()
+        self._is_told_to_stop = False  # this process, or another one
         self.share = self.world.share(recipe.batch_size)  # samples of a batch that this process gets
         self.precision = precision_named(recipe.precision, self.world.device)
         self.model = make_model(recipe).to(self.world.device)
@@ -133,8 +138,9 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
         names = [*outcome.parts, "loss"]
         losses = torch.stack([*outcome.parts.values(), outcome.total]).detach()
-        facts = torch.tensor([float(len(batch.broken))]).to(losses)
-        *means, broken = world.mean(torch.cat([losses, facts])).tolist()
+        facts = torch.tensor([float(len(batch.broken)), float(self.stop.signal or 0)]).to(losses)
+        *means, broken, told = world.mean(torch.cat([losses, facts])).tolist()
+        self._is_told_to_stop = told > 0
         if broken:
             self._note_broken(batch.broken)
         if not (all(map(math.isfinite, means)) and (norm.isfinite() or self.precision.may_overflow())):
@@ -160,8 +166,21 @@ class Trainer:
             self.board.picture(self.step, batch, interaction, outcome.logits_B1HW)
         self._log_if_due()
 
+    def stop_if_told(self) -> None:
+        """After a step: end, if any process was told to before the step was done.
+
+        Raises:
+            RunStopped: in all processes after the same step.
+        """
+        if self._is_told_to_stop:
+            raise RunStopped(self.stop.signal or SIGNALS[0])
+
     def finish_epoch(self, asked: tuple[ValidationObject, ...], card: TrainingCard) -> None:
-        """Validate, write the model out and save everything."""
+        """Validate, write the model out and save everything.
+
+        Raises:
+            RunStopped: while it was validated; the epoch is not finished, and nothing has changed.
+        """
         recipe = self.recipe
         source = self.ema.state if self.ema else self.model.state_dict()
         self.ema_model.load_state_dict(source)
@@ -170,7 +189,7 @@ class Trainer:
         if asked:
             size, clicks = recipe.data.crop, recipe.validation.clicks
             with self.precision.autocast():
-                ious = validate(self.ema_model, asked, size, clicks, self.world)
+                ious = validate(self.ema_model, asked, size, clicks, self.world, self.stop)
             rounded = [round(iou, 4) for iou in ious.mean(axis=0).tolist()]
             line["validation_iou"] = self.validation = rounded
             line["validation_objects"] = len(ious)

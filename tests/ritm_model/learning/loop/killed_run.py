@@ -2,6 +2,8 @@
 
 A moment is "module.name, after=N": the process gets SIGKILL when the N-th call of that name is over, or with
 "after=0, call=N" when the N-th call begins. With "--processes", that happens to the second process only.
+"signal=15" in place of SIGKILL sends another signal, "group=1" to the whole process group, and "parent=1" to
+the parent of the process.
 """
 
 from __future__ import annotations
@@ -14,23 +16,36 @@ from typing import Any
 
 from ritm_model import files
 from ritm_model.cli.main import ritm
-from ritm_model.learning.loop import launch, trainer
+from ritm_model.learning.loop import launch, loop, trainer
 
-MODULES = {"trainer": trainer, "files": files}
+MODULES = {"trainer": trainer, "loop": loop, "files": files}
 
 
-def deadly(function: Callable[..., Any], after: int, call: int = 0) -> Callable[..., Any]:
+def deadly(
+    function: Callable[..., Any],
+    after: int,
+    call: int = 0,
+    signal: int = signal.SIGKILL,
+    group: int = 0,
+    parent: int = 0,
+) -> Callable[..., Any]:
     """Make a function that kills its process."""
     calls = 0
+
+    def kill() -> None:
+        if group:
+            os.killpg(os.getpgid(0), signal)
+        else:
+            os.kill(os.getppid() if parent else os.getpid(), signal)
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == call:
-            os.kill(os.getpid(), signal.SIGKILL)
+            kill()
         result = function(*args, **kwargs)
         if calls == after:
-            os.kill(os.getpid(), signal.SIGKILL)
+            kill()
         return result
 
     return wrapped
