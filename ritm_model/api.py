@@ -27,7 +27,7 @@ from ritm_model.inference.opening import chosen_device
 from ritm_model.learning.augment import MakeTransforms
 from ritm_model.learning.loop.callbacks import Callback
 from ritm_model.learning.loop.loop import train as run
-from ritm_model.learning.recipes import Recipe, load_recipe
+from ritm_model.learning.recipes import Recipe, load_recipe, parse_recipe, recipe_yaml
 from ritm_model.networks import InteractiveModel
 
 Measured: TypeAlias = str | Path | InteractiveModel | Predictor
@@ -105,6 +105,7 @@ def train(
     out: str | Path,
     *,
     overrides: Sequence[str] = (),
+    resume_with: Sequence[str] = (),
     transforms: MakeTransforms | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Path:
@@ -116,6 +117,7 @@ def train(
             for each data set of the recipe, by its name.
         out: folder of the run.
         overrides: changes of the recipe, such as "batch_size=8".
+        resume_with: further ones, that change the run in `out` on purpose; its log says so.
         transforms: augmentation of your own in place of the recipe's.
         callbacks: told of every step and epoch.
 
@@ -125,9 +127,12 @@ def train(
     Raises:
         RitmError: no such recipe or data, or the loss is no longer finite.
     """
-    asked = recipe if isinstance(recipe, Recipe) else load_recipe(str(recipe), overrides)
+    if isinstance(recipe, Recipe):
+        asked = parse_recipe(recipe_yaml(recipe), recipe.name, (*overrides, *resume_with))
+    else:
+        asked = load_recipe(str(recipe), (*overrides, *resume_with))
     where = data if isinstance(data, Mapping) else {"own": data}
-    return run(asked, where, Path(out), transforms=transforms, callbacks=callbacks)
+    return run(asked, where, Path(out), transforms=transforms, callbacks=callbacks, resume_with=resume_with)
 
 
 def _opened(dataset: str | Collection, roots: Roots) -> DatasetLike:

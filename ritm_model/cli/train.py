@@ -42,6 +42,13 @@ overrides_option = click.option(
 )
 @overrides_option
 @click.option(
+    "--resume-with",
+    "resume_with",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change the recipe of the run in the folder; its log says so: optimiser.learning_rate=0.0005",
+)
+@click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="What computes; short for --set device=..."
 )
 @click.option(
@@ -60,6 +67,7 @@ def train(
     pretrained: str | None,
     out: Path,
     overrides: tuple[str, ...],
+    resume_with: tuple[str, ...],
     device: str | None,
     processes: int,
     tensorboard: bool,
@@ -89,18 +97,20 @@ def train(
             from ritm_model.learning.loop.starting import describe_start
             from ritm_model.learning.recipes import load_recipe
 
-            asked = load_recipe(recipe, overrides)
+            asked = load_recipe(recipe, (*overrides, *resume_with))
             data = data_roots(config, places)
             if not as_json and is_first:
                 click.echo(describe_start(asked), err=True)
             if processes > 1:
                 from ritm_model.learning.loop.launch import train_together
 
-                model = train_together(asked, data, out, processes, tensorboard=tensorboard)
+                model = train_together(
+                    asked, data, out, processes, tensorboard=tensorboard, resume_with=resume_with
+                )
             else:
                 from ritm_model.learning.loop.loop import train as run
 
-                model = run(asked, data, out, tensorboard=tensorboard, stop=stop)
+                model = run(asked, data, out, tensorboard=tensorboard, stop=stop, resume_with=resume_with)
         except RunStopped as stopped:
             if is_first:
                 click.echo(str(stopped), err=True)

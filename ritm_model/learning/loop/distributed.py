@@ -72,6 +72,25 @@ class World:
         distributed.all_gather(parts, ours)
         return torch.cat(parts, dim).to(values.device)
 
+    def check_same(self, what: str, value: str, advice: str) -> None:
+        """Wait until all processes are here, and see that they have the same.
+
+        Args:
+            what: of the value, for the sentence.
+            value: that this process has.
+            advice: how to have the same.
+
+        Raises:
+            TrainingError: a process has another value than the first one; all say so.
+        """
+        first, *others = self.gather_texts([value])
+        for rank, other in enumerate(others, 1):
+            if other != first:
+                raise TrainingError(
+                    f"Process {rank + 1} of {self.size} has {what} {other}, and the first one has {first}: "
+                    f"{advice}."
+                )
+
     def gather_texts(self, texts: Sequence[str]) -> list[str]:
         """Put lists of texts together, in the order of the processes."""
         if self.size == 1:

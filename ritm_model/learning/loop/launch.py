@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch.distributed.elastic.multiprocessing import SignalException
@@ -31,6 +31,7 @@ def train_together(
     processes: int,
     *,
     tensorboard: bool = False,
+    resume_with: Sequence[str] = (),
 ) -> Path:
     """`loop.train` in so many processes of this machine; see there.
 
@@ -54,7 +55,9 @@ def train_together(
     for name in ("torch.distributed.elastic", "torch.multiprocessing.spawn"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        paths: dict[int, Path] = elastic_launch(config, _one_of_them)(recipe, data, out, tensorboard)
+        paths: dict[int, Path] = elastic_launch(config, _one_of_them)(
+            recipe, data, out, tensorboard, resume_with
+        )
     except ChildFailedError as error:
         failed = {rank: each for rank, each in error.failures.items() if each.exitcode not in _TOLD}
         if not failed:
@@ -66,10 +69,12 @@ def train_together(
 
 
 @record
-def _one_of_them(recipe: Recipe, data: Path | Roots, out: Path, tensorboard: bool) -> Path:
+def _one_of_them(
+    recipe: Recipe, data: Path | Roots, out: Path, tensorboard: bool, resume_with: Sequence[str]
+) -> Path:
     with stop_on() as stop:
         try:
-            return train(recipe, data, out, tensorboard=tensorboard, stop=stop)
+            return train(recipe, data, out, tensorboard=tensorboard, stop=stop, resume_with=resume_with)
         except RunStopped as stopped:
             sys.exit(stopped.exit_code)
 

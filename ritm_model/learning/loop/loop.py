@@ -24,6 +24,7 @@ from ritm_model.learning.loop.tensorboard import BoardWriter
 from ritm_model.learning.loop.trainer import Trainer
 from ritm_model.learning.recipe_data import Places, open_data
 from ritm_model.learning.recipes import Recipe
+from ritm_model.learning.recipes.resuming import fingerprint
 from ritm_model.learning.sources import LearningData, describe
 from ritm_model.learning.step.step import Batch
 from ritm_model.learning.validation import questions
@@ -38,6 +39,7 @@ def train(
     transforms: MakeTransforms | None = None,
     callbacks: Sequence[Callback] = (),
     stop: Stop | None = None,
+    resume_with: Sequence[str] = (),
 ) -> Path:
     """Train until the recipe's last epoch is done, going on where `out` has a checkpoint.
 
@@ -51,6 +53,7 @@ def train(
         transforms: augmentation in place of the recipe's.
         callbacks: told of every step and epoch.
         stop: tells the run to end after the step that it is at, see `stop_on`.
+        resume_with: overrides, which the recipe has already, that change the run in `out` on purpose.
 
     Returns:
         The file of the model.
@@ -65,7 +68,22 @@ def train(
         found = open_data(recipe, data)
         samples = make_samples(recipe, found.sources, transforms)
         trainer = Trainer(recipe, RunFolder(out), world, stop)
+        _begin(trainer, resume_with)
         return _train(trainer, found, samples, tensorboard, callbacks)
+
+
+def _begin(trainer: Trainer, resume_with: Sequence[str]) -> None:
+    """Make the folder of a run, or go back to its checkpoint; what is changed on purpose is noted there."""
+    recipe, folder, world = trainer.recipe, trainer.folder, trainer.world
+    world.check_same("the recipe", fingerprint(recipe), "start all with the same words")
+    changes = folder.prepare(recipe, world, resume_with) if world.is_first else {}
+    world.wait()
+    trainer.resume()
+    if world.is_first:
+        if changes:
+            folder.log({"step": trainer.step, "resumed_with": changes})
+            trainer.save()  # or the line would be taken for one of steps that are made again
+        folder.adopt(recipe)
 
 
 def _train(
@@ -76,11 +94,7 @@ def _train(
     callbacks: Sequence[Callback],
 ) -> Path:
     recipe, folder, world = trainer.recipe, trainer.folder, trainer.world
-    if world.is_first:
-        folder.prepare(recipe, world)
-    world.wait()
     asked = questions(found.held_out, recipe.validation.objects, skip_broken=True)
-    trainer.resume()
     card = describe(recipe, found.sources)
 
     hidden = None if world.is_first else True  # None: shown where somebody looks

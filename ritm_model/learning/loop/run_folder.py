@@ -14,7 +14,7 @@ import io
 import json
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +26,7 @@ from ritm_model.errors import TrainingError
 from ritm_model.files import UNFINISHED, parsing, write_file, writing
 from ritm_model.learning.loop.distributed import World
 from ritm_model.learning.recipes import Recipe, parse_recipe, recipe_yaml
+from ritm_model.learning.recipes.resuming import Changes, resumed_with
 
 PACKAGES = ("torch", "torchvision", "numpy", "opencv-python-headless")
 
@@ -49,27 +50,43 @@ class RunFolder:
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
 
-    def prepare(self, recipe: Recipe, world: World) -> None:
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    def prepare(self, recipe: Recipe, world: World, resume_with: Sequence[str] = ()) -> Changes:
         """Make the folder, or check that the one that is there belongs to this recipe.
+
+        Args:
+            recipe: of the run.
+            world: that learns.
+            resume_with: overrides in the recipe that change an earlier run on purpose.
+
+        Returns:
+            What they do change; `adopt` the recipe once that is in the checkpoint.
 
         Raises:
             TrainingError: it belongs to another recipe, or cannot be written.
         """
-        written = self.path / "recipe.yaml"
+        changes: Changes = {}
         with writing(self.path, TrainingError):
             self.path.mkdir(parents=True, exist_ok=True)
             for half_written in self.path.glob(f"{UNFINISHED}*"):  # by a run that was killed at that moment
                 half_written.unlink()
-            if written.exists():
-                earlier = parse_recipe(written.read_text(encoding="utf-8"), str(written))
-                if earlier != recipe:
-                    raise TrainingError(
-                        f"{self.path} holds a run of another recipe ({_difference(earlier, recipe)}); "
-                        "give another folder, or the same recipe to go on with it."
-                    )
+            if self.recipe.exists():
+                earlier = parse_recipe(self.recipe.read_text(encoding="utf-8"), str(self.recipe))
+                changes = resumed_with(earlier, recipe, resume_with, str(self.path))
+            elif resume_with:
+                raise TrainingError(f"There is no run in {self.path} to resume; use --set for a new one.")
             else:
-                write_file(written, recipe_yaml(recipe))
+                self.adopt(recipe)
             write_file(self.path / "environment.json", json.dumps(environment(world), indent=1))
+        return changes
+
+    def adopt(self, recipe: Recipe) -> None:
+        """Make a recipe that of the run."""
+        with writing(self.recipe, TrainingError):
+            write_file(self.recipe, recipe_yaml(recipe))
 
     def save(self, path: Path, state: Mapping[str, Any]) -> None:
         """Write tensors and plain values. If that fails, what was there before is still whole."""
@@ -125,8 +142,3 @@ def _git_revision() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip()
-
-
-def _difference(earlier: Recipe, recipe: Recipe) -> str:
-    ours, theirs = recipe.model_dump(), earlier.model_dump()
-    return ", ".join(name for name in ours if ours[name] != theirs[name])

@@ -237,9 +237,15 @@ class Trainer:
         )
 
     def resume(self) -> None:
-        """Go back to the checkpoint, if there is one."""
+        """Go back to the checkpoint, if there is one.
+
+        Raises:
+            TrainingError: it is damaged, of another network, or not of the same step for all processes.
+        """
         state = self.folder.load_checkpoint()
-        self.world.wait()  # nobody goes on, and writes, before all have read the same
+        # Nobody goes on, and writes, before all have read.
+        step = str(state["step"] if state else 0)
+        self.world.check_same("the checkpoint of step", step, f"all need the same folder {self.folder.path}")
         if self.world.is_first:
             self.folder.truncate_metrics(state["logged"] if state else 0)
         if state is None:
@@ -247,15 +253,23 @@ class Trainer:
         self.step, self.epoch = state["step"], state["epoch"]
         self.skipped = state.get("skipped", 0)  # checkpoints of older versions have no such number
         self.broken = BrokenFiles(**state.get("broken", {}))
-        self.model.load_state_dict(state["model"])
+        try:
+            self.model.load_state_dict(state["model"])
+        except RuntimeError:
+            raise TrainingError(f"{self.folder.checkpoint} is of another network.") from None
         if group_sizes(state["optimiser"]) != group_sizes(self.optimiser.state_dict()):
             self._make_optimiser(decays_all=True)  # as the run did in the version that began it
+        decays = [group["weight_decay"] for group in self.optimiser.param_groups]
         self.optimiser.load_state_dict(state["optimiser"])
-        if self.precision.scaler.is_enabled():
+        for group, decay in zip(self.optimiser.param_groups, decays, strict=True):
+            group["weight_decay"] = decay  # the recipe's, which may have been changed, as its learning rate
+        if self.precision.scaler.is_enabled() and state["scaler"]:
             self.precision.scaler.load_state_dict(state["scaler"])
         if self.ema:
+            # Where there was no average before, it begins with the weights.
+            average = state["ema"] or state["model"]
             device = self.world.device
-            self.ema.state = {key: value.to(device) for key, value in state["ema"].items()}
+            self.ema.state = {key: value.to(device) for key, value in average.items()}
         self.iou = AdaptiveIoU(**state["iou"])
         self.monitor = FocalMonitor(**state["monitor"])
         self._lines = state["lines"]

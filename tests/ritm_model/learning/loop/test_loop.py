@@ -159,7 +159,7 @@ def test_a_finished_run_is_left_alone(finished: Path, pack: Path) -> None:
 
 
 def test_another_recipe_does_not_go_on_with_the_run(finished: Path, pack: Path) -> None:
-    with pytest.raises(TrainingError, match=r"holds a run of another recipe \(seed\)"):
+    with pytest.raises(TrainingError, match=r"holds a run of another recipe \(seed: 0 before, 1 now\)"):
         train(tiny("seed=1"), pack, finished)
 
 
