@@ -37,7 +37,7 @@ check: $(VENV)/.develop ## ruff, mypy --strict, import rules, and check-web wher
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	MYPYPATH=tests/e2e $(BIN)/mypy --scripts-are-modules bench/*.py
+	MYPYPATH=tests/e2e:tests/golden $(BIN)/mypy --scripts-are-modules bench/*.py
 	$(BIN)/lint-imports
 	@if command -v npm >/dev/null; then $(MAKE) check-web; else echo "No npm here: the demo's modules go unchecked."; fi
 

@@ -4,35 +4,17 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import pickle
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
+import seeded_models
 
 from ritm_model.cli.main import main
-from ritm_model.networks import InteractiveModel, build
-
-HRNET = {
-    "use_rgb_conv": False,
-    "use_leaky_relu": True,
-    "use_disks": True,
-    "norm_radius": 5,
-    "with_aux_output": True,
-}
-DEEPLAB = {**HRNET, "with_aux_output": False, "backbone": "resnet34", "deeplab_ch": 128, "aspp_dropout": 0.2}
-SEEDED_MODELS: dict[str, tuple[str, dict[str, object]]] = {
-    "h18s_itm": ("hrnet", {**HRNET, "width": 18, "ocr_width": 48, "small": True, "with_prev_mask": True}),
-    "h18_itm": ("hrnet", {**HRNET, "width": 18, "ocr_width": 64, "with_prev_mask": True}),
-    "h18_base": ("hrnet", {**HRNET, "width": 18, "ocr_width": 64}),
-    "h32_itm": ("hrnet", {**HRNET, "width": 32, "ocr_width": 128, "with_prev_mask": True}),
-    "r34_base": ("deeplab", DEEPLAB),
-}
+from ritm_model.networks import InteractiveModel
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +23,7 @@ def golden() -> Path:
     return Path(__file__).parents[1] / "golden"
 
 
-@pytest.fixture(scope="session", params=SEEDED_MODELS)
+@pytest.fixture(scope="session", params=seeded_models.SEEDED_MODELS)
 def model_name(request: pytest.FixtureRequest) -> str:
     """Run a test once for each of the five models."""
     return str(request.param)
@@ -50,39 +32,7 @@ def model_name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def seeded_model() -> Callable[[str], InteractiveModel]:
     """Make a model by its name in `SEEDED_MODELS`, in eval mode, cached: copy it before changing it."""
-    return functools.cache(_seeded_model)
-
-
-def _seeded_model(name: str) -> InteractiveModel:
-    model = build(*SEEDED_MODELS[name])
-    state = model.state_dict()
-    normalisations = {key.rpartition(".")[0] for key in state if key.endswith(".running_mean")}
-    model.load_state_dict(
-        {
-            key: _seeded_tensor(key, tuple(value.shape), key.rpartition(".")[0] in normalisations)
-            for key, value in state.items()
-        }
-    )
-    return model.eval().requires_grad_(False)
-
-
-def _seeded_tensor(key: str, shape: tuple[int, ...], in_normalisation: bool) -> torch.Tensor:
-    random = np.random.RandomState(zlib.crc32(key.encode()))
-    count = math.prod(shape)
-    kind = key.rpartition(".")[2]
-    if kind == "num_batches_tracked":
-        return torch.zeros(shape, dtype=torch.int64)
-    if kind == "scale":
-        values = np.full(count, 0.5)
-    elif kind == "running_var":
-        values = 0.5 + random.random_sample(count)
-    elif kind in ("running_mean", "bias"):
-        values = 0.1 * random.standard_normal(count)
-    elif in_normalisation:
-        values = 0.3 + 0.4 * random.random_sample(count)
-    else:
-        values = random.standard_normal(count) * math.sqrt(2 / math.prod(shape[1:]))
-    return torch.from_numpy(values.reshape(shape).astype(np.float32))
+    return functools.cache(seeded_models.seeded_model)
 
 
 WIDTH, HEIGHT = 40, 30  # of the images that tests draw
