@@ -8,6 +8,8 @@ from pydantic import Field, ValidationError
 
 from ritm_backend.label_studio.errors import RequestError
 from ritm_model.clicks import Click
+from ritm_model.inference import Box
+from ritm_model.inference.prompts import clipped
 from ritm_model.values import Value, first_problem
 
 _MOST_CLICKS = 1000  # of any setting
@@ -52,10 +54,11 @@ class MaskFile(Value):
 
 
 class DemoPrompt(Value):
-    """One object, or one part of it."""
+    """One object, or one part of it. A box (left, top, right, bottom) was drawn before all clicks."""
 
     image: Digest
     clicks: Annotated[tuple[tuple[Coordinate, Coordinate, bool], ...], Field(max_length=_MOST_CLICKS)]
+    box: tuple[Coordinate, Coordinate, Coordinate, Coordinate] | None = None
     start: MaskFile | None = None
     threshold: float = Field(gt=0, lt=1)
     options: ModelWanted
@@ -63,6 +66,10 @@ class DemoPrompt(Value):
     @property
     def all_clicks(self) -> tuple[Click, ...]:
         return tuple(Click(x, y, is_positive=is_positive) for x, y, is_positive in self.clicks)
+
+    def region(self, frame: tuple[int, int]) -> Box | None:
+        """What the box holds of an image of height and width. Raises PromptError where that is nothing."""
+        return None if self.box is None else clipped(Box(*self.box), frame)
 
 
 def read_prompt(text: str) -> DemoPrompt:

@@ -98,7 +98,8 @@ class DemoService:
         Raises:
             FileMissingError: The image or the mask to start from is not held here.
             RequestError: Clicks beside the image, or a model that is not there.
-            RitmError: A mask of another size, a damaged file, a model that cannot be loaded.
+            RitmError: A box beside the image, a mask of another size, a damaged file, a model that cannot be
+                loaded.
         """
         annotator = self.models.annotator(prompt.options, _session(prompt))
         image_key = _image_key(prompt.image)
@@ -112,10 +113,13 @@ class DemoService:
             raise RequestError(f"An object has at most {self._settings.max_clicks} clicks.")
         if any(click.x >= width or click.y >= height for click in clicks):
             raise RequestError(f"A click lies outside the {width} x {height} image.")
+        region = prompt.region((height, width))
+        if region is not None:
+            clicks = region.leading(clicks, always=True)
         with timings.stage("mask"):
             start_HW = None if prompt.start is None else self._start(prompt.start)
         state = annotator.segment(
-            Prompt(image_key, clicks, start_HW, _start_key(prompt.start)), load_image, timings
+            Prompt(image_key, clicks, start_HW, _start_key(prompt.start), region), load_image, timings
         )
         with timings.stage("encode"):
             answer = _answer(state, prompt.threshold)
@@ -136,10 +140,9 @@ def _image_key(digest: str) -> str:
 
 
 def _session(prompt: DemoPrompt) -> str | None:
-    """Names the object that is clicked: its image, what it starts from, and where it was clicked first."""
-    if not prompt.clicks:
-        return None
-    return repr((prompt.image, prompt.start, prompt.clicks[0]))
+    """Names the object: its image, what it starts from, and its box or where it was clicked first."""
+    first = prompt.box or next(iter(prompt.clicks), None)
+    return None if first is None else repr((prompt.image, prompt.start, first))
 
 
 def _start_key(start: MaskFile | None) -> str:

@@ -4,12 +4,15 @@
  *
  * @typedef {readonly [x: number, y: number, isPositive: boolean]} Click in pixels of the image
  *
+ * @typedef {readonly [left: number, top: number, right: number, bottom: number]} Box in pixels of the image
+ *
  * @typedef {object} Start a mask to begin with
  * @property {string} file digest of an uploaded file
  * @property {number | null} value
  *
  * @typedef {object} Part
  * @property {Start | null} start
+ * @property {Box | null} box drawn around it, before the clicks
  * @property {readonly Click[]} clicks
  *
  * @typedef {object} Thing one object of the picture
@@ -30,7 +33,7 @@ export const COLOURS = [
 ];
 
 /** @type {Part} */
-const NEW_PART = { start: null, clicks: [] };
+const NEW_PART = { start: null, box: null, clicks: [] };
 
 /** @type {Doc} */
 export const BLANK = { things: [], active: null };
@@ -39,7 +42,7 @@ export const BLANK = { things: [], active: null };
 export const activeThing = (doc) => doc.things.find((thing) => thing.id === doc.active) ?? null;
 
 /** @param {Part} part */
-export const isEmpty = (part) => !part.start && part.clicks.length === 0;
+export const isEmpty = (part) => !part.start && !part.box && part.clicks.length === 0;
 
 /** @param {Thing} thing */
 const isBlank = (thing) => thing.parts.every(isEmpty);
@@ -67,11 +70,25 @@ function changed(doc, id, change) {
 
 /** @param {Doc} doc @param {Click} click @returns {Doc} */
 export function addClick(doc, click) {
-  if (!activeThing(doc)) return withThing(doc, [{ start: null, clicks: [click] }]);
+  if (!activeThing(doc)) return withThing(doc, [{ ...NEW_PART, clicks: [click] }]);
   return changed(doc, doc.active, (thing) => {
     const last = thing.parts[thing.parts.length - 1];
     const part = { ...last, clicks: [...last.clicks, click] };
     return { ...thing, visible: true, parts: [...thing.parts.slice(0, -1), part] };
+  });
+}
+
+/**
+ * A box around another object, or in the place of the one that was drawn last and not clicked on since.
+ * @param {Doc} doc
+ * @param {Box} box
+ * @returns {Doc}
+ */
+export function addBox(doc, box) {
+  const last = activeThing(doc)?.parts.at(-1);
+  if (!last || last.start || last.clicks.length) return withThing(finish(doc), [{ ...NEW_PART, box }]);
+  return changed(doc, doc.active, (thing) => {
+    return { ...thing, visible: true, parts: [...thing.parts.slice(0, -1), { ...last, box }] };
   });
 }
 
@@ -120,7 +137,7 @@ export function select(doc, id) {
  */
 export function addMasks(doc, starts) {
   let next = finish(doc);
-  for (const start of starts) next = withThing(next, [{ start, clicks: [] }]);
+  for (const start of starts) next = withThing(next, [{ ...NEW_PART, start }]);
   return starts.length === 1 ? next : { ...next, active: null };
 }
 

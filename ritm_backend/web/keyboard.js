@@ -2,6 +2,7 @@
  * Everything by keys. Arrows move a crosshair over the picture, Enter clicks there.
  *
  * @typedef {object} Commands
+ * @property {() => void} box whether drags draw boxes
  * @property {() => void} finish
  * @property {() => void} partly
  * @property {() => void} undo
@@ -53,6 +54,7 @@ function actionOf(event, commands, { isOnButton, isOnCanvas }) {
   if (event.altKey) return undefined;
   if (key === " ") return isOnButton ? undefined : commands.finish;
   if (key === "a") return commands.partly;
+  if (key === "b") return commands.box;
   if (key === "+" || key === "=") return () => commands.zoom(1);
   if (key === "-") return () => commands.zoom(-1);
   if (key === "0") return commands.fit;

@@ -30,6 +30,9 @@ const config = await server.config();
 const session = new Session(config);
 let look = { alpha: 0.5, radius: 5 };
 let isNegativeMode = false;
+let isBoxMode = false;
+/** @type {documents.Box | null} the box that is being drawn */
+let stretched = null;
 /** @type {{x: number, y: number} | null} */
 let crosshair = null;
 
@@ -46,6 +49,7 @@ const view = new View(canvas, () => {
       isActive: thing === active,
     })),
     clicks: active?.visible ? active.parts[active.parts.length - 1].clicks : [],
+    box: stretched ?? (active?.visible ? active.parts[active.parts.length - 1].box : null),
     crosshair: document.activeElement === canvas ? crosshair : null,
     ...look,
   };
@@ -120,11 +124,40 @@ listenToPointers(view, {
     session.try([x, y, isPositive]);
   },
   commit: () => session.commit(),
-  drop: () => session.drop(),
+  drop: () => {
+    stretched = null;
+    session.drop();
+  },
+  stretch: (from, to) => {
+    stretched = boxOf(from, to);
+    view.draw();
+  },
+  box: (from, to) => {
+    crosshair = stretched = null;
+    latency.begin();
+    session.act((doc) => documents.addBox(doc, boxOf(from, to)));
+  },
+  isBoxMode: () => isBoxMode,
   isNegativeMode: () => isNegativeMode,
 });
 
+/**
+ * @param {{x: number, y: number}} from
+ * @param {{x: number, y: number}} to
+ * @returns {documents.Box} of the pixels that it touches
+ */
+function boxOf(from, to) {
+  const left = Math.floor(Math.min(from.x, to.x));
+  const top = Math.floor(Math.min(from.y, to.y));
+  const right = Math.max(Math.ceil(Math.max(from.x, to.x)), left + 1);
+  return [left, top, right, Math.max(Math.ceil(Math.max(from.y, to.y)), top + 1)];
+}
+
 const commands = {
+  box: () => {
+    isBoxMode = !isBoxMode;
+    button("box").setAttribute("aria-pressed", String(isBoxMode));
+  },
   finish: () => session.act(documents.finish),
   partly: () => session.act(documents.partlyFinish),
   undo: () => session.undo(),
@@ -158,7 +191,7 @@ const commands = {
 };
 
 listenToKeys(canvas, commands);
-for (const name of /** @type {const} */ (["finish", "partly", "undo", "redo", "reset", "fit"])) {
+for (const name of /** @type {const} */ (["box", "finish", "partly", "undo", "redo", "reset", "fit"])) {
   button(name).addEventListener("click", commands[name]);
 }
 button("zoom-in-view").addEventListener("click", () => view.zoom(1));

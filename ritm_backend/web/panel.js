@@ -56,7 +56,9 @@ function fill(row, thing, pixels, isActive) {
   colour.value = thing.colour;
   colour.setAttribute("aria-label", `Colour of ${thing.name}`);
   const clicks = thing.parts.reduce((sum, part) => sum + part.clicks.length, 0);
-  const facts = `${numbers.format(pixels)} px · ${clicks} ${clicks === 1 ? "click" : "clicks"}`;
+  const hasBox = thing.parts.some((part) => part.box);
+  const made = [...(hasBox ? ["box"] : []), ...(clicks || !hasBox ? [`${clicks} ${clicks === 1 ? "click" : "clicks"}`] : [])];
+  const facts = [`${numbers.format(pixels)} px`, ...made].join(" · ");
   /** @type {HTMLElement} */ (row.querySelector(".facts")).textContent = facts;
   const eye = button(row, ".eye");
   eye.setAttribute("aria-pressed", String(thing.visible));

@@ -2,12 +2,18 @@
  * Mouse, pen and fingers on the stage.
  *
  * A click is asked for when the button goes down, and stands when it comes up at the same place. A drag
- * pans instead: the click that was begun is dropped. Two fingers zoom; a long touch is a negative click.
+ * pans instead: the click that was begun is dropped. With Shift, or in box mode, a drag draws a box. Two
+ * fingers zoom; a long touch is a negative click.
+ *
+ * @typedef {{x: number, y: number}} Place on the image
  *
  * @typedef {object} Gestures
- * @property {(place: {x: number, y: number}, isPositive: boolean) => void} begin a click may become of it
+ * @property {(place: Place, isPositive: boolean) => void} begin a click may become of it
  * @property {() => void} commit it is one
- * @property {() => void} drop it is none
+ * @property {() => void} drop it is none, and neither is it a box
+ * @property {(from: Place, to: Place) => void} stretch a box may become of it
+ * @property {(from: Place, to: Place) => void} box it is one
+ * @property {() => boolean} isBoxMode whether plain drags draw boxes
  * @property {() => boolean} isNegativeMode whether plain clicks are negative
  */
 
@@ -22,7 +28,7 @@ export function listenToPointers(view, gestures) {
   /** @type {Map<number, {x: number, y: number}>} */
   const down = new Map();
   let start = { x: 0, y: 0 };
-  let state = /** @type {"idle" | "click" | "pan"} */ ("idle");
+  let state = /** @type {"idle" | "click" | "box" | "pan"} */ ("idle");
   let longTouch = 0;
 
   /** @param {MouseEvent} event */
@@ -33,7 +39,7 @@ export function listenToPointers(view, gestures) {
 
   const toPan = () => {
     clearTimeout(longTouch);
-    if (state === "click") gestures.drop();
+    if (state === "click" || state === "box") gestures.drop();
     state = "pan";
   };
 
@@ -47,6 +53,11 @@ export function listenToPointers(view, gestures) {
     const spot = view.toImage(at.x, at.y);
     if (event.button === 1 || !spot) {
       state = "pan";
+      return;
+    }
+    const isPlain = event.button === 0 && !event.altKey;
+    if (isPlain && (event.shiftKey || gestures.isBoxMode())) {
+      state = "box";
       return;
     }
     state = "click";
@@ -65,8 +76,9 @@ export function listenToPointers(view, gestures) {
       const other = [...down].find(([id]) => id !== event.pointerId)?.[1];
       if (other) pinch(view, before, at, other);
     } else {
-      const slop = event.pointerType === "touch" ? TOUCH_SLOP : SLOP;
-      if (state === "click" && Math.hypot(at.x - start.x, at.y - start.y) > slop) {
+      if (state === "box") {
+        gestures.stretch(view.nearest(start), view.nearest(at));
+      } else if (state === "click" && isDrag(event, start, at)) {
         toPan();
         view.pan(at.x - start.x, at.y - start.y);
       } else if (state === "pan") {
@@ -77,12 +89,21 @@ export function listenToPointers(view, gestures) {
   });
 
   /** @param {PointerEvent} event */
+  const endBox = (event) => {
+    const at = place(event);
+    if (isDrag(event, start, at)) return gestures.box(view.nearest(start), view.nearest(at));
+    gestures.begin(view.nearest(start), !gestures.isNegativeMode());
+    gestures.commit();
+  };
+
+  /** @param {PointerEvent} event */
   const up = (event) => {
     if (!down.delete(event.pointerId)) return;
     clearTimeout(longTouch);
-    if (state === "click") {
-      if (event.type === "pointerup") gestures.commit();
-      else gestures.drop();
+    if (state === "click" || state === "box") {
+      if (event.type !== "pointerup") gestures.drop();
+      else if (state === "click") gestures.commit();
+      else endBox(event);
     }
     state = down.size ? "pan" : "idle";
   };
@@ -100,6 +121,11 @@ export function listenToPointers(view, gestures) {
     },
     { passive: false },
   );
+}
+
+/** @param {PointerEvent} event @param {{x: number, y: number}} start @param {{x: number, y: number}} at */
+function isDrag(event, start, at) {
+  return Math.hypot(at.x - start.x, at.y - start.y) > (event.pointerType === "touch" ? TOUCH_SLOP : SLOP);
 }
 
 /**

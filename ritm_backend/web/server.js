@@ -74,6 +74,7 @@
  * @typedef {object} Prompt
  * @property {string} image
  * @property {readonly import("./document.js").Click[]} clicks
+ * @property {import("./document.js").Box | null} box
  * @property {import("./document.js").Start | null} start
  * @property {number} threshold
  * @property {Options} options

@@ -10,6 +10,7 @@
  * @property {ImageBitmap | null} bitmap
  * @property {readonly Layer[]} layers
  * @property {readonly import("./document.js").Click[]} clicks
+ * @property {import("./document.js").Box | null} box
  * @property {{x: number, y: number} | null} crosshair in pixels of the image
  * @property {number} alpha of the masks
  * @property {number} radius of the clicks, on the screen
@@ -113,6 +114,15 @@ export class View {
     return isInside ? place : null;
   }
 
+  /** @param {{x: number, y: number}} place on the canvas @returns {{x: number, y: number}} nearest on the image */
+  nearest({ x, y }) {
+    const image = this.#levels[0];
+    return {
+      x: clamp((x - this.x) / this.scale, 0, image?.width ?? 0),
+      y: clamp((y - this.y) / this.scale, 0, image?.height ?? 0),
+    };
+  }
+
   /** @param {{x: number, y: number}} place on the image @returns {{x: number, y: number}} on the canvas */
   toCanvas({ x, y }) {
     return { x: this.x + x * this.scale, y: this.y + y * this.scale };
@@ -173,6 +183,7 @@ export class View {
     for (const layer of scene.layers) this.#paintMask(layer, scene.alpha);
     context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     this.canvas.dataset.view = `${this.scale} ${this.x} ${this.y}`; // for whoever scripts the page
+    if (scene.box) this.#paintBox(scene.box);
     for (const click of scene.clicks) this.#paintClick(click, scene.radius);
     if (scene.crosshair) this.#paintCrosshair(scene.crosshair);
   }
@@ -200,6 +211,20 @@ export class View {
     context.lineWidth = (isActive ? 1.75 : 1.5) / this.scale;
     context.strokeStyle = colour;
     context.stroke(drawn.path);
+  }
+
+  /** @param {import("./document.js").Box} box */
+  #paintBox([left, top, right, bottom]) {
+    const context = this.#context;
+    const { x, y } = this.toCanvas({ x: left, y: top });
+    const corner = this.toCanvas({ x: right, y: bottom });
+    for (const [width, colour, dashes] of /** @type {const} */ ([[3.5, "#ffffffd0", []], [1.75, POSITIVE, [6, 4]]])) {
+      context.lineWidth = width;
+      context.strokeStyle = colour;
+      context.setLineDash([...dashes]);
+      context.strokeRect(x, y, corner.x - x, corner.y - y);
+    }
+    context.setLineDash([]);
   }
 
   /** @param {import("./document.js").Click} click @param {number} radius */

@@ -17,7 +17,7 @@ from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_backend.settings import Settings
 from ritm_model.clicks import Click
 from ritm_model.errors import RitmError
-from ritm_model.inference import Predictor, PredictorOptions, ZoomIn
+from ritm_model.inference import Box, Predictor, PredictorOptions, ZoomIn
 from ritm_ops.pictures import PictureFetcher
 
 FORM = "multipart/form-data"  # as the page sends it
@@ -39,6 +39,29 @@ class TestMasks:
             assert np.array_equal(unpack(answer, pixels.shape[:2]), state.mask)
             assert answer["score"] == pytest.approx(state.score, abs=1e-4)
         assert {"network", "encode"} <= answer["stages_ms"].keys()
+
+    def test_a_box_gives_a_mask_that_clicks_correct(self, ask, unpack, predictor, pixels):
+        box = Box(80, 172, 125, 218)
+        edges = [box.left, box.top, box.right, box.bottom]
+        for clicks in ([], [BESIDE_IT], [ALSO_ON_IT, BESIDE_IT]):
+            state = predictor.start(pixels, region=box)
+            state = predictor.replay(state, [box.centre, *(Click(*click) for click in clicks)])
+            answer = ask(*clicks, box=edges).json
+            assert np.array_equal(unpack(answer, pixels.shape[:2]), state.mask)
+
+    @pytest.mark.parametrize(
+        ("box", "sentence"),
+        [
+            ([500, 10, 520, 20], "lies outside the 384 x 303 image"),
+            ([20, 10, 10, 20], "lies outside"),
+            ([20, 10, 40], "box"),
+            ([-5, 10, 40, 50], "box"),
+        ],
+    )
+    def test_a_box_that_is_none_is_refused(self, ask, box, sentence):
+        answer = ask(box=box)
+        assert answer.status_code == 400
+        assert sentence in answer.json["error"]
 
     def test_a_threshold_costs_no_run(self, ask, unpack, predictor, pixels):
         ask(ON_A_COIN)
