@@ -29,6 +29,7 @@ serve: $(VENV)/.serve ## install and serve the Label Studio backend on port 9090
 
 test: $(VENV)/.develop $(LABEL_STUDIO)/.installed $(LABEL_STUDIO_ML)/.installed ## install all that tests need and run them
 	./scripts/system-packages chromium redis-server shellcheck nginx docker-compose
+	@command -v initdb >/dev/null || test -d /usr/lib/postgresql || ./scripts/system-packages postgresql
 	@command -v kubectl >/dev/null || test -x $(KUBECTL) || ./scripts/fetch-kubectl $(KUBECTL)
 	@command -v promtool >/dev/null || test -x $(PROMTOOL) || ./scripts/fetch-promtool $(PROMTOOL)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --max-worker-restart 0 $(PYTEST_ARGS)

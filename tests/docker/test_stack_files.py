@@ -57,6 +57,8 @@ def test_hadolint_finds_nothing(file: str) -> None:
 @pytest.mark.parametrize(
     "script",
     [
+        "docker/backup",
+        "docker/restore",
         "docker/make-env",
         "docker/object-store.sh",
         "docker/redis.sh",
