@@ -29,7 +29,7 @@ from ritm_backend.admission.gate import Gate
 from ritm_backend.auth import is_allowed
 from ritm_backend.boundary import answer, refusal, surround
 from ritm_backend.demo import demo_routes
-from ritm_backend.jobs import JobCounts, training_routes
+from ritm_backend.jobs import Handover, JobCounts, training_routes
 from ritm_backend.jobs.events import bytes_of
 from ritm_backend.label_studio.body import read_body
 from ritm_backend.label_studio.errors import RequestError
@@ -52,6 +52,7 @@ class Parts:
 
     gate: Gate
     metrics: Metrics
+    handover: Handover
 
 
 def parts_of(app: Flask) -> Parts:
@@ -70,9 +71,10 @@ def create_app(settings: Settings, host: ModelHost, fetcher: PictureFetcher, pro
     service = LabelStudioService(host, fetcher, settings, resources, projects)
     metrics = Metrics(host, resources.admission, JobCounts(settings))
     gate = Gate(settings, lambda event: bytes_of(event, settings))
-    app.extensions["ritm"] = Parts(gate, metrics)
+    handover = Handover()
+    app.extensions["ritm"] = Parts(gate, metrics, handover)
     app.register_blueprint(demo_routes(host, settings, resources))
-    app.register_blueprint(training_routes(settings))
+    app.register_blueprint(training_routes(settings, handover))
 
     @app.get("/live")
     def live() -> Response:

@@ -168,6 +168,7 @@ def application(settings: Settings, workers: int) -> Site:
         {PROBE: _PROBE_THREADS, SHORT: _SHORT_THREADS, WORK: settings.threads + _WAITING_THREADS},
         ConnectionLimits(body_bytes=usable_memory(settings.memory_mb) // _BODY_SHARE // workers),
         parts.metrics.refused,
+        parts.handover,
     )
 
 

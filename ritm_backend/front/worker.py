@@ -7,6 +7,7 @@ import resource
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from time import monotonic
+from typing import Protocol
 
 from gunicorn.workers.base import Worker
 
@@ -14,7 +15,18 @@ from ritm_backend.front.connection import Gate
 from ritm_backend.front.loop import ConnectionLimits, Loop, threads
 from ritm_backend.front.wsgi import Application, Environment
 
+_SECONDS_TO_END = 2.0  # gunicorn counts from the moment at which it tells us
 _OTHER_FILES = 512  # models, caches, neighbours
+
+
+class Leftovers(Protocol):
+    """What answers leave to be done behind them."""
+
+    def hurry(self) -> None:
+        """The process is to end soon."""
+
+    def finish(self, seconds: float, /) -> object:
+        """Wait until nothing is left, or for so long."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,7 @@ class Site:
         lanes: threads of each lane.
         bounds: how much is taken on.
         tell: gets the reason of each request that is refused before the application sees it.
+        leftovers: done before the process ends, if there is time.
     """
 
     application: Application
@@ -34,6 +47,7 @@ class Site:
     lanes: Mapping[str, int]
     bounds: ConnectionLimits
     tell: Callable[[str], None]
+    leftovers: Leftovers
 
     def __call__(self, environ: Environment, start_response: Callable[..., object]) -> Iterable[bytes]:
         return self.application(environ, start_response)
@@ -59,11 +73,14 @@ class FrontWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             self.notify()
             loop.turn()
         loop.stop_listening()
+        site.leftovers.hurry()
         latest = monotonic() + self.cfg.graceful_timeout
         while not loop.is_idle and monotonic() < latest:
             self.notify()
             loop.turn()
         loop.close()
+        self.notify()
+        site.leftovers.finish(latest - monotonic() - _SECONDS_TO_END)
 
 
 def _connections(wanted: int) -> int:

@@ -1,6 +1,7 @@
 """Asking for fine-tuning jobs over HTTP; the jobs themselves are none of this package's business."""
 
 from ritm_backend.jobs.counts import JobCounts
+from ritm_backend.jobs.handover import Handover
 from ritm_backend.jobs.routes import training_routes
 
-__all__ = ["JobCounts", "training_routes"]
+__all__ = ["Handover", "JobCounts", "training_routes"]

@@ -65,11 +65,10 @@ class Queues:
             return self._queue
 
 
-def training_routes(settings: Settings) -> Blueprint:
-    """Make the routes."""
+def training_routes(settings: Settings, handover: Handover) -> Blueprint:
+    """Make the routes. Events go to the queue through `handover`."""
     training = Blueprint("training", __name__)
     queue = Queues(settings)
-    handover = Handover()
 
     @training.post("/webhook")
     def webhook() -> Response:

@@ -1,6 +1,8 @@
 """The native agent, against the SDK that runs it."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 import pytest
+from processes import wait_until
 from redis_server import Redis
 
 from cvat_serverless.interactor import Interactor
 from ritm_model.clicks import Click
 from ritm_model.images import ImageError
 from ritm_model.inference import Annotator, AnnotatorStats, Box, Predictor
-from ritm_ops.admission import BusyError, MemoryBudget
+from ritm_ops.admission import BusyError, MemoryBudget, SharedBudget, machine_folder
 from ritm_ops.object_store import open_store
 from ritm_ops.registry import Registry
 
@@ -173,3 +176,44 @@ def test_a_frame_waits_for_memory(predictor: Predictor, monkeypatch: pytest.Monk
         function.preprocess_image(Context(), PIL.Image.new("RGB", (24, 16)))
 
     function.preprocess_image(Context(), PIL.Image.new("RGB", (24, 16)))
+
+
+AGENT = """
+import PIL.Image
+from cvat_serverless import agent
+import cvat_sdk.auto_annotation as cvataa
+function = agent.create()
+print("ready", flush=True)
+function.preprocess_image(cvataa.InteractionFunctionContext(), PIL.Image.new("RGB", (1500, 1500)))
+print("done", flush=True)
+"""
+
+
+def test_processes_of_an_agent_share_the_memory_for_frames(tmp_path: Path) -> None:
+    """A frame that needs all of it waits until this process, which has some, gives it back."""
+    environment = {
+        **os.environ,
+        "RITM_DEVICE": "cpu",
+        "RITM_ENGINE": "torch",
+        "RITM_MEMORY_MB": "64",
+        "TMPDIR": str(tmp_path),
+    }
+    budget = SharedBudget(2**24, tmp_path / machine_folder().name)
+    with subprocess.Popen(
+        [sys.executable, "-c", AGENT], stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        with budget.hold(1, float("inf")):
+            assert process.stdout.readline() == "ready\n"
+            wait_until(lambda: not is_free(budget), "an agent that waits", within_s=60)
+            assert process.poll() is None
+        assert process.stdout.read() == "done\n"
+    assert process.returncode == 0
+
+
+def is_free(budget: SharedBudget) -> bool:
+    try:
+        with budget.hold(0, 0):
+            return True
+    except BusyError:
+        return False

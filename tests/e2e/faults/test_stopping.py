@@ -1,4 +1,4 @@
-"""SIGTERM while annotators click: whoever got through to the server gets an answer, then it ends well."""
+"""SIGTERM while annotators click: whoever got through gets an answer, what waits is done, then it ends."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 from annotators import annotators, click
 from backend import ritm_serve
 from image_source import ImageSource
 from processes import wait_until
+from redis_server import Redis
+
+from ritm_ops.jobs.queue import JobQueue
 
 
 def is_refused(url: str) -> bool:
@@ -55,3 +59,20 @@ def test_sigterm_loses_no_click(
     assert {click.outcome for click in log.clicks} <= {200, "refused"}
     assert all(click.is_well for click in log.clicks if click.outcome == 200)
     assert any(click.answered > told and click.is_well for click in log.clicks)
+
+
+def test_sigterm_hands_over_what_waits_for_redis(tmp_path: Path, redis: Redis, jobs: JobQueue) -> None:
+    settings = {
+        "RITM_REDIS_URL": redis.url,
+        "RITM_FINETUNE_SOURCE": "s3://labels/team",
+        "RITM_FINETUNE_AFTER": "3",
+    }
+    with ritm_serve(tmp_path, settings, health="/live") as server:
+        with redis.hanging():
+            for _ in range(3):
+                event = {"action": "ANNOTATION_CREATED"}
+                assert requests.post(f"{server.url}/webhook", json=event, timeout=30).ok
+            server.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: is_refused(server.url), "the end of the port", within_s=20)
+        assert server.process.wait(60) == 0
+    assert len(jobs.jobs()) == 1
