@@ -35,7 +35,7 @@ import numpy as np
 from brush_rle import rough_blob
 from PIL import Image
 
-from ritm_backend.connect.projects import recommended_config
+from ritm_backend.connect.config import recommended_config
 from ritm_model.masks.brush_rle import encode
 
 SIZES = {"640x480": (640, 480), "1920x1080": (1920, 1080), "4000x3000": (4000, 3000)}

@@ -29,7 +29,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ritm_backend.connect.projects import recommended_config
+from ritm_backend.connect.config import recommended_config
 from ritm_backend.front.cpus import usable_cpus
 
 SIZES = {"640x480": (640, 480), "1920x1080": (1920, 1080), "4000x3000": (4000, 3000)}

@@ -9,7 +9,7 @@ import pytest
 
 import ritm_model
 from cvat_serverless.settings import CvatSettings
-from ritm_backend.connect.projects import recommended_config
+from ritm_backend.connect.config import recommended_config
 from ritm_backend.settings import Settings
 from training.settings import TrainingSettings
 
