@@ -5,7 +5,7 @@ models/<name>/<version>/model.json          their card
 models/<name>/<version>/report.json         what was measured before and after
 models/<name>/<version>/manifest.json       sizes and hashes of the three; written last, and once
 models/<name>/live.json                     which version is live, and every change of that
-models/<name>/rejected/<sha256>.json        who has rejected the version with these weights, and why
+models/<name>/rejected/<sha256>.json        what was decided of the version with these weights
 """
 
 from __future__ import annotations
@@ -43,12 +43,8 @@ def version_of(name: str, sha256: str) -> str:
     return f"{checked_name(name)}-{sha256[:8]}"
 
 
-def rejections(name: str) -> str:
-    return f"models/{name}/rejected/"
-
-
-def rejection_key(name: str, sha256: str) -> str:
-    return f"{rejections(name)}{sha256}.json"
+def decision_key(name: str, sha256: str) -> str:
+    return f"models/{name}/rejected/{sha256}.json"
 
 
 def live_key(name: str) -> str:

@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from ritm_model.errors import RitmError
 from ritm_model.files import reading
@@ -68,14 +68,26 @@ class LiveModel(Value):
     history: tuple[Change, ...]
 
 
-class Rejection(Value):
-    """Somebody has decided that the version with these weights must not become live by itself."""
+class Decision(Value):
+    """What was decided of the version with these weights; `open` if an approval has come to nothing."""
 
     format_version: Literal[1] = 1
+    kind: Literal["approved", "rejected", "open"] = "rejected"
     version: str
     at: datetime
     by: str
     why: str = ""
+
+
+RecordT = TypeVar("RecordT", bound=Value)
+
+
+def parsed(data: bytes, kind: type[RecordT], key: str, uri: str) -> RecordT:
+    """Read a record. Raises RegistryError for anything else at this key of this store."""
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError:
+        raise RegistryError(f"{key} in {uri} is damaged, or not of this registry.") from None
 
 
 def json_object(data: bytes, source: str) -> dict[str, object]:

@@ -7,22 +7,16 @@ one thing that changes is `live.json`, by conditional writes, so of two who chan
 
 from __future__ import annotations
 
-import getpass
-import socket
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import ValidationError
 
 from ritm_model.errors import shown
 from ritm_model.files import reading
-from ritm_model.values import Value
 from ritm_ops.object_store import ConflictError, ObjectMissingError, ObjectStore
 from ritm_ops.registry.cache import keep_few
+from ritm_ops.registry.decisions import Decisions, decision_of, now, told, whoever_runs_this
 from ritm_ops.registry.keys import (
     CARD,
     MANIFEST,
@@ -31,28 +25,26 @@ from ritm_ops.registry.keys import (
     checked_name,
     folder_of,
     live_key,
-    rejection_key,
-    rejections,
     version_of,
 )
 from ritm_ops.registry.records import (
     Change,
+    Decision,
     FileEntry,
     LiveModel,
     Manifest,
+    RecordT,
     RefusedError,
     RegistryError,
-    Rejection,
     entry_of_bytes,
     entry_of_file,
     json_bytes,
     json_object,
     number_of,
+    parsed,
 )
 
 _KEPT_CHANGES = 1000
-
-RecordT = TypeVar("RecordT", bound=Value)
 
 
 class Registry:
@@ -60,6 +52,7 @@ class Registry:
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
+        self._decisions = Decisions(store)
 
     @property
     def uri(self) -> str:
@@ -97,7 +90,7 @@ class Registry:
             REPORT: self._keep_first(f"{folder}/{REPORT}", report),
         }
         self._verify(folder, files)
-        manifest = Manifest(name=name, version=version, published_at=_now(), files=files)
+        manifest = Manifest(name=name, version=version, published_at=now(), files=files)
         try:
             self._store.write_if(f"{folder}/{MANIFEST}", json_bytes(manifest.model_dump(mode="json")), None)
         except ConflictError:
@@ -144,13 +137,24 @@ class Registry:
             kind="promote",
             version=version,
             previous=expected,
-            at=_now(),
-            by=by or _whoever_runs_this(),
+            at=now(),
+            by=by or whoever_runs_this(),
             why=why,
             noc_before=number_of(report, "noc_before"),
             noc_after=number_of(report, "noc_after"),
         )
-        return self._change(name, live, etag, change)
+        if is_asked:
+            return self._change(name, live, etag, change)
+        claim = decision_of("approved", version, by, why)
+        standing, tag = self._decisions.make(name, sha256, claim)
+        if standing.kind == "rejected":
+            raise RefusedError(told(f"{version} was rejected", standing))
+        try:
+            return self._change(name, live, etag, change)
+        except ConflictError:
+            if standing is claim:
+                self._decisions.replace(name, sha256, claim.model_copy(update={"kind": "open"}), tag)
+            raise
 
     def rollback(self, name: str, *, by: str = "", why: str = "") -> LiveModel:
         """Make live again what was live before the live version was promoted.
@@ -170,8 +174,8 @@ class Registry:
             kind="rollback",
             version=earlier,
             previous=live.version,
-            at=_now(),
-            by=by or _whoever_runs_this(),
+            at=now(),
+            by=by or whoever_runs_this(),
             why=why,
         )
         return self._change(name, live, etag, change)
@@ -180,23 +184,29 @@ class Registry:
         """Decide that a version must not become live by itself. The first rejection of its weights stays.
 
         Raises:
-            RegistryError: no such version, or it is live.
+            ConflictError: somebody else decided at the same time.
+            RegistryError: no such version, or it is live, or is about to be since somebody has approved it.
         """
         live, sha256 = self.live(name), self._weights(self.manifest(name, version))
         if live is not None and live.version == version:
             raise RegistryError(f"{version} is live; `ritm models rollback {name}` goes back.")
-        rejection = Rejection(version=version, at=_now(), by=by or _whoever_runs_this(), why=why)
-        self._keep_first(rejection_key(name, sha256), rejection.model_dump(mode="json"))
+        rejection = decision_of("rejected", version, by, why)
+        standing, tag = self._decisions.make(name, sha256, rejection)
+        if standing.kind == "approved":
+            if live is None or all(change.version != version for change in live.history):
+                raise RegistryError(
+                    f"{told(f'{version} was approved', standing)} Once it is live, "
+                    f"`ritm models rollback {name}` goes back."
+                )
+            self._decisions.replace(name, sha256, rejection, tag)
 
     def candidates(self, name: str) -> tuple[Manifest, ...]:
         """Published versions that nobody has decided on: never live, never rejected. The newest last."""
         were_live = {change.version for change in self.history(name)}
-        rejected = {info.key for info in self._store.list(rejections(checked_name(name)))}
         return tuple(
             manifest
             for manifest in self.versions(name)
-            if manifest.version not in were_live
-            and rejection_key(name, self._weights(manifest)) not in rejected
+            if manifest.version not in were_live and not self._rejection(name, self._weights(manifest))
         )
 
     def approve(self, name: str, version: str, *, by: str = "", why: str = "") -> LiveModel:
@@ -313,13 +323,15 @@ class Registry:
         version = version_of(name, sha256)
         for change in reversed(live.history if live else ()):
             if change.kind == "rollback" and change.previous == version:
-                return _told(f"{version} was rolled back", change)
+                return told(f"{version} was rolled back", change)
             if change.version == version:
                 break
-        try:
-            return _told(f"{version} was rejected", self._read(rejection_key(name, sha256), Rejection))
-        except ObjectMissingError:
-            return None
+        rejection = self._rejection(name, sha256)
+        return told(f"{version} was rejected", rejection) if rejection else None
+
+    def _rejection(self, name: str, sha256: str) -> Decision | None:
+        standing = self._decisions.standing(name, sha256)
+        return standing if standing is not None and standing.kind == "rejected" else None
 
     def _live(self, name: str) -> tuple[LiveModel | None, str | None]:
         key = live_key(name)
@@ -327,7 +339,7 @@ class Registry:
             data, etag = self._store.read_tagged(key)
         except ObjectMissingError:
             return None, None
-        return self._parse(key, data, LiveModel), etag
+        return parsed(data, LiveModel, key, self._store.uri), etag
 
     def _change(self, name: str, live: LiveModel | None, etag: str | None, change: Change) -> LiveModel:
         history = (*(live.history if live else ()), change)[-_KEPT_CHANGES:]
@@ -336,13 +348,7 @@ class Registry:
         return changed
 
     def _read(self, key: str, kind: type[RecordT]) -> RecordT:
-        return self._parse(key, self._store.read(key), kind)
-
-    def _parse(self, key: str, data: bytes, kind: type[RecordT]) -> RecordT:
-        try:
-            return kind.model_validate_json(data)
-        except ValidationError:
-            raise self._damaged(key) from None
+        return parsed(self._store.read(key), kind, key, self._store.uri)
 
     def _damaged(self, key: str) -> RegistryError:
         return RegistryError(f"{key} in {self._store.uri} is damaged, or not of this registry.")
@@ -359,11 +365,6 @@ def _earlier(history: tuple[Change, ...]) -> str | None:
     return steps[-2] if len(steps) > 1 else None
 
 
-def _told(what: str, decision: Change | Rejection) -> str:
-    why = f" ({decision.why})" if decision.why else ""
-    return f"{what} by {decision.by} on {decision.at:%Y-%m-%d}{why}."
-
-
 def _card(checkpoint: Path, name: str) -> dict[str, object]:
     path = checkpoint.with_suffix(".json")
     with reading(path, RegistryError):
@@ -371,15 +372,3 @@ def _card(checkpoint: Path, name: str) -> dict[str, object]:
     if "sha256" not in card:
         raise RegistryError(f"{path} is not a model card.")
     return {**card, "name": name}
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
-def _whoever_runs_this() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in containers
-        user = "somebody"
-    return f"{user}@{socket.gethostname()}"
