@@ -96,7 +96,7 @@ def dataset() -> None:
 
 
 @dataset.command("from-masks")
-@click.argument("root", type=folder)
+@click.argument("root", type=click.Path(path_type=Path))
 @click.option(
     "--layout",
     default="labels",
@@ -122,7 +122,10 @@ def from_masks(
     license_name: str,
     license_class: str,
 ) -> tuple[Collection, Mapping[str, object]]:
-    """Photographs in ROOT/images and masks in ROOT/masks or beside them, to the folder OUT."""
+    """Photographs in ROOT/images and masks in ROOT/masks or beside them, to the folder OUT.
+
+    For LVIS, COCO_Panoptic and PascalVOC, ROOT may be the annotation file or the list itself.
+    """
     from ritm_model.datasets.converters import from_masks
 
     about = _about(source, license_name, license_class)

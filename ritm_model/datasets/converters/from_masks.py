@@ -48,7 +48,7 @@ def from_masks(
     """Find photographs and their masks.
 
     Args:
-        root: folder of the layout.
+        root: folder of the layout, or the file in which a layout lists all.
         layout: one of `LAYOUTS`.
         splits: which parts of it; none for the whole, or for the part that the layout takes by itself.
         about: what is said of every photograph.

@@ -221,3 +221,16 @@ def test_bad_requests_are_a_sentence(ritm, painter, out, arguments, sentence):
     assert (status, printed) == (1, "")
     assert sentence in complaint
     assert not out.exists()
+
+
+def test_an_annotation_file_may_be_given_instead_of_a_folder(ritm, converted, painter, out):
+    painter.image("mine/a.jpg")
+    content = {
+        "images": [{"id": 1, "coco_url": "http://images.cocodataset.org/val2017/a.jpg"}],
+        "annotations": [{"id": 5, "image_id": 1, "segmentation": [[1, 1, 20, 1, 20, 20, 1, 20]]}],
+    }
+    path = painter.json("mine/labels.json", content)
+    written = converted("from-masks", path, "--layout", "LVIS")
+    assert list(written.by_key("a.jpg")) == ["5"]
+    status, _, complaint = ritm("from-masks", path, out.with_name("other"), "--layout", "labels")
+    assert (status, "labels.json cannot be read: Not a directory" in complaint) == (1, True)
