@@ -64,6 +64,16 @@ class CocoPhotograph:
         )
         return replace(self, annotations=kept)
 
+    def with_more(self, record: Record, more: Sequence[tuple[Annotation, str]]) -> CocoPhotograph:
+        """With the annotations of another record of the same photograph, as after files were joined."""
+        known = {annotation.id for annotation, _ in self.annotations}
+        image = shown(record.get("id"))
+        told = [
+            (replace(each, id=f"{each.id}-of-{image}", parent=None) if each.id in known else each, category)
+            for each, category in more
+        ]
+        return replace(self, annotations=(*self.annotations, *told))
+
     @property
     def wholes(self) -> int:
         """How many objects are not part of another."""
@@ -79,6 +89,10 @@ def record_pixels(record: Record) -> int:
     except MaskError:
         return 0
     return height * width
+
+
+def _have_one_size(record: Record, other: Record) -> bool:
+    return all(record.get(side) == other.get(side) for side in ("height", "width"))
 
 
 def check_size(photograph: Photograph, record: Record, height: int, width: int) -> int:
@@ -168,11 +182,17 @@ def photographs_of(
         where = ", ".join(map(str, dict.fromkeys((*folders, *elsewhere))))
         raise DatasetError(f"None of the images of {source.path} is in one of the folders {where}.")
     photographs: list[CocoPhotograph] = []
+    places: dict[Path, int] = {}
     for number, record in images.items():
         try:
             name, path = files.find(name_of(record))
         except BrokenFileError as error:
             problems.append(error.problem)
+            continue
+        place = places.setdefault(path, len(photographs))
+        if place < len(photographs) and _have_one_size(photographs[place].record, record):
+            more = [(each, category_name(categories, each.category)) for each in annotations[number]]
+            photographs[place] = photographs[place].with_more(record, more)
             continue
         said = replace(
             about,

@@ -343,6 +343,26 @@ def test_objects_of_one_id_are_told_apart(key: str | None, found: Any, tmp_path:
     assert [int(mask_HW.sum()) for mask_HW in found(made)] == [int(TRUTH.sum()), 64]
 
 
+@pytest.mark.parametrize(("height", "count"), [(HEIGHT, 3), (HEIGHT + 1, 1)])
+@pytest.mark.parametrize("reader", OF_COCO)
+def test_a_photograph_that_is_there_twice_has_all_its_objects(
+    reader: Any, height: int, count: int, found: Any, tmp_path: Path
+) -> None:
+    """As after files were joined; but not where the sizes differ, for then the objects do not lie there."""
+    made = reader(tmp_path / "data", "a.jpg", shot())
+
+    def change(content: Any) -> None:
+        content["images"].append({**content["images"][0], "id": 2, "height": height})
+        for number, top in ((1, 20), (2, 25)):  # the first has the id of the other image's object
+            corners = [[1, top, 9, top, 9, top + 3, 1, top + 3]]
+            content["annotations"].append(
+                {"id": number, "image_id": 2, "category_id": 1, "segmentation": corners}
+            )
+
+    changed(made[1], change)
+    assert len(found(made)) == count
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
 @pytest.mark.parametrize("reader", [as_coco, as_lvis, as_panoptic, as_datumaro, as_tasks])
 def test_text_of_any_program(reader: Any, encoding: str, found: Any, tmp_path: Path) -> None:

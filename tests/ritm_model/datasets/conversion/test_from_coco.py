@@ -144,7 +144,6 @@ def test_broken_entries_cost_only_themselves(converted, labels):
     assert written.left_out() == [
         "Annotation 7 belongs to no image of the file.",
         "A file named '../up.jpg' cannot be in this folder.",
-        "There are two photographs called deep/b.jpg; the first counts.",
         "Annotation 5: There are no polygons.",
         "Region 9: The mask is empty.",
         "The file is missing.",
