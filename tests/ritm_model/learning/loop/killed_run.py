@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +35,9 @@ def deadly(
 
     def kill() -> None:
         if group:
-            os.killpg(os.getpgid(0), signal)
+            # By another process, as schedulers do: workers take a signal of their parent for something else.
+            command = ["kill", f"-{int(signal)}", "--", f"-{os.getpgid(0)}"]
+            subprocess.run(command, check=True, start_new_session=True)
         else:
             os.kill(os.getppid() if parent else os.getpid(), signal)
 
