@@ -207,7 +207,7 @@ def load_annotator(settings: Settings, model: str) -> Annotator:
     from ritm_backend.service import EXISTING_SHARE
     from ritm_model.inference import Annotator, PredictorOptions, open_predictor
 
-    options = PredictorOptions.paper() if settings.profile == "paper" else PredictorOptions.serving()
+    options = PredictorOptions.paper() if settings.profile == "paper" else None
     predictor = open_predictor(model, settings.device, options, engine=settings.engine)
     predictor.warm_up()
     shared = None

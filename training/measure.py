@@ -21,6 +21,7 @@ from ritm_model.evaluation import (
     protocol_for,
     summarise,
 )
+from ritm_model.inference.opening import viewing_of
 from training.split import HELD_OUT
 
 TARGETS = (0.85, 0.90)
@@ -76,6 +77,7 @@ def measure(
     """
     total = 2 * len(dataset)
     done = 0
+    viewing = viewing_of(model)
 
     def one_more(_result: SampleResult, _total: int) -> None:
         nonlocal done
@@ -83,7 +85,9 @@ def measure(
         on_part(done / total)
 
     def measured(from_mask: bool, name: str) -> Evaluation:
-        protocol = protocol_for("serving", dataset.name, target_iou=max(TARGETS), from_mask=from_mask)
+        protocol = protocol_for(
+            "serving", dataset.name, viewing=viewing, target_iou=max(TARGETS), from_mask=from_mask
+        )
         source = PredictorSource(str(model), device, protocol)
         jobs = max(1, min(available_jobs(device), len(dataset) // OBJECTS_PER_PROCESS))
         return evaluate(

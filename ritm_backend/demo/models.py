@@ -17,8 +17,10 @@ from ritm_model.catalogue import models_folder
 from ritm_model.inference import Annotator, Engine, Predictor, PredictorOptions, TorchEngine, ZoomIn
 from ritm_model.inference.engines.openvino import OpenVinoEngine
 from ritm_model.inference.opening import open_engine
+from ritm_model.networks import Viewing
 
 MODEL_WAIT_SECONDS = 60
+FIXED_SIZE = 400
 _OTHER_MODELS = 2
 _OTHER_OPTIONS = 4
 _OTHER_CACHE_BYTES = 64 << 20
@@ -39,7 +41,7 @@ class DemoModels:
         self._settings = settings
         # Where a checkpoint lies is nobody's business.
         self._served = settings.live_model or Path(settings.model).stem
-        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._engines: OrderedDict[str, TorchEngine] = OrderedDict()
         self._annotators: OrderedDict[tuple[str, ModelWanted], Annotator] = OrderedDict()
         self._lock = Lock()
 
@@ -50,13 +52,12 @@ class DemoModels:
 
     def default(self) -> ModelWanted:
         """What the process serves, as the page would ask for it."""
-        options = self._served_options()
-        return ModelWanted(model=self._served, zoom_in=_zoom_in_wanted(options.zoom_in))
+        return ModelWanted(model=self._served, zoom_in=_zoom_in_wanted(self._usual_options().zoom_in))
 
     @property
     def threshold(self) -> float:
         """Pixels above this probability form the mask unless the page says otherwise."""
-        return self._served_options().threshold
+        return self._usual_options().threshold
 
     def status(self) -> dict[str, object]:
         """The served model: its version, where it runs, whether it is ready, and what its annotator holds."""
@@ -101,27 +102,25 @@ class DemoModels:
             return _kept(self._annotators, choice, _OTHER_OPTIONS, lambda: self._make(wanted, served))
 
     def _make(self, wanted: ModelWanted, served: Annotator) -> Annotator:
-        engine = served.predictor.engine
+        engine, options = served.predictor.engine, served.predictor.options
         if wanted.model != self._served:
-            engine = _kept(
+            other = _kept(
                 self._engines,
                 wanted.model,
                 _OTHER_MODELS,
                 lambda: open_engine(wanted.model, self._settings.device),
             )
-        zoom_in = served.predictor.options.zoom_in  # has more to it than the page can say
-        if wanted.zoom_in != _zoom_in_wanted(zoom_in):
-            zoom_in = _zoom_in(wanted.zoom_in)
-        options = replace(served.predictor.options, zoom_in=zoom_in)
+            engine, options = other, self._usual_options(other.model.viewing)
+        options = replace(options, zoom_in=_zoom_in(wanted.zoom_in, options.zoom_in))
         return Annotator(
             _predictor(engine, options, wanted.brs),
             cache_bytes=_OTHER_CACHE_BYTES,
             ttl_seconds=self._settings.session_ttl_seconds,
         )
 
-    def _served_options(self) -> PredictorOptions:
+    def _usual_options(self, viewing: Viewing | None = None) -> PredictorOptions:
         paper = self._settings.profile == "paper"
-        return PredictorOptions.paper() if paper else PredictorOptions.serving()
+        return PredictorOptions.paper() if paper else PredictorOptions.serving(viewing)
 
 
 def _predictor(engine: Engine, options: PredictorOptions, brs: BrsWanted | None) -> Predictor:
@@ -137,27 +136,22 @@ def _predictor(engine: Engine, options: PredictorOptions, brs: BrsWanted | None)
     return BRSPredictor(engine, mode.adaptation(engine.model), options, evaluations=brs.iterations)
 
 
-def _zoom_in(wanted: ZoomInWanted | None) -> ZoomIn | None:
+def _zoom_in(wanted: ZoomInWanted | None, usual: ZoomIn | None) -> ZoomIn | None:
+    """What is usual, which has more to it than the page can say, with what the page says."""
     if wanted is None:
         return None
-    side = wanted.target_size
-    return ZoomIn(
-        target_size=(side, side) if wanted.fixed else side,
-        skip_clicks=wanted.skip_clicks,
-        expansion_ratio=wanted.expand_ratio,
-    )
+    zoom_in = replace(usual or ZoomIn(), skip_clicks=wanted.skip_clicks, expansion_ratio=wanted.expand_ratio)
+    if wanted.target_size is None and not wanted.fixed:
+        return zoom_in
+    side = wanted.target_size or FIXED_SIZE
+    shown = (side, side) if wanted.fixed else side
+    return replace(zoom_in, target_size=shown, first_size=None, late_size=None)
 
 
 def _zoom_in_wanted(zoom_in: ZoomIn | None) -> ZoomInWanted | None:
     if zoom_in is None:
         return None
-    is_fixed = isinstance(zoom_in.target_size, tuple)
-    return ZoomInWanted(
-        fixed=is_fixed,
-        skip_clicks=zoom_in.skip_clicks,
-        target_size=zoom_in.target_size if isinstance(zoom_in.target_size, int) else zoom_in.target_size[0],
-        expand_ratio=zoom_in.expansion_ratio,
-    )
+    return ZoomInWanted(skip_clicks=zoom_in.skip_clicks, expand_ratio=zoom_in.expansion_ratio)
 
 
 def _kept(cache: OrderedDict[K, T], key: K, most: int, make: Callable[[], T]) -> T:

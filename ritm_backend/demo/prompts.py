@@ -19,11 +19,11 @@ Coordinate = Annotated[float, Field(ge=0, le=1e6)]
 
 
 class ZoomInWanted(Value):
-    """The options of ZoomIn by the names of the paper's demo."""
+    """The options of ZoomIn by the names of the paper's demo; a `target_size` of None suits the network."""
 
     fixed: bool = False
     skip_clicks: int = Field(default=-1, ge=-1, le=100)
-    target_size: int = Field(default=400, ge=64, le=1024)
+    target_size: int | None = Field(default=None, ge=64, le=1024)
     expand_ratio: float = Field(default=1.4, ge=1, le=4)
 
 

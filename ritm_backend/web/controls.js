@@ -56,7 +56,7 @@ function show({ model, zoom_in, brs }) {
   if (zoom_in) {
     input("fixed").checked = zoom_in.fixed;
     input("skip-clicks").valueAsNumber = zoom_in.skip_clicks;
-    input("target-size").valueAsNumber = zoom_in.target_size;
+    input("target-size").value = zoom_in.target_size?.toString() ?? "";
     input("expand-ratio").valueAsNumber = zoom_in.expand_ratio;
   }
   choice("brs").value = brs?.mode ?? "";
@@ -66,10 +66,11 @@ function show({ model, zoom_in, brs }) {
 
 /** @returns {Options} */
 function chosen() {
+  const targetSize = input("target-size").value;
   const zoomIn = {
     fixed: input("fixed").checked,
     skip_clicks: input("skip-clicks").valueAsNumber,
-    target_size: input("target-size").valueAsNumber,
+    target_size: targetSize === "" ? null : Number(targetSize),
     expand_ratio: input("expand-ratio").valueAsNumber,
   };
   const clicks = input("network-clicks").value;

@@ -4,7 +4,7 @@
  * @typedef {object} ZoomIn
  * @property {boolean} fixed
  * @property {number} skip_clicks
- * @property {number} target_size
+ * @property {number | null} target_size  null for what suits the model
  * @property {number} expand_ratio
  *
  * @typedef {object} Brs

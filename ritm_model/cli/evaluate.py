@@ -128,7 +128,7 @@ def evaluate(
     from ritm_model.evaluation import evaluate as annotate_all
     from ritm_model.evaluation.modes import check_mode
     from ritm_model.evaluation.origin import ORIGIN, origin_of, write_origin
-    from ritm_model.inference.opening import chosen_device
+    from ritm_model.inference.opening import chosen_device, viewing_of
 
     # Whatever can be wrong with the command is found out before hours are spent.
     check_mode(mode)
@@ -156,13 +156,14 @@ def evaluate(
     )
     known = {**(read_roots(config) if config else {}), **parse_roots(roots)}
     opened = _opened(datasets, known, hidden=as_json)
-    protocols = [rules.protocol(dataset.name) for dataset in opened]
+    viewings = [viewing_of(path) for path in paths]
     jobs = 1 if batch > 1 else jobs or available_jobs(device)
 
     evaluations: list[list[Evaluation]] = []
-    for dataset, protocol in zip(opened, protocols, strict=True):
+    for dataset in opened:
         of_dataset = []
-        for path in paths:
+        for path, viewing in zip(paths, viewings, strict=True):
+            protocol = rules.protocol(dataset.name, viewing)
             version = model_version(path)
             folder = output / version / rules.run_name(dataset.name)
             if fresh:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ritm_model.evaluation import EvaluationProtocol
+    from ritm_model.networks import Viewing
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class ProtocolOptions:
     all_clicks: bool
     engine: str
 
-    def protocol(self, dataset: str) -> EvaluationProtocol:
-        """The protocol for a data set, by its name."""
+    def protocol(self, dataset: str, viewing: Viewing | None = None) -> EvaluationProtocol:
+        """The protocol for a data set, by its name, and for a network by what suits it."""
         from ritm_model.evaluation import protocol_for
         from ritm_model.evaluation.noc import LEAST_TARGET
         from ritm_model.evaluation.protocol import ALWAYS_ALL_CLICKS
@@ -35,6 +36,7 @@ class ProtocolOptions:
         return protocol_for(
             self.eval_mode,
             dataset,
+            viewing=viewing,
             with_flip=self.flip,
             threshold=self.thresh,
             net_clicks_limit=self.n_clicks if self.clicks_limit == -1 else self.clicks_limit,

@@ -145,7 +145,7 @@ def predict(
     pixels_HW3 = read_image(image)
     _check_inside(clicks, pixels_HW3.shape[:2])
     start_HW = read_image(mask).max(axis=2) > 0 if mask else None
-    predictor = open_predictor(model, device, _options(profile, flip, threshold), engine=engine)
+    predictor = open_predictor(model, device, _options(model, profile, flip, threshold), engine=engine)
     points_N2 = [(made.x, made.y) for made in clicks]
     labels_N = [made.is_positive for made in clicks]
     state = predictor.predict(pixels_HW3, points_N2, labels_N, start_HW, box)
@@ -173,12 +173,14 @@ def _outputs(outputs: Sequence[Path], formats: Sequence[str]) -> list[tuple[Path
     return [(path, FORMAT_OF_SUFFIX[path.suffix.lower()]) for path in outputs]
 
 
-def _options(profile: str, flip: bool | None, threshold: float | None) -> PredictorOptions:
+def _options(model: str, profile: str, flip: bool | None, threshold: float | None) -> PredictorOptions:
     from dataclasses import replace
 
     from ritm_model.inference import PredictorOptions
+    from ritm_model.inference.opening import viewing_of
 
-    options = PredictorOptions.paper() if profile == "paper" else PredictorOptions.serving()
+    is_paper = profile == "paper"
+    options = PredictorOptions.paper() if is_paper else PredictorOptions.serving(viewing_of(model))
     return replace(
         options,
         with_flip=options.with_flip if flip is None else flip,

@@ -10,6 +10,7 @@ from typing import Any
 from ritm_model.errors import RitmError
 from ritm_model.evaluation.noc import LEAST_TARGET, targets
 from ritm_model.inference import PredictorOptions, ProgressiveMerge, ZoomIn
+from ritm_model.networks import Viewing
 
 EVAL_MODES = "cvpr, fixed<N> such as fixed448, serving"
 ALWAYS_ALL_CLICKS = 1.01
@@ -102,6 +103,7 @@ def protocol_for(
     eval_mode: str,
     dataset: str,
     *,
+    viewing: Viewing | None = None,
     with_flip: bool | None = None,
     threshold: float = 0.49,
     net_clicks_limit: int | None = None,
@@ -122,6 +124,7 @@ def protocol_for(
         eval_mode: `cvpr` zooms in from the second click on, to 600 pixels on DAVIS and 400 elsewhere;
             `fixed<N>` shows the network N x N pixels from the first click on; or `serving`.
         dataset: its name.
+        viewing: what suits the network, for `serving`; None for what suits most.
         with_flip: average with the mirror image; None for what the mode does.
         threshold: pixels above this probability form the mask.
         net_clicks_limit: only that many first clicks reach the network.
@@ -143,7 +146,7 @@ def protocol_for(
         size = int(fixed[1])
         options = PredictorOptions(zoom_in=ZoomIn(skip_clicks=-1, target_size=(size, size)))
     elif eval_mode == "serving":
-        options = PredictorOptions.serving()
+        options = PredictorOptions.serving(viewing)
     else:
         raise ProtocolError(f"There is no evaluation mode '{eval_mode}'; known ones are {EVAL_MODES}.")
     if refine is not None:

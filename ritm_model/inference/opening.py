@@ -12,7 +12,7 @@ from ritm_model.inference.engines.choice import engine_for
 from ritm_model.inference.engines.torch_engine import TorchEngine
 from ritm_model.inference.options import PredictorOptions
 from ritm_model.inference.predictor import Predictor
-from ritm_model.networks import InteractiveModel
+from ritm_model.networks import InteractiveModel, Viewing
 
 
 def open_predictor(
@@ -28,7 +28,7 @@ def open_predictor(
         model: "bundled", the name of a pulled model, the path of a checkpoint, or a network, which is left
             as it is.
         device: "auto" takes a GPU if there is one; otherwise "cpu", "cuda", "cuda:1", …
-        options: the serving profile unless given.
+        options: the serving profile that suits the network, unless given.
         engine: "torch", which opens at once; "openvino" or "compile"; "auto" for the quickest one here.
 
     Raises:
@@ -38,10 +38,21 @@ def open_predictor(
     """
     chosen = chosen_device(device)
     if isinstance(model, InteractiveModel):
-        return Predictor(engine_for(model, None, chosen, f"{model.family}-unsaved", engine), options)
+        unsaved = engine_for(model, None, chosen, f"{model.family}-unsaved", engine)
+        return Predictor(unsaved, options or PredictorOptions.serving(model.viewing))
     path = resolve_model(model)
     network = load_model(path)
-    return Predictor(engine_for(network, path, chosen, model_version(path), engine), options)
+    opened = engine_for(network, path, chosen, model_version(path), engine)
+    return Predictor(opened, options or PredictorOptions.serving(network.viewing))
+
+
+def viewing_of(model: str | Path) -> Viewing:
+    """How photographs are best shown to the network of a checkpoint.
+
+    Raises:
+        CheckpointError: no such model, or a file that cannot be read.
+    """
+    return load_model(resolve_model(model)).viewing
 
 
 def open_engine(model: str | Path = "bundled", device: str = "auto") -> TorchEngine:

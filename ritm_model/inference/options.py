@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from ritm_model.inference.merge import ProgressiveMerge
 from ritm_model.inference.zoom_in import ZoomIn
+from ritm_model.networks import Viewing
 
 LEAST_CROP = 0.4
 """Of the longer side of a photograph: what 200 pixels are of the photographs that networks learn from."""
@@ -39,12 +40,22 @@ class PredictorOptions:
         return cls()
 
     @classmethod
-    def serving(cls) -> PredictorOptions:
-        """For annotators who wait for the answer: bounded work from the first click on, no mirror image.
+    def serving(cls, viewing: Viewing | None = None) -> PredictorOptions:
+        """For annotators who wait for the answer: bounded work from the first click on.
 
-        The first look at an object is coarse, later ones are finer. A mask that was given is corrected where
-        they click and nowhere else. Large photographs are looked at
+        A mask that was given is corrected where they click and nowhere else. Large photographs are looked at
         as small ones are, whatever their pixels. docs/quality.md has the numbers.
+
+        Args:
+            viewing: what suits the network, its `InteractiveModel.viewing`; None for what suits most.
         """
-        zoom_in = ZoomIn(skip_clicks=-1, target_size=320, first_size=256, min_crop_share=LEAST_CROP)
-        return cls(zoom_in=zoom_in, with_flip=False, antialias=True, merge=ProgressiveMerge())
+        viewing = viewing or Viewing()
+        zoom_in = ZoomIn(
+            skip_clicks=-1,
+            target_size=viewing.size,
+            first_size=viewing.first_size,
+            late_size=viewing.late_size,
+            late_click=viewing.late_click,
+            min_crop_share=LEAST_CROP,
+        )
+        return cls(zoom_in=zoom_in, with_flip=viewing.with_flip, antialias=True, merge=ProgressiveMerge())

@@ -18,6 +18,7 @@ from ritm_model.networks.model import (
     MobileModel,
 )
 from ritm_model.networks.prepared import prepared
+from ritm_model.networks.viewing import Viewing
 
 __all__ = [
     "JSON",
@@ -33,6 +34,7 @@ __all__ = [
     "LiteModel",
     "MobileConfig",
     "MobileModel",
+    "Viewing",
     "build",
     "family_named",
     "initialise",

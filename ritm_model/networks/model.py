@@ -32,6 +32,7 @@ from ritm_model.networks.segmentation.lite import lite_pyramid
 from ritm_model.networks.segmentation.mobile import STEM_CHANNELS as MOBILE_STEM_CHANNELS
 from ritm_model.networks.segmentation.mobile import mobile_pyramid
 from ritm_model.networks.segmentation.pyramid import FeaturePyramid
+from ritm_model.networks.viewing import Viewing
 
 CONV_EXTEND_LR_MULT = 0.1
 
@@ -41,6 +42,7 @@ class InteractiveModel(nn.Module, ABC):
 
     Attributes:
         family: name of the architecture family, by which it is registered.
+        viewing: how photographs are shown to it where annotators wait; see `PredictorOptions.serving`.
         click_channels: what the click features must have to be added to the stem.
         params: all constructor parameters, JSON-able; `build(family, params)` makes the same network.
         with_prev_mask: images carry the previous mask as fourth channel.
@@ -48,6 +50,7 @@ class InteractiveModel(nn.Module, ABC):
     """
 
     family: ClassVar[str]
+    viewing: ClassVar[Viewing] = Viewing()
     click_channels: ClassVar[int] = fusion.CLICK_CHANNELS
     mean: Tensor
     std: Tensor
@@ -214,6 +217,7 @@ class MobileModel(PyramidModel):
 
 class LiteModel(PyramidModel):
     family = "lite"
+    viewing = Viewing(size=320, first_size=256, late_size=400, with_flip=True)
     click_channels = LITE_STEM_CHANNELS
 
     def __init__(self, config: LiteConfig) -> None:

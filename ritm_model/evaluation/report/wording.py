@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ritm_model.evaluation.compare import Comparison
 from ritm_model.evaluation.protocol import EvaluationProtocol
@@ -124,8 +125,16 @@ def _profile(protocol: EvaluationProtocol) -> str:
     if protocol.reference:
         is_fixed = options.zoom_in is not None and isinstance(options.zoom_in.target_size, tuple)
         return "as published (fixed size)" if is_fixed else "as published (cvpr)"
-    serving = PredictorOptions.serving()
-    return "as annotators get it (serving)" if options.zoom_in == serving.zoom_in else "own"
+    serving = PredictorOptions.serving().zoom_in
+    assert serving is not None
+    shown = options.zoom_in and replace(  # in the sizes that suit any network
+        options.zoom_in,
+        target_size=serving.target_size,
+        first_size=serving.first_size,
+        late_size=serving.late_size,
+        late_click=serving.late_click,
+    )
+    return "as annotators get it (serving)" if shown == serving else "own"
 
 
 def _listed(parts: Sequence[str]) -> str:

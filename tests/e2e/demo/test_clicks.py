@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import expect
 from processes import Server
 
-from ritm_model.inference import Predictor, ZoomIn
+from ritm_model.inference import Predictor
 
 
 def test_the_command_opens_the_browser_with_the_picture(demo: Demo, server: Server, folder: Path) -> None:
@@ -108,7 +108,10 @@ def test_fast_clicks_are_merged_and_none_is_lost(
     clicks = demo.clicks()
     assert [click.is_positive for click in clicks] == [n % 7 != 6 for n in range(50)]
     assert len(demo.prompts) < len(places), "clicks made while one runs belong to the next request"
-    small = replace(predictor.options, zoom_in=ZoomIn(target_size=96, skip_clicks=-1))
+    usual = predictor.options.zoom_in
+    assert usual is not None
+    shown = replace(usual, target_size=96, first_size=None, late_size=None)
+    small = replace(predictor.options, zoom_in=shown)
     quick = Predictor(predictor.engine, small)
     assert np.array_equal(demo.mask(), quick.replay(quick.start(pixels), clicks).mask)
 

@@ -66,11 +66,14 @@ def test_zoom_in(demo: Demo, predictor: Predictor, pixels: Pixels) -> None:
     demo.page.locator("#zoom-in").uncheck()
     held(None)
     demo.page.locator("#fixed").check()
-    held(ZoomIn((320, 320), -1, 1.4))
+    usual = predictor.options.zoom_in
+    assert usual is not None
+    one_size = replace(usual, first_size=None, late_size=None)
+    held(replace(one_size, target_size=(400, 400)))
     for control, value, expected in (
-        ("skip-clicks", "1", ZoomIn(320, 1, 1.4)),
-        ("target-size", "150", ZoomIn(150, -1, 1.4)),
-        ("expand-ratio", "2", ZoomIn(320, -1, 2)),
+        ("skip-clicks", "1", replace(usual, skip_clicks=1)),
+        ("target-size", "150", replace(one_size, target_size=150)),
+        ("expand-ratio", "2", replace(usual, expansion_ratio=2.0)),
     ):
         demo.page.locator(f"#{control}").fill(value)
         demo.page.locator(f"#{control}").blur()

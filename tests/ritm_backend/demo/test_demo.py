@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from threading import Event
@@ -17,7 +18,7 @@ from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_backend.settings import Settings
 from ritm_model.clicks import Click
 from ritm_model.errors import RitmError
-from ritm_model.inference import Box, Predictor, PredictorOptions, ZoomIn
+from ritm_model.inference import Box, Predictor, PredictorOptions
 from ritm_ops.pictures import PictureFetcher
 
 FORM = "multipart/form-data"  # as the page sends it
@@ -75,17 +76,22 @@ class TestMasks:
         assert (answer["width"], answer["height"], answer["runs"], answer["score"]) == (0, 0, "", 0)
 
     @pytest.mark.parametrize(
-        ("zoom_in", "expected"),
+        ("zoom_in", "changes"),
         [
             (None, None),
             (
                 {"fixed": True, "skip_clicks": 0, "target_size": 200, "expand_ratio": 2},
-                ZoomIn((200, 200), 0, 2),
+                {"target_size": (200, 200), "skip_clicks": 0, "expansion_ratio": 2},
             ),
+            ({"fixed": True}, {"target_size": (400, 400)}),
+            ({"target_size": None, "expand_ratio": 2}, {"expansion_ratio": 2}),
         ],
     )
-    def test_zoom_in_as_chosen(self, ask, unpack, predictor, pixels, zoom_in, expected):
-        other = Predictor(predictor.engine, PredictorOptions(zoom_in=expected, with_flip=False))
+    def test_zoom_in_as_chosen(self, ask, unpack, predictor, pixels, zoom_in, changes):
+        sizes = {"first_size": None, "late_size": None} if changes and "target_size" in changes else {}
+        usual = predictor.options.zoom_in
+        expected = None if changes is None else replace(usual, **sizes, **changes)
+        other = Predictor(predictor.engine, replace(predictor.options, zoom_in=expected))
         answer = ask(ON_A_COIN, ALSO_ON_IT, options={"model": "bundled", "zoom_in": zoom_in}).json
         state = clicked(other, pixels, ON_A_COIN, ALSO_ON_IT)
         assert np.array_equal(unpack(answer, pixels.shape[:2]), state.mask)

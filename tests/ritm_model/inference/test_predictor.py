@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from ritm_model.clicks import Click
 from ritm_model.inference import Box, Predictor, PredictorOptions, PromptError, Roi, ZoomIn
 from ritm_model.inference.geometry import roi_iou
+from ritm_model.networks import Viewing
 
-SERVING = PredictorOptions.serving()
+SERVING = PredictorOptions.serving(Viewing(size=320, first_size=256))
 PAPER = PredictorOptions.paper()
 SMALL = replace(SERVING, zoom_in=ZoomIn(skip_clicks=-1, target_size=128))
 PROFILES = {

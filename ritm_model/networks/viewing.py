@@ -1,0 +1,24 @@
+"""How photographs are best shown to a network that annotators use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Viewing:
+    """What suits the networks of a family: the sizes that they have learnt from, and what a look costs.
+
+    Attributes:
+        size: pixels of the longer side of what the network sees.
+        first_size: the same of looks without a previous mask; None for `size`.
+        late_size: the same from click `late_click` on, when outlines are left to correct; None for `size`.
+        late_click: the first click that is answered so.
+        with_flip: average with the mirror image, which takes twice the time of the network.
+    """
+
+    size: int = 400
+    first_size: int | None = None
+    late_size: int | None = None
+    late_click: int = 4
+    with_flip: bool = False
