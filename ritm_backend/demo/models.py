@@ -132,7 +132,7 @@ def _predictor(engine: Engine, options: PredictorOptions, brs: BrsWanted | None)
     if not isinstance(engine, TorchEngine | OpenVinoEngine):
         raise RequestError("This model runs on an engine that cannot be refined by backpropagation.")
     limit = mode.net_clicks_limit if brs.network_clicks is None else brs.network_clicks
-    options = replace(options, net_clicks_limit=limit)
+    options = replace(options, net_clicks_limit=limit, with_flip=False)  # it takes its time as it is
     return BRSPredictor(engine, mode.adaptation(engine.model), options, evaluations=brs.iterations)
 
 
