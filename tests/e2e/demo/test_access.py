@@ -145,6 +145,24 @@ def test_nothing_sticks_out_on_a_phone(phone: Demo) -> None:
     assert phone.page.evaluate("() => document.documentElement.scrollWidth") == PHONE["width"]
 
 
+@pytest.mark.parametrize("viewport", [LAPTOP, PHONE])
+def test_no_button_sticks_out_of_its_box(server: Server, browser: Browser, viewport: ViewportSize) -> None:
+    demo = Demo(browser.new_context(viewport=viewport).new_page())
+    demo.go(server.url)
+    demo.wait_open()
+    demo.click(*ON_A_COIN)
+    sticking_out = """() => [...document.querySelectorAll("#tools button, aside section button")]
+        .filter((button) => button.checkVisibility())
+        .filter((button) => {
+            const inner = button.getBoundingClientRect();
+            const outer = button.closest("#tools, section").getBoundingClientRect();
+            const isOutside = inner.left < outer.left || inner.right > outer.right;
+            return isOutside || button.scrollWidth > button.offsetWidth;
+        })
+        .map((button) => button.id)"""
+    assert demo.page.evaluate(sticking_out) == []
+
+
 @pytest.mark.parametrize(("viewport", "scheme"), [(LAPTOP, "light"), (LAPTOP, "dark"), (PHONE, "dark")])
 def test_axe_finds_nothing(server: Server, browser: Browser, viewport: ViewportSize, scheme: Any) -> None:
     context = browser.new_context(viewport=viewport, color_scheme=scheme)
