@@ -13,6 +13,7 @@ from ritm_model.errors import RitmError
 from ritm_model.inference import Annotator, Predictor, open_predictor
 from ritm_model.inference.engines.graph import EngineError
 from ritm_ops.admission import Budget, SharedBudget, machine_folder
+from ritm_ops.admission.arenas import share_arenas
 from ritm_ops.admission.memory import decoding_budget, usable_memory
 from ritm_ops.environment import SettingsError
 
@@ -36,6 +37,7 @@ def load(settings: CvatSettings) -> Loaded:
     Raises:
         RitmError: the model, the device or the registry is not there.
     """
+    share_arenas()
     live = open_live(settings, lambda model: _load_annotator(settings, model))
     annotator = live.versions if live else _load_annotator(settings, settings.ritm_model)
     return Loaded(

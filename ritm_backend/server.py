@@ -28,6 +28,7 @@ from ritm_backend.logs import JsonLines
 from ritm_backend.projects import FOLDER_VARIABLE
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
+from ritm_ops.admission.arenas import share_arenas
 
 if TYPE_CHECKING:
     from ritm_backend.model_host import ModelHost
@@ -100,6 +101,7 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> None:
 
     `limit_threads` is to be called before anything loads torch.
     """
+    share_arenas()
     options: dict[str, object] = {
         "bind": f"fd://{listener.detach()}",
         "worker_class": FrontWorker,
