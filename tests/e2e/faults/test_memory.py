@@ -19,7 +19,7 @@ from processes import Server
 MB = 2**20
 WIDTH, HEIGHT = 3000, 2250  # of the recorded shape; 68 MB while it is decoded, 20 MB when it is
 IMAGES = 16
-MOST_GROWN = 350 * MB  # four runs took 109 to 170 MB; where nothing is waited for, 570 and 660
+MOST_GROWN = 350 * MB  # three runs took 115 to 146 MB; where nothing is waited for, 563 and 631
 
 
 def most_memory(server: Server) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_recipe import SHORT
 
 from ritm_model.checkpoints import TrainingCard
 from ritm_model.errors import TrainingError
@@ -22,21 +23,13 @@ from ritm_model.learning.step.step import Batch
 from ritm_model.learning.validation import questions
 
 TINY = (
+    *SHORT,
     "model={family: mobile, params: {}, click_scale: null}",
-    "data.licence_classes=null",
-    "data.source_weights={}",
-    "data.validation_share=0.3",
-    "data.crop=[32, 48]",
-    "data.min_area=20",
     "data.paste_prob=0",
     "data.max_broken_share=0.5",
     "validation={objects: 4, clicks: 1}",
     "clicks.max_next_clicks=1",
-    "batch_size=2",
-    "epochs=1",
-    "epoch_samples=8",
-    "checkpoint_steps=2",
-    "optimiser.warmup=0",
+    "log_steps=10",
     "device=cpu",
 )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from tiny_recipe import SHORT
 
 from ritm_model.cli.main import ritm
 from ritm_model.errors import TrainingError
@@ -26,18 +27,9 @@ from ritm_model.learning.step.optimiser import cosine_factor
 from ritm_model.learning.step.step import Batch
 
 TINY = (
-    "data.licence_classes=null",
-    "data.source_weights={}",
-    "data.validation_share=0.3",
-    "data.min_area=20",
-    "validation={objects: 2, clicks: 2}",
-    "log_steps=2",
-    "data.crop=[32, 48]",
-    "batch_size=2",
-    "epochs=1",
-    "epoch_samples=8",
+    *SHORT,
+    "checkpoint_steps=100",
     "clicks.max_next_clicks=1",
-    "optimiser.warmup=0",
     "optimiser.weight_decay=0.5",
     "device=cpu",
 )

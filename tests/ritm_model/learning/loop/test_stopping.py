@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_recipe import HRNET, SHORT
 
 from ritm_model.learning.loop.loop import train
 from ritm_model.learning.loop.run_folder import RunFolder
@@ -16,20 +17,11 @@ from ritm_model.learning.loop.stopping import RunStopped, Stop
 from ritm_model.learning.recipes import load_recipe
 
 TINY = (
-    "model.family=hrnet",
-    "model.params={width: 2, ocr_width: 4, small: true, with_aux_output: true, with_prev_mask: true, "
-    "use_rgb_conv: false, use_disks: true, norm_radius: 5}",
-    "data.licence_classes=null",
-    "data.source_weights={}",
-    "data.validation_share=0.3",
-    "data.crop=[32, 48]",
-    "data.min_area=20",
-    "validation={objects: 2, clicks: 2}",
-    "batch_size=2",
+    *SHORT,
+    *HRNET,
     "epochs=2",
     "epoch_samples=6",
     "checkpoint_steps=100",
-    "log_steps=2",
     "optimiser.warmup=2",
     "device=cpu",
 )

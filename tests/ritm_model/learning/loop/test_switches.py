@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from tiny_recipe import HRNET, SHORT
 
 from ritm_model.checkpoints import load_model
 from ritm_model.cli.main import ritm
@@ -28,25 +29,7 @@ from ritm_model.learning.step.step import Batch, Interaction, drop_prev_masks
 
 FullAt = Callable[[int], AbstractContextManager[None]]
 
-TINY = (
-    "model.family=hrnet",
-    "model.params={width: 2, ocr_width: 4, small: true, with_aux_output: true, with_prev_mask: true, "
-    "use_rgb_conv: false, use_disks: true, norm_radius: 5}",
-    "data.licence_classes=null",
-    "data.source_weights={}",
-    "data.validation_share=0.3",
-    "data.crop=[32, 48]",
-    "data.min_area=20",
-    "validation={objects: 2, clicks: 2}",
-    "clicks.max_next_clicks=1",
-    "batch_size=2",
-    "epochs=1",
-    "epoch_samples=8",
-    "checkpoint_steps=2",
-    "log_steps=2",
-    "optimiser.warmup=0",
-    "device=cpu",
-)
+TINY = (*SHORT, *HRNET, "clicks.max_next_clicks=1", "device=cpu")
 
 
 def tiny(*overrides: str) -> Recipe:
