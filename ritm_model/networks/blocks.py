@@ -56,6 +56,15 @@ def conv_bn_relu(
     )
 
 
+class ZeroConv(nn.Conv2d):
+    """A convolution that starts at zero, so that what it adds to is not changed at first."""
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
 def resize(x_BCHW: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize bilinearly with aligned corners, as everywhere in the paper's networks."""
     return functional.interpolate(x_BCHW, size=size, mode="bilinear", align_corners=True)

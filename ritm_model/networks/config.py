@@ -142,6 +142,7 @@ class LiteConfig(InputConfig):
     Attributes:
         variant: size of the backbone: lite0, lite1 or lite2.
         head_width: channels of the pyramid.
+        fine_width: channels of a head at half the size of the image, for thin structures; 0 for none.
         backbone_lr_mult: learning-rate multiplier of the backbone; 1 suits learning from scratch.
     """
 
@@ -153,12 +154,14 @@ class LiteConfig(InputConfig):
     norm_mean_std: MeanStd = LITE_MEAN_STD
     variant: str = "lite0"
     head_width: int = 96
+    fine_width: int = 0
     backbone_lr_mult: float = 0.2
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _require(self.variant in VARIANTS, f"variant must be one of {', '.join(VARIANTS)}")
         _require(4 <= self.head_width <= 256, "head_width must be 4 to 256")
+        _require(0 <= self.fine_width <= 128, "fine_width must be 0 to 128")
         _require(not self.with_aux_output, "lite has no auxiliary output: with_aux_output must be false")
 
 

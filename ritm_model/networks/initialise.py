@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ritm_model.networks.blocks import ZeroConv
 from ritm_model.networks.families import family_named
 from ritm_model.networks.fusion import Scale
 from ritm_model.networks.model import InteractiveModel
@@ -31,7 +32,7 @@ def initialise(model: InteractiveModel, generator: torch.Generator, click_scale:
     """Draw all weights anew, in place.
 
     Convolutions get normal weights of variance 2 / mean(fan-in, fan-out) and zero biases, normalisations
-    gain 1 and shift 0.
+    gain 1 and shift 0. What is added to something that is there without it starts at zero.
 
     Args:
         model: on the device of the generator.
@@ -40,7 +41,9 @@ def initialise(model: InteractiveModel, generator: torch.Generator, click_scale:
             suits a pretrained backbone; from scratch, 1 lets the clicks be heard hundreds of steps sooner.
     """
     for module in model.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, ZeroConv):
+            module.reset_parameters()
+        elif isinstance(module, nn.Conv2d):
             out_channels, in_channels, *kernel = module.weight.shape
             fan_mean = (in_channels + out_channels) * math.prod(kernel) / 2
             module.weight.normal_(0.0, math.sqrt(2 / fan_mean), generator=generator)

@@ -222,4 +222,4 @@ class LiteModel(PyramidModel):
 
     def __init__(self, config: LiteConfig) -> None:
         super().__init__(config)
-        self.feature_extractor = lite_pyramid(config.variant, config.head_width)
+        self.feature_extractor = lite_pyramid(config.variant, config.head_width, config.fine_width)

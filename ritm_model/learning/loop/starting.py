@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -33,21 +34,45 @@ def make_model(recipe: Recipe) -> InteractiveModel:
     """
     part = recipe.model
     if part.weights:
-        model = load_model(resolve_model(part.weights)).requires_grad_(True)
-        asked = {"family": part.family, **part.params} if part.family else {}
-        found = {"family": model.family, **model.params}
-        if unlike := [name for name in asked if asked[name] != found.get(name)]:
-            raise TrainingError(f"{part.weights} is another model than the recipe's: see {unlike[0]}.")
+        model = _with_weights(recipe, load_model(resolve_model(part.weights)).requires_grad_(True))
     else:
-        try:
-            model = build(part.family, part.params)
-        except ValueError as error:
-            raise TrainingError(str(error)) from None
+        model = _built(part.family, part.params)
         scale = part.click_scale or (None if part.pretrained else FROM_SCRATCH)
         initialise(model, torch.Generator().manual_seed(recipe.seed), scale)
         if part.pretrained:
             start_pretrained(model, pretrained_file(part.pretrained))
     return model.to(memory_format=torch.channels_last) if recipe.channels_last else model
+
+
+def _with_weights(recipe: Recipe, found: InteractiveModel) -> InteractiveModel:
+    """Give the weights of a model to the network that a recipe asks for.
+
+    It may be that of the model, or one with more parts; those start anew.
+
+    Raises:
+        TrainingError: the weights do not fit.
+    """
+    part = recipe.model
+    unlike = [name for name in part.params if part.params[name] != found.params.get(name)]
+    if part.family not in ("", found.family):
+        unlike.insert(0, "family")
+    if not unlike:
+        return found
+    if unlike[0] != "family":
+        model = _built(found.family, {**found.params, **part.params})
+        initialise(model, torch.Generator().manual_seed(recipe.seed))
+        there, given = model.state_dict(), found.state_dict()
+        if all(name in there and there[name].shape == given[name].shape for name in given):
+            model.load_state_dict(given, strict=False)
+            return model
+    raise TrainingError(f"{part.weights} is another model than the recipe's: see {unlike[0]}.")
+
+
+def _built(family: str, params: Mapping[str, object]) -> InteractiveModel:
+    try:
+        return build(family, params)
+    except ValueError as error:
+        raise TrainingError(str(error)) from None
 
 
 def check_batch(model: InteractiveModel, samples: int, crop: tuple[int, int]) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ritm_model.networks.blocks import conv
-from ritm_model.networks.segmentation.pyramid import FeaturePyramid
+from ritm_model.networks.segmentation.pyramid import FeaturePyramid, FineHead
 
 STEM_CHANNELS = 32
 # How much wider and deeper than lite0 the variants are.
@@ -87,8 +87,14 @@ class InvertedResidual(nn.Module):
         return x_BChw + y if self._adds else y
 
 
-def lite_pyramid(variant: str, width: int) -> FeaturePyramid:
-    """Make the network: one of `VARIANTS` without its classifier, and a pyramid of `width` channels."""
+def lite_pyramid(variant: str, width: int, fine_width: int) -> FeaturePyramid:
+    """Make the network: one of `VARIANTS` without its classifier, under a pyramid.
+
+    Args:
+        variant: of the backbone.
+        width: channels of the pyramid.
+        fine_width: channels of the fine head; 0 for none.
+    """
     wider, deeper = VARIANTS[variant]
     layers: list[nn.Module] = [_conv_norm(3, STEM_CHANNELS, 3, stride=2, active=True)]
     levels: dict[int, int] = {}
@@ -111,7 +117,8 @@ def lite_pyramid(variant: str, width: int) -> FeaturePyramid:
             )
             channels = out_channels
     levels[len(layers) - 1] = channels
-    return FeaturePyramid(nn.Sequential(*layers), levels, width)
+    fine = FineHead(STEM_CHANNELS, width, fine_width) if fine_width else None
+    return FeaturePyramid(nn.Sequential(*layers), levels, width, fine)
 
 
 def _conv_norm(
