@@ -52,6 +52,7 @@ def test_names_and_defaults_are_those_of_released_checkpoints() -> None:
     assert dataclasses.asdict(MobileConfig()) == {**light, "backbone_lr_mult": 1.0}
     lite = {
         "variant": "lite0",
+        "fine_width": 0,
         "backbone_lr_mult": 0.2,
         "norm_mean_std": ((127 / 255,) * 3, (128 / 255,) * 3),
     }
@@ -98,6 +99,7 @@ def test_params_survive_json_and_rebuild_the_same_model() -> None:
         ("deeplab", {"with_aux_output": True}, "with_aux_output must be false."),
         ("mobile", {"with_aux_output": True}, "with_aux_output must be false."),
         ("lite", {"with_aux_output": True}, "with_aux_output must be false."),
+        ("lite", {"fine_width": 1000}, "Model parameter fine_width must be 0 to 128."),
         ("lite", {"variant": "lite9"}, "Model parameter variant must be one of lite0, lite1, lite2."),
         ("mobile", {"head_width": 1000}, "Model parameter head_width must be 4 to 256."),
         ("deeplab", {"backbone": "vgg"}, "Model parameter backbone must be one of resnet34, resnet50"),

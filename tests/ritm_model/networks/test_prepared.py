@@ -19,6 +19,7 @@ PLAIN_HEAD = ("hrnet", {"width": 4, "ocr_width": 0, "small": True})
 RGB_CONV = ("deeplab", {"backbone": "resnet34", "deeplab_ch": 8, "use_rgb_conv": True})
 MOBILE = ("mobile", {})
 LITE = ("lite", {})
+FINE_LITE = ("lite", {"fine_width": 16})
 
 
 def inputs(model: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
@@ -54,6 +55,7 @@ def test_logits_of_the_published_architectures_stay(seeded_model, model_name) ->
         (MOBILE, torch.float32),
         (MOBILE, torch.float64),
         (LITE, torch.float32),
+        (FINE_LITE, torch.float32),
         (LITE, torch.float64),
     ],
 )

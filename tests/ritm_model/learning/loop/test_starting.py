@@ -158,6 +158,21 @@ def test_clicks_are_quiet_on_pretrained_weights_and_loud_on_random_ones(tmp_path
     assert scale_of(make_model(chosen)) == 0.5
 
 
+def test_a_trained_model_can_be_given_a_part_that_it_lacks(tmp_path: Path) -> None:
+    trained = make_model(recipe_of("lite", "{head_width: 8}"))
+    path = tmp_path / "trained.safetensors"
+    save_model(path, trained, TrainingCard())
+    model = make_model(recipe_of("lite", "{head_width: 8, fine_width: 4}", f"weights: {path}"))
+    state = model.state_dict()
+    assert all(torch.equal(state[name], tensor) for name, tensor in trained.state_dict().items())
+    assert {name.split(".")[1] for name in state.keys() - trained.state_dict().keys()} == {"fine"}
+    again = make_model(recipe_of("lite", "{head_width: 8, fine_width: 4}", f"weights: {path}"))
+    assert all(torch.equal(state[name], tensor) for name, tensor in again.state_dict().items())
+    save_model(path, model, TrainingCard())
+    with pytest.raises(TrainingError, match=r"is another model than the recipe's: see fine_width"):
+        make_model(recipe_of("lite", "{head_width: 8, fine_width: 0}", f"weights: {path}"))
+
+
 def test_a_file_for_another_network_is_refused_and_named(tmp_path: Path) -> None:
     path = tmp_path / "file.pth"
     recipe = recipe_of("hrnet", HRNET, f"pretrained: {path}")
@@ -186,6 +201,8 @@ def test_a_model_to_go_on_with_brings_its_network(tmp_path: Path) -> None:
     assert all(parameter.requires_grad for parameter in model.parameters())
     with pytest.raises(TrainingError, match=r"is another model than the recipe's: see width"):
         make_model(recipe_of("hrnet", "{width: 4}", f"weights: {path}"))
+    with pytest.raises(TrainingError, match=r"is another model than the recipe's: see family"):
+        make_model(recipe_of("lite", "{}", f"weights: {path}"))
     for model_part in ("{}", f"{{weights: {path}, pretrained: {path}}}"):
         with pytest.raises(TrainingError, match="model"):
             parse_recipe(f"{{name: x, model: {model_part}}}", "x")
