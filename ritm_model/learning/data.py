@@ -29,6 +29,7 @@ from ritm_model.learning.scene import Scene
 from ritm_model.learning.sources import TrainingSource, draw
 from ritm_model.learning.step.next_clicks import first_correction
 from ritm_model.learning.step.step import Batch
+from ritm_model.learning.thin_objects import with_thin_objects
 from ritm_model.masks.mistakes import with_mistakes
 
 TRIES = 20
@@ -53,6 +54,8 @@ class Samples(Dataset["Batch | BrokenSample"]):
         sources: to draw photographs from.
         transforms: of `augment.pipeline`.
         region_prob: of asking for a region that looks alike, not for an annotated object.
+        thin_prob: of painting thin objects over the photograph and asking for one of those, where no
+            region is asked for.
         from_mask_prob: of starting from a mask with mistakes and the first click that corrects it.
         first_transforms: others for the first samples, each with the number of the sample before which
             it ends.
@@ -72,6 +75,7 @@ class Samples(Dataset["Batch | BrokenSample"]):
     paste_prob: float = 0.0
     from_mask_prob: float = 0.0
     region_prob: float = 0.0
+    thin_prob: float = 0.0
     first_transforms: tuple[tuple[int, v2.Transform], ...] = ()
 
     def __getitem__(self, index: int) -> Batch | BrokenSample:
@@ -102,6 +106,8 @@ class Samples(Dataset["Batch | BrokenSample"]):
             scene = paste(scene, self._augmented(random, transforms), random)
         if self.region_prob and random.random() < self.region_prob:
             scene = with_regions(scene, random)
+        elif self.thin_prob and random.random() < self.thin_prob:
+            scene = with_thin_objects(scene, random)
         target = self.sampler.sample(scene.with_objects_of(self.min_area), random)
         truth_HW, points_P3 = target.truth_HW, target.points_P3
         given_HW = np.zeros(truth_HW.shape, bool)
@@ -149,6 +155,7 @@ def make_samples(
         paste_prob=part.paste_prob,
         from_mask_prob=recipe.clicks.from_mask_prob,
         region_prob=part.region_prob,
+        thin_prob=part.thin_prob,
         first_transforms=tuple(
             (epoch * recipe.epoch_steps * recipe.batch_size, made(size)) for epoch, size in part.growing
         ),

@@ -129,6 +129,9 @@ class DataPart(RecipePart):
     region_prob: Chance = 0.0
     """How often a region that looks alike is asked for, not an annotated object: what teaches parts, and to
     heed clicks, where only whole objects are annotated."""
+    thin_prob: Chance = 0.0
+    """How often thin objects (cords, branches, fences) are painted over a photograph and one of them is asked
+    for, where no region is: few annotated objects are thin."""
     broken_objects: Literal["stop", "skip"] = "stop"
     """What is done about a mask that cannot be used. stop: what is found when the data are opened stops the
     run, and a photograph with such a mask counts as broken (see max_broken_share). skip: the others of its
