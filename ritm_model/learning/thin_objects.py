@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ritm_model.datasets.layers import Instance
-from ritm_model.learning.scene import Pixels, Scene
+from ritm_model.images import Pixels
+from ritm_model.learning.scene import Scene
 
 MOST_OBJECTS = 3
 WIDTH = (0.008, 0.05)  # bounds, of the shorter side of the image
@@ -178,6 +179,7 @@ def _painted(image_HW3: Pixels, cover_HW: Cover, texture_HW3: Pixels, random: np
         pixel_3 = texture_HW3[random.integers(height), random.integers(width)]
         colour_3 = np.clip(pixel_3 + random.normal(0, 20, 3), 0, 255)
     moved = (int(random.integers(height)), int(random.integers(width)))
+    contrast = random.uniform(2, 4) * LEAST_CONTRAST
     textured, is_round = random.uniform(0.0, 0.6), random.random() < 0.5
 
     left, top, columns, rows = cv2.boundingRect((cover_HW > 0).astype(np.uint8))
@@ -187,7 +189,7 @@ def _painted(image_HW3: Pixels, cover_HW: Cover, texture_HW3: Pixels, random: np
     if object_hw.any():
         behind_3 = behind_hw3[object_hw].mean(0)
         if np.abs(colour_3 - behind_3).max() < LEAST_CONTRAST:
-            colour_3 = 255 - behind_3
+            colour_3 = behind_3 + np.where(behind_3 < 128, 1, -1) * contrast
     elsewhere_hw3 = np.roll(texture_HW3[::-1, ::-1], moved, (0, 1))[there].astype(np.float32)
     paint_hw3 = colour_3.astype(np.float32) + textured * (elsewhere_hw3 - texture_HW3.mean((0, 1)))
     if is_round:  # darker at its edges

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from ritm_model.learning.sampling import ClickSampler
 from ritm_model.learning.scene import Scene
 from ritm_model.learning.sources import by_collection, divide, draw
 from ritm_model.learning.step.step import Batch
+from ritm_model.learning.thin_objects import with_thin_objects
 from ritm_model.learning.validation import questions
 from ritm_model.masks.overlap import iou
 
@@ -129,21 +131,24 @@ def test_a_sample_may_start_from_a_mask_and_the_click_that_corrects_it(pack: Pat
     assert batch_of(samples(pack), 0).given_B1HW is None
 
 
-def test_regions_are_asked_for_as_often_as_the_recipe_says(
-    pack: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("setting", "function"), [("region_prob", with_regions), ("thin_prob", with_thin_objects)]
+)
+def test_what_nobody_annotated_is_asked_for_as_often_as_the_recipe_says(
+    setting: str, function: Callable[..., Scene], pack: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
 
     def counted(scene: Scene, random: np.random.Generator) -> Scene:
         asked.append(1)
-        return with_regions(scene, random)
+        return function(scene, random)
 
-    monkeypatch.setattr("ritm_model.learning.data.with_regions", counted)
+    monkeypatch.setattr(f"ritm_model.learning.data.{function.__name__}", counted)
     for prob, low, high in ((0.0, 0, 0), (0.5, 8, 32)):
         asked.clear()
-        batch = batch_of(samples(pack, region_prob=prob), *range(40))
+        batch = batch_of(samples(pack, **{setting: prob}), *range(40))
         assert low <= len(asked) <= high
-        assert (batch.truth_B1HW == 1).flatten(1).any(1).sum() >= 38
+        assert (batch.truth_B1HW == 1).flatten(1).any(1).sum() >= 36
 
 
 def test_the_first_samples_may_be_smaller(pack: Path) -> None:
