@@ -20,6 +20,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional
 
+from ritm_model.datasets.layers import value_counts
 from ritm_model.learning.scene import Scene
 
 LEAST_WINDOW = 16
@@ -75,10 +76,9 @@ class FrameObject(v2.Transform):
         masks_LHW = next(x for x in flat_inputs if isinstance(x, tv_tensors.Mask))
         objects_LHW = masks_LHW[:-1]
         top, left, (height, width) = 0, 0, tuple(masks_LHW.shape[-2:])
-        values = objects_LHW.unique()
-        values = values[values > 0]
+        values = np.flatnonzero(value_counts(objects_LHW.flatten(0, 1).numpy())[1:]) + 1
         if len(values) and _uniform(0, 1) < self.chance:
-            value = values[torch.randint(len(values), ())]
+            value = int(values[torch.randint(len(values), ())])
             covered_HW = (objects_LHW == value).any(0)
             rows, columns = covered_HW.any(1).nonzero(), covered_HW.any(0).nonzero()
             extents = [(int(hits[0]), int(hits[-1]) + 1) for hits in (rows, columns)]

@@ -1,7 +1,7 @@
 """Regions of a photograph that look alike, as objects to learn from where nobody has annotated parts.
 
 Who learns from whole objects alone answers every click with a whole object, and does not heed the clicks
-that say otherwise. Shapes: H x W the image, N pixels, K regions.
+that say otherwise. Shapes: H x W the image, N pixels, M of them, K clusters.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from ritm_model.datasets.layers import Instance
 from ritm_model.learning.scene import Scene
@@ -18,7 +19,10 @@ CLUSTERS = (3, 8)  # bounds of their number
 PLACE_WEIGHT = (0.2, 1.0)  # bounds of what the place of a pixel counts against its colour
 LEAST_SHARE = 0.005  # of the image: smaller regions belong to nothing
 MOST_REGIONS = 20
+SAMPLED_PIXELS = 4096  # that the clusters are found with
 STOP = (cv2.TERM_CRITERIA_MAX_ITER, 6, 0.0)
+
+Features = npt.NDArray[np.float32]  # of pixels: colour and place
 
 
 def with_regions(scene: Scene, random: np.random.Generator) -> Scene:
@@ -34,11 +38,11 @@ def with_regions(scene: Scene, random: np.random.Generator) -> Scene:
     places_N2 = np.indices((height, width), np.float32).reshape(2, -1).T * (128 / max(height, width))
     features_N5 = np.hstack([colours_N3, places_N2 * random.uniform(*PLACE_WEIGHT)])
     clusters = int(random.integers(CLUSTERS[0], CLUSTERS[1] + 1))
-    starts_N1 = random.integers(clusters, size=(len(features_N5), 1)).astype(np.int32)
-    seeds_K5 = features_N5[random.choice(len(features_N5), clusters, replace=False)]
-    starts_N1[:, 0] = ((features_N5[:, None] - seeds_K5) ** 2).sum(2).argmin(1)
-    _, labels_N1, _ = cv2.kmeans(features_N5, clusters, starts_N1, STOP, 1, cv2.KMEANS_USE_INITIAL_LABELS)
-    clusters_HW = cv2.medianBlur(labels_N1.reshape(height, width).astype(np.uint8), 5)
+    some_M5 = features_N5[random.integers(len(features_N5), size=SAMPLED_PIXELS)]
+    starts_M1 = _nearest(some_M5, some_M5[:clusters])[:, None]
+    _, _, centres_K5 = cv2.kmeans(some_M5, clusters, starts_M1, STOP, 1, cv2.KMEANS_USE_INITIAL_LABELS)
+    labels_N = _nearest(features_N5, centres_K5.astype(np.float32))
+    clusters_HW = cv2.medianBlur(labels_N.reshape(height, width).astype(np.uint8), 5)
 
     layer_HW = np.zeros((height, width), np.uint8)
     found = 0
@@ -53,3 +57,10 @@ def with_regions(scene: Scene, random: np.random.Generator) -> Scene:
     layer_HW[scene.ignored_HW] = 0
     instances = tuple(Instance(0, value) for value in range(1, found + 1))
     return replace(scene, layers_LHW=layer_HW[None], instances=instances, parents={}, areas=None)
+
+
+def _nearest(features_N5: Features, centres_K5: Features) -> npt.NDArray[np.int32]:
+    """Which centre is nearest to each of the features."""
+    squares_K = (centres_K5**2).sum(1)
+    nearest_N: npt.NDArray[np.int32] = (squares_K - 2 * features_N5 @ centres_K5.T).argmin(1).astype(np.int32)
+    return nearest_N
