@@ -147,7 +147,12 @@ def describe_start(recipe: Recipe) -> str:
     """Say in a sentence which weights a run starts from."""
     part = recipe.model
     if part.weights:
-        return f"The weights start from {part.weights}."
+        new = (
+            make_model(recipe).state_dict().keys()
+            - load_model(resolve_model(part.weights)).state_dict().keys()
+        )
+        parts = sorted({name.rpartition(".")[0] for name in new})
+        return f"The weights start from {part.weights}{'; new are ' * bool(new)}{', '.join(parts)}."
     if part.pretrained:
         taken = start_pretrained(build(part.family, part.params), pretrained_file(part.pretrained))
         return f"The weights start from {part.pretrained}: {taken}"

@@ -52,6 +52,19 @@ def base(tmp_path: Path) -> Path:
     return tmp_path / "base.safetensors"
 
 
+def test_the_bundled_model_is_given_a_fine_head_and_thin_objects(pack: Path, tmp_path: Path) -> None:
+    changes = (
+        "model.params={fine_width: 32}",
+        "data.thin_prob=0.1",
+        "data.licence_classes=null",
+        "data.growing=[]",
+        "epochs=1",
+    )
+    result = train("lite-further", tmp_path / "run", "--data", str(pack), overrides=changes)
+    assert result.exit_code == 0, result.output
+    assert load_model(tmp_path / "run" / "model.safetensors").params["fine_width"] == 32
+
+
 @pytest.mark.slow
 def test_a_model_is_fine_tuned_on_a_folder_with_older_data_replayed(
     base: Path, pack: Path, tmp_path: Path

@@ -162,11 +162,14 @@ def test_a_trained_model_can_be_given_a_part_that_it_lacks(tmp_path: Path) -> No
     trained = make_model(recipe_of("lite", "{head_width: 8}"))
     path = tmp_path / "trained.safetensors"
     save_model(path, trained, TrainingCard())
-    model = make_model(recipe_of("lite", "{head_width: 8, fine_width: 4}", f"weights: {path}"))
+    recipe = recipe_of("lite", "{head_width: 8, fine_width: 4}", f"weights: {path}")
+    said = describe_start(recipe)
+    assert said.startswith(f"The weights start from {path}; new are feature_extractor.fine.details, ")
+    model = make_model(recipe)
     state = model.state_dict()
     assert all(torch.equal(state[name], tensor) for name, tensor in trained.state_dict().items())
     assert {name.split(".")[1] for name in state.keys() - trained.state_dict().keys()} == {"fine"}
-    again = make_model(recipe_of("lite", "{head_width: 8, fine_width: 4}", f"weights: {path}"))
+    again = make_model(recipe)
     assert all(torch.equal(state[name], tensor) for name, tensor in again.state_dict().items())
     save_model(path, model, TrainingCard())
     with pytest.raises(TrainingError, match=r"is another model than the recipe's: see fine_width"):
