@@ -28,6 +28,7 @@ from ritm_backend.logs import JsonLines
 from ritm_backend.projects import FOLDER_VARIABLE
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
+from ritm_model.files import writing
 from ritm_ops.admission.arenas import share_arenas
 
 if TYPE_CHECKING:
@@ -116,8 +117,9 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> None:
     # In memory: on a disk that is full, writing to a mapped file ends the process.
     with _shared_folder() as folder:
         # Both are read after the fork.
-        projects = folder / "projects"
-        projects.mkdir()
+        projects = settings.projects_folder or folder / "projects"
+        with writing(projects, ServeError):
+            projects.mkdir(parents=True, exist_ok=True)
         os.environ[FOLDER_VARIABLE] = str(projects)
         if workers > 1:
             options["child_exit"] = _drop_counts

@@ -135,6 +135,13 @@ class Settings(PictureSettings):
         "without it each server knows its own clicks and replays those of others.",
     )
 
+    projects_folder: Path | None = Field(
+        default=None,
+        description="Folder that keeps what Label Studio has told of projects (their extra parameters). "
+        "Servers behind one proxy must share it; without, a restart forgets it until somebody opens the "
+        "project.",
+    )
+
     # The demo
     demo_image: Path | None = Field(
         default=None, description="Picture that the browser demo opens with; `ritm demo` sets it."

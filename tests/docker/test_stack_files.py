@@ -72,14 +72,20 @@ def test_shellcheck_finds_nothing(script: str) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+@pytest.mark.parametrize("port", ["9090", "9090-9092"])
 @pytest.mark.parametrize("files", ["docker-compose.yml", "docker-compose.yml:docker-compose.tls.yml"])
-def test_compose_accepts_the_file_with_what_make_env_makes(made: Path, files: str) -> None:
+def test_compose_accepts_the_file_with_what_make_env_makes(made: Path, files: str, port: str) -> None:
     require(shutil.which("docker-compose") is not None, "no docker-compose on this machine")
     profiles = ["--profile", "cpu", "--profile", "gpu", "--profile", "monitoring"]
     done = subprocess.run(
         ["docker-compose", *profiles, "config", "--quiet"],
         cwd=made,
-        env={"PATH": os.environ["PATH"], "COMPOSE_FILE": files, "PUBLIC_HOST": "labels.example.com"},
+        env={
+            "PATH": os.environ["PATH"],
+            "COMPOSE_FILE": files,
+            "PUBLIC_HOST": "labels.example.com",
+            "BACKEND_PORT": port,
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -169,7 +175,7 @@ def test_secrets_are_in_no_file_that_is_kept() -> None:
 def test_only_pages_for_people_are_published_and_on_this_machine_by_default() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert published.pop("tls") == ["80:8080", "443:8443", "9443:9443"], (
-        "with TLS, and where that is asked for"
+        "with TLS, and where that is asked for; 9090 has none"
     )
     assert set(published) == {"label-studio", "backend", "backend-gpu", "grafana"}
     for ports in published.values():
@@ -250,6 +256,19 @@ def test_services_reach_only_what_they_need() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["backend", "backend-gpu"])
+def test_there_may_be_any_number_of_backends(name: str) -> None:
+    backend = SERVICES[name]
+    assert "container_name" not in backend
+    assert backend["ports"] == ["${BIND:-127.0.0.1}:${BACKEND_PORT:-9090}:9090"], "a range is taken, too"
+    assert "backend" in backend["networks"]["services"]["aliases"]
+    folder = Path(backend["environment"]["RITM_PROJECTS_FOLDER"])
+    assert Path("/data") in folder.parents, "the volume that all of them have"
+    assert "services" in TLS["tls"]["networks"], "the one network where both names are `backend`"
+    (found,) = yaml.safe_load((ROOT / "docker/prometheus.yml").read_text())["scrape_configs"]
+    assert [each["names"] for each in found["dns_sd_configs"]] == [["backend"]]
+
+
 def test_services_get_only_the_secrets_that_they_use() -> None:
     text = {name: json.dumps(service["environment"]) for name, service in SERVICES.items()}
     holders = {
@@ -303,10 +322,11 @@ def test_alerts_speak_when_they_should_and_only_then(promtool: str, tmp_path: Pa
         shutil.copy(file, tmp_path)
     cases = yaml.safe_load((tmp_path / "alerts.test.yml").read_text())["tests"]
     (group,) = yaml.safe_load((tmp_path / "alerts.yml").read_text())["groups"]
-    for case in cases:  # each alert is tried both ways
-        assert [rule["alert"] for rule in group["rules"]] == [
-            rule["alertname"] for rule in case["alert_rule_test"]
-        ]
+    tried = [rule for case in cases for rule in case["alert_rule_test"]]
+    for is_warned in (False, True):  # each alert is tried both ways
+        assert {rule["alert"] for rule in group["rules"]} == {
+            rule["alertname"] for rule in tried if ("exp_alerts" in rule) == is_warned
+        }
     done = subprocess.run(
         [promtool, "test", "rules", "alerts.test.yml"],
         cwd=tmp_path,

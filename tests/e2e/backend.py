@@ -18,10 +18,16 @@ RITM = Path(sys.executable).with_name("ritm")
 
 @contextlib.contextmanager
 def ritm_serve(
-    folder: Path, extra: Mapping[str, str], *, health: str = "/ready", workers: int = 1
+    folder: Path,
+    extra: Mapping[str, str],
+    *,
+    health: str = "/ready",
+    workers: int = 1,
+    host: str = "127.0.0.1",
+    port: int | None = None,
 ) -> Iterator[Server]:
     """Serve the bundled model on the CPU until the block ends; yields when `health` answers."""
-    port = free_port()
+    port = port or free_port()
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
@@ -32,8 +38,9 @@ def ritm_serve(
         "RITM_ENGINE": "torch",  # the same in all processes, and nothing to convert first
         **extra,
     }
-    command: list[str | Path] = [RITM, "serve", "--port", str(port), "--workers", str(workers)]
-    url = f"http://127.0.0.1:{port}"
+    place = ["--host", host, "--port", str(port)]
+    command: list[str | Path] = [RITM, "serve", *place, "--workers", str(workers)]
+    url = f"http://{host}:{port}"
     log = folder / "backend.log"
     with serving(command, environment, log, url=url, health=health, within_s=120) as server:
         yield server

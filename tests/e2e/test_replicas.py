@@ -1,45 +1,80 @@
-"""Two server processes behind nginx that take turns with the clicks of one object give one server's masks."""
+"""Several backends behind the stack's nginx, under one name: any of them answers, as one server would."""
 
 from __future__ import annotations
 
 import base64
 import os
-import shutil
+import re
+import signal
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from backend import ritm_serve
-from processes import Server, free_port, require, serving
+from name_server import name_server
+from processes import Server, free_port, wait_until
 from redis_server import redis_server
+from stack_nginx import HTTP, REPLICA, certificates, stack_nginx
 
 PHOTO = Path(__file__).parents[1] / "samples/images/coins.jpg"
 CONFIG = """<View><Image name="image" value="$image"/>
 <KeyPointLabels name="click" toName="image" smart="true"><Label value="Coin"/></KeyPointLabels>
 <BrushLabels name="brush" toName="image"><Label value="Coin"/></BrushLabels></View>"""
+BOTH = CONFIG.replace(
+    "</View>", '<PolygonLabels name="p" toName="image"><Label value="Coin"/></PolygonLabels></View>'
+)
 CLICKS = [(25.0, 25.0, True), (30.0, 30.0, True), (60.0, 60.0, False), (26.0, 22.0, True)]
+ADDRESSES = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
+"""Of the containers that have the name. Behind the last is nobody, unless a test puts a server there."""
+TRIES = 200
+"""Requests begin with any address, so that one that is never met among so many is not there."""
 
-NGINX = """daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr;
-events {{}}
-http {{
-    access_log off; client_max_body_size 200m;
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f;
-    uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-    upstream replicas {{ {servers} }}
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://replicas; proxy_set_header X-Request-ID $request_id;
-            proxy_set_header Host $http_host;
-            add_header X-Replica $upstream_addr;
-        }}
-    }}
-}}"""
+
+@dataclass(frozen=True)
+class Site:
+    """Attributes:
+    url: of the proxy, for Label Studio.
+    port: of the backends, at each of `ADDRESSES`.
+    settings: of the backends.
+    replicas: those that always run.
+    """
+
+    url: str
+    port: int
+    settings: dict[str, str]
+    replicas: tuple[Server, ...]
+
+    def place(self, address: str) -> str:
+        return f"{address}:{self.port}"
+
+    def runs(self) -> float:
+        """How often the backends have run the network."""
+        return sum(network_runs(replica) for replica in self.replicas)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("replicas")
+    certificates(folder / "certificates")
+    pages, port = {inner: free_port() for inner in (HTTP, 8443, 9443, 9090)}, free_port()
+    with ExitStack() as stack:
+        short = stack.enter_context(tempfile.TemporaryDirectory(prefix="redis"))
+        redis = stack.enter_context(redis_server(Path(short)))
+        names = stack.enter_context(name_server({"backend": ADDRESSES}))
+        settings = {"SESSION_STORE": redis.url, "RITM_PROJECTS_FOLDER": str(folder / "data/projects")}
+        stack.enter_context(stack_nginx(folder, pages, {"backend:9090": f"backend:{port}"}, names))
+        replicas = []
+        for address in ADDRESSES[:2]:
+            (folder / address).mkdir()
+            serve = ritm_serve(folder / address, settings, host=address, port=port)
+            replicas.append(stack.enter_context(serve))
+        yield Site(f"http://127.0.0.1:{pages[9090]}", port, settings, tuple(replicas))
 
 
 def request_for(count: int) -> dict[str, Any]:
@@ -62,64 +97,95 @@ def request_for(count: int) -> dict[str, Any]:
     return {"tasks": [task], "label_config": CONFIG, "params": {"context": {"result": result}}}
 
 
-@pytest.fixture
-def nginx() -> Iterator[Any]:
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    require(program is not None, "no nginx on this machine")
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nginx")))
-
-        def before(replicas: list[Server]) -> Server:
-            port = free_port()
-            servers = " ".join(f"server {replica.url.removeprefix('http://')};" for replica in replicas)
-            (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, servers=servers))
-            return stack.enter_context(
-                serving(
-                    [program, "-c", folder / "nginx.conf"],
-                    {"PATH": os.environ["PATH"]},
-                    folder / "nginx.log",
-                    url=f"http://127.0.0.1:{port}",
-                    health="/health",
-                    within_s=30,
-                )
-            )
-
-        yield before
+def predict(url: str, count: int) -> requests.Response:
+    return requests.post(f"{url}/predict", json=request_for(count), timeout=120)
 
 
-def test_replicas_that_take_turns_answer_as_one(nginx: Any, tmp_path: Path) -> None:
-    with ExitStack() as stack:
-        short = stack.enter_context(tempfile.TemporaryDirectory(prefix="redis"))
-        redis = stack.enter_context(redis_server(Path(short)))
-        replicas = []
-        for name in ("one", "two"):
-            (tmp_path / name).mkdir()
-            serve = ritm_serve(tmp_path / name, {"SESSION_STORE": redis.url})
-            replicas.append(stack.enter_context(serve))
-        proxy = nginx(replicas)
+def mask_of(answer: requests.Response) -> list[int]:
+    assert answer.status_code == 200, answer.text
+    (prediction,) = answer.json()["results"]
+    (region,) = prediction["result"]
+    rle: list[int] = region["value"]["rle"]
+    return rle
 
-        met, masks = [], []
-        for count in range(1, len(CLICKS) + 1):
-            answer = requests.post(f"{proxy.url}/predict", json=request_for(count), timeout=60)
-            assert answer.status_code == 200, answer.text
-            (prediction,) = answer.json()["results"]
-            (region,) = prediction["result"]
-            met.append(answer.headers["X-Replica"])
-            masks.append(region["value"]["rle"])
-        assert len(set(met)) == 2
-        assert all(before != after for before, after in pairwise(met))
 
-        # A third process that has seen nothing, without Redis: the truth.
-        (tmp_path / "alone").mkdir()
-        alone = stack.enter_context(ritm_serve(tmp_path / "alone", {}))
-        for count, mask in enumerate(masks, start=1):
-            answer = requests.post(f"{alone.url}/predict", json=request_for(count), timeout=60)
-            assert answer.json()["results"][0]["result"][0]["value"]["rle"] == mask
-        # Nobody has replayed: each click was run once, by whoever met it, as in one process.
-        text = requests.get(f"{alone.url}/metrics", timeout=10).text
-        assert 'ritm_stage_seconds_count{stage="network"} 4.0' in text
-        runs = [
-            requests.get(f"{replica.url}/metrics", timeout=10).text.count('{stage="network"} 2.0')
-            for replica in replicas
-        ]
-        assert runs == [1, 1]
+def network_runs(server: Server) -> float:
+    text = requests.get(f"{server.url}/metrics", timeout=60).text
+    (count,) = re.findall(r'^ritm_stage_seconds_count{stage="network"} (.*)$', text, re.MULTILINE) or ["0"]
+    return float(count)
+
+
+def test_replicas_answer_as_one(site: Site, tmp_path: Path) -> None:
+    masks, met = [], ""
+    for count in range(1, len(CLICKS) + 1):
+        for _ in range(TRIES):  # until another one than before has answered
+            before = site.runs()
+            answer = predict(site.url, count)
+            mask = mask_of(answer)
+            assert site.runs() - before <= 1, "it has replayed what another has run"
+            last, met = met, answer.headers[REPLICA].rpartition(", ")[2]
+            if met != last:
+                break
+        else:
+            pytest.fail(f"{met} has answered all the time")
+        masks.append(mask)
+
+    # A process that has seen nothing, without Redis: the truth.
+    with ritm_serve(tmp_path, {}) as alone:
+        assert [mask_of(predict(alone.url, count)) for count in range(1, len(CLICKS) + 1)] == masks
+        assert network_runs(alone) == len(CLICKS)
+
+
+def test_an_address_behind_which_nobody_is_costs_no_request(site: Site) -> None:
+    dead, passed_over = site.place(ADDRESSES[2]), set()
+    for _ in range(TRIES):
+        for method, path in (("POST", "/webhook"), ("GET", "/versions")):
+            body = {"action": "ANNOTATION_CREATED"} if method == "POST" else None
+            answer = requests.request(method, site.url + path, json=body, timeout=60)
+            assert answer.ok, answer.text
+            if answer.headers[REPLICA].startswith(f"{dead}, "):
+                passed_over.add(path)
+        if len(passed_over) == 2:
+            break
+    assert passed_over == {"/webhook", "/versions"}
+
+
+def test_what_a_project_asks_for_is_known_to_all(site: Site) -> None:
+    body = {"project": "7.1", "schema": BOTH, "extra_params": {"output": "polygon"}}
+    assert requests.post(f"{site.url}/setup", json=body, timeout=60).ok
+    click = request_for(1) | {"project": "7.1", "label_config": BOTH}
+    for replica in site.replicas:
+        (prediction,) = requests.post(f"{replica.url}/predict", json=click, timeout=60).json()["results"]
+        assert {region["type"] for region in prediction["result"]} == {"polygonlabels"}
+
+
+def test_clicks_survive_the_backend_that_works_on_them(site: Site, tmp_path: Path) -> None:
+    """One is held, and killed with clicks that it has taken and not answered: another answers them."""
+    address = ADDRESSES[2]
+    with (
+        ritm_serve(tmp_path, site.settings, host=address, port=site.port) as held,
+        ThreadPoolExecutor(TRIES) as annotators,
+    ):
+        os.killpg(held.process.pid, signal.SIGSTOP)
+        clicks: list[Future[requests.Response]] = []
+
+        def it_has_taken_some() -> bool:
+            clicks.append(annotators.submit(predict, site.url, 1 + len(clicks) % len(CLICKS)))
+            return unread(address, site.port)
+
+        wait_until(it_has_taken_some, "a click at the backend that is held", within_s=TRIES / 4)
+        os.killpg(held.process.pid, signal.SIGKILL)
+        answers = [click.result() for click in clicks]
+    for answer in answers:
+        mask_of(answer)
+    assert any(answer.headers[REPLICA].startswith(f"{site.place(address)}, ") for answer in answers)
+
+
+def unread(address: str, port: int) -> bool:
+    """Whether a connection to a server here holds bytes that it has not read."""
+    ours = "".join(f"{int(part):02X}" for part in reversed(address.split("."))) + f":{port:04X}"
+    connected = "01"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(
+        row[1] == ours and row[3] == connected and int(row[4].partition(":")[2], 16) > 0 for row in rows
+    )

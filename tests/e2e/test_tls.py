@@ -7,10 +7,7 @@ names, ports and paths are others.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -32,9 +29,9 @@ from label_studio_server import (
     label_studio_process,
     signed_in,
 )
-from processes import ROOT, Server, free_port, require, running, wait_until
+from processes import ROOT, Server, free_port
+from stack_nginx import NAME, certificates, stack_nginx
 
-NAME = "labels.example.com"
 LOGIN = {"BASIC_AUTH_USER": "ritm", "BASIC_AUTH_PASS": "a-password"}
 OVERLAY: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.tls.yml").read_text())["services"]
 
@@ -70,30 +67,11 @@ def variables(service: str, host: str) -> dict[str, str]:
     return {name: re.sub(r"\$\{PUBLIC_HOST[^}]*\}", host, str(value)) for name, value in texts}
 
 
-def certificates(folder: Path) -> Path:
-    """Make the two files that the stack asks for; returns the authority's certificate."""
-    require(shutil.which("openssl") is not None, "no openssl on this machine")
-    folder.mkdir()
-    key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-    names = f"subjectAltName=DNS:{NAME},IP:127.0.0.1"
-    for command in (
-        f"req -x509 {key} -days 2 -subj /CN=Authority -addext keyUsage=critical,keyCertSign "
-        "-keyout authority.key -out authority.pem",
-        f"req {key} -subj /CN={NAME} -addext {names} -keyout privkey.pem -out request.pem",
-        "x509 -req -in request.pem -CA authority.pem -CAkey authority.key -days 2 -copy_extensions copy "
-        "-out fullchain.pem",
-    ):
-        subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
-    return folder / "authority.pem"
-
-
 @pytest.fixture(scope="module")
 def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    require(program is not None, "no nginx on this machine")
     folder = tmp_path_factory.mktemp("tls")
     authority = certificates(folder / "certificates")
-    pages = {port: free_port() for port in (8080, 8443, 9443)}
+    pages = {port: free_port() for port in (8080, 8443, 9443, 9090)}
     with ExitStack() as stack:
         extra = {**LOCAL_BACKENDS, **variables("label-studio", f"{NAME}:{pages[8443]}")}
         process = stack.enter_context(label_studio_process(template, folder / "studio", extra))
@@ -108,29 +86,13 @@ def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
             **LOGIN,
         }
         backend = stack.enter_context(ritm_serve(folder / "backend", settings))
-        text = (ROOT / "docker/nginx.conf").read_text()
-        for port, other in pages.items():
-            text = text.replace(f"listen {port}", f"listen 127.0.0.1:{other}")
-        for stack_name, server in (("label-studio:8080", process), ("backend:9090", backend)):
-            text = text.replace(stack_name, server.url.removeprefix("http://"))
-        text = re.sub(r" (/certificates|/tmp)/", rf" {folder}\1/", text)
-        (folder / "tmp").mkdir()
-        (folder / "nginx.conf").write_text(text)
-        command = [program, "-c", folder / "nginx.conf", "-g", "daemon off; master_process off;"]
-        nginx = stack.enter_context(running(command, {"PATH": os.environ["PATH"]}, folder / "nginx.log"))
-        probe = f"http://127.0.0.1:{pages[8080]}/"
-        wait_until(lambda: answers(probe), "nginx", within_s=30, server=nginx)
+        names = {"label-studio:8080": process, "backend:9090": backend}
+        servers = {name: server.url.removeprefix("http://") for name, server in names.items()}
+        stack.enter_context(stack_nginx(folder, pages, servers))
         studio = stack.enter_context(
             signed_in(replace(process, url=url), folder / "studio/files", legacy=True, authority=authority)
         )
         yield Site(studio, backend, pages, authority)
-
-
-def answers(url: str) -> bool:
-    try:
-        return requests.get(url, allow_redirects=False, timeout=5).status_code == 308
-    except requests.ConnectionError:
-        return False
 
 
 def test_what_asks_without_tls_is_sent_to_tls(site: Site) -> None:
