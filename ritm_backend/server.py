@@ -15,13 +15,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger as GunicornLog
 
 from ritm_backend.front.cpus import usable_cpus
 from ritm_backend.front.loop import ConnectionLimits
+from ritm_backend.front.newcomers import hold_off_newcomers
 from ritm_backend.front.worker import FrontWorker, Site
 from ritm_backend.front.wsgi import environment
 from ritm_backend.logs import JsonLines
@@ -41,6 +44,7 @@ _WAITING_THREADS = 240
 _BODY_SHARE = 8  # one part in so many of the memory is for requests that are read
 _CLICKS_IN_A_RUN = 8  # on a GPU, of those that wait together
 _BACKLOG = 2048
+_HANDSHAKE_SECONDS = 0.5  # from the first packet of a client to the one with which it has connected
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (for the heartbeat and the counts: a disk could block them)
 
 
@@ -57,6 +61,20 @@ class _Log(GunicornLog):  # type: ignore[misc]  # gunicorn has no types
             handler.setFormatter(JsonLines())
 
 
+class _Arbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
+    """Gunicorn's master, which loses nobody who connects while it is told to stop."""
+
+    def stop(self, graceful: bool = True) -> None:
+        # A listening socket drops who has connected and was not taken yet, when its last process closes it.
+        # Newcomers are held off while the processes still take everybody; their system tries again after a
+        # second, and is refused then.
+        if graceful and self.LISTENERS:
+            for listener in self.LISTENERS:
+                hold_off_newcomers(listener.sock)
+            sleep(_HANDSHAKE_SECONDS)
+        super().stop(graceful)
+
+
 class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def __init__(self, options: dict[str, object], load: Callable[[], object]) -> None:
         self._options = options
@@ -70,6 +88,9 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def load(self) -> object:
         return self._load()
+
+    def run(self) -> None:
+        _Arbiter(self).run()
 
 
 def listen(host: str, port: int) -> socket.socket:
