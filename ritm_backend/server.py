@@ -42,6 +42,7 @@ _SHORT_THREADS = 4
 _PROBE_THREADS = 2
 _WAITING_THREADS = 240
 _BODY_SHARE = 8  # one part in so many of the memory is for requests that are read
+_CACHE_SHARE = 4  # and in so many at most for images and masks that are remembered
 _CLICKS_IN_A_RUN = 8  # on a GPU, of those that wait together
 _BACKLOG = 2048
 _HANDSHAKE_SECONDS = 0.5  # from the first packet of a client to the one with which it has connected
@@ -183,6 +184,8 @@ def application(settings: Settings, workers: int) -> Site:
     from ritm_ops.pictures import PictureFetcher
 
     set_up_logging(settings.log_level)
+    memory = usable_memory(settings.memory_mb) // workers
+    settings = with_cache_within(settings, memory)
     host = make_host(settings)
     host.start()
     app = create_app(settings, host, PictureFetcher(settings.picture_access), workers)
@@ -191,10 +194,16 @@ def application(settings: Settings, workers: int) -> Site:
         app,
         lambda head: parts.gate.wanted(Request(environment(head, "", ("", 0)))),
         {PROBE: _PROBE_THREADS, SHORT: _SHORT_THREADS, WORK: settings.threads + _WAITING_THREADS},
-        ConnectionLimits(body_bytes=usable_memory(settings.memory_mb) // _BODY_SHARE // workers),
+        ConnectionLimits(body_bytes=memory // _BODY_SHARE),
         parts.metrics.refused,
         parts.handover,
     )
+
+
+def with_cache_within(settings: Settings, memory: int) -> Settings:
+    """The settings for a process that may use so many bytes: its cache takes no more than a part of them."""
+    most_mb = max(1, memory // _CACHE_SHARE >> 20)
+    return settings.model_copy(update={"cache_mb": min(settings.cache_mb, most_mb)})
 
 
 def make_host(settings: Settings) -> ModelHost:

@@ -36,6 +36,11 @@ def decoding_budget(memory: int) -> int:
     return memory // _SHARE
 
 
+def largest_of(budget: int) -> int:
+    """Bytes that one image may take, given the budget of all: half of the memory."""
+    return budget * _SHARE // 2
+
+
 class MemoryBudget:
     """Hands out bytes, first come first served. Thread-safe.
 
@@ -44,9 +49,13 @@ class MemoryBudget:
     Args:
         total: bytes.
         clock: seconds.
+
+    Attributes:
+        largest: more than that nobody should ask for.
     """
 
     def __init__(self, total: int, clock: Callable[[], float] = monotonic) -> None:
+        self.largest = largest_of(total)
         self._total = total
         self._free = total
         self._clock = clock

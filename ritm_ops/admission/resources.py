@@ -6,14 +6,16 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
-from ritm_model.images import DEFAULT_MAX_PIXELS, Pixels, decode_image, decoding_bytes
+from ritm_model.images import DEFAULT_MAX_PIXELS, ImageError, Pixels, decode_image, decoding_bytes
 from ritm_model.inference.timing import Timings
 from ritm_ops.admission.memory import MemoryBudget, decoding_budget
 from ritm_ops.admission.places import Admission
 
 
 class Budget(Protocol):
-    """Bytes that are waited for."""
+    """Bytes that are waited for; `largest` is what one image may take at most."""
+
+    largest: int
 
     def hold(self, count: int, deadline: float) -> AbstractContextManager[None]: ...
 
@@ -34,12 +36,18 @@ def decode_within(
         H x W x 3 uint8 RGB.
 
     Raises:
-        ImageError: not an image, damaged or too large.
+        ImageError: not an image, damaged or too large, also for the memory that there is altogether.
         BusyError: there was no memory in time.
     """
+    needed = decoding_bytes(data, max_pixels=max_pixels)
+    if needed > budget.largest:
+        raise ImageError(
+            f"The image takes {needed >> 20} MB to be decoded, and of the memory here one may take "
+            f"{budget.largest >> 20} MB; use a smaller image, or more memory (RITM_MEMORY_MB)."
+        )
     with ExitStack() as stack:
         with timings.stage("memory"):
-            stack.enter_context(budget.hold(decoding_bytes(data, max_pixels=max_pixels), deadline))
+            stack.enter_context(budget.hold(needed, deadline))
         with timings.stage("decode"):
             return decode_image(data, max_pixels=max_pixels)
 

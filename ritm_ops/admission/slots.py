@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from ritm_ops.admission.memory import largest_of
 from ritm_ops.admission.places import BusyError
 
 _SLOTS = 16
@@ -31,9 +32,13 @@ class SharedBudget:
         total: bytes, the same for all that share them.
         folder: shared by the processes; made if need be.
         clock: seconds.
+
+    Attributes:
+        largest: more than that nobody should ask for.
     """
 
     def __init__(self, total: int, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self.largest = largest_of(total)
         self._slot_bytes = max(1, total // _SLOTS)
         self._folder = folder
         self._clock = clock

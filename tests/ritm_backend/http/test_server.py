@@ -21,6 +21,7 @@ from gunicorn.config import Config
 from ritm_backend import server
 from ritm_backend.cli import serve
 from ritm_backend.front.cpus import usable_cpus
+from ritm_backend.settings import Settings
 
 PAYLOADS = Path(__file__).parents[2] / "payloads/label_studio"
 
@@ -233,6 +234,11 @@ def test_a_container_with_less_processor_time_gets_fewer_threads(tmp_path, monke
         (tmp_path / name).write_text(text)
 
     assert usable_cpus(tmp_path) == cpus
+
+
+@pytest.mark.parametrize(("memory_mb", "cache_mb"), [(8192, 1024), (2048, 512), (2, 1)])
+def test_the_cache_takes_no_more_than_a_quarter_of_the_memory(memory_mb, cache_mb):
+    assert server.with_cache_within(Settings(), memory_mb << 20).cache_mb == cache_mb
 
 
 def test_thread_limits_of_the_administrator_are_kept(monkeypatch):

@@ -14,7 +14,8 @@ from processes import wait_until
 
 from ritm_model.images import ImageError, decoding_bytes
 from ritm_model.inference import Superseded
-from ritm_ops.admission import Admission, BusyError, MemoryBudget, Requester
+from ritm_model.inference.timing import Timings
+from ritm_ops.admission import Admission, BusyError, MemoryBudget, Requester, Resources
 from ritm_ops.admission.memory import decoding_budget, usable_memory
 
 ANNA, BEN = Requester("studio", "1"), Requester("studio", "2")
@@ -101,6 +102,16 @@ def test_the_budget_follows_from_the_limit_of_the_container(
     assert usable_memory(cgroup=tmp_path) == (expected or machine)
     assert usable_memory(64, tmp_path) == 2**26
     assert decoding_budget(2**26) == 2**24
+
+
+def test_an_image_that_takes_half_of_the_memory_is_refused() -> None:
+    file = BytesIO()
+    Image.new("L", (4000, 2000)).save(file, "PNG")
+    needed = decoding_bytes(file.getvalue())
+    enough, too_little = Resources.of(1, 1, needed * 2), Resources.of(1, 1, needed * 2 - 8)
+    assert enough.decode(file.getvalue(), 10**8, Timings(), float("inf")).shape == (2000, 4000, 3)
+    with pytest.raises(ImageError, match=r"takes \d+ MB to be decoded.*one may take \d+ MB; use a smaller"):
+        too_little.decode(file.getvalue(), 10**8, Timings(), float("inf"))
 
 
 @pytest.mark.parametrize(
