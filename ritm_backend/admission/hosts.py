@@ -8,11 +8,12 @@ elsewhere, so all addresses are answered to; of names only those that nobody els
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
-from urllib.parse import urlsplit
 
 _LOCAL = ("localhost", "host.docker.internal")
 _OF_CLUSTERS = (".svc", ".svc.cluster.local")
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\s\[\]:/@?#\\]+))(?::[0-9]*)?", re.IGNORECASE)
 
 
 class AllowedHosts:
@@ -41,11 +42,9 @@ class AllowedHosts:
 
 def host_name(host: str) -> str | None:
     """The name or address in a `Host`, in lower case; None if there is none."""
-    try:
-        name = urlsplit(f"//{host}").hostname
-    except ValueError:
-        return None
-    return name.rstrip(".") if name else None
+    found = _HOST.fullmatch(host)
+    name = (found[1] or found[2]).lower().rstrip(".") if found else ""
+    return name or None
 
 
 def _is_address(name: str) -> bool:

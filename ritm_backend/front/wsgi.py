@@ -36,9 +36,10 @@ def environment(head: Head, peer: str, server: tuple[str, int]) -> Environment:
         peer: address of the client.
         server: name and port that this server listens on.
     """
-    target = head.target
-    if target.startswith((b"http://", b"https://")):  # as proxies are asked
-        target = b"/" + target.split(b"/", 3)[3] if target.count(b"/") > 2 else b"/"
+    target, host = head.target, b""
+    if target.startswith((b"http://", b"https://")):  # as proxies are asked; it goes before the header Host
+        host, _, rest = target.partition(b"://")[2].partition(b"/")
+        target = b"/" + rest
     path, _, query = target.partition(b"?")
     environ: Environment = {
         "REQUEST_METHOD": head.method,
@@ -65,6 +66,8 @@ def environment(head: Head, peer: str, server: tuple[str, int]) -> Environment:
         key = name if name in _WITHOUT_PREFIX else f"HTTP_{name}"
         value = raw_value.decode("latin-1")
         environ[key] = f"{environ[key]},{value}" if key in environ else value
+    if host:
+        environ["HTTP_HOST"] = host.decode("latin-1")
     return environ
 
 
