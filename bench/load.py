@@ -1,17 +1,21 @@
-"""Throughput and latency of the real server under 1 to 64 simulated annotators.
+"""Throughput and latency of the real server under 1 to 200 simulated annotators.
 
 Each annotator opens a task with a 1080p photograph of its own address, makes five clicks, thinks before each
 (an exponential time, on average `--think` seconds), and goes on to the next task. Refused clicks (503) are
 made again after the time that the server asks for, and count from the first attempt. `network_per_s` is what
 the network alone does in another process with the same views, measured before and after each number of
-annotators; `share` is throughput over their mean.
+annotators; `share` is throughput over their mean. `light` is the share of the time in which the server
+answered with less work (`RITM_LIGHT_AFTER_SECONDS`, or `--light`). With `--first 64`, as many annotators make
+their first click at the same moment.
 
     python bench/load.py --model tests/models/h18s-synthetic.safetensors --seconds 20
+    python bench/load.py --annotators 1,16,64,200 --think 2 --first 64 --no-network
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.client
 import json
 import multiprocessing
@@ -19,12 +23,13 @@ import random
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean
 from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
 
-from served import SIZES, WALK, Results, percentiles, photo, predict_body, served
+from served import SIZES, WALK, Results, Served, percentiles, photo, predict_body, served
 
 CLICKS = 5
 SIZE = SIZES["1920x1080"]
@@ -110,6 +115,50 @@ def crowd(port: int, annotators: int, think_s: float, seconds: float) -> tuple[l
     return took, len(refused)
 
 
+def first_clicks(port: int, annotators: int) -> tuple[list[float], int]:
+    """All at the same moment, each on an image of its own; those that were not refused, and how many were."""
+    together = threading.Barrier(annotators)
+    took: list[float] = []
+
+    def ask(task: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        body = json.dumps(predict_body(task, "photo.jpg", SIZE, WALK[:1])).encode()
+        together.wait()
+        start = perf_counter()
+        connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        if b'"rle"' in answer.read() and answer.status == 200:
+            took.append((perf_counter() - start) * 1000)
+        connection.close()
+
+    threads = [threading.Thread(target=ask, args=(90_000_000 + each,)) for each in range(annotators)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return took, annotators - len(took)
+
+
+@contextlib.contextmanager
+def watched_for_light(server: Served) -> Iterator[list[bool]]:
+    """Whether the server answers with less work, every half second until the block ends."""
+    ended = threading.Event()
+    seen: list[bool] = []
+
+    def look() -> None:
+        while not ended.wait(0.5):
+            page = server.get("/metrics")[1]
+            seen.append(b"\nritm_light 1.0\n" in page)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        thread.join()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -119,33 +168,55 @@ def main() -> None:
     parser.add_argument("--annotators", default="1,2,4,8,16,32,64")
     parser.add_argument("--think", type=float, default=1.0, help="mean seconds before a click")
     parser.add_argument("--seconds", type=float, default=15, help="for each number of annotators")
+    parser.add_argument("--first", type=int, default=0, help="first clicks at the same moment")
+    parser.add_argument("--light", default="0.3", help="RITM_LIGHT_AFTER_SECONDS of the server")
+    parser.add_argument("--no-network", action="store_true", help="do not measure the network alone")
     asked = parser.parse_args()
 
     name = Path(asked.model).stem
-    results = Results(f"load-{name}-{asked.engine}", model=name, engine=asked.engine, think_s=asked.think)
+    results = Results(
+        f"load-{name}-{asked.engine}-light{asked.light}",
+        model=name,
+        engine=asked.engine,
+        think_s=asked.think,
+        light_after_s=float(asked.light),
+    )
+    settings = {"RITM_ENGINE": asked.engine, "RITM_LIGHT_AFTER_SECONDS": asked.light}
     with (
         TemporaryDirectory() as folder,
-        served({"photo.jpg": photo(SIZE)}, asked.model, RITM_ENGINE=asked.engine) as server,
+        served({"photo.jpg": photo(SIZE)}, asked.model, **settings) as server,
         # Annotators live in a process of their own, one crowd after the other.
         multiprocessing.get_context("spawn").Pool(1) as pool,
     ):
         image = Path(folder, "photo.jpg")
         image.write_bytes(photo(SIZE))
+
+        def network_alone() -> float | None:
+            return None if asked.no_network else network_per_second(asked.model, asked.engine, image)
+
         pool.apply(crowd, (server.port, 1, asked.think, 3.0))
-        before = network_per_second(asked.model, asked.engine, image)
+        before = network_alone()
         for annotators in map(int, asked.annotators.split(",")):
-            took, refused = pool.apply(crowd, (server.port, annotators, asked.think, asked.seconds))
-            after = network_per_second(asked.model, asked.engine, image)
-            rate, network = len(took) / asked.seconds, mean((before, after))
+            with watched_for_light(server) as light:
+                took, refused = pool.apply(crowd, (server.port, annotators, asked.think, asked.seconds))
+            after = network_alone()
+            rate = len(took) / asked.seconds
+            network: dict[str, object] = {}
+            if before is not None and after is not None:
+                network["network_per_s"] = [round(before, 2), round(after, 2)]
+                network["share"] = round(rate / mean((before, after)), 2)
             results.row(
                 annotators=annotators,
                 clicks_per_s=round(rate, 2),
                 ms=percentiles(took, 50, 95, 99),
                 refused=refused,
-                network_per_s=[round(before, 2), round(after, 2)],
-                share=round(rate / network, 2),
+                light=round(mean(light), 2),
+                **network,
             )
             before = after
+        if asked.first:
+            took, refused = pool.apply(first_clicks, (server.port, asked.first))
+            results.row(first_clicks=asked.first, ms=percentiles(took, 50, 95, 100), refused=refused)
 
 
 if __name__ == "__main__":

@@ -76,6 +76,7 @@ class Metrics:
         )
         self._places = self._gauge("ritm_requests_waiting", "Requests that wait for a place.")
         self._waiting = self._gauge("ritm_clicks_waiting", "Clicks that wait for the network.")
+        self._light = self._gauge("ritm_light", "1 while clicks are answered with less work.", mode="livemax")
         self._sessions = self._gauge("ritm_sessions", "Remembered states: one per click that may go on.")
         self._images = self._gauge("ritm_cached_images", "Decoded images held.")
         self._bytes = self._gauge("ritm_cache_bytes", "Memory of images and states.")
@@ -130,6 +131,7 @@ class Metrics:
             self._version = version
             self._model.labels(version).set(1)
             self._waiting.set(stats.waiting)
+            self._light.set(stats.is_light)
             self._sessions.set(stats.cached_states)
             self._images.set(stats.cached_images)
             self._bytes.set(stats.cached_bytes)

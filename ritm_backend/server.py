@@ -244,6 +244,9 @@ def load_annotator(settings: Settings, model: str) -> Annotator:
     options = PredictorOptions.paper() if settings.profile == "paper" else None
     predictor = open_predictor(model, settings.device, options, engine=settings.engine)
     predictor.warm_up()
+    is_adaptive = settings.profile == "serving" and settings.light_after_seconds > 0
+    if is_adaptive:
+        predictor.with_options(predictor.options.light()).warm_up()
     shared = None
     if settings.session_store is not None:
         from ritm_ops.redis_states import RedisStates
@@ -256,6 +259,7 @@ def load_annotator(settings: Settings, model: str) -> Annotator:
         cache_bytes=settings.cache_mb * 1024 * 1024 * (EXISTING_SHARE - 1) // EXISTING_SHARE,
         ttl_seconds=settings.session_ttl_seconds,
         shared=shared,
+        light_after_seconds=settings.light_after_seconds if is_adaptive else None,
     )
 
 

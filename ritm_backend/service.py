@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from time import monotonic
 
 import numpy as np
 import numpy.typing as npt
@@ -142,9 +143,10 @@ class LabelStudioService:
             try:
                 self._check_clicks(prompt)
                 with ExitStack() as stack:
+                    began = monotonic()
                     with report.timings.stage("wait"):
                         stack.enter_context(self._admission.place(whose, own_id, report.deadline))
-                    answers = self._segment(annotator, asked, prompt, report)
+                    answers = self._segment(annotator, asked, prompt, report, monotonic() - began)
             except Superseded:
                 report.notes.append("A newer click on the same object came in; this one was not answered.")
                 continue
@@ -194,7 +196,12 @@ class LabelStudioService:
         return answer
 
     def _segment(
-        self, annotator: Annotator, asked: _Asked, prompt: ObjectPrompt, report: Report
+        self,
+        annotator: Annotator,
+        asked: _Asked,
+        prompt: ObjectPrompt,
+        report: Report,
+        waited_seconds: float,
     ) -> list[RegionAnswer]:
         """The regions of one object; none if there is nothing to show."""
         frame, timings, config, options = prompt.frame, report.timings, asked.config, asked.options
@@ -239,6 +246,7 @@ class LabelStudioService:
                 lambda: image_HW3,
                 timings,
                 ticket,
+                waited_seconds,
             )
         with timings.stage("encode"):
             part = visible_part(state, size, self._settings.min_region_pixels)

@@ -68,11 +68,19 @@ class Settings(PictureSettings):
         description="Longest wait of a request for a place in seconds; keep it below Label Studio's "
         "`ML_TIMEOUT_PREDICT` of 100, since a refused click is not repeated.",
     )
+    light_after_seconds: float = Field(
+        default=0.3,
+        ge=0,
+        le=3600,
+        description="Wait for the network in seconds after which clicks are answered with less work, without "
+        "mirror images and larger views, until they wait less than a quarter of that; 0 for never.",
+    )
     memory_mb: int | None = Field(
         default=None,
         ge=64,
         description="Memory in MB that the server may use, where that is less than its container may: a "
-        "quarter is for decoding images, an eighth for requests that are read.",
+        "quarter is for decoding images, at most half for one of them, a quarter for the cache, and an "
+        "eighth for requests that are read.",
     )
     max_clicks: int = Field(
         default=100,

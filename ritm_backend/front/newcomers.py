@@ -35,11 +35,11 @@ def hold_off_newcomers(listener: socket.socket) -> None:
     if sys.platform != "linux" or listener.family not in (socket.AF_INET, socket.AF_INET6):
         return
     instructions = (_Instruction * 5)(
-        (_LOAD_BYTE, 0, 0, _FLAGS),
-        (_AND, 0, 0, _SYN_OR_ACK),
-        (_JUMP_IF_EQUAL, 0, 1, _SYN),
-        (_RETURN, 0, 0, 0),
-        (_RETURN, 0, 0, _ALL),
+        _Instruction(_LOAD_BYTE, 0, 0, _FLAGS),
+        _Instruction(_AND, 0, 0, _SYN_OR_ACK),
+        _Instruction(_JUMP_IF_EQUAL, 0, 1, _SYN),
+        _Instruction(_RETURN, 0, 0, 0),
+        _Instruction(_RETURN, 0, 0, _ALL),
     )
     program = _Program(len(instructions), instructions)
     with contextlib.suppress(OSError):

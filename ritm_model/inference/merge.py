@@ -6,6 +6,7 @@ Shapes: H x W the image, h x w a grid of probabilities over part of it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -57,15 +58,16 @@ class MaskChange(NamedTuple):
     inside: Mask
 
 
-def clicked_change(before: Prediction, after: Prediction, click: Click) -> MaskChange | None:
-    """The connected part (8 neighbours) of the difference with the click in it; None if it lies elsewhere."""
+def clicked_change(before: Prediction, after: Prediction, clicks: Sequence[Click]) -> MaskChange | None:
+    """The connected parts (8 neighbours) of the difference with clicks in them; None if all lie elsewhere."""
     box, differs = _difference(before, after)
-    row, column = math.floor(click.y) - box.top, math.floor(click.x) - box.left
-    if not (0 <= row < differs.shape[0] and 0 <= column < differs.shape[1] and differs[row, column]):
-        return None
     filled = differs.astype(np.uint8)
-    cv2.floodFill(filled, None, (column, row), 2, flags=8)
-    return MaskChange(box, filled == 2)
+    for click in clicks:
+        row, column = math.floor(click.y) - box.top, math.floor(click.x) - box.left
+        if 0 <= row < filled.shape[0] and 0 <= column < filled.shape[1] and filled[row, column] == 1:
+            cv2.floodFill(filled, None, (column, row), 2, flags=8)
+    inside = filled == 2
+    return MaskChange(box, inside) if inside.any() else None
 
 
 def overlaid(before: Prediction, after: Prediction, change: MaskChange) -> Prediction:

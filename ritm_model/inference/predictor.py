@@ -73,10 +73,23 @@ class Predictor:
             click: in pixels of the image.
             timings: receives the milliseconds of the stages "crop", "network" and "paste".
         """
+        return self.click_together(state, (click,), timings)
+
+    def click_together(self, state: State, clicks: Sequence[Click], timings: Timings | None = None) -> State:
+        """Answer several clicks, at least one, with a single run of the network.
+
+        It sees all of them at once, but none of the masks that it would have answered in between, so the mask
+        is not quite that of `replay`.
+
+        Args:
+            state: what was there before.
+            clicks: in the order in which they were made.
+            timings: as for `click`.
+        """
         timings = timings or Timings()
-        after = self._answer(state, (*state.clicks, click), timings)
+        after = self._answer(state, (*state.clicks, *clicks), timings)
         with timings.stage("paste"):
-            return self._merged(state, after)
+            return self._merged(state, after, clicks)
 
     def predict(
         self,
@@ -161,6 +174,12 @@ class Predictor:
         other.engine = engine
         return other
 
+    def with_options(self: PredictorT, options: PredictorOptions) -> PredictorT:
+        """The same predictor with other options. It goes on with states of this one."""
+        other = copy(self)
+        other.options = options
+        return other
+
     def replay(self, state: State, clicks: Iterable[Click]) -> State:
         """Answer several clicks one after the other."""
         for click in clicks:
@@ -186,8 +205,8 @@ class Predictor:
         previous = state.prediction.soft if state.prediction else None
         return self._pass(state, clicks, previous, timings)
 
-    def _merged(self, state: State, after: State) -> State:
-        """Keep what the last click is not about as it was in `state`."""
+    def _merged(self, state: State, after: State, clicks: Sequence[Click]) -> State:
+        """Keep what the newest clicks are not about as it was in `state`."""
         merge = self.options.merge
         before, now = state.prediction, after.prediction
         if merge is None or before is None or before.mask_roi is None:
@@ -195,7 +214,7 @@ class Predictor:
         assert now is not None
         if not merge.applies(len(after.clicks), from_mask=after.from_mask):
             return after
-        change = clicked_change(before, now, after.clicks[-1])
+        change = clicked_change(before, now, clicks)
         return after if change is None else replace(after, prediction=overlaid(before, now, change))
 
     def _pass(

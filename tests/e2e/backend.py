@@ -35,6 +35,7 @@ def ritm_serve(
         "GOMP_SPINCOUNT": "0",
         "RITM_DEVICE": "cpu",
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),  # the same code as in this process
+        "RITM_LIGHT_AFTER_SECONDS": "0",  # masks are compared, also on a machine with other things to do
         "RITM_ENGINE": "torch",  # the same in all processes, and nothing to convert first
         **extra,
     }

@@ -26,12 +26,16 @@ from ritm_model.inference.engines.torch_engine import TorchEngine
 from ritm_model.inference.geometry import Box
 from ritm_model.inference.predictor import Predictor
 from ritm_model.inference.sessions.cache import SessionCache, Start
+from ritm_model.inference.sessions.load import Load
 from ritm_model.inference.sessions.shared_states import SharedStates
 from ritm_model.inference.sessions.turns import Ticket, Turns
 from ritm_model.inference.state import Image, State
 from ritm_model.inference.timing import Timings
 
 LoadImage = Callable[[], Image]
+
+REPLAY_RUNS = 8
+"""Runs of the network for one request at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +76,7 @@ class AnnotatorStats:
         images_loaded: calls of `load_image`.
         waiting: requests that wait for their turn now.
         cached_images, cached_states, cached_bytes: what is held now.
+        is_light: whether clicks are answered with less work now, because many wait.
     """
 
     requests: int
@@ -82,6 +87,7 @@ class AnnotatorStats:
     cached_images: int
     cached_states: int
     cached_bytes: int
+    is_light: bool
 
 
 class Annotator:
@@ -97,6 +103,8 @@ class Annotator:
         cache_bytes: memory for images and states.
         ttl_seconds: how long an unused image stays.
         shared: where other processes leave their states, and find those of this one.
+        light_after_seconds: of waiting, after which clicks are answered by `PredictorOptions.light`, until
+            they wait no longer; None for never.
         clock: seconds.
     """
 
@@ -108,14 +116,18 @@ class Annotator:
         cache_bytes: int = 1 << 30,
         ttl_seconds: float = 3600,
         shared: SharedStates | None = None,
+        light_after_seconds: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._predictor = predictor
         self._answering = predictor
         if at_once > 1 and isinstance(predictor.engine, TorchEngine):
             self._answering = predictor.with_engine(GatheringEngine(predictor.engine, at_once))
+        self._light = self._answering.with_options(predictor.options.light())
+        self._load = Load(light_after_seconds)
         self._cache = SessionCache(cache_bytes, ttl_seconds, clock)
         self._shared = shared
+        self._clock = clock
         self._turns = Turns(at_once)
         self._lock = threading.Lock()
         self._loading: dict[str, Future[Image]] = {}
@@ -144,6 +156,7 @@ class Annotator:
         load_image: LoadImage,
         timings: Timings | None = None,
         ticket: Ticket | None = None,
+        waited_seconds: float = 0,
     ) -> State:
         """Answer a prompt.
 
@@ -152,6 +165,7 @@ class Annotator:
             load_image: gives the pixels, uint8 H x W x 3 RGB, upright; called when they are not held.
             timings: receives the milliseconds of the stage "queue", and of those of `Predictor.click`.
             ticket: from `arrive`, held until this returns; without, the prompt arrives now.
+            waited_seconds: how long it has waited before that.
 
         Raises:
             Superseded: a newer prompt with the same `queue_key` arrived while this one waited.
@@ -168,17 +182,23 @@ class Annotator:
             if state.clicks == prompt.clicks:
                 self._count(remembered=1)
                 return state
-            while len(state.clicks) < len(prompt.clicks):
-                # A turn for each click, so that a long sequence lets others in between.
+            for runs_left in range(REPLAY_RUNS, 0, -1):
+                if state.clicks == prompt.clicks:
+                    break
+                # A turn for each run, so that a long sequence lets others in between.
                 with ExitStack() as turn:
+                    began = self._clock()
                     with timings.stage("queue"):
                         turn.enter_context(self._turns.turn(ticket))
+                    waited_seconds += self._clock() - began
                     # Whoever ran meanwhile may have answered some of the clicks.
                     state = max(state, self._known(prompt, start, image), key=lambda one: len(one.clicks))
-                    if len(state.clicks) < len(prompt.clicks):
-                        state = self._answering.click(state, prompt.clicks[len(state.clicks)], timings)
+                    if state.clicks != prompt.clicks:
+                        clicks = next_clicks(state, prompt.clicks, runs_left)
+                        state = self._by_load(waited_seconds).click_together(state, clicks, timings)
                         self._cache.add(prompt.image_key, start, state)
-                        self._count(clicks_run=1)
+                        self._count(clicks_run=len(clicks))
+                        waited_seconds = 0
         if self._shared:
             self._shared.add(prompt.image_key, start, state)
         return state
@@ -228,7 +248,11 @@ class Annotator:
                 cached_images=images,
                 cached_states=states,
                 cached_bytes=nbytes,
+                is_light=self._load.is_high,
             )
+
+    def _by_load(self, waited_seconds: float) -> Predictor:
+        return self._light if self._load.after_wait(waited_seconds, self._turns.waiting) else self._answering
 
     def _known(self, prompt: Prompt, start: Start, image: Image) -> State:
         """The state after as many of the clicks as are remembered."""
@@ -250,6 +274,17 @@ class Annotator:
     def _count(self, **events: int) -> None:
         with self._lock:
             self._counts.update(events)
+
+
+def next_clicks(state: State, clicks: tuple[Click, ...], runs_left: int) -> tuple[Click, ...]:
+    """Those of `clicks` that the next of so many runs answers, for `state` to get to the last of them.
+
+    One, as long as there are enough runs. Otherwise the first click still finds the object alone, and each of
+    the last ones has the effect that the annotator sees; those between are answered together.
+    """
+    missing = clicks[len(state.clicks) :]
+    together = len(missing) - (runs_left - 1) if state.prediction else 1
+    return missing[: max(1, together)]
 
 
 def _digest(mask_HW: npt.NDArray[Any]) -> str:

@@ -94,20 +94,28 @@ def test_of_many_first_clicks_at_once_none_is_refused(open_server: Server, recor
     assert all(one.is_well for one in clicks)
 
 
-def test_long_sequences_let_others_in_between_and_longer_ones_are_refused(
+def test_a_crowd_is_answered_with_less_work_until_it_is_gone(
+    image_settings: Mapping[str, str], tmp_path: Path
+) -> None:
+    with ritm_serve(tmp_path, {**image_settings, "RITM_LIGHT_AFTER_SECONDS": "0.01"}) as server:
+        with annotators(server.url, lambda task: f"/data/upload/crowd/{task}.jpg", people=8) as log:
+            wait_until(lambda: _gauge(server.url, "ritm_light") == 1, "less work", within_s=60)
+            log.wait_for_well()
+        assert all(one.is_well for one in log.clicks)
+        assert click(server.url, 90_000, 1, "/data/upload/crowd/1.jpg").is_well
+        assert _gauge(server.url, "ritm_light") == 0
+
+
+def test_long_sequences_take_a_few_runs_and_longer_ones_are_refused(
     open_server: Server, record_property: Any
 ) -> None:
     url, image = open_server.url, "/data/upload/long/1.jpg"
     assert click(url, 60_000, 1, image).is_well
-    assert click(url, 60_001, 1, image).is_well
-    with ThreadPoolExecutor(1) as pool:
-        long = pool.submit(click, url, 60_000, 100, image)
-        wait_until(lambda: _gauge(url, "ritm_sessions") > 8, "the long sequence at work", within_s=60)
-        other = click(url, 60_001, 2, image)
-        assert not long.done()
-        record_property("seconds_of_the_other", other.answered - other.sent)
-        assert other.is_well
-        assert long.result().is_well
+    before = _gauge(url, "ritm_sessions")
+    long = click(url, 60_000, 100, image)
+    assert long.is_well
+    record_property("seconds", long.answered - long.sent)
+    assert _gauge(url, "ritm_sessions") == before + 8
     refused = click(url, 60_002, 101, image)
     assert (refused.outcome, refused.mask) == (200, "")
     assert "RITM_MAX_CLICKS" in refused.message

@@ -56,7 +56,7 @@ def assert_same(a, b):
 @given(before=answers(), after=answers(), click=clicks_on_the_image)
 def test_a_merge_touches_the_clicked_part_only(before, after, click):
     differs = mask_of(before) ^ mask_of(after)
-    change = clicked_change(before, after, click)
+    change = clicked_change(before, after, [click])
     row, column = int(click.y), int(click.x)
     if not differs[row, column]:
         assert change is None
@@ -74,10 +74,24 @@ def test_a_merge_touches_the_clicked_part_only(before, after, click):
         assert merged.mask_roi is None
 
 
+@settings(max_examples=60, deadline=None)
+@given(before=answers(), after=answers(), clicks=st.lists(clicks_on_the_image, min_size=2, max_size=4))
+def test_a_merge_for_several_clicks_touches_the_part_of_each(before, after, clicks):
+    differs = mask_of(before) ^ mask_of(after)
+    labels, _ = ndimage.label(differs, EIGHT)
+    clicked = {labels[int(click.y), int(click.x)] for click in clicks} - {0}
+    change = clicked_change(before, after, clicks)
+    if not clicked:
+        assert change is None
+        return
+    expected = mask_of(before) ^ np.isin(labels, list(clicked))
+    np.testing.assert_array_equal(mask_of(overlaid(before, after, change)), expected)
+
+
 @settings(max_examples=40, deadline=None)
 @given(before=answers(), after=answers(), click=clicks_on_the_image)
 def test_probabilities_follow_the_mask_but_for_its_outlines(before, after, click):
-    change = clicked_change(before, after, click)
+    change = clicked_change(before, after, [click])
     if change is None:
         return
     merged = overlaid(before, after, change)
