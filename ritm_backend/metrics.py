@@ -35,6 +35,13 @@ _ROUTES = (
     "/demo/click",
 )
 
+REASONS = (
+    *("busy", "memory", "rate"),
+    *("password", "host", "origin", "type", "large"),
+    *("slow", "malformed", "connections"),
+)
+"""Why requests are refused."""
+
 GaugeMode = Literal["livesum", "livemin", "livemax", "livemostrecent"]
 JobCounts = Callable[[], Mapping[str, int]]
 
@@ -67,6 +74,8 @@ class Metrics:
         self._clicks = Counter("ritm_clicks", "Clicks in answered requests.", registry=registry)
         self._faults = Counter("ritm_faults", "Requests that failed by a fault of ours.", registry=registry)
         self._refused = Counter("ritm_refused", "Requests refused.", ["reason"], registry=registry)
+        for reason in REASONS:  # from 0, or Prometheus would not see the first one
+            self._refused.labels(reason)
         self._lost = Counter(
             "ritm_clicks_unanswered", "Clicks that got no mask; the log says why.", registry=registry
         )

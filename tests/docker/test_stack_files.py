@@ -310,6 +310,22 @@ def test_dashboard_and_alerts_ask_for_metrics_that_exist() -> None:
             assert re.sub("_(total|bucket|sum|count)$", "", name) in families, expression
 
 
+def test_every_reason_of_refusal_is_documented_counted_from_0_and_warned_of() -> None:
+    page = Metrics(ModelHost(lambda: pytest.fail("not asked"), "none"), Admission(1, 1)).page().decode()
+    counted = re.findall(r'ritm_refused_total\{reason="(\w+)"\} 0', page)
+    warned = re.findall(r'ritm_refused_total\{reason=~?"([\w|]+)"', (ROOT / "docker/alerts.yml").read_text())
+    told = re.search(r"refused, by `reason`: ([\w, ]+) \|", (ROOT / "docs/operations.md").read_text())
+    given = [
+        reason
+        for file in (ROOT / "ritm_backend").rglob("*.py")
+        for reason in re.findall(
+            r'(?:Refusal\(\s*\d+,\s*|metrics\.refused\(|_refuse\(|_tell\(|fault = )"(\w+)"', file.read_text()
+        )
+    ]
+    assert told
+    assert set(counted) == set("|".join(warned).split("|")) == set(told[1].split(", ")) == set(given)
+
+
 @pytest.fixture
 def promtool() -> str:
     found = shutil.which("promtool", path=f"{os.environ['PATH']}{os.pathsep}{ROOT / '.venvs'}")
