@@ -27,7 +27,7 @@ _HELD = 4
 def is_refused(url: str) -> bool:
     address = urlsplit(url)
     try:
-        socket.create_connection((address.hostname, address.port or 0), timeout=10).close()
+        socket.create_connection((address.hostname, address.port or 0), timeout=2).close()
     except ConnectionRefusedError:
         return True
     except TimeoutError:  # held off: it is refused when the port is closed
