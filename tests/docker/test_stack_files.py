@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import re
@@ -60,7 +61,6 @@ def test_hadolint_finds_nothing(file: str) -> None:
         "docker/backup",
         "docker/restore",
         "docker/make-env",
-        "docker/object-store.sh",
         "docker/redis.sh",
         "scripts/fetch-kubectl",
         "scripts/fetch-promtool",
@@ -93,33 +93,77 @@ def test_compose_accepts_the_file_with_what_make_env_makes(made: Path, files: st
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_make_env_makes_secrets_of_its_own_and_keeps_an_existing_file(made: Path) -> None:
-    first = env_of(made / ".env")
+def files_in(folder: Path) -> dict[str, str]:
+    return {file.name: file.read_text() for file in folder.iterdir()}
+
+
+def test_make_env_makes_secrets_of_its_own_and_keeps_what_is_there(made: Path) -> None:
+    first, files = env_of(made / ".env"), files_in(made / "secrets")
     generated = {name for name, value in env_of(ROOT / ".env.example").items() if value == "generated"}
-    assert {"LABEL_STUDIO_PASSWORD", "BACKEND_PASSWORD", "S3_SECRET_KEY"} <= generated
-    assert all(re.fullmatch("[0-9a-f]{40}", first[name]) for name in generated)
-    assert len({first[name] for name in generated}) == len(generated)
+    assert generated == {"LABEL_STUDIO_PASSWORD", "LABEL_STUDIO_TOKEN", "POSTGRES_PASSWORD"}
+    passwords = [first[name] for name in generated]
+    passwords += [
+        files[name] for name in ("redis-password", "backend-password", "webhook-secret", "grafana-password")
+    ]
+    passwords += re.findall("aws_secret_access_key = (.*)", files["s3-credentials"])
+    assert all(re.fullmatch("[0-9a-f]{40}", password) for password in passwords)
+    assert len(set(passwords)) == len(passwords) == 8
     assert (made / ".env").stat().st_mode & 0o077 == 0
-    again = subprocess.run([made / "docker/make-env"], capture_output=True, text=True, check=False)
-    assert again.returncode == 1
-    assert "already" in again.stderr
+    (made / "secrets/backend-password").unlink()
+    again = subprocess.run([made / "docker/make-env"], capture_output=True, text=True, check=True)
+    assert again.stdout.splitlines() == [
+        ".env is there already, and stays as it is.",
+        "Made secrets/backend-password.",
+    ]
     assert env_of(made / ".env") == first
+    now = files_in(made / "secrets")
+    assert now.pop("backend-password") != files.pop("backend-password")
+    assert now == files
 
 
-def test_the_password_of_redis_lies_in_files_that_containers_may_read(made: Path) -> None:
-    folder = made / "secrets"
+def test_secrets_lie_in_files_that_containers_may_read(made: Path) -> None:
+    folder, variables = made / "secrets", env_of(made / ".env")
     assert folder.stat().st_mode & 0o077 == 0
-    files = {file.name: file.read_text() for file in folder.iterdir()}
+    files = files_in(folder)
     assert all((folder / name).stat().st_mode & 0o777 == 0o444 for name in files)
     password = files["redis-password"]
-    assert re.fullmatch("[0-9a-f]{40}", password)
     assert files["redis-url"] == f"redis://:{password}@redis:6379/0"
     assert files["session-store"] == f"redis://:{password}@redis:6379/1"
-    assert password not in (made / ".env").read_text()
+    assert files["postgres-password"] == variables["POSTGRES_PASSWORD"]
+    assert files["label-studio-token"] == variables["LABEL_STUDIO_TOKEN"]
+    (user,) = json.loads(files["s3-users.json"])["identities"]
+    (access,) = user["credentials"]
+    keys = configparser.ConfigParser()
+    keys.read_string(files["s3-credentials"])
+    assert dict(keys["default"]) == {
+        "aws_access_key_id": access["accessKey"],
+        "aws_secret_access_key": access["secretKey"],
+    }
     assert {secret["file"] for secret in COMPOSE["secrets"].values()} == {
         f"./secrets/{name}" for name in files
     }
     assert "/secrets/" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_what_earlier_versions_had_in_variables_goes_into_files(made: Path) -> None:
+    earlier = {
+        "BACKEND_PASSWORD": "one",
+        "GRAFANA_PASSWORD": "'two words'",
+        "WEBHOOK_SECRET": '"three"',
+        "S3_ACCESS_KEY": "four",
+        "S3_SECRET_KEY": "five",
+        "LABEL_STUDIO_TOKEN": "six",
+        "POSTGRES_PASSWORD": "se=ven",
+    }
+    shutil.rmtree(made / "secrets")
+    (made / ".env").write_text("".join(f"{name}={value}\n" for name, value in earlier.items()))
+    subprocess.run([made / "docker/make-env"], capture_output=True, check=True)
+    files = files_in(made / "secrets")
+    names = ("backend", "grafana", "postgres")
+    assert [files[f"{name}-password"] for name in names] == ["one", "two words", "se=ven"]
+    assert (files["webhook-secret"], files["label-studio-token"]) == ("three", "six")
+    assert re.findall("= (.*)", files["s3-credentials"]) == ["four", "five"]
+    assert env_of(made / ".env") == earlier
 
 
 def test_redis_takes_its_password_from_the_file_and_shows_it_to_nobody(made: Path) -> None:
@@ -167,7 +211,8 @@ def test_secrets_are_in_no_file_that_is_kept() -> None:
     for name, service in SERVICES.items():
         for key, value in (service.get("environment") or {}).items():
             if re.search("PASS|SECRET|TOKEN|API_KEY", key) and not isinstance(value, bool):
-                assert "${" in str(value) or value in ("true", "false"), f"{name}: {key}"
+                is_elsewhere = "${" in str(value) or str(value).startswith("/run/secrets/")
+                assert is_elsewhere or value in ("true", "false"), f"{name}: {key}"
     assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
     assert "!.env" not in (ROOT / ".dockerignore").read_text()
 
@@ -270,20 +315,33 @@ def test_there_may_be_any_number_of_backends(name: str) -> None:
 
 
 def test_services_get_only_the_secrets_that_they_use() -> None:
-    text = {name: json.dumps(service["environment"]) for name, service in SERVICES.items()}
-    holders = {
-        secret: {name for name, value in text.items() if f"${{{secret}" in value}
-        for secret in ("POSTGRES_PASSWORD", "LABEL_STUDIO_PASSWORD", "WEBHOOK_SECRET", "S3_SECRET_KEY")
+    """None by variables but Label Studio's, and of the files those that it reads."""
+    variables = {
+        name: set(
+            re.findall(r"(?<!\$)\$\{(\w*(?:PASS|SECRET|TOKEN|KEY)\w*)", json.dumps(service["environment"]))
+        )
+        for name, service in SERVICES.items()
     }
-    assert holders["POSTGRES_PASSWORD"] == {"postgres", "label-studio"}
-    assert holders["LABEL_STUDIO_PASSWORD"] == {"label-studio"}
-    assert holders["WEBHOOK_SECRET"] == {"setup", "backend", "backend-gpu"}
-    assert "scheduler" not in holders["S3_SECRET_KEY"]
+    assert {name: found for name, found in variables.items() if found} == {
+        "label-studio": {"LABEL_STUDIO_PASSWORD", "LABEL_STUDIO_TOKEN", "POSTGRES_PASSWORD"}
+    }
+    mounted = {"redis": "docker/redis.sh", "prometheus": "docker/prometheus.yml"}
     for name, service in SERVICES.items():
-        asked = json.dumps([service.get("environment"), service.get("healthcheck"), service["image"]])
-        script = (ROOT / "docker/redis.sh").read_text() if name == "redis" else ""
-        read = set(re.findall(r"/run/secrets/([\w-]+)", asked + script))
+        asked = json.dumps({key: value for key, value in service.items() if key != "secrets"})
+        asked += (ROOT / mounted[name]).read_text() if name in mounted else ""
+        read = set(re.findall(r"/run/secrets/([\w-]+)", asked))
         assert read == set(service.get("secrets", ())), name
+    holders = {
+        secret: {name for name, service in SERVICES.items() if secret in service.get("secrets", ())}
+        for secret in COMPOSE["secrets"]
+    }
+    backends, workers = {"backend", "backend-gpu"}, {"worker", "worker-gpu"}
+    assert holders["postgres-password"] == {"postgres"}
+    assert holders["webhook-secret"] == {"setup"} | backends
+    assert holders["backend-password"] == {"setup", "prometheus"} | backends
+    assert holders["s3-credentials"] == holders["label-studio-token"] == {"setup"} | backends | workers
+    assert holders["s3-users"] == {"objects"}
+    assert SERVICES["scheduler"]["secrets"] == ["redis-url"]
 
 
 @pytest.mark.parametrize("name", ["backend-gpu", "worker-gpu"])
@@ -358,8 +416,8 @@ def test_prometheus_accepts_its_configuration(promtool: str, tmp_path: Path) -> 
     mounts = [volume.split(":") for volume in SERVICES["prometheus"]["volumes"] if volume.startswith("./")]
     for source, target, _ in mounts:
         text = (ROOT / source).read_text().replace("/etc/prometheus/", f"{tmp_path}/")
-        (tmp_path / Path(target).name).write_text(text.replace("/tmp/password", f"{tmp_path}/password"))
-    (tmp_path / "password").write_text("secret")
+        (tmp_path / Path(target).name).write_text(text.replace("/run/secrets", str(tmp_path)))
+    (tmp_path / "backend-password").write_text("secret")
     done = subprocess.run(
         [promtool, "check", "config", tmp_path / "prometheus.yml"],
         capture_output=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,21 +19,24 @@ from s3_server import ACCESS, s3_server
 ROOT = Path(__file__).parents[2]
 PROJECT = "The project of the stack"
 STACK_BACKEND = "http://backend:9090"
-COMMAND: list[str] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["setup"]["command"]
+SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+COMMAND: list[str] = SERVICES["setup"]["command"]
 PHOTO = ROOT / "tests/samples/images/coins.jpg"
 
 
 def test_setup_connects_everything_and_may_run_again(studio: LabelStudio, tmp_path: Path) -> None:
-    guarded = {"BASIC_AUTH_USER": "ritm", "BASIC_AUTH_PASS": "a-password", "RITM_WEBHOOK_SECRET": "a-secret"}
-    token = {"LABEL_STUDIO_URL": studio.url, "LABEL_STUDIO_API_KEY": LEGACY_TOKEN}
+    secrets = made_secrets(tmp_path / "project")
     with (
         s3_server(tmp_path) as objects,
-        ritm_serve(tmp_path, {**guarded, **token}, health="/health") as backend,
+        ritm_serve(
+            tmp_path,
+            variables("backend", "BASIC_AUTH|WEBHOOK|LABEL_STUDIO", secrets, studio),
+            health="/health",
+        ) as backend,
     ):
         environment = {
-            **ACCESS,
-            **guarded,
-            **token,
+            **variables("setup", "BASIC_AUTH|WEBHOOK|LABEL_STUDIO|AWS", secrets, studio),
+            "AWS_EC2_METADATA_DISABLED": "true",
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),  # the same code as in this process
             "HOME": str(tmp_path),
@@ -76,7 +80,11 @@ def test_setup_connects_everything_and_may_run_again(studio: LabelStudio, tmp_pa
             kind: len(found) for kind, found in first.items()
         }
 
-        elsewhere = {"AWS_DEFAULT_REGION": "eu-west-1", "RITM_WEBHOOK_SECRET": "another-secret"}
+        (tmp_path / "another").write_text("another-secret")
+        elsewhere = {
+            "AWS_DEFAULT_REGION": "eu-west-1",
+            "RITM_WEBHOOK_SECRET_FILE": str(tmp_path / "another"),
+        }
         said = set_up("--dry-run", **elsewhere)
         assert "would be brought up to date: region_name" in said
         assert "would be signed anew" in said
@@ -112,6 +120,33 @@ def test_setup_connects_everything_and_may_run_again(studio: LabelStudio, tmp_pa
         assert ("photos", "cats") in [
             (each["bucket"], each["prefix"]) for each in _connections(studio)["sources"]
         ]
+
+
+def made_secrets(project: Path) -> Path:
+    """The files that `docker/make-env` makes of variables of an earlier version."""
+    shutil.copytree(ROOT / "docker", project / "docker")
+    earlier = {
+        "LABEL_STUDIO_TOKEN": LEGACY_TOKEN,
+        "POSTGRES_PASSWORD": "unused",
+        "BACKEND_PASSWORD": "a-password",
+        "WEBHOOK_SECRET": "a-secret",
+        "S3_ACCESS_KEY": ACCESS["AWS_ACCESS_KEY_ID"],
+        "S3_SECRET_KEY": ACCESS["AWS_SECRET_ACCESS_KEY"],
+    }
+    (project / ".env").write_text("".join(f"{name}={value}\n" for name, value in earlier.items()))
+    subprocess.run([project / "docker/make-env"], check=True, capture_output=True)
+    return project / "secrets"
+
+
+def variables(service: str, names: str, secrets: Path, studio: LabelStudio) -> dict[str, str]:
+    """Those that the stack gives to a service, as far as they are of what `names` matches."""
+    found = {
+        name: value
+        for name, value in SERVICES[service]["environment"].items()
+        if re.match(f"(RITM_)?({names})", name)
+    }
+    found["LABEL_STUDIO_URL"] = studio.url
+    return {name: value.replace("/run/secrets", str(secrets)) for name, value in found.items()}
 
 
 def _documented() -> list[str]:
