@@ -25,6 +25,8 @@ from rq.worker import DequeueStrategy
 
 from ritm_ops.jobs.protocol import JobError, JobReport
 from ritm_ops.jobs.queue import JobQueue, connect, queue_name
+from ritm_ops.object_store import StoreError, open_store
+from ritm_ops.registry import Registry
 from training.notify import tell_of_failure
 from training.pipelines.serving import serving
 from training.retention import tidy_ended
@@ -99,7 +101,7 @@ def work(pipelines: Mapping[str, TrainingSettings], *, burst: bool = False) -> N
         burst: end as soon as there are no jobs.
 
     Raises:
-        RitmError: a setting is missing, or there is no Redis.
+        RitmError: a setting is missing, there is no Redis, or a registry lies where none can be.
     """
     # Before the process of a job loads torch: threads that wait must not take the processor from others.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -107,6 +109,7 @@ def work(pipelines: Mapping[str, TrainingSettings], *, burst: bool = False) -> N
     os.nice(NICE)
     settings = next(iter(pipelines.values()))  # what is the process's own is the same for all
     redis = reached_redis(settings)
+    check_registries(pipelines)
     jobs = [JobQueue(redis, pipeline=name) for name in pipelines]
     served = {queue_name(name): of_one for name, of_one in pipelines.items()}
     on_failure = partial(_tell_of_failure, served)
@@ -140,6 +143,18 @@ def reached_redis(settings: TrainingSettings) -> Redis:
     """
     JobQueue(connect(settings.redis)).ping()
     return connect(settings.redis, PATIENCE_SECONDS)
+
+
+def check_registries(pipelines: Mapping[str, TrainingSettings]) -> None:
+    """Refuse S3 servers that cannot hold a registry, before the first job. One that is away may come back.
+
+    Raises:
+        RitmError: such a server, or an address of none.
+    """
+    for uri in {settings.registry for settings in pipelines.values() if settings.registry}:
+        store = open_store(uri, attempts=1)
+        with suppress(StoreError):
+            Registry(store).check_store()
 
 
 def die_with_parent() -> None:

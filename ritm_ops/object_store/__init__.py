@@ -8,6 +8,7 @@ from ritm_ops.object_store.store import (
     ObjectStore,
     ObjectTooLargeError,
     StoreError,
+    UnconditionalError,
 )
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "ObjectStore",
     "ObjectTooLargeError",
     "StoreError",
+    "UnconditionalError",
     "environment_keys",
     "open_store",
 ]

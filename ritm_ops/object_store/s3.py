@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from ritm_model.files import reading
 from ritm_ops.deadline import Deadline
 from ritm_ops.network import NetworkAccess
+from ritm_ops.object_store.conditions import check_conditions
 from ritm_ops.object_store.store import (
     ConflictError,
     ObjectInfo,
@@ -135,6 +136,9 @@ class S3Store:
         if current != data:
             raise conflict
         return current_etag
+
+    def check_conditions(self) -> None:
+        check_conditions(self.uri, self.write_if)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         pages = self._client.get_paginator("list_objects_v2").paginate(

@@ -31,6 +31,10 @@ class ConflictError(StoreError):
     """The object is not, or no longer, what a conditional write expected."""
 
 
+class UnconditionalError(RitmError):
+    """The store writes whatever the condition is, so nothing may rely on its conditional writes."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
     """One object of a listing. `size` is in bytes; `etag` changes with every write and means nothing else."""
@@ -86,6 +90,10 @@ class ObjectStore(Protocol):
         Raises:
             ConflictError: it is another one, or there is none, or already one.
         """
+        ...
+
+    def check_conditions(self) -> None:
+        """Find out whether `write_if` can be relied on. Raises UnconditionalError."""
         ...
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:

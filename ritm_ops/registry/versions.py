@@ -48,16 +48,30 @@ _KEPT_CHANGES = 1000
 
 
 class Registry:
-    """Versions of models in an object store. Thread-safe; every method may raise StoreError, too."""
+    """Versions of models in an object store. Thread-safe.
+
+    Every method may raise StoreError, too, and those that change something UnconditionalError.
+    """
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self._decisions = Decisions(store)
+        self._is_checked = False
 
     @property
     def uri(self) -> str:
         """Where it lies."""
         return self._store.uri
+
+    def check_store(self) -> None:
+        """Find out, once, whether the store can hold a registry; whatever changes something asks by itself.
+
+        Raises:
+            UnconditionalError: two who write at once would both be told that they have won.
+        """
+        if not self._is_checked:
+            self._store.check_conditions()
+            self._is_checked = True
 
     def publish(self, name: str, checkpoint: Path, report: Mapping[str, object]) -> str:
         """Add a version; it does not become live by that. What is published already stays as it is.
@@ -74,6 +88,7 @@ class Registry:
         Raises:
             RegistryError: the checkpoint does not fit its card, or the store gives back other bytes.
         """
+        self.check_store()
         card = _card(checkpoint, checked_name(name))
         weights = entry_of_file(checkpoint)
         if card["sha256"] != weights.sha256:
@@ -123,6 +138,7 @@ class Registry:
             RefusedError: it was rolled back or rejected, and no person asks for it.
             RegistryError: no such version.
         """
+        self.check_store()
         live, etag = self._live(checked_name(name))
         if live is not None and live.version == version:
             return live
@@ -163,6 +179,7 @@ class Registry:
             ConflictError: somebody changed the live version at the same time.
             RegistryError: nothing is live, or nothing was before.
         """
+        self.check_store()
         live, etag = self._live(checked_name(name))
         if live is None:
             raise RegistryError(f"No version of {name} is live in {self._store.uri}.")
@@ -187,6 +204,7 @@ class Registry:
             ConflictError: somebody else decided at the same time.
             RegistryError: no such version, or it is live, or is about to be since somebody has approved it.
         """
+        self.check_store()
         live, sha256 = self.live(name), self._weights(self.manifest(name, version))
         if live is not None and live.version == version:
             raise RegistryError(f"{version} is live; `ritm models rollback {name}` goes back.")
@@ -311,6 +329,10 @@ class Registry:
                 self._store.download(f"{folder}/{file}", copy)
                 if entry_of_file(copy) != entry:
                     raise self._damaged(f"{folder}/{file}")
+
+    def weights_of(self, name: str, version: str) -> str:
+        """The SHA-256 of a version's weights. Raises RegistryError if there is no such version."""
+        return self._weights(self.manifest(name, version))
 
     def _weights(self, manifest: Manifest) -> str:
         """The SHA-256 of a version's weights."""

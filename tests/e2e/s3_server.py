@@ -42,12 +42,14 @@ class FaultyProxy:
     """Passes requests on to `target`, except for those that meet a fault; one request takes one of them.
 
     "truncated" closes the connection in the middle of the body, "silent" does not answer before `close`,
-    "lost answer" passes the request on and closes the connection instead of answering.
+    "lost answer" passes the request on and closes the connection instead of answering. Headers in `without`
+    (in lower case) are not passed on.
     """
 
     def __init__(self, target: str) -> None:
         self.faults: deque[Fault] = deque()
         self.requests = 0
+        self.without: set[str] = set()
         self._target = urlsplit(target).netloc
         self._closed = threading.Event()
         proxy = self
@@ -97,7 +99,7 @@ class FaultyProxy:
             headers = {
                 name: value
                 for name, value in request.headers.items()
-                if name.lower() not in _OF_ONE_CONNECTION
+                if name.lower() not in (*_OF_ONE_CONNECTION, *self.without)
             }
             connection.request(request.command, request.path, body, headers)
             answer = connection.getresponse()
