@@ -19,12 +19,15 @@ for the answer.
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 from flask import Flask, Response, g, request
 
+from ritm_backend.accepted import CountedModel, Counting, Notes, Shadow
 from ritm_backend.admission.gate import Gate
 from ritm_backend.auth import is_allowed
 from ritm_backend.boundary import answer, refusal, surround
@@ -35,7 +38,9 @@ from ritm_backend.label_studio.body import read_body
 from ritm_backend.label_studio.errors import RequestError
 from ritm_backend.metrics import CONTENT_TYPE, Metrics
 from ritm_backend.model_host import ModelHost
-from ritm_backend.projects import shared_projects
+from ritm_backend.pictures import Pictures
+from ritm_backend.pipelines import MakeHost, ModelHosts, NoPipelineError
+from ritm_backend.projects import OBJECTS_VARIABLE, shared_projects
 from ritm_backend.service import LabelStudioService, first_task
 from ritm_backend.settings import Settings
 from ritm_ops.admission import Resources
@@ -60,21 +65,43 @@ def parts_of(app: Flask) -> Parts:
     return parts
 
 
-def create_app(settings: Settings, host: ModelHost, fetcher: PictureFetcher, processes: int = 1) -> Flask:
-    """Make the application of one of so many processes. `host` may still be loading its model."""
+def create_app(
+    settings: Settings,
+    host: ModelHost,
+    fetcher: PictureFetcher,
+    processes: int = 1,
+    pipelines: Mapping[str, MakeHost] | None = None,
+    models: Mapping[str | None, CountedModel] | None = None,
+) -> Flask:
+    """Make the application of one of so many processes.
+
+    Args:
+        settings: of the server.
+        host: of the model that is served to projects without a pipeline; it may still be loading.
+        fetcher: gets images.
+        processes: how many share the machine.
+        pipelines: makes the hosts of the models of pipelines.
+        models: those whose accepted objects are counted; none where no server has made a folder for them.
+    """
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.request_max_mb * _MB
     resources = Resources.of(
         settings.threads, settings.queue_seconds, usable_memory(settings.memory_mb) // processes
     )
     projects = shared_projects()
-    service = LabelStudioService(host, fetcher, settings, resources, projects)
-    metrics = Metrics(host, resources.admission, JobCounts(settings))
+    hosts = ModelHosts(host, pipelines or {}, settings.pipeline_models)
+    pictures = Pictures(fetcher, settings, resources)
+    counting = None
+    if models and (folder := os.environ.get(OBJECTS_VARIABLE)):
+        shadow = Shadow(hosts.peek, pictures, resources.admission)
+        counting = Counting(models, Notes(Path(folder)), shadow, settings.registry_seconds)
+    service = LabelStudioService(hosts, pictures, settings, resources, projects, counting)
+    metrics = Metrics(hosts, resources.admission, JobCounts(settings))
     gate = Gate(settings, lambda event: bytes_of(event, settings))
     handover = Handover()
     app.extensions["ritm"] = Parts(gate, metrics, handover)
     app.register_blueprint(demo_routes(host, settings, resources))
-    app.register_blueprint(training_routes(settings, handover))
+    app.register_blueprint(training_routes(settings, handover, counting))
 
     @app.get("/live")
     def live() -> Response:
@@ -94,12 +121,20 @@ def create_app(settings: Settings, host: ModelHost, fetcher: PictureFetcher, pro
 
     @app.post("/setup")
     def setup() -> Response:
-        g.report.notes += projects.set_up(request.get_json(silent=True))
-        return answer({"model_version": host.version})
+        body = request.get_json(silent=True)
+        g.report.notes += projects.set_up(body)
+        project = body.get("project") if isinstance(body, dict) else None
+        try:
+            wanted = hosts.of(projects.options(project).pipeline)  # begins to load before the first click
+        except NoPipelineError as error:
+            g.report.problems.append(str(error))
+            wanted = host
+        return answer({"model_version": wanted.version})
 
     @app.route("/versions", methods=["GET", "POST"])
     def versions() -> Response:
-        return answer({"versions": host.versions})
+        names = [version for one in hosts.held for version in one.versions]
+        return answer({"versions": list(dict.fromkeys(names))})
 
     @app.get("/metrics")
     def counted() -> Response:

@@ -161,7 +161,7 @@ def _log_request(response: Response, host: ModelHost, seconds: float) -> None:
     if report.tasks:
         fields["task"] = report.tasks[0] if len(report.tasks) == 1 else report.tasks
         fields["clicks"] = report.clicks
-        fields["model_version"] = host.version
+        fields["model_version"] = report.model_version or host.version
         fields["stages_ms"] = {name: round(ms, 1) for name, ms in report.timings.stages.items()}
     if report.notes:
         fields["notes"] = list(dict.fromkeys(report.notes))[:_LOGGED_NOTES]

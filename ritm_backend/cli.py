@@ -26,6 +26,7 @@ _OPEN_TO_ALL = (
 @click.option("--host", help="Address to listen on; 0.0.0.0 for every interface.  [RITM_HOST, 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one.  [RITM_PORT, 9090]")
 @click.option("--model", help="Name of a pulled model, or path of a checkpoint.  [RITM_MODEL, bundled]")
+@click.option("--pipelines", help="YAML file of pipelines that projects may choose.  [RITM_PIPELINES]")
 @click.option("--device", help="auto, cpu, cuda, cuda:N or mps.  [RITM_DEVICE, auto]")
 @click.option("--engine", help="auto, torch, compile or openvino.  [RITM_ENGINE, auto]")
 @click.option("--threads", type=int, help="Predictions taken at the same time per process.  [RITM_THREADS]")
@@ -108,6 +109,7 @@ def demo(image: Path | None, checkpoint: str | None, cpu: bool, port: int, brows
 
 def _check_model(settings: Settings) -> None:
     """Say at once what can never work. Loads torch, which reads the limits of threads."""
+    from ritm_backend.server import pipeline_hosts
     from ritm_model.checkpoints import resolve_model
     from ritm_ops.object_store import open_store
 
@@ -115,3 +117,4 @@ def _check_model(settings: Settings) -> None:
         resolve_model(settings.model)
     elif settings.registry is not None:
         open_store(settings.registry)
+    pipeline_hosts(settings)

@@ -20,7 +20,7 @@ from threading import Lock
 from typing import Any
 
 from ritm_backend.front.cpus import usable_cpus
-from ritm_backend.server import limit_threads, make_host
+from ritm_backend.server import limit_threads, make_host, pipeline_hosts
 from ritm_backend.settings import Settings
 
 _THREADS_CHOSEN = "OMP_NUM_THREADS" in os.environ
@@ -28,6 +28,8 @@ limit_threads(workers=1)  # before torch is loaded by the imports below
 
 # Loaded with this module and not at the first setup, for which Label Studio waits three seconds only.
 from ritm_backend.model_host import ModelHost  # noqa: E402
+from ritm_backend.pictures import Pictures  # noqa: E402
+from ritm_backend.pipelines import ModelHosts  # noqa: E402
 from ritm_backend.projects import Projects  # noqa: E402
 from ritm_backend.service import LabelStudioService  # noqa: E402
 from ritm_ops.admission import Resources  # noqa: E402
@@ -61,11 +63,12 @@ def _make_service() -> tuple[ModelHost, LabelStudioService]:
     settings = Settings.from_environment()
     host = make_host(settings)
     host.start()
+    resources = Resources.of(settings.threads, settings.queue_seconds, usable_memory(settings.memory_mb))
     return host, LabelStudioService(
-        host,
-        PictureFetcher(settings.picture_access),
+        ModelHosts(host, pipeline_hosts(settings), settings.pipeline_models),
+        Pictures(PictureFetcher(settings.picture_access), settings, resources),
         settings,
-        Resources.of(settings.threads, settings.queue_seconds, usable_memory(settings.memory_mb)),
+        resources,
         _projects,
     )
 

@@ -14,7 +14,7 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from ritm_backend.model_host import ModelHost, ModelUnavailableError
+from ritm_backend.pipelines import ModelHosts
 from ritm_model.inference.timing import Timings
 from ritm_ops.admission import Admission
 
@@ -50,16 +50,16 @@ class Metrics:
     """Counts what the server does. Thread-safe.
 
     Args:
-        host: whose model and memory are reported.
+        hosts: whose models and memory are reported; whether the usual one is ready.
         admission: whose waiting requests are.
         jobs: fine-tuning jobs by state; asked each time Prometheus asks. Must neither raise nor wait.
     """
 
-    def __init__(self, host: ModelHost, admission: Admission, jobs: JobCounts | None = None) -> None:
-        self._host = host
+    def __init__(self, hosts: ModelHosts, admission: Admission, jobs: JobCounts | None = None) -> None:
+        self._hosts = hosts
         self._admission = admission
         self._looked_at = float("-inf")
-        self._version = ""
+        self._versions: frozenset[str] = frozenset()
         self._jobs = jobs
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
@@ -128,22 +128,18 @@ class Metrics:
     def _look(self) -> None:
         self._looked_at = monotonic()
         self._places.set(self._admission.waiting)
-        try:
-            stats = self._host.annotator().stats()
-        except ModelUnavailableError:
-            self._ready.set(0)
-        else:
-            self._ready.set(1)
-            version = self._host.version
-            if self._version not in ("", version):
-                self._model.labels(self._version).set(0)
-            self._version = version
-            self._model.labels(version).set(1)
-            self._waiting.set(stats.waiting)
-            self._light.set(stats.is_light)
-            self._sessions.set(stats.cached_states)
-            self._images.set(stats.cached_images)
-            self._bytes.set(stats.cached_bytes)
+        self._ready.set(self._hosts.usual.is_ready)
+        hosts = [host for host in self._hosts.held if host.is_ready]
+        versions = frozenset(host.version for host in hosts)
+        for version in self._versions | versions:
+            self._model.labels(version).set(version in versions)
+        self._versions = versions
+        all_stats = [host.annotator().stats() for host in hosts]
+        self._waiting.set(sum(stats.waiting for stats in all_stats))
+        self._light.set(any(stats.is_light for stats in all_stats))
+        self._sessions.set(sum(stats.cached_states for stats in all_stats))
+        self._images.set(sum(stats.cached_images for stats in all_stats))
+        self._bytes.set(sum(stats.cached_bytes for stats in all_stats))
 
     def _gauge(self, name: str, what: str, *labels: str, mode: GaugeMode = "livesum") -> Gauge:
         """A gauge, and how those of several processes become one."""

@@ -7,14 +7,14 @@ Where it follows a registry, a newer version is swapped in between two requests;
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Event, Thread
 from uuid import uuid4
 
 from ritm_backend.logs import log, whereabouts
 from ritm_model.errors import RitmError
 from ritm_model.inference import Annotator
-from ritm_ops.registry.live_model import Newer, Versions, follow
+from ritm_ops.registry.live_model import Newer, OnTrial, Versions, follow
 
 _logger = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ class ModelHost:
             that of a newer version, or None.
         name: What to call the model until its version is known.
         look_every_seconds: How often to ask for a newer version; None for a model that stays as it is.
+        beside: Done at each look; brings the candidate that is on trial up to date.
         session_ttl_seconds: How long an object that nobody clicks on keeps its version.
     """
 
@@ -40,11 +41,13 @@ class ModelHost:
         name: str,
         *,
         look_every_seconds: float | None = None,
+        beside: Callable[[Versions], None] = lambda _: None,
         session_ttl_seconds: float = 1800,
     ) -> None:
         self._load = load
         self._name = name
         self._look_every_seconds = look_every_seconds
+        self._beside = beside
         self._session_ttl_seconds = session_ttl_seconds
         self._versions: Versions | None = None
         self._failure: str | None = None
@@ -61,6 +64,10 @@ class ModelHost:
         self._stopped.set()
         self._thread.join()
 
+    def retire(self) -> None:
+        """Look for newer versions no more, and do not wait for that."""
+        self._stopped.set()
+
     @property
     def version(self) -> str:
         """Which weights answer new objects; until they are loaded, the name that was asked for."""
@@ -70,6 +77,11 @@ class ModelHost:
     def versions(self) -> tuple[str, ...]:
         """Which weights answer: the newest first, then those that objects begun before are finished on."""
         return self._versions.names if self._versions else (self._name,)
+
+    @property
+    def on_trial(self) -> OnTrial | None:
+        """The candidate beside the version that answers, while there is one."""
+        return self._versions.on_trial if self._versions else None
 
     @property
     def is_ready(self) -> bool:
@@ -106,15 +118,17 @@ class ModelHost:
         while not self._begin():
             if every_seconds is None or self._stopped.wait(every_seconds):
                 return
-        assert self._versions is not None
+        versions = self._versions
+        assert versions is not None
         if every_seconds is not None:
             follow(
-                self._versions,
+                versions,
                 self._load,
                 every_seconds,
                 self._stopped,
                 on_change=self._tell_change,
                 on_trouble=self._tell_trouble,
+                also=lambda: self._beside(versions),
             )
 
     def _begin(self) -> bool:

@@ -36,20 +36,16 @@ class Pictures:
     """Loads images. Thread-safe.
 
     Args:
-        host: whose annotator remembers them.
         fetcher: gets their bytes.
         settings: of the server.
         resources: memory for decoding, and who waits.
     """
 
-    def __init__(
-        self, host: ModelHost, fetcher: PictureFetcher, settings: Settings, resources: Resources
-    ) -> None:
-        self._host = host
+    def __init__(self, fetcher: PictureFetcher, settings: Settings, resources: Resources) -> None:
         self._fetcher = fetcher
         self._max_pixels = settings.image_max_pixels
         self._resources = resources
-        self._ahead: OrderedDict[str, tuple[int | None, str]] = OrderedDict()
+        self._ahead: OrderedDict[str, tuple[ModelHost, int | None, str]] = OrderedDict()
         self._changed = Condition()
         self._thread: Thread | None = None
 
@@ -72,10 +68,10 @@ class Pictures:
             data = self._fetcher.fetch(reference, task_id=task_id)
         return self._resources.decode(data, self._max_pixels, timings, deadline)
 
-    def fetch_ahead(self, task_id: int | None, reference: str) -> None:
-        """Have an image ready soon, if there is nothing better to do. Returns at once."""
+    def fetch_ahead(self, host: ModelHost, task_id: int | None, reference: str) -> None:
+        """Have the model of `host` hold an image soon, if there is nothing better to do; returns at once."""
         with self._changed:
-            self._ahead[image_key(task_id, reference)] = task_id, reference
+            self._ahead[image_key(task_id, reference)] = host, task_id, reference
             while len(self._ahead) > _MOST_AHEAD:
                 self._ahead.popitem(last=False)
             if self._thread is None:
@@ -87,19 +83,19 @@ class Pictures:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._ahead)
-                key, (task_id, reference) = self._ahead.popitem()
+                key, (host, task_id, reference) = self._ahead.popitem()
             try:
-                self._load_ahead(key, task_id, reference)
+                self._load_ahead(host, key, task_id, reference)
             except (RitmError, MemoryError):
                 continue  # the click will say so
             except Exception as error:  # noqa: BLE001  (the boundary of this thread)
                 log(_logger, logging.WARNING, "image not fetched ahead", whereabouts(error))
 
-    def _load_ahead(self, key: str, task_id: int | None, reference: str) -> None:
+    def _load_ahead(self, host: ModelHost, key: str, task_id: int | None, reference: str) -> None:
         if self._resources.admission.waiting:
             return
         try:
-            annotator = self._host.annotator()
+            annotator = host.annotator()
         except ModelUnavailableError:
             return
         until = self._resources.admission.deadline()

@@ -17,6 +17,7 @@ from ritm_backend.label_studio.options import ProjectOptions, read_options
 from ritm_model.files import write_file
 
 FOLDER_VARIABLE = "RITM_PROJECTS_DIR"  # set by the server for its workers
+OBJECTS_VARIABLE = "RITM_OBJECTS_DIR"  # also; see `ritm_backend/accepted/notes.py`
 MOST_PROJECTS = 10_000
 
 

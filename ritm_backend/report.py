@@ -30,12 +30,14 @@ class Report:
     Attributes:
         client: whose request it is.
         deadline: until when it may wait, in seconds of the monotonic clock.
+        model_version: which weights answer it.
     """
 
     client: str = ""
     deadline: float = float("inf")
 
     timings: Timings = field(default_factory=Timings)
+    model_version: str = ""
     tasks: list[int | None] = field(default_factory=list)
     clicks: int = 0
     notes: list[str] = field(default_factory=list)

@@ -12,8 +12,9 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ from ritm_backend.front.newcomers import hold_off_newcomers
 from ritm_backend.front.worker import FrontWorker, Site
 from ritm_backend.front.wsgi import environment
 from ritm_backend.logs import JsonLines
-from ritm_backend.projects import FOLDER_VARIABLE
+from ritm_backend.projects import FOLDER_VARIABLE, OBJECTS_VARIABLE
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
 from ritm_model.files import writing
@@ -143,6 +144,9 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> None:
         with writing(projects, ServeError):
             projects.mkdir(parents=True, exist_ok=True)
         os.environ[FOLDER_VARIABLE] = str(projects)
+        objects = folder / "objects"
+        objects.mkdir()
+        os.environ[OBJECTS_VARIABLE] = str(objects)
         if workers > 1:
             options["child_exit"] = _drop_counts
             counts = folder / "metrics"
@@ -177,6 +181,7 @@ def application(settings: Settings, workers: int) -> Site:
     """What one of so many processes serves, with its own model, which starts to load."""
     from werkzeug.wrappers import Request
 
+    from ritm_backend.accepted import counted_models
     from ritm_backend.admission.gate import PROBE, SHORT, WORK
     from ritm_backend.app import create_app, parts_of
     from ritm_backend.logs import set_up_logging
@@ -188,7 +193,8 @@ def application(settings: Settings, workers: int) -> Site:
     settings = with_cache_within(settings, memory)
     host = make_host(settings)
     host.start()
-    app = create_app(settings, host, PictureFetcher(settings.picture_access), workers)
+    fetcher = PictureFetcher(settings.picture_access)
+    app = create_app(settings, host, fetcher, workers, pipeline_hosts(settings), counted_models(settings))
     parts = parts_of(app)
     return Site(
         app,
@@ -216,29 +222,59 @@ def make_host(settings: Settings) -> ModelHost:
 
     if settings.live_model is None:
         return ModelHost(lambda: load_annotator(settings, settings.model), settings.model)
-    from ritm_ops.object_store import open_store
-    from ritm_ops.registry import Registry
-    from ritm_ops.registry.live_model import RegistrySource, cache_folder
+    from ritm_ops.registry.live_model import cache_folder
 
     assert settings.registry is not None
-    source = RegistrySource(
-        Registry(open_store(settings.registry)),
-        settings.live_model,
-        lambda model: load_annotator(settings, model),
-        fallback="bundled",
-        cache_dir=cache_folder(),
-    )
+    return _following(settings, settings.registry, settings.live_model, "bundled", cache_folder())
+
+
+def pipeline_hosts(settings: Settings) -> Mapping[str, Callable[[], ModelHost]]:
+    """What makes the host of each pipeline's model, by the pipeline's name.
+
+    Raises:
+        RitmError: the file of pipelines cannot be used, or names a registry at no address that can be used.
+    """
+    from ritm_ops.object_store import open_store
+    from ritm_ops.pipelines import served_pipelines
+    from ritm_ops.registry.live_model import cache_folder
+
+    if settings.pipelines is None:
+        return {}
+    served = served_pipelines(settings.pipelines, settings.registry)
+    for pipeline in served.values():
+        open_store(pipeline.registry)
+    return {
+        name: partial(
+            _following, settings, pipeline.registry, pipeline.model, pipeline.base, cache_folder(name)
+        )
+        for name, pipeline in served.items()
+    }
+
+
+def _following(settings: Settings, registry: str, model: str, base: str, cache: Path) -> ModelHost:
+    """The host of the live version of a model, and of `base` while none is live."""
+    from ritm_backend.model_host import ModelHost
+    from ritm_ops.object_store import open_store
+    from ritm_ops.registry import Registry
+    from ritm_ops.registry.live_model import RegistrySource
+    from ritm_ops.registry.trial_model import CandidateSource
+    from ritm_ops.registry.trials import Trials
+
+    store = open_store(registry)
+    load = partial(load_annotator, settings)
+    source = RegistrySource(Registry(store), model, load, fallback=base, cache_dir=cache)
+    candidates = CandidateSource(Registry(store), Trials(store), model, load, cache_dir=cache)
     return ModelHost(
         source.newer,
-        settings.live_model,
+        model,
         look_every_seconds=settings.registry_seconds,
+        beside=candidates.look,
         session_ttl_seconds=settings.session_ttl_seconds,
     )
 
 
 def load_annotator(settings: Settings, model: str) -> Annotator:
     """Open and warm a model, by its name or path, as the settings say. Raises RitmError."""
-    from ritm_backend.service import EXISTING_SHARE
     from ritm_model.inference import Annotator, PredictorOptions, open_predictor
 
     options = PredictorOptions.paper() if settings.profile == "paper" else None
@@ -256,7 +292,7 @@ def load_annotator(settings: Settings, model: str) -> Annotator:
     return Annotator(
         predictor,
         at_once=_at_once(predictor.engine),
-        cache_bytes=settings.cache_mb * 1024 * 1024 * (EXISTING_SHARE - 1) // EXISTING_SHARE,
+        cache_bytes=settings.annotator_bytes,
         ttl_seconds=settings.session_ttl_seconds,
         shared=shared,
         light_after_seconds=settings.light_after_seconds if is_adaptive else None,

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from time import monotonic
 
 import numpy as np
 import numpy.typing as npt
 
+from ritm_backend.accepted import Counting, Note
 from ritm_backend.label_studio.answering import regions_for
 from ritm_backend.label_studio.answers import RegionAnswer, results_of
 from ritm_backend.label_studio.config import LabelingConfig, parse_config
@@ -31,16 +32,15 @@ from ritm_backend.label_studio.regions import Json, read_regions
 from ritm_backend.label_studio.ring_ids import RingIds
 from ritm_backend.model_host import ModelHost
 from ritm_backend.pictures import Pictures, image_key
+from ritm_backend.pipelines import ModelHosts, NoPipelineError
 from ritm_backend.projects import Projects
 from ritm_backend.report import Report, next_step
-from ritm_backend.settings import Settings
+from ritm_backend.settings import EXISTING_SHARE, Settings
 from ritm_model.errors import RitmError
 from ritm_model.inference import Annotator, Prompt, Superseded
 from ritm_ops.admission import BusyError, Requester, Resources
-from ritm_ops.pictures import PictureFetcher
 
 MODEL_WAIT_SECONDS = 60  # Label Studio waits 100
-EXISTING_SHARE = 4  # one part in so many of the cache is for regions to refine, the rest is the annotator's
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class _Asked:
     """A task, and how its project wants it answered."""
 
     task: Json
+    host: ModelHost
     config: LabelingConfig
     options: ProjectOptions
     refines: bool
@@ -58,17 +59,19 @@ class LabelStudioService:
 
     def __init__(
         self,
-        host: ModelHost,
-        fetcher: PictureFetcher,
+        hosts: ModelHosts,
+        pictures: Pictures,
         settings: Settings,
         resources: Resources,
         projects: Projects | None = None,
+        counting: Counting | None = None,
     ) -> None:
-        self._host = host
+        self._hosts = hosts
         self._projects = projects or Projects()
         self._ring_ids = RingIds()
         self._admission = resources.admission
-        self._pictures = Pictures(host, fetcher, settings, resources)
+        self._pictures = pictures
+        self._counting = counting
         self._settings = settings
         self._existing = ExistingRegions(settings.cache_mb * 1024 * 1024 // EXISTING_SHARE)
 
@@ -86,32 +89,57 @@ class LabelStudioService:
         tasks, label_config, context = _read_request(body)
         report.tasks = [_task_id(task) for task in tasks]
         options = self._projects.options(body.get("project")) if isinstance(body, dict) else ProjectOptions()
+        try:
+            host = self._hosts.of(options.pipeline)
+        except NoPipelineError as error:
+            return self._none_at_all(report, is_click=context is not None, why=error)
         if context is None:
             is_opened = len(tasks) == 1  # by an annotator, who is going to click
-            return [self._stored(task, label_config, options, report, is_opened) for task in tasks]
+            return [self._stored(host, task, label_config, options, report, is_opened) for task in tasks]
         # The editor sends one task, and the clicks are its own.
         return [
-            self._clicked(task, label_config, context if index == 0 else {}, options, report)
+            self._clicked(host, task, label_config, context if index == 0 else {}, options, report)
             for index, task in enumerate(tasks)
         ]
 
+    def _none_at_all(self, report: Report, *, is_click: bool, why: RitmError) -> list[object]:
+        """No task is answered, since nobody knows with which model."""
+        report.problems.append(str(why))
+        if not is_click:
+            return [[] for _ in report.tasks]
+        for task_id in report.tasks:
+            report.not_answered(task_id, str(why), next_step(why))
+        return [_prediction([], [], [str(why)], self._hosts.usual.version) for _ in report.tasks]
+
     def _clicked(
-        self, task: Json, label_config: str, context: Json, options: ProjectOptions, report: Report
+        self,
+        host: ModelHost,
+        task: Json,
+        label_config: str,
+        context: Json,
+        options: ProjectOptions,
+        report: Report,
     ) -> object:
         reading = read_regions(context.get("result"))
         report.notes += reading.notes
         if not reading.regions:
-            return self._prediction([], [], [])
+            return _prediction([], [], [], host.version)
         try:
             config = parse_config(label_config)
         except ConfigError as error:
             report.problems.append(str(error))
-            return self._prediction([], [], [str(error)])
-        asked = _Asked(task, config, options, refines=True)
+            return _prediction([], [], [str(error)], host.version)
+        asked = _Asked(task, host, config, options, refines=True)
         return self._segment_all(asked, list(objects_in(reading, config)), report)
 
     def _stored(
-        self, task: Json, label_config: str, options: ProjectOptions, report: Report, is_opened: bool
+        self,
+        host: ModelHost,
+        task: Json,
+        label_config: str,
+        options: ProjectOptions,
+        report: Report,
+        is_opened: bool,
     ) -> object:
         try:
             config = parse_config(label_config)
@@ -121,8 +149,8 @@ class LabelStudioService:
         objects, notes = objects_of_task(task, config, options.most_points_of_one)
         report.notes += notes
         if is_opened:
-            self._fetch_ahead(task, config)
-        prediction = self._segment_all(_Asked(task, config, options, refines=False), objects, report)
+            self._fetch_ahead(host, task, config)
+        prediction = self._segment_all(_Asked(task, host, config, options, refines=False), objects, report)
         return prediction if prediction["result"] else []
 
     def _segment_all(
@@ -132,13 +160,13 @@ class LabelStudioService:
         scores: list[float] = []
         problems: list[str] = []
         if objects:
-            self._host.annotator(MODEL_WAIT_SECONDS)
-        version = self._host.version
+            asked.host.annotator(MODEL_WAIT_SECONDS)
+        version = asked.host.version
         whose = Requester(report.client, str(asked.task.get("id")))
         for prompt in objects:
             own_id = stable_id(asked.task.get("id"), prompt)
             # An object stays with the version that it was begun on.
-            annotator = self._host.annotator(session=own_id)
+            annotator = asked.host.annotator(session=own_id)
             version = annotator.version
             try:
                 self._check_clicks(prompt)
@@ -160,7 +188,8 @@ class LabelStudioService:
                 regions += results_of(answer)
                 scores.append(answer.score)
         report.problems += problems
-        return self._prediction(regions, scores, problems, version)
+        report.model_version = version
+        return _prediction(regions, scores, problems, version)
 
     def _check_clicks(self, prompt: ObjectPrompt) -> None:
         most = self._settings.max_clicks
@@ -171,29 +200,13 @@ class LabelStudioService:
                 "(RITM_MAX_CLICKS); remove some, or accept the mask and go on with it."
             )
 
-    def _fetch_ahead(self, task: Json, config: LabelingConfig) -> None:
+    def _fetch_ahead(self, host: ModelHost, task: Json, config: LabelingConfig) -> None:
         for image in config.images:
             try:
                 reference = config.image_reference(image.name, None, task.get("data"))
             except TaskError:
                 continue  # whoever clicks there is told
-            self._pictures.fetch_ahead(_task_id(task), reference)
-
-    def _prediction(
-        self,
-        regions: Sequence[Json],
-        scores: Sequence[float],
-        problems: Sequence[str],
-        version: str | None = None,
-    ) -> dict[str, object]:
-        answer: dict[str, object] = {
-            "model_version": version or self._host.version,
-            "score": min(scores, default=0.0),
-            "result": list(regions),
-        }
-        if problems:
-            answer["message"] = " ".join(problems)
-        return answer
+            self._pictures.fetch_ahead(host, _task_id(task), reference)
 
     def _segment(
         self,
@@ -252,7 +265,7 @@ class LabelStudioService:
             part = visible_part(state, size, self._settings.min_region_pixels)
             if part is None:
                 return []
-            return regions_for(
+            answers = regions_for(
                 part,
                 outputs,
                 options,
@@ -263,10 +276,37 @@ class LabelStudioService:
                 label=wanted,
                 score=round(state.score, 4),
             )
+        if asked.refines and self._counting is not None and answers:
+            region = prompt.region(width, height)
+            note = Note(
+                session=own_id,
+                prompt=own_id,
+                pipeline=options.pipeline,
+                version=annotator.version,
+                clicks=tuple((click.x, click.y, click.is_positive) for click in clicks),
+                box=astuple(region) if region else None,
+                task=task_id,
+                reference=reference,
+            )
+            self._counting.clicked(answers[0].id, note)
+        return answers
 
     def _existing_for(self, asked: _Asked, prompt: ObjectPrompt, size: tuple[int, int]) -> Existing | None:
         of_everyone = asked.options.refine == "everyone"
         return self._existing.choose(asked.task, prompt, size, asked.config, of_everyone=of_everyone)
+
+
+def _prediction(
+    regions: Sequence[Json], scores: Sequence[float], problems: Sequence[str], version: str
+) -> dict[str, object]:
+    answer: dict[str, object] = {
+        "model_version": version,
+        "score": min(scores, default=0.0),
+        "result": list(regions),
+    }
+    if problems:
+        answer["message"] = " ".join(problems)
+    return answer
 
 
 def _read_request(body: object) -> tuple[list[Json], str, Json | None]:

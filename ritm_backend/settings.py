@@ -14,6 +14,8 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from ritm_ops.pictures.settings import PictureSettings, is_host_name
 from ritm_ops.registry import LIVE_PREFIX
 
+EXISTING_SHARE = 4  # one part in so many of the cache is for regions to refine, the rest is the annotators'
+
 
 class Settings(PictureSettings):
     """The backend's settings; `Settings.from_environment()` reads them, nothing changes them afterwards."""
@@ -29,6 +31,18 @@ class Settings(PictureSettings):
     registry: str | None = Field(
         default=None,
         description="Where versions of models lie, for `registry:NAME`: `s3://bucket/prefix` or a folder.",
+    )
+    pipelines: Path | None = Field(
+        default=None,
+        description="YAML file of pipelines. A project that names one in its extra parameters is answered by "
+        "the live model of that pipeline, all others by `RITM_MODEL`.",
+    )
+    pipeline_models: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="Models of pipelines that a process holds at most, each loaded when it is first wanted; "
+        "of more, the one used longest ago goes.",
     )
     registry_seconds: float = Field(
         default=15, gt=0, le=86_400, description="Seconds between two looks for a newer live version."
@@ -128,7 +142,7 @@ class Settings(PictureSettings):
         default=1024,
         ge=1,
         description="Memory in MB for decoded images and masks of recent clicks "
-        "(a quarter of it for regions that are refined).",
+        "(a quarter of it for regions that are refined); models of pipelines have equal shares of it.",
     )
     session_ttl_seconds: float = Field(
         default=1800,
@@ -186,6 +200,12 @@ class Settings(PictureSettings):
     def live_model(self) -> str | None:
         """The name of the model whose live version is served, if it is one of the registry."""
         return self.model.removeprefix(LIVE_PREFIX) if self.model.startswith(LIVE_PREFIX) else None
+
+    @property
+    def annotator_bytes(self) -> int:
+        """Memory of one model for images and masks, beside what regions that are refined may take."""
+        models = 1 + (self.pipeline_models if self.pipelines else 0)
+        return self.cache_mb * 2**20 * (EXISTING_SHARE - 1) // EXISTING_SHARE // models
 
     @field_validator("device")
     @classmethod

@@ -36,8 +36,9 @@ from ritm_model.learning.recipes import Recipe, load_recipe
 from ritm_model.learning.recipes.loading import parse_recipe, recipe_yaml
 from ritm_ops.jobs.protocol import LIVE, Outcome
 from ritm_ops.jobs.queue import connect
-from ritm_ops.object_store import ConflictError, StoreError, open_store
-from ritm_ops.registry import RefusedError, Registry
+from ritm_ops.object_store import ConflictError, ObjectStore, StoreError, open_store
+from ritm_ops.registry import RefusedError, Registry, RegistryError
+from ritm_ops.registry.trials import Trials
 from training.decision import DECIDING, Decision, decide
 from training.exports import NoLabelsError, Options, Whose, collect
 from training.leaving import Leaving, leave
@@ -151,7 +152,8 @@ def _ending(
 def _all_stages(
     order: Order, settings: TrainingSettings, folder: Path, ledger: Ledger, progress: Progress
 ) -> Ending:
-    registry = Registry(open_store(settings.registry_uri, timeout_seconds=settings.store_seconds))
+    store = open_store(settings.registry_uri, timeout_seconds=settings.store_seconds)
+    registry = Registry(store)
     base = Base(**ledger.once("base", lambda: asdict(find_base(order, settings, registry, folder))))
     data = folder / "data"
 
@@ -199,7 +201,7 @@ def _all_stages(
             tried.note(order.id, decision.reason)
             return Ending("not better", decision.reason)
         tried.note(order.id, decision.reason, read_card(model).sha256)
-        return publish(registry, settings, model, base, report, order)
+        return publish(store, settings, model, base, report, order)
 
 
 def find_base(order: Order, settings: TrainingSettings, registry: Registry, folder: Path) -> Base:
@@ -285,24 +287,26 @@ def in_half(model: Path) -> Path:
 
 
 def publish(
-    registry: Registry,
+    store: ObjectStore,
     settings: TrainingSettings,
     model: Path,
     base: Base,
     report: Mapping[str, object],
     order: Order,
 ) -> Ending:
-    """Publish a model and, where publishing is automatic, make it live.
+    """Publish a model and, where publishing is automatic, make it live; or put it on trial.
 
     Not if people decided against it, or another one has become live.
     """
-    name = settings.model
+    name, registry = settings.model, Registry(store)
     if (refusal := registry.refusal(name, read_card(model).sha256)) is not None:
         return Ending("refused", f"Not published: {refusal}")
     version = registry.publish(name, model, report)
     reason = str(report["decision"])
-    if settings.publishing == "approve":
-        return Ending("candidate", f"{version} waits for `ritm models approve {name} {version}`. {reason}")
+    if settings.publishing != "automatic":
+        on_trial = _tried(store, settings, version, order)
+        waits = f"{version} {on_trial}waits for `ritm models approve {name} {version}`. {reason}"
+        return Ending("candidate", waits)
     try:
         registry.promote(name, version, base.live, by=f"job {order.id}", why=reason, is_asked=False)
     except RefusedError as error:
@@ -314,6 +318,27 @@ def publish(
             "Start again to go on from that one.",
         )
     return Ending("published", f"{version} is live. {reason}", version)
+
+
+def _tried(store: ObjectStore, settings: TrainingSettings, version: str, order: Order) -> str:
+    """Begin the trial of a candidate, if that is wanted; what people are told of it."""
+    if settings.publishing not in ("shadow", "canary"):
+        return ""
+    share, objects = settings.trial_share, settings.trial_objects
+    try:
+        Trials(store).begin(
+            settings.model,
+            version,
+            settings.publishing,
+            share=share,
+            objects=objects,
+            by=f"job {order.id}",
+        )
+    except RegistryError as error:
+        return f"is not on trial ({str(error).rstrip('.')}) and "
+    if settings.publishing == "shadow":
+        return f"is measured unseen on {objects} objects, and "
+    return f"is tried on {share:.0%} of the objects until {objects} are accepted, or else "
 
 
 def report_of(

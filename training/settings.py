@@ -13,7 +13,8 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from ritm_ops.environment import SettingsError
 from ritm_ops.pictures.access import Bucket, PictureAccess
 from ritm_ops.pictures.settings import PictureSettings
-from training.pipelines.fields import NAME, PipelineFields
+from ritm_ops.pipelines import NAME
+from training.pipelines.fields import PipelineFields
 
 
 class TrainingSettings(PipelineFields, PictureSettings):

@@ -6,12 +6,12 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from ritm_model.files import write_file
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.recipes.loading import recipe_yaml
 from ritm_ops.registry import Registry, version_of
+from training.pipelines.fields import Publishing
 from training.settings import TrainingSettings
 
 
@@ -33,7 +33,7 @@ class Tried:
         digest = hashlib.sha256(told.encode()).hexdigest()[:32]
         return Tried(settings.folder / "tried" / f"{digest}.json", settings.model)
 
-    def found(self, registry: Registry, publishing: Literal["automatic", "approve"]) -> str | None:
+    def found(self, registry: Registry, publishing: Publishing) -> str | None:
         """Why another job would publish nothing: a sentence for people, or None if it may.
 
         What was good enough for publishing counts as tried once people have decided against it, or while they
@@ -45,10 +45,10 @@ class Tried:
         reason = earlier["message"]
         if (sha256 := earlier.get("sha256")) is not None:
             reason = registry.refusal(self.name, sha256)
-            if reason is None and publishing == "approve":
+            if reason is None and publishing != "automatic":
                 waiting = {manifest.version for manifest in registry.candidates(self.name)}
                 version = version_of(self.name, sha256)
-                reason = f"{version} waits for approval." if version in waiting else None
+                reason = f"{version} waits for a decision." if version in waiting else None
         return reason and f"Nothing has changed since job {earlier['job']}. {reason}"
 
     def note(self, job_id: str, message: str, sha256: str | None = None) -> None:

@@ -71,6 +71,8 @@ def _parameters(wish: Wish, there: Record | None) -> Record:
         parameters["output"] = wish.kind
     if wish.refine:
         parameters["refine"] = wish.refine
+    if wish.pipeline:
+        parameters["pipeline"] = wish.pipeline
     return parameters
 
 

@@ -49,6 +49,11 @@ if TYPE_CHECKING:
     "whoever made them; right where each task has one annotator.",
 )
 @click.option(
+    "--pipeline",
+    default="",
+    help="Pipeline whose live model answers the project, where the backend has several.",
+)
+@click.option(
     "--backend",
     default="http://127.0.0.1:9090",
     show_default=True,
@@ -114,6 +119,7 @@ def connect(
     style: str | None,
     kind: str | None,
     refine: str | None,
+    pipeline: str,
     backend: str,
     basic_auth_user: str,
     basic_auth_pass: str | None,
@@ -165,6 +171,7 @@ def connect(
         style=cast("Style | None", style),
         kind=cast("Kind | None", kind),
         refine=cast('Literal["own", "everyone"] | None', refine),
+        pipeline=pipeline,
         backend=backend.rstrip("/"),
         basic_auth_user=basic_auth_user,
         basic_auth_pass=SecretStr(basic_auth_pass or ""),

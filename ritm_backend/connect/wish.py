@@ -25,6 +25,7 @@ class Wish:
         style: of a new project.
         kind: the kind of region of a new project, or the one that an existing project prefers.
         refine: whose regions a first click refines. Like `kind`, kept as an extra parameter of the backend.
+        pipeline: whose live model answers the project; kept as an extra parameter, too.
         backend: the backend's address as Label Studio's server reaches it.
         basic_auth_user: Label Studio logs in there so; without, a login that was set up before is kept.
         basic_auth_pass: see `basic_auth_user`.
@@ -41,6 +42,7 @@ class Wish:
     style: Style | None = None
     kind: Kind | None = None
     refine: Literal["own", "everyone"] | None = None
+    pipeline: str = ""
     backend: str = "http://127.0.0.1:9090"
     basic_auth_user: str = ""
     basic_auth_pass: SecretStr = NONE

@@ -6,9 +6,9 @@ event, so it is handed over to a thread (`handover.py`), and nothing about it ca
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from werkzeug.wrappers import Request
 
 from ritm_backend.auth import is_allowed
 from ritm_backend.jobs.handover import Handover
+from ritm_backend.label_studio.body import read_body
 from ritm_backend.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,8 +26,10 @@ SECRET_HEADER = "X-RITM-Secret"  # noqa: S105  (the header's name)
 START = "START_TRAINING"
 NEW_ANNOTATIONS = ("ANNOTATION_CREATED", "ANNOTATIONS_CREATED")
 
-EVENT_BYTES = 256 * 1024
-"""Events up to this size are read; of larger ones, which hold masks, only the beginning."""
+CHANGED_ANNOTATIONS = (*NEW_ANNOTATIONS, "ANNOTATION_UPDATED")
+
+EVENT_BYTES = 4 * 1024 * 1024
+"""Events up to this size are read; of larger ones, which hold very many masks, only the beginning."""
 BEGINNING = 512
 
 _SECONDS_FOR_AN_ID = 0.5  # of a job that a person waits for
@@ -40,18 +43,37 @@ def bytes_of(request: Request, settings: Settings) -> int:
     return BEGINNING if (request.content_length or 0) > EVENT_BYTES else EVENT_BYTES
 
 
-def action_of(request: Request) -> str:
-    """The action of an event, or nothing. Of large ones, which hold masks, only the beginning is read."""
+@dataclass(frozen=True, slots=True)
+class LabelStudioEvent:
+    """What happened in a project. `results` are those of each annotation that it is about."""
+
+    action: str = ""
+    results: tuple[object, ...] = ()
+
+
+def event_of(request: Request) -> LabelStudioEvent:
+    """What an event says; nothing if it is none. Of very large ones only the beginning is read."""
     length = request.content_length or 0
     if length > EVENT_BYTES:
         found = _ACTION.match(request.stream.read(BEGINNING))
-        return found[1].decode() if found else ""
+        return LabelStudioEvent(found[1].decode() if found else "")
     try:
-        event = json.loads(request.get_data(cache=False))
+        event = read_body(request.get_data(cache=False))
     except (ValueError, RecursionError):
-        return ""
+        return LabelStudioEvent()
     action = event.get("action") if isinstance(event, dict) else None
-    return action if isinstance(action, str) else ""
+    if not isinstance(event, dict) or not isinstance(action, str):
+        return LabelStudioEvent()
+    given = event.get("annotation")
+    annotations = given if isinstance(given, list) else [given]
+    return LabelStudioEvent(
+        action,
+        tuple(
+            each.get("result")
+            for each in annotations
+            if isinstance(each, dict) and not each.get("was_cancelled")
+        ),
+    )
 
 
 def is_trusted(request: Request, settings: Settings) -> bool:

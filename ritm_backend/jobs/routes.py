@@ -17,8 +17,15 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, g, request
 
+from ritm_backend.accepted import Counting
 from ritm_backend.boundary import answer
-from ritm_backend.jobs.events import action_of, is_trusted, respond
+from ritm_backend.jobs.events import (
+    CHANGED_ANNOTATIONS,
+    LabelStudioEvent,
+    event_of,
+    is_trusted,
+    respond,
+)
 from ritm_backend.jobs.handover import Handover
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
@@ -65,15 +72,19 @@ class Queues:
             return self._queue
 
 
-def training_routes(settings: Settings, handover: Handover) -> Blueprint:
-    """Make the routes. Events go to the queue through `handover`."""
+def training_routes(settings: Settings, handover: Handover, counting: Counting | None = None) -> Blueprint:
+    """Make the routes. Events go to the queue through `handover`, and annotations to `counting`."""
     training = Blueprint("training", __name__)
     queue = Queues(settings)
 
     @training.post("/webhook")
     def webhook() -> Response:
         trusted = is_trusted(request, settings)  # or nothing of it is read
-        done = respond(action_of(request), settings, queue, handover) if trusted else {}
+        event = event_of(request) if trusted else LabelStudioEvent()
+        if counting is not None and event.action in CHANGED_ANNOTATIONS:
+            for results in event.results:
+                counting.accept(results)
+        done = respond(event.action, settings, queue, handover)
         return answer({"status": "ok", **done})
 
     @training.get("/training/jobs")

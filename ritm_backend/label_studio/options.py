@@ -1,6 +1,6 @@
 """What a project asks of its answers: the extra parameters of the backend in Label Studio.
 
-    {"output": ["polygon", "brush"], "also": "box", "polygon_iou": 0.99}
+    {"output": ["polygon", "brush"], "also": "box", "polygon_iou": 0.99, "pipeline": "cells"}
 
 Label Studio sends them with `/setup`, at every page load.
 """
@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from ritm_model.masks.polygon import MIN_IOU, Holes
 from ritm_model.values import ForeignValue
+from ritm_ops.pipelines import NAME
 
 Kind: TypeAlias = Literal["brush", "bitmask", "polygon", "box", "ellipse"]
 MOST_POINTS_OF_ONE = 12  # imported with one label; hardly anybody clicks as often on one object
@@ -56,6 +57,11 @@ class ProjectOptions(ForeignValue):
         default="auto",
         description="What imported keypoints of one label stand for: `one` object, `each` one object, or "
         "`auto`, which takes more than twelve for objects of their own.",
+    )
+
+    pipeline: Annotated[str, Field(pattern=NAME)] | None = Field(
+        default=None,
+        description="The pipeline whose live model answers; without, the server's own model does.",
     )
 
     @property

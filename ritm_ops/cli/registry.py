@@ -14,6 +14,7 @@ from ritm_model.errors import shown
 
 if TYPE_CHECKING:
     from ritm_ops.registry import LiveModel, Registry
+    from ritm_ops.registry.trials import Trials
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -74,10 +75,11 @@ def rollback(name: str, by: str, why: str, uri: str) -> None:
 @_registry_option
 @as_json
 def candidates(name: str, uri: str, as_json: bool) -> None:
-    """Show the versions of NAME that wait for `approve` or `reject`, with what was measured."""
+    """Show the versions of NAME that wait for `approve` or `reject`, with what was measured and tried."""
     from ritm_ops.registry.records import number_of
 
     registry = _open(uri)
+    trial = _trials(uri).last(name)
     found = [
         (manifest, registry.report(name, manifest.version), registry.report_uri(name, manifest.version))
         for manifest in registry.candidates(name)
@@ -85,7 +87,14 @@ def candidates(name: str, uri: str, as_json: bool) -> None:
     if as_json:
         echo_json(
             [
-                {**manifest.model_dump(mode="json"), "report": report, "report_uri": where}
+                {
+                    **manifest.model_dump(mode="json"),
+                    "report": report,
+                    "report_uri": where,
+                    "trial": trial.model_dump(mode="json")
+                    if trial and trial.version == manifest.version
+                    else None,
+                }
                 for manifest, report, where in found
             ]
         )
@@ -109,6 +118,8 @@ def candidates(name: str, uri: str, as_json: bool) -> None:
     for manifest, report, _ in found:
         if "decision" in report:
             click.echo(f"{manifest.version}: {shown(report['decision'], 300)}")
+        if trial and trial.version == manifest.version:
+            click.echo(f"{manifest.version}: {trial.sentence}{'; ' if trial.outcome else ''}{trial.outcome}.")
 
 
 @click.command()
@@ -137,22 +148,33 @@ def reject(name: str, version: str, by: str, why: str, uri: str) -> None:
 @_registry_option
 @as_json
 def history(name: str, uri: str, as_json: bool) -> None:
-    """Show every version of NAME, which one is live, and every change of that."""
-    registry = _open(uri)
+    """Show every version of NAME, the clicks that its accepted objects took, which one is live, and every
+    change of that."""
+    registry, counts = _open(uri), _trials(uri).counts(name)
     live, versions = registry.live(name), registry.versions(name)
     changes = live.history if live else ()
     if as_json:
         about = {
             "live": live.version if live else None,
             "versions": [manifest.model_dump(mode="json") for manifest in versions],
+            "accepted": counts.model_dump(mode="json")["by_day"],
             "changes": [change.model_dump(mode="json") for change in changes],
         }
         echo_json(about)
         return
-    rows: list[Sequence[str]] = [("VERSION", "PUBLISHED", "")]
+    rows: list[Sequence[str]] = [("VERSION", "PUBLISHED", "ACCEPTED", "CLICKS", "")]
     for manifest in versions:
         is_live = live is not None and manifest.version == live.version
-        rows.append((manifest.version, f"{manifest.published_at:%Y-%m-%d %H:%M}", "live" if is_live else ""))
+        accepted = counts.of_version(manifest.version)
+        rows.append(
+            (
+                manifest.version,
+                f"{manifest.published_at:%Y-%m-%d %H:%M}",
+                str(accepted.objects),
+                _clicks(accepted.mean if accepted.objects else None),
+                "live" if is_live else "",
+            )
+        )
     echo_table(rows)
     if not changes:
         click.echo("\nNo version is live.")
@@ -180,6 +202,13 @@ def _open(uri: str) -> Registry:
     from ritm_ops.registry import Registry
 
     return Registry(open_store(uri))
+
+
+def _trials(uri: str) -> Trials:
+    from ritm_ops.object_store import open_store
+    from ritm_ops.registry.trials import Trials
+
+    return Trials(open_store(uri))
 
 
 def _echo_live(live: LiveModel) -> None:

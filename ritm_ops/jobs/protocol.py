@@ -34,8 +34,8 @@ Outcome: TypeAlias = Literal[
 ]
 """How a job may finish: only `published` changes what is live, and none is a failure.
 
-`candidate` is a model that waits for approval, `refused` one that people had decided against, `superseded`
-one whose base is no longer live.
+`candidate` is a model that waits for a decision, perhaps on trial, `refused` one that people had decided
+against, `superseded` one whose base is no longer live.
 """
 
 

@@ -6,6 +6,8 @@ models/<name>/<version>/report.json         what was measured before and after
 models/<name>/<version>/manifest.json       sizes and hashes of the three; written last, and once
 models/<name>/live.json                     which version is live, and every change of that
 models/<name>/rejected/<sha256>.json        what was decided of the version with these weights
+models/<name>/trial.json                    which candidate is on trial, and what was counted of it
+models/<name>/counts.json                   accepted objects and their clicks, by day and version
 """
 
 from __future__ import annotations
@@ -49,3 +51,11 @@ def decision_key(name: str, sha256: str) -> str:
 
 def live_key(name: str) -> str:
     return f"models/{name}/live.json"
+
+
+def trial_key(name: str) -> str:
+    return f"models/{name}/trial.json"
+
+
+def counts_key(name: str) -> str:
+    return f"models/{name}/counts.json"

@@ -17,6 +17,7 @@ from ritm_model.catalogue import models_folder
 from ritm_model.inference.sessions.annotator import Annotator
 from ritm_ops.object_store import StoreError
 from ritm_ops.registry import Registry, last_fetched
+from ritm_ops.registry.trials import Trial
 
 MOST_OLDER = 2
 MOST_SESSIONS = 10_000
@@ -25,6 +26,13 @@ OLDER_MEMORY_SHARE = 8  # an older version keeps one part in so many of its memo
 
 Newer = Callable[[], Annotator | None]
 """Gives the annotator of a version that it did not give before, ready for its first click; or None."""
+
+
+class OnTrial(NamedTuple):
+    """A candidate beside the current version, and its trial."""
+
+    annotator: Annotator
+    trial: Trial
 
 
 class _Session(NamedTuple):
@@ -37,7 +45,8 @@ class Versions:
 
     A session is an object that is being clicked. It ends when nobody has clicked for `ttl_seconds`, when
     `MOST_SESSIONS` newer ones have come, or when its version is more than `MOST_OLDER` swaps old; whoever
-    goes on after that gets the current version. Thread-safe.
+    goes on after that gets the current version. A canary answers the sessions that its trial takes.
+    Thread-safe.
     """
 
     def __init__(
@@ -47,6 +56,7 @@ class Versions:
         self._ttl_seconds = ttl_seconds
         self._clock = clock
         self._older: list[Annotator] = []
+        self._on_trial: OnTrial | None = None
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -57,10 +67,26 @@ class Versions:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The versions that are held, the current one first."""
+        """The versions that are held, the current one first, then the one on trial."""
         with self._lock:
             self._drop_ended()
-            return tuple(annotator.version for annotator in (self._current, *reversed(self._older)))
+            on_trial = [self._on_trial.annotator] if self._on_trial else []
+            return tuple(
+                annotator.version for annotator in (self._current, *on_trial, *reversed(self._older))
+            )
+
+    @property
+    def on_trial(self) -> OnTrial | None:
+        """The candidate beside the current version."""
+        return self._on_trial
+
+    def put_on_trial(self, on_trial: OnTrial | None) -> None:
+        """Have another candidate beside the current version, or none. Its sessions are finished on it."""
+        with self._lock:
+            if self._on_trial is not None and self._on_trial.trial.kind == "canary":
+                self._older.append(self._on_trial.annotator)
+            self._on_trial = on_trial
+            self._evict_unused()
 
     def annotator(self, session: str | None) -> Annotator:
         """What answers a session: the version that it began on. None is a session of one request."""
@@ -69,11 +95,16 @@ class Versions:
             if session is None:
                 return self._current
             known = self._sessions.pop(session, None)
-            annotator = known.annotator if known else self._current
+            annotator = known.annotator if known else self._begin(session)
             self._sessions[session] = _Session(annotator, self._clock())
             while len(self._sessions) > MOST_SESSIONS:
                 self._sessions.popitem(last=False)
             return annotator
+
+    def _begin(self, session: str) -> Annotator:
+        tried = self._on_trial
+        is_taken = tried is not None and tried.trial.kind == "canary" and tried.trial.takes(session)
+        return tried.annotator if tried is not None and is_taken else self._current
 
     def swap(self, newer: Annotator) -> None:
         """Let `newer` answer what begins from now on. Requests that are running are not disturbed."""
@@ -107,9 +138,9 @@ class Versions:
         self._older = [annotator for annotator in self._older if id(annotator) in used]
 
 
-def cache_folder() -> Path:
-    """Where versions of a registry are kept on this machine."""
-    return models_folder() / "registry"
+def cache_folder(pipeline: str | None = None) -> Path:
+    """Where versions of a registry are kept on this machine; those of a pipeline apart from all others."""
+    return models_folder() / ("registry" if pipeline is None else f"pipelines/{pipeline}")
 
 
 class RegistrySource:
@@ -178,6 +209,7 @@ def follow(
     *,
     on_change: Callable[[str], None],
     on_trouble: Callable[[Exception], None],
+    also: Callable[[], None] = lambda: None,
 ) -> None:
     """Swap in what is newer, until `stopped`; for a thread of its own.
 
@@ -188,18 +220,20 @@ def follow(
         stopped: ends it.
         on_change: told the version that was swapped in.
         on_trouble: told why a look failed, once until the reason changes.
+        also: done at each look, after a newer version was swapped in.
     """
     told = ""
     while not stopped.wait(every_seconds):
         versions.tidy()
         try:
             found = newer()
+            if found is not None:
+                versions.swap(found)
+                on_change(found.version)
+            also()
         except Exception as error:  # noqa: BLE001  (the boundary of this thread)
             if str(error) != told:
                 told = str(error)
                 on_trouble(error)
             continue
         told = ""
-        if found is not None:
-            versions.swap(found)
-            on_change(found.version)

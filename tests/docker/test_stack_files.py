@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from cvat_serverless.settings import CvatSettings
 from ritm_backend.metrics import Metrics
 from ritm_backend.model_host import ModelHost
+from ritm_backend.pipelines import ModelHosts
 from ritm_backend.settings import Settings
 from ritm_ops.admission import Admission
 from training.settings import TrainingSettings
@@ -355,8 +356,13 @@ def test_images_run_as_nobody_in_particular() -> None:
     assert not re.search(r"PASS|SECRET|TOKEN|API_KEY", text)
 
 
+def metrics_page() -> str:
+    hosts = ModelHosts(ModelHost(lambda: pytest.fail("not asked"), "none"))
+    return Metrics(hosts, Admission(1, 1)).page().decode()
+
+
 def test_dashboard_and_alerts_ask_for_metrics_that_exist() -> None:
-    page = Metrics(ModelHost(lambda: pytest.fail("not asked"), "none"), Admission(1, 1)).page().decode()
+    page = metrics_page()
     families = {family.name for family in text_string_to_metric_families(page)}
     dashboard = json.loads((ROOT / "docker/grafana/dashboards/ritm.json").read_text())
     (group,) = yaml.safe_load((ROOT / "docker/alerts.yml").read_text())["groups"]
@@ -369,7 +375,7 @@ def test_dashboard_and_alerts_ask_for_metrics_that_exist() -> None:
 
 
 def test_every_reason_of_refusal_is_documented_counted_from_0_and_warned_of() -> None:
-    page = Metrics(ModelHost(lambda: pytest.fail("not asked"), "none"), Admission(1, 1)).page().decode()
+    page = metrics_page()
     counted = re.findall(r'ritm_refused_total\{reason="(\w+)"\} 0', page)
     warned = re.findall(r'ritm_refused_total\{reason=~?"([\w|]+)"', (ROOT / "docker/alerts.yml").read_text())
     told = re.search(r"refused, by `reason`: ([\w, ]+) \|", (ROOT / "docs/operations.md").read_text())

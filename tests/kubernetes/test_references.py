@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ritm_backend.metrics import Metrics
 from ritm_backend.model_host import ModelHost
+from ritm_backend.pipelines import ModelHosts
 from ritm_ops.admission import Admission
 
 PAGE = (ROOT / "docs/kubernetes.md").read_text()
@@ -113,7 +114,8 @@ def test_autoscaling_follows_a_metric_that_exists(manifests: Manifests) -> None:
         assert int(container["resources"]["requests"]["cpu"]) < limit
         assert int(metric["resource"]["target"]["averageValue"]) < limit
         return
-    page = Metrics(ModelHost(lambda: pytest.fail("not asked"), "none"), Admission(1, 1)).page().decode()
+    hosts = ModelHosts(ModelHost(lambda: pytest.fail("not asked"), "none"))
+    page = Metrics(hosts, Admission(1, 1)).page().decode()
     families = {family.name for family in text_string_to_metric_families(page)}
     name = metric["pods"]["metric"]["name"]
     (rule,) = yaml.safe_load((KUBERNETES / "monitoring/adapter.yml").read_text())["rules"]

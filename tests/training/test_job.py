@@ -17,6 +17,7 @@ from ritm_model.checkpoints import load_model, save_model
 from ritm_ops.jobs.protocol import Outcome
 from ritm_ops.object_store import open_store
 from ritm_ops.registry import Registry
+from ritm_ops.registry.trials import Trials
 from training.job import Base, Ending, Order, finetune, in_half, publish
 from training.ledger import Ledger, work_folder
 from training.progress import LOG_LINES, Progress
@@ -107,7 +108,7 @@ def test_a_candidate_waits_for_people(settings: TrainingSettings, decision: str)
     (candidate,) = (manifest.version for manifest in registry.candidates("ritm"))
     assert message.startswith(f"{candidate} waits for `ritm models approve ritm {candidate}`. NoC@90 changed")
     assert registry.report("ritm", candidate)["job"] == "first"
-    waiting = f"Nothing has changed since job first. {candidate} waits for approval."
+    waiting = f"Nothing has changed since job first. {candidate} waits for a decision."
     assert done(settings, "second")[0] == waiting
     assert registry.live("ritm") is None
     if decision == "approved":
@@ -143,12 +144,18 @@ def test_tasks_that_nobody_has_annotated_end_the_job(settings: TrainingSettings,
 def test_a_version_that_became_live_meanwhile_stays_live(
     settings: TrainingSettings, tmp_path: Path, base: Path
 ) -> None:
-    registry = Registry(open_store(str(tmp_path / "registry")))
+    store = open_store(settings.registry_uri)
+    registry = Registry(store)
     other = registry.publish("ritm", base, {})
     registry.promote("ritm", other, None)
     mine = tiny_model(tmp_path / "mine.safetensors", seed=1)
     ending = publish(
-        registry, settings, mine, Base("old", "", None), {"decision": "Better."}, Order("job", "x")
+        store,
+        settings,
+        mine,
+        Base("old", "", None),
+        {"decision": "Better."},
+        Order("job", "x"),
     )
     assert ending.version is None
     assert ending.outcome == "superseded"
@@ -157,12 +164,35 @@ def test_a_version_that_became_live_meanwhile_stays_live(
     assert live is not None
     assert live.version == other
     now_live = Base("", "", other)
-    ending = publish(registry, settings, mine, now_live, {"decision": "Better."}, Order("job", "x"))
+    ending = publish(store, settings, mine, now_live, {"decision": "Better."}, Order("job", "x"))
     assert ending.version is not None
     # Done twice, as after a kill between publishing and noting it, it is the same.
-    again = publish(registry, settings, mine, now_live, {"decision": "Better."}, Order("job", "x"))
+    again = publish(store, settings, mine, now_live, {"decision": "Better."}, Order("job", "x"))
     assert again == ending
     assert len(registry.history("ritm")) == 2
+
+
+@pytest.mark.parametrize("mode", ["shadow", "canary"])
+def test_a_candidate_is_put_on_trial(
+    settings: TrainingSettings, tmp_path: Path, base: Path, mode: str
+) -> None:
+    store = open_store(settings.registry_uri)
+    registry = Registry(store)
+    live = registry.publish("ritm", base, {})
+    registry.promote("ritm", live, None)
+    trying = settings.model_copy(update={"publishing": mode, "trial_objects": 40})
+    mine = tiny_model(tmp_path / "mine.safetensors", seed=1)
+    for _ in range(2):  # also where the job was killed before it could note its end
+        ending = publish(store, trying, mine, Base("", "", live), {"decision": "Better."}, Order("job", "x"))
+        assert (ending.outcome, ending.version) == ("candidate", None)
+        assert "40" in ending.message
+    trial = Trials(store).running("ritm")
+    assert trial is not None
+    assert (trial.kind, trial.against, trial.share, trial.objects) == (mode, live, 0.2, 40)
+    another = tiny_model(tmp_path / "another.safetensors", seed=2)
+    ending = publish(store, trying, another, Base("", "", live), {"decision": "Better."}, Order("job", "x"))
+    assert f"is not on trial ({trial.version} is on trial already" in ending.message
+    assert Trials(store).running("ritm") == trial
 
 
 def test_what_is_published_is_in_half_precision_where_that_holds_it(tmp_path: Path) -> None:

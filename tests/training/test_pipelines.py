@@ -11,8 +11,9 @@ from click.testing import CliRunner, Result
 
 from ritm_model.cli.main import ritm
 from ritm_model.errors import RitmError
+from ritm_ops.pipelines import PipelineError
 from training.pipelines.fields import PipelineFields
-from training.pipelines.file import PipelineError, chosen, only_one, pipelines_of
+from training.pipelines.file import chosen, only_one, pipelines_of
 from training.pipelines.serving import check_source, served, serving
 from training.settings import TrainingSettings
 
@@ -85,7 +86,7 @@ def test_without_a_file_the_environment_is_the_only_pipeline() -> None:
         ("whose:", "whos:", "cells: there is no 'whos' (did you mean 'whose'?)."),
         ("reviewed", "','", "cells: 'whose' Whose work counts is "),
         ("0 2 * * *", "daily", "cells: 'schedule' must have the five fields of cron"),
-        ("approve", "aprove", "cells: 'publishing' should be 'automatic' or 'approve'."),
+        ("approve", "aprove", "cells: 'publishing' should be 'automatic', 'approve', 'shadow' or 'canary'."),
         ("source: s3://labels/roads", "boxes: true", "roads: 'source' is missing."),
         ("source: s3://labels/roads", "source: ''", "roads: 'source' "),
         ("source: s3://labels/roads", "RITM_FINETUNE_NAME: x", "roads: there is no 'RITM_FINETUNE_NAME'"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ritm_model.errors import RitmError
 from ritm_model.learning.recipes import load_recipe
-from training.pipelines.file import PipelineError
+from ritm_ops.pipelines import PipelineError
 from training.schedule import check_cron
 from training.settings import TrainingSettings
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, Field, field_validator
 from pydantic_settings import NoDecode
 
 from ritm_ops.environment import SettingsError
+from ritm_ops.pipelines import NAME
 from training.whose import Whose, WhoseError
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,60}$"
-"""What names of pipelines and of models look like."""
+Publishing: TypeAlias = Literal["automatic", "approve", "shadow", "canary"]
 
 
 class PipelineFields(BaseModel):
@@ -89,10 +89,22 @@ class PipelineFields(BaseModel):
         "published; below 0, by which it may be worse.",
     )
 
-    publishing: Literal["automatic", "approve"] = Field(
+    publishing: Publishing = Field(
         default="automatic",
         description="What happens to a better model: `automatic` makes it live, `approve` leaves it as a "
-        "candidate until somebody approves or rejects it.",
+        "candidate until somebody approves or rejects it, `shadow` measures the candidate unseen until then, "
+        "`canary` tries it on some of the objects and then makes it live or rejects it.",
+    )
+    trial_share: float = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        description="Share of the objects that a candidate is tried on, in the shadow or as a canary.",
+    )
+    trial_objects: int = Field(
+        default=200,
+        ge=30,
+        description="Accepted objects of the candidate after which its trial ends.",
     )
     schedule: str | None = Field(
         default=None,

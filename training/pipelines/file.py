@@ -7,26 +7,17 @@ meaning.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from ritm_model.errors import RitmError, shown, suggestion
-from ritm_model.files import reading
-from ritm_model.yaml_text import read_yaml
+from ritm_model.errors import shown, suggestion
 from ritm_ops.jobs.protocol import DEFAULT_PIPELINE
-from training.pipelines.fields import NAME, PipelineFields
+from ritm_ops.pipelines import PipelineError, read_contents
+from training.pipelines.fields import PipelineFields
 from training.settings import TrainingSettings
-
-TOP = "pipelines"
-EXTENSION = "x-"
-"""Keys beside the pipelines that begin so are for YAML's own anchors."""
-
-
-class PipelineError(RitmError):
-    """A file of pipelines says what none may say, or a pipeline is not the one that is meant."""
 
 
 class Pipeline(PipelineFields):
@@ -99,32 +90,12 @@ def read_pipelines(path: Path) -> Mapping[str, Pipeline]:
     Raises:
         PipelineError: it cannot be read, or says what it may not say.
     """
-    with reading(path, PipelineError):
-        text = path.read_bytes()
-    try:
-        tree = read_yaml(text)
-    except ValueError as error:
-        raise PipelineError(f"{path} is not YAML: {error}.") from None
-    if not isinstance(tree, dict):
-        raise PipelineError(f"{path} must have the key '{TOP}', and below it pipelines by name.")
-    for key in tree:
-        if key != TOP and not str(key).startswith(EXTENSION):
-            raise PipelineError(f"{path}: there is no '{shown(key)}'{suggestion(str(key), [TOP])}.")
-    pipelines = tree.get(TOP)
-    if not isinstance(pipelines, dict) or not pipelines:
-        raise PipelineError(f"{path} must have the key '{TOP}', and below it pipelines by name.")
-    return {str(name): _parsed(name, content, path) for name, content in pipelines.items()}
+    return {name: _parsed(name, keys, path) for name, keys in read_contents(path).items()}
 
 
-def _parsed(name: object, content: object, path: Path) -> Pipeline:
-    if not isinstance(name, str) or not re.fullmatch(NAME, name):
-        raise PipelineError(
-            f"{path}: '{shown(name)}' cannot name a pipeline: letters, digits, dots, dashes, underscores do."
-        )
-    if not isinstance(content, dict):
-        raise PipelineError(f"{path}: {name} must have keys of its own, 'source' first of all.")
+def _parsed(name: str, keys: Mapping[str, Any], path: Path) -> Pipeline:
     try:
-        return Pipeline.model_validate({"model": name, **content})
+        return Pipeline.model_validate({"model": name, **keys})
     except ValidationError as error:
         raise PipelineError(f"{path}: {name}: {_problem(error)}.") from None
 

@@ -9,7 +9,8 @@ from contextvars import ContextVar
 from ritm_model.errors import shown
 from ritm_ops.jobs.protocol import DEFAULT_PIPELINE
 from ritm_ops.jobs.queue import queue_name
-from training.pipelines.file import PipelineError, only_one
+from ritm_ops.pipelines import PipelineError
+from training.pipelines.file import only_one
 from training.settings import TrainingSettings
 
 _served: ContextVar[TrainingSettings] = ContextVar("served")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from ritm_model.checkpoints import bundled_model_path, model_version
 from ritm_model.cli.main import main
 from ritm_ops.object_store import open_store
 from ritm_ops.registry import Registry
+from ritm_ops.registry.tallies import Counts, Tally
+from ritm_ops.registry.trials import Counted, Trials
 
 SMALL = Path(__file__).parents[2] / "models/h18s-synthetic.safetensors"
 
@@ -93,6 +96,28 @@ def test_candidates_are_shown_with_what_was_measured(ritm: Ritm) -> None:
     (found,) = json.loads(ritm("candidates", "team", "--json")[1])
     assert (found["report"], found["report_uri"]) == (report, where)
     assert json.loads(Path(where).read_text()) == report
+
+
+def test_trials_and_accepted_objects_are_shown(ritm: Ritm) -> None:
+    store = open_store(os.environ["RITM_REGISTRY"])
+    registry, trials = Registry(store), Trials(store)
+    live = registry.publish("team", SMALL, {})
+    registry.promote("team", live, None)
+    candidate = registry.publish("team", bundled_model_path(), {})
+    trials.begin("team", candidate, "canary", share=0.25, objects=50)
+    few = Counted(candidate=Tally(objects=2, clicks=5, squares=13), live=Tally.of_one(4))
+    trials.add("team", candidate, few)
+    trials.count("team", Counts(by_day={date(2026, 1, 1): {live: few.candidate}}))
+    said = f"{candidate}: canary: 2.50 clicks on 2 of 50 objects, live 4.00 on 1."
+    assert ritm("candidates", "team")[1].splitlines()[-1] == said
+    (found,) = json.loads(ritm("candidates", "team", "--json")[1])
+    assert found["trial"]["candidate"] == {"objects": 2, "clicks": 5, "squares": 13}
+    header, *rows = ritm("history", "team")[1].splitlines()[:3]
+    assert header.split()[2:] == ["ACCEPTED", "CLICKS"]
+    by_version = {row.split()[0]: row.split()[3:5] for row in rows}
+    assert by_version == {live: ["2", "2.50"], candidate: ["0", "-"]}
+    accepted = json.loads(ritm("history", "team", "--json")[1])["accepted"]
+    assert accepted == {"2026-01-01": {live: {"objects": 2, "clicks": 5, "squares": 13}}}
 
 
 def test_a_registry_must_be_named(ritm: Ritm, monkeypatch: pytest.MonkeyPatch) -> None:
