@@ -145,11 +145,11 @@ def _fit(wanted: NamedPath, found: Parts, anywhere: bool) -> tuple[int, ...] | N
         return None
     ours = [part for part in _folders(found) if part != ".."]
     theirs = [part for part in _folders(wanted.parts) if part != ".."]
-    if not wanted.is_foreign and theirs[:1] == ["images"]:
-        del theirs[0]
     common = 0
     while common < min(len(ours), len(theirs)) and ours[-1 - common] == theirs[-1 - common]:
         common += 1
+    if common < len(theirs) and not wanted.is_foreign and theirs[0] == "images":
+        del theirs[0]
     is_below, is_above = len(ours) > common, len(theirs) > common
     if anywhere:
         is_other = is_below and is_above and not wanted.is_foreign  # a/x.png is not b/x.png

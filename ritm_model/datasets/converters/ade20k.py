@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.files import inside, read_bytes, read_mask
+from ritm_model.datasets.files import read_bytes, read_mask
+from ritm_model.datasets.named_files import NamedFiles
 from ritm_model.datasets.photograph import About, Collection, Photograph, Region
 from ritm_model.datasets.problems import BrokenFileError, ConversionError, Problem
 from ritm_model.files import parsing
@@ -98,13 +99,14 @@ def ade20k(root: Path, splits: Sequence[str], stuff: frozenset[str] = STUFF) -> 
         ConversionError: SciPy is missing, or the index lacks a split.
     """
     photographs: list[Photograph] = []
+    images = NamedFiles(root, ".jpg")
     listed = _read_index(root / INDEX)
     for split in splits:
         names = [(folder, name) for folder, name in listed if name.startswith(f"ADE_{split}_")]
         if not names:
             raise ConversionError(f"{root / INDEX} lists no image of the split '{split}'.")
         photographs += [
-            PublishedAde20k(name, inside(root, f"{_below(root, folder)}/{name}"), About(split, SOURCE), stuff)
+            PublishedAde20k(name, images.path(f"{_below(root, folder)}/{name}"), About(split, SOURCE), stuff)
             for folder, name in names
         ]
     return Collection(photographs)

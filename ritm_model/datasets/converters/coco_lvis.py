@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ritm_model.datasets.converters.hierarchy import Mask, MaskShape, are_the_same, hierarchy, shape_of
 from ritm_model.datasets.files import inside
+from ritm_model.datasets.named_files import NamedFiles
 from ritm_model.datasets.photograph import About, Collection, Photograph, Region
 from ritm_model.datasets.problems import BrokenFileError, ConversionError, Problem
 from ritm_model.datasets.readers.coco import category_name
@@ -156,6 +157,7 @@ def _photographs(coco: Path, lvis: Path, split: str, problems: list[Problem]) ->
     source = read_coco(folder.with_suffix(".json"))
     names = source.categories(problems)
     things = {number for number, record in source.by_id("categories", []).items() if record.get("isthing")}
+    photographs = NamedFiles(coco / f"{split}2017", ".jpg"), NamedFiles(lvis / split / "images", ".jpg")
     not_in_lvis = 0
     for record in source.streamed("annotations", problems):
         number = record.get("image_id")
@@ -164,20 +166,13 @@ def _photographs(coco: Path, lvis: Path, split: str, problems: list[Problem]) ->
             continue
         try:
             panoptic = inside(folder, record.get("file_name"))
+            found = (images.find(panoptic.stem) for images in photographs)
+            image = next(filter(None, found), None) or photographs[0].path(panoptic.stem)
         except BrokenFileError as error:
             problems.append(error.problem)
             continue
-        name = f"{panoptic.stem}.jpg"
-        image = next(
-            (
-                path
-                for path in (coco / f"{split}2017" / name, lvis / split / "images" / name)
-                if path.is_file()
-            ),
-            coco / f"{split}2017" / name,
-        )
         yield CombinedPhotograph(
-            name,
+            image.name,
             image,
             About(split, SOURCE, number=number),
             panoptic,

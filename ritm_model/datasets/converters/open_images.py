@@ -13,9 +13,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ritm_model.datasets.files import files_in, inside, read_mask
+from ritm_model.datasets.files import files_in
+from ritm_model.datasets.named_files import NamedFiles
 from ritm_model.datasets.photograph import About, Collection, Photograph, Region
 from ritm_model.datasets.problems import BrokenFileError, ConversionError, Problem
+from ritm_model.datasets.readers.open_images import upright_mask
 from ritm_model.errors import shown
 
 COLUMNS = ("MaskPath", "ImageID", "LabelName")
@@ -39,7 +41,7 @@ class PublishedOpenImages:
         """Masks are brought to the size of the photograph, each pixel the nearest."""
         for path, category in self.masks:
             try:
-                mask_HW = read_mask(path).max(axis=2)
+                mask_HW = upright_mask(path, self.image, height, width).max(axis=2)
             except BrokenFileError as error:
                 yield error.problem
                 continue
@@ -73,26 +75,23 @@ def _photographs(
     folder: Path, split: str, classes: dict[str, str], problems: list[Problem]
 ) -> Iterator[Photograph]:
     table = folder / f"{split}-annotations-object-segmentation.csv"
-    images = {path.stem for path in files_in(folder / "images") if path.suffix == ".jpg"}
-    masks = {path.name for path in files_in(folder / "masks")}
-    of_image: dict[str, list[tuple[Path, str]]] = {}
+    for below in ("images", "masks"):
+        files_in(folder / below)  # a missing folder is named
+    images, masks = NamedFiles(folder / "images", ".jpg"), NamedFiles(folder / "masks", ".png")
+    of_image: dict[Path, list[tuple[Path, str]]] = {}
     without_image = without_mask = 0
-    for mask, image, label in _rows(table):
-        if image not in images:
+    for mask_name, image_name, label in _rows(table):
+        if (image := images.find(image_name)) is None:
             without_image += 1
-        elif mask not in masks:
+        elif (mask := masks.find(mask_name)) is None:
             without_mask += 1
         else:
-            named = inside(folder / "masks", mask), classes.get(label, shown(label))
-            of_image.setdefault(image, []).append(named)
+            of_image.setdefault(image, []).append((mask, classes.get(label, shown(label))))
     for count, what in ((without_image, "photograph"), (without_mask, "mask")):
         if count:
             problems.append(Problem(str(table), f"Rows whose {what} is not there: {count}."))
     for image in sorted(of_image):
-        name = f"{image}.jpg"
-        yield PublishedOpenImages(
-            name, inside(folder / "images", name), About(split, SOURCE), tuple(of_image[image])
-        )
+        yield PublishedOpenImages(image.name, image, About(split, SOURCE), tuple(of_image[image]))
 
 
 def _rows(path: Path) -> Iterator[tuple[str, str, str]]:

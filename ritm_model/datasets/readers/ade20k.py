@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ritm_model.datasets.files import inside, read_first_channel
+from ritm_model.datasets.files import read_first_channel
+from ritm_model.datasets.named_files import NamedFiles
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Kind, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.readers.plain_pickle import read_pickle
@@ -79,10 +80,11 @@ def ade20k(root: Path, split: str) -> Collection:
     images = read_pickle(source)
     if not isinstance(images, dict):
         raise BrokenFileError(source, "The pickle does not hold images.")
+    files = NamedFiles(root, ".jpg"), NamedFiles(root, ".png")
     problems: list[Problem] = []
     photographs: list[AdePhotograph] = []
     for name, about in images.items():
-        picture = _picture_or_problem(root, name, about, source)
+        picture = _picture_or_problem(files, name, about, source)
         if isinstance(picture, Problem):
             problems.append(picture)
         else:
@@ -90,20 +92,22 @@ def ade20k(root: Path, split: str) -> Collection:
     return Collection(photographs, problems)
 
 
-def _picture_or_problem(root: Path, name: object, about: object, source: Path) -> AdePhotograph | Problem:
+def _picture_or_problem(
+    files: tuple[NamedFiles, NamedFiles], name: object, about: object, source: Path
+) -> AdePhotograph | Problem:
     try:
-        return _picture(root, name, about)
+        return _picture(*files, name, about)
     except BrokenFileError as error:
         return error.problem
     except (AttributeError, KeyError, TypeError, ValueError):
         return Problem(str(source), f"The entry '{shown(name)}' has no layers that can be read.")
 
 
-def _picture(root: Path, name: object, about: Any) -> AdePhotograph:
-    folder = inside(root, about["folder"])
+def _picture(images: NamedFiles, masks: NamedFiles, name: object, about: Any) -> AdePhotograph:
+    folder = about["folder"]
     layers = tuple(
         AdeLayer(
-            inside(folder, layer["mask_name"]),
+            masks.path(f"{folder}/{layer['mask_name']}"),
             frozenset(map(int, layer["stuff_instances"])),
             {int(number): _class(names) for number, names in layer.get("instance_to_class", {}).items()},
         )
@@ -111,7 +115,7 @@ def _picture(root: Path, name: object, about: Any) -> AdePhotograph:
     )
     if not layers:
         raise ValueError
-    return AdePhotograph(inside(folder, f"{name}.jpg"), layers)
+    return AdePhotograph(images.path(f"{folder}/{name}"), layers)
 
 
 def _class(names: object) -> str:

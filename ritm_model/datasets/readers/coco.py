@@ -6,6 +6,7 @@ Shapes: H x W the upright image.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +18,9 @@ from ritm_model.datasets.readers.coco_json import Annotation, CocoJson, Id, Reco
 from ritm_model.errors import shown
 from ritm_model.images.orientation import turned_map
 from ritm_model.masks.coco import MaskError, broken_parts, coco_mask, image_size_of
+
+BACKGROUND = "background"
+"""The label with which CVAT cuts holes, in the order of the file, which is CVAT's z-order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class CocoPhotograph:
     def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
         orientation = check_size(self, self.record, height, width)
         stored = (height, width) if orientation == 1 else (width, height)
-        for annotation, category in self.annotations:
+        for place, (annotation, category) in enumerate(self.annotations):
             key, parent = annotation.id, annotation.parent
             segmentation = annotation.segmentation(self.source)
             try:
@@ -51,8 +55,19 @@ class CocoPhotograph:
                 continue
             for reason in broken_parts(segmentation, *stored):
                 yield Problem(self.truth, f"Annotation {key}: {reason}")
+            if annotation.kind == "background":
+                continue
+            for hole_HW in self._holes(place, *stored):
+                mask_HW = mask_HW & ~turned_map(hole_HW, orientation)
             part_of = None if parent is None else shown(parent)
             yield Region(mask_HW, key, category, annotation.kind, part_of)
+
+    def _holes(self, place: int, height: int, width: int) -> Iterator[Mask]:
+        """What is cut out of the annotation at a place; what cannot be read cuts nothing."""
+        for annotation, _ in self.annotations[place:]:
+            if annotation.kind == "background":
+                with suppress(MaskError):
+                    yield coco_mask(annotation.segmentation(self.source), height, width)
 
     def with_objects_of(self, min_share: float) -> CocoPhotograph:
         """Without the objects whose `area` is a smaller part of the photograph."""
@@ -189,10 +204,10 @@ def photographs_of(
         except BrokenFileError as error:
             problems.append(error.problem)
             continue
+        named = tuple(_named(each, categories) for each in annotations[number])
         place = places.setdefault(path, len(photographs))
         if place < len(photographs) and _have_one_size(photographs[place].record, record):
-            more = [(each, category_name(categories, each.category)) for each in annotations[number]]
-            photographs[place] = photographs[place].with_more(record, more)
+            photographs[place] = photographs[place].with_more(record, named)
             continue
         said = replace(
             about,
@@ -202,7 +217,6 @@ def photographs_of(
             source=about.source or _text(record, "source"),
             split=about.split or _text(record, "split"),
         )
-        named = tuple((each, category_name(categories, each.category)) for each in annotations[number])
         photographs.append(CocoPhotograph(name, path, source.path, record, named, said))
     urls = {name: url for name, url in licenses.values() if name}
     return Collection(photographs, problems, _category_ids(categories), urls)
@@ -221,6 +235,14 @@ def with_objects(source: CocoJson, collection: Collection, split: str = "") -> C
         else:
             problems.append(source.problem(f"Image {photograph.name} has no object.", by_rule=True))
     return replace(collection, photographs=taken, problems=problems)
+
+
+def _named(annotation: Annotation, categories: Mapping[Id, str]) -> tuple[Annotation, str]:
+    """An annotation with the name of its category."""
+    name = category_name(categories, annotation.category)
+    if annotation.is_cvat and name.strip().casefold() == BACKGROUND:
+        annotation = replace(annotation, kind="background")
+    return annotation, name
 
 
 def category_name(categories: Mapping[Id, str], category: Id | None) -> str:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ritm_model.datasets.json_stream import Span, members, read_span
 from ritm_model.datasets.photograph import Kind
@@ -35,7 +35,8 @@ class Annotation:
         key: the id as it is, None where it is none.
         owner: id of its image.
         category: id of its category.
-        kind: of region.
+        kind: of region; "background" for a hole that CVAT cuts into what comes before it.
+        is_cvat: whether CVAT has written it.
         area: in pixels, None where the file does not say.
         parent: id of the annotation it is part of, or None.
         span: where it stands.
@@ -45,7 +46,8 @@ class Annotation:
     key: Id | None
     owner: Id | None
     category: Id | None
-    kind: Kind
+    kind: Kind | Literal["background"]
+    is_cvat: bool
     area: float | None
     parent: Id | None
     span: Span = field(repr=False)
@@ -60,6 +62,7 @@ class Annotation:
             id_of(record.get("image_id")),
             id_of(record.get("category_id")),
             kind_of(record),
+            is_of_cvat(record),
             area if isinstance(area, int | float) else None,
             id_of(record.get("parent")),
             span,
@@ -176,12 +179,15 @@ def kind_of(record: Record) -> Kind:
     """The kind of region that an annotation is."""
     if record.get("ignore"):
         return "ignored"
-    attributes = record.get("attributes")
-    # CVAT flags every mask as a crowd; it also writes `occluded`, which nobody else does.
-    is_cvat = isinstance(attributes, dict) and "occluded" in attributes
-    if record.get("iscrowd") and not is_cvat:
+    if record.get("iscrowd") and not is_of_cvat(record):  # which flags every mask as a crowd
         return "crowd"
     return "stuff" if record.get("stuff") else "object"
+
+
+def is_of_cvat(record: Record) -> bool:
+    """Whether CVAT has written an annotation: nobody else writes `occluded`."""
+    attributes = record.get("attributes")
+    return isinstance(attributes, dict) and "occluded" in attributes
 
 
 def _told_apart(annotations: list[Annotation]) -> list[Annotation]:

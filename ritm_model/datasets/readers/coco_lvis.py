@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ritm_model.datasets.files import decode_first_channel, inside, read_json
+from ritm_model.datasets.files import decode_first_channel, read_json
+from ritm_model.datasets.named_files import NamedFiles, without_suffix
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Kind, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.readers.plain_pickle import read_pickle
@@ -106,14 +107,14 @@ def coco_lvis(root: Path, split: str) -> Collection:
         reason = f"Images that the list does not name: {len(images) - len(named)}."
         images = named
         problems.append(Problem(str(folder / ALLOW_LIST), reason, by_rule=True))
+    image_files, mask_files = NamedFiles(folder / "images", ".jpg"), NamedFiles(folder / "masks", ".pickle")
     photographs: list[CocoLvisPhotograph] = []
     for name, about in sorted(images.items(), key=lambda item: str(item[0])):
         count = about.get("num_instance_masks") if isinstance(about, dict) else None
         try:
             if type(name) is not str or not isinstance(count, int | np.integer):
                 raise BrokenFileError(source, f"The entry '{shown(name)}' does not say how many objects.")
-            image = inside(folder / "images", f"{name}.jpg")
-            masks = inside(folder / "masks", f"{name}.pickle")
+            image, masks = image_files.path(name), mask_files.path(without_suffix(name))
         except BrokenFileError as error:
             problems.append(error.problem)
             continue

@@ -12,12 +12,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ritm_model.datasets.files import inside, read_image, read_mask
+from ritm_model.datasets.files import orientation_of, read_image, read_mask
+from ritm_model.datasets.named_files import NamedFiles
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.readers.plain_pickle import read_pickle
 from ritm_model.errors import shown
 from ritm_model.images import Pixels
+from ritm_model.images.orientation import turned
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,36 @@ class OpenImagesPhotograph:
 
     def load_image(self) -> Pixels:
         image_HW3 = read_image(self.image)
-        return _shrunk(image_HW3, read_mask(self.mask), cv2.INTER_LINEAR)
+        return _shrunk(image_HW3, self._mask(image_HW3), cv2.INTER_LINEAR)
 
     def regions(self, _height: int, _width: int) -> Iterator[Region | Problem]:
-        mask_HW3 = _shrunk(read_mask(self.mask), read_image(self.image), cv2.INTER_NEAREST)
+        image_HW3 = read_image(self.image)
+        mask_HW3 = _shrunk(self._mask(image_HW3), image_HW3, cv2.INTER_NEAREST)
         grey_HW = cv2.cvtColor(mask_HW3, cv2.COLOR_BGR2GRAY)
         yield Region(grey_HW > 0, self.mask.stem)
+
+    def _mask(self, image_HW3: Pixels) -> Pixels:
+        return upright_mask(self.mask, self.image, *image_HW3.shape[:2])
+
+
+def upright_mask(mask: Path, image: Path, height: int, width: int) -> Pixels:
+    """Read a mask, H x W x 3 of any size, turned with its photograph if it lies as the camera held that.
+
+    Args:
+        mask: its file.
+        image: file of the photograph.
+        height: of the upright photograph.
+        width: of the upright photograph.
+
+    Raises:
+        BrokenFileError: missing, or not an image that can be read.
+    """
+    mask_HW3 = read_mask(mask)
+    mask_height, mask_width = mask_HW3.shape[:2]
+    if (mask_height - mask_width) * (height - width) >= 0:
+        return mask_HW3
+    orientation = orientation_of(image)
+    return turned(mask_HW3, orientation) if orientation >= 5 else mask_HW3
 
 
 def _shrunk(picture_HW3: Pixels, other_HW3: Pixels, interpolation: int) -> Pixels:
@@ -62,6 +88,7 @@ def open_images(root: Path, split: str) -> Collection:
     masks = content.get("image_id_to_masks") if isinstance(content, dict) else None
     if not isinstance(names, list) or not isinstance(masks, dict):
         raise BrokenFileError(source, "The pickle does not hold images and their masks.")
+    images, mask_files = NamedFiles(folder / "images", ".jpg"), NamedFiles(folder / "masks", ".png")
     problems: list[Problem] = []
     photographs: list[OpenImagesPhotograph] = []
     for name in names:
@@ -70,8 +97,8 @@ def open_images(root: Path, split: str) -> Collection:
             problems.append(Problem(str(source), f"The image '{shown(name)}' has no masks."))
             continue
         try:
-            image = inside(folder / "images", f"{name}.jpg")
-            paths = [inside(folder / "masks", mask_name) for mask_name in mask_names]
+            image = images.path(name)
+            paths = [mask_files.path(mask_name) for mask_name in mask_names]
         except BrokenFileError as error:
             problems.append(error.problem)
             continue

@@ -16,7 +16,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, ValidationError
 
-from ritm_model.datasets.files import inside, read_bytes, read_labels
+from ritm_model.datasets.files import read_bytes, read_labels
+from ritm_model.datasets.named_files import NamedFiles
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Region
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
 from ritm_model.errors import shown
@@ -122,22 +123,21 @@ def pack(folder: Path, min_share: float = 0.0) -> Collection:
     Raises:
         DatasetError: it is no pack.
     """
+    images, mask_files = NamedFiles(folder, ".jpg"), NamedFiles(folder, ".png")
     problems: list[Problem] = []
-    masks: dict[str, list[PackMask]] = {}
-    about: dict[str, About] = {}
+    masks: dict[Path, list[PackMask]] = {}
+    about: dict[Path, About] = {}
     for entry in read_pack(folder):
         try:
-            inside(folder, entry.image)
-            path = inside(folder, entry.mask)
+            image, mask = images.path(entry.image), mask_files.path(entry.mask)
         except BrokenFileError as error:
             problems.append(error.problem)
             continue
         classes = tuple({item.id: item.category for item in entry.chosen(min_share)}.items())
-        masks.setdefault(entry.image, []).append(PackMask(path, classes))
+        masks.setdefault(image, []).append(PackMask(mask, classes))
         said = About(source=entry.source, license=entry.license, license_class=entry.license_class)
-        about.setdefault(entry.image, said)
+        about.setdefault(image, said)
     photographs = [
-        PackPhotograph(Path(image).name, folder / image, tuple(of_image), about[image])
-        for image, of_image in masks.items()
+        PackPhotograph(image.name, image, tuple(of_image), about[image]) for image, of_image in masks.items()
     ]
     return Collection(photographs, problems)

@@ -14,12 +14,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ritm_model.datasets.files import files_in, inside, read_mask, read_names
+from ritm_model.datasets.files import files_in, read_mask, read_names
+from ritm_model.datasets.named_files import NamedFiles, without_suffix
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.readers.plain_pickle import read_pickle
-from ritm_model.images.finding import ImageFinder
-from ritm_model.images.names import has_suffix, stem_of
 
 IGNORED_GREY = 220  # the pale outlines of the palette
 WHITE = 255
@@ -86,22 +85,17 @@ def pascal_voc(root: Path, split: str) -> Collection:
     else:
         home = root
         named = [(name, ()) for name in read_names(root / LISTS / f"{split}.txt")]
-    images, masks = (ImageFinder(home / folder, anywhere=False) for folder in (IMAGES, MASKS))
+    images, masks = NamedFiles(home / IMAGES, ".jpg"), NamedFiles(home / MASKS, ".png")
     problems: list[Problem] = []
     photographs: list[VocPhotograph] = []
     for name, wanted in named:
         try:
-            image = images.find(name) or inside(home / IMAGES, f"{name}.jpg")
-            mask = masks.find(f"{_stem(name)}.png") or inside(home / MASKS, f"{_stem(name)}.png")
+            image, mask = images.path(name), masks.path(without_suffix(name))
         except BrokenFileError as error:
             problems.append(error.problem)
             continue
         photographs.append(VocPhotograph(image.name, image, mask, wanted))
     return Collection(photographs, problems)
-
-
-def _stem(name: str) -> str:
-    return stem_of(name) if has_suffix(name) else name
 
 
 def _test_objects(path: Path) -> list[tuple[str, int]]:

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.files import inside, read_bytes, read_names, small_labels
+from ritm_model.datasets.files import read_bytes, read_names, small_labels
+from ritm_model.datasets.named_files import NamedFiles, without_suffix
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Region
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
 from ritm_model.files import parsing
@@ -78,12 +79,17 @@ def _listing(root: Path, split: str, thinnest: float) -> Collection:
         raise DatasetError(
             "SBD is stored in MATLAB files, which need SciPy: pip install 'ritm[benchmarks]'."
         ) from None
-    return Collection(
-        [
-            SbdPhotograph(inside(root / "img", f"{name}.jpg"), inside(root / "inst", f"{name}.mat"), thinnest)
-            for name in read_names(root / f"{split}.txt")
-        ]
-    )
+    images, mats = NamedFiles(root / "img", ".jpg"), NamedFiles(root / "inst", ".mat")
+    problems: list[Problem] = []
+    photographs: list[SbdPhotograph] = []
+    for name in read_names(root / f"{split}.txt"):
+        try:
+            image, mat = images.path(name), mats.path(without_suffix(name))
+        except BrokenFileError as error:
+            problems.append(error.problem)
+            continue
+        photographs.append(SbdPhotograph(image, mat, thinnest))
+    return Collection(photographs, problems)
 
 
 def _read_mat(path: Path) -> tuple[npt.NDArray[np.integer], npt.NDArray[Any]]:

@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from export_files import HEIGHT, WIDTH, png
+from laid_out import Made
 
-from ritm_model.datasets.photograph import Region, load_image
+from ritm_model.datasets import open_dataset
+from ritm_model.datasets.photograph import Region, load_image, regions_of
+from ritm_model.datasets.problems import DatasetError
 from ritm_model.datasets.readers.coco_rle import coco_rle
+from ritm_model.datasets.readers.pack import pack
 from ritm_ops.pictures import PictureAccess
 from training.exports import Collected, Options, collect
 
@@ -59,3 +63,26 @@ def taken(tmp_path: Path) -> Callable[..., tuple[Collected, dict[str, list[np.nd
         return collected, masks, json.loads((out / "conversion.json").read_bytes())
 
     return take
+
+
+@pytest.fixture
+def found(taken: Any) -> Callable[[Made], list[np.ndarray]]:
+    """The masks that a reader finds in what is laid out."""
+
+    def find(made: Made) -> list[np.ndarray]:
+        layout, place = made
+        if not layout:
+            return list(taken(place, local_roots=(place.parent,))[1]["cat"])
+        if layout != "pack":
+            return [sample.mask == 1 for sample in open_dataset("own", {"own": f"{layout}:{place}"})]
+        collection = pack(place)
+        if collection.problems:
+            raise DatasetError(str(collection.problems[0]))
+        return [
+            region.mask
+            for photograph in collection.photographs
+            for region in regions_of(photograph, *load_image(photograph).shape[:2])
+            if isinstance(region, Region)
+        ]
+
+    return find

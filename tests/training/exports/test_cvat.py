@@ -146,7 +146,7 @@ def test_segmentation_mask_with_overlaps_flattened_by_z_order(
     _, masks, manifest = taken(make_zip(tmp_path / "a.zip", files))
     found = masks["Cell: big"]
     assert {mask.tobytes() for mask in found} == {(ring & ~disc).tobytes(), disc.tobytes()}
-    assert "sub/nothing is not there" in manifest["left_out"]["broken"][0]["reason"]
+    assert "'sub/nothing' is not there" in manifest["left_out"]["broken"][0]["reason"]
 
 
 def test_datumaro(tmp_path: Path, taken: Taken, picture: bytes, ring: np.ndarray) -> None:

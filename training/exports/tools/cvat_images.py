@@ -15,7 +15,7 @@ from ritm_model.errors import shown
 from ritm_model.masks.coco import MaskError
 from ritm_model.masks.cvat_rle import decode
 from training.exports.tools.cvat_xml import CvatXml, image_at
-from training.exports.tools.images import ExportImages, with_suffix_of
+from training.exports.tools.images import ExportImages, place_of
 from training.exports.tools.shapes import (
     Drawn,
     Labelled,
@@ -57,19 +57,21 @@ def read(path: Path, folder: Path, roots: tuple[Path, ...], problems: list[Probl
     file, images, about = CvatXml(path), ExportImages(roots), About(source=SOURCE)
     for element, start in file.images():
         name, subset = element.get("name", ""), element.get("subset", "")
-        image = images.find(
-            (folder / "images" / subset, folder / "images", folder) if _is_plain(subset) else (), name
-        )
+        folders = (folder / "images" / subset, folder / "images", folder) if _is_plain(subset) else ()
+        image = images.find(folders, name)
         where = f"{path}, image {shown(name)}"
         if image is None:
-            problems.append(Problem(str(path), f"The image {shown(name)} is not there."))
+            problems.append(Problem(str(path), images.missing(folders, name)))
         elif any(_drawn(element, where, problems)):
-            place = _place(subset, with_suffix_of(name, image))
+            place = place_of(name, image)
+            place = f"{subset}/{place}" if subset else place
             yield Labelled(place, image, str(path), Shapes(path, start), about, _size(element))
         else:
             problems.append(Problem(str(path), f"The image {shown(name)} has no mask.", by_rule=True))
     if file.tracks:
-        reason = f"Tracks of a video, which are not read: {file.tracks}."
+        reason = (
+            f"Tracks of a video, which are not read: {file.tracks}; export the task as CVAT for images 1.1."
+        )
         problems.append(Problem(str(path), reason, by_rule=True))
 
 
@@ -130,7 +132,3 @@ def _number(text: str | None) -> int:
 
 def _is_plain(subset: str) -> bool:
     return "/" not in subset and "\\" not in subset and subset not in (".", "..") and "\0" not in subset
-
-
-def _place(subset: str, name: str) -> str:
-    return f"{subset}/{name}".replace("\\", "/").lstrip("/") if subset else name.replace("\\", "/")

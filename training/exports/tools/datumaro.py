@@ -12,7 +12,7 @@ from ritm_model.datasets.photograph import About
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
 from ritm_model.masks.coco import coco_mask
-from training.exports.tools.images import ExportImages, with_suffix_of
+from training.exports.tools.images import ExportImages, place_of
 from training.exports.tools.shapes import Drawn, Labelled, Mask, Paint, PolygonPaint, joined, with_background
 
 SOURCE = "cvat"
@@ -50,12 +50,13 @@ def read(path: Path, folder: Path, roots: tuple[Path, ...], problems: list[Probl
         name = _image_name(record)
         image = None if name is None else images.find(folders, name)
         where = f"{path}, item {shown(record.get('id'))}"
-        if image is None or name is None:
-            problems.append(Problem(where, "Its image is not there."))
+        if name is None:
+            problems.append(Problem(where, "It does not name its image."))
+        elif image is None:
+            problems.append(Problem(where, images.missing(folders, name)))
         elif any(_drawn(record, labels, where, problems)):
             item = Item(path, span, labels)
-            place = with_suffix_of(name.replace("\\", "/"), image)
-            yield Labelled(place, image, where, item, about, _size(record))
+            yield Labelled(place_of(name, image), image, where, item, about, _size(record))
         else:
             problems.append(Problem(where, "It has no mask.", by_rule=True))
 
@@ -99,8 +100,10 @@ def _size(record: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def _image_name(record: Mapping[str, Any]) -> str | None:
-    about = record.get("image")
-    name = about.get("path") if isinstance(about, dict) else None
+    """The path of an item's image; its id, which is that path without extension, where no image is told."""
+    abouts = (record.get(key) for key in ("image", "media"))
+    paths = [about["path"] for about in abouts if isinstance(about, dict) and about.get("path")]
+    name = next(iter(paths), record.get("id"))
     return name if isinstance(name, str) else None
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.files import inside, read_mask, read_names
+from ritm_model.datasets.files import read_mask, read_names
+from ritm_model.datasets.named_files import NamedFiles, without_suffix
 from ritm_model.datasets.photograph import About, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
+from ritm_model.datasets.readers.coco import BACKGROUND
 from ritm_model.errors import shown
-from training.exports.tools.images import ExportImages, with_suffix_of
-from training.exports.tools.shapes import BACKGROUND
+from training.exports.tools.images import ExportImages, place_of
 
 SOURCE = "cvat"
 BLACK = 0
@@ -77,29 +78,29 @@ def read(folder: Path, roots: tuple[Path, ...], problems: list[Problem]) -> Iter
         BrokenFileError: a list is no text.
     """
     names = tuple(_classes(folder / "labelmap.txt", problems))
+    object_files, class_files = (
+        NamedFiles(folder / kind, ".png") for kind in ("SegmentationObject", "SegmentationClass")
+    )
     seen: set[str] = set()
-    images = ExportImages(roots)
+    folders, images = (folder / "JPEGImages",), ExportImages(roots)
     for part in sorted((folder / "ImageSets" / "Segmentation").glob("*.txt")):
         for name in read_names(part):
             if name in seen:
                 continue
             seen.add(name)
             try:
-                objects, classes = (
-                    inside(folder / kind, f"{name}.png")
-                    for kind in ("SegmentationObject", "SegmentationClass")
-                )
+                objects, classes = (files.path(without_suffix(name)) for files in (object_files, class_files))
             except BrokenFileError as error:
                 problems.append(error.problem)
                 continue
-            image = images.find((folder / "JPEGImages",), name)
+            image = images.find(folders, name)
             if image is None:
-                problems.append(Problem(str(part), f"The image {shown(name)} is not there."))
+                problems.append(Problem(str(part), images.missing(folders, name)))
             elif not objects.is_file():
                 problems.append(Problem(str(part), f"The image {shown(name)} has no mask.", by_rule=True))
             else:
                 yield ColouredPhotograph(
-                    with_suffix_of(name, image), image, objects, classes, names, About(source=SOURCE)
+                    place_of(name, image), image, objects, classes, names, About(source=SOURCE)
                 )
 
 

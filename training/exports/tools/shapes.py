@@ -15,10 +15,9 @@ import numpy.typing as npt
 from ritm_model.datasets.files import orientation_of
 from ritm_model.datasets.photograph import About, Region
 from ritm_model.datasets.problems import Problem
+from ritm_model.datasets.readers.coco import BACKGROUND
 from ritm_model.errors import RitmError
 from ritm_model.masks.coco import MaskError, coco_mask
-
-BACKGROUND = "background"
 
 Mask = npt.NDArray[np.bool_]
 Paint = Callable[[int, int], Mask]
