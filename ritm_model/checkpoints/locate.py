@@ -26,6 +26,8 @@ def resolve_model(name_or_path: str | Path) -> Path:
     path = Path(name_or_path).expanduser()
     is_path = isinstance(name_or_path, Path) or len(path.parts) > 1
     if is_path or path.suffix in (SUFFIX, ".pth", ".pt"):
+        if path.is_dir():
+            raise CheckpointError(f"{path} is a folder: give the file of the model in it.")
         if not path.is_file():
             raise CheckpointError(f"There is no model file {path}.")
         return path

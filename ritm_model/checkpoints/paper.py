@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field, JsonValue, ValidationError
 from torch import Tensor
 
 from ritm_model.catalogue import Architecture
-from ritm_model.checkpoints.recognised import by_content, family_of_class, family_of_module
+from ritm_model.checkpoints.recognised import by_content, by_members, family_of_class, family_of_module
 from ritm_model.errors import CheckpointError, shown
 from ritm_model.files import parsing
 from ritm_model.networks import DeeplabConfig, HRNetConfig
@@ -108,6 +108,8 @@ def _refuse_packed_zip(data: bytes, source: str) -> None:
         zipfile.ZipFile(io.BytesIO(data)) as archive,
     ):
         entries = archive.infolist()
+    if what := by_members(entry.filename for entry in entries):
+        raise CheckpointError(f"{source} {what}.")
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise CheckpointError(f"{source} is a packed archive, not a PyTorch checkpoint.")
     if sum(entry.file_size for entry in entries) > len(data):

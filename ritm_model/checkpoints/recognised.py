@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-_BEGINNINGS: tuple[tuple[tuple[bytes, ...], str], ...] = (
-    (
-        (b"version https://git-lfs.github.com/spec/",),
-        "is a Git LFS pointer, not the file itself: run `git lfs pull` in its folder, or download the file "
-        "from the page of its repository",
-    ),
-    (
-        (b"<!doctype html", b"<html"),
-        "is a web page, not the file itself: the address led to a page, such as one that asks for a login; "
-        "download it again with the link of the file",
-    ),
-    ((b"<?xml", b"<error"), "is the answer of a server, not the file itself: download it again"),
-    ((b"\x1f\x8b", b"bzh", b"\xfd7zxz", b"7z\xbc\xaf", b"rar!"), "is a packed archive: unpack it first"),
-    ((b"\x89hdf",), "is an HDF5 file, as Keras writes them, not a checkpoint of PyTorch"),
+from ritm_model.mistaken import mistaken
+
+_BEGINNINGS: tuple[tuple[bytes, str], ...] = (
+    (b"<?xml", "is the answer of a server, not the file itself: download it again"),
+    (b"\x89hdf", "is an HDF5 file, as Keras writes them, not a checkpoint of PyTorch"),
+    (b"gguf", "is a language model in the format of llama.cpp"),
+    (b"\x89png", "is an image"),
+    (b"\xff\xd8\xff", "is an image"),
 )
+_EXPORTED = "give the checkpoint that it was made of"
 _ZIP = b"pk\x03\x04"
 _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cf\xf9"  # in lower case, as what it is compared with
 
@@ -38,9 +33,15 @@ def by_beginning(data: bytes, *, is_safetensors: bool) -> str:
     if not data:
         return "is empty: its download was cut off, or the disk was full"
     head = data[:200].lstrip().lower()
-    for beginnings, what in _BEGINNINGS:
-        if head.startswith(beginnings):
+    for beginning, what in _BEGINNINGS:
+        if head.startswith(beginning):
             return what
+    if what := mistaken(data):
+        return what
+    if data[4:8] == b"TFL3":
+        return f"is a model of TensorFlow Lite: {_EXPORTED}"
+    if data[:1] == b"\x08" and b"pytorch" in head:
+        return f"is an ONNX model: {_EXPORTED}"
     if head[:1] in (b"{", b"[") and not is_safetensors:
         return "is JSON, not weights: the weights stand in a file beside it"
     if is_safetensors and head.startswith((_ZIP, _OLD_TORCH)):
@@ -48,6 +49,14 @@ def by_beginning(data: bytes, *, is_safetensors: bool) -> str:
     if not is_safetensors and data[8:10] == b'{"' and int.from_bytes(data[:8], "little") < len(data):
         return "is a safetensors file: give it that suffix, and put its card, the .json file, beside it"
     return ""
+
+
+def by_members(names: Iterable[str]) -> str:
+    """What a zip is that cannot be a checkpoint, by the files in it, as the end of a sentence; or nothing."""
+    files = {name.partition("/")[2] for name in names}
+    if "constants.pkl" in files:
+        return f"is a TorchScript model: {_EXPORTED}"
+    return "" if "data.pkl" in files else "is a zip archive: unpack it first, and give the checkpoint in it"
 
 
 def by_content(content: Mapping[object, object]) -> str:

@@ -17,6 +17,7 @@ from typing import IO, NamedTuple
 
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
+from ritm_model.mistaken import mistaken
 
 _PIECE = 1 << 20
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -30,6 +31,7 @@ _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
 )
 _LONGEST_WORD = 16  # `-Infinity`, or two escapes of a letter
+_HEAD = 512  # bytes that tell what a file is
 _NO_JSON = "The file is not JSON."
 
 
@@ -167,7 +169,13 @@ def _opened(path: Path, name: str) -> Iterator[_Text]:
     except RecursionError:
         raise BrokenFileError(name, "The file is nested too deeply.") from None
     except ValueError:
-        raise BrokenFileError(name, _NO_JSON) from None
+        raise BrokenFileError(name, _other_than_json(path)) from None
+
+
+def _other_than_json(path: Path) -> str:
+    with path.open("rb") as file:
+        what = mistaken(file.read(_HEAD))
+    return f"The file {what}." if what else _NO_JSON
 
 
 class _Text:

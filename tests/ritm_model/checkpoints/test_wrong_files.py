@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save as as_safetensors
 
-from ritm_model.checkpoints import CheckpointError, load_model
+from ritm_model.checkpoints import CheckpointError, load_model, resolve_model
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 40000000\n"
 TENSOR = torch.zeros(2, 2)
@@ -37,6 +38,11 @@ def refusal(path: Path, **options: Any) -> str:
         (b'{"message": "Not Found"}', "is JSON"),
         (gzip.compress(b"weights", mtime=0), "is a packed archive"),
         (b"", "is empty"),
+        (b"\x08\x08\x12\x07pytorch\x1a", "is an ONNX model: give the checkpoint"),
+        (b"\x1c\0\0\0TFL3", "is a model of TensorFlow Lite: give the checkpoint"),
+        (b"GGUF\3", "is a language model"),
+        (b"\x89PNG\r\n", "is an image"),
+        (b"weights.txt" + b"\0" * 246 + b"ustar\0", "is a packed archive: unpack it first"),
     ],
 )
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors"])
@@ -61,6 +67,26 @@ def test_weights_without_their_card(tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
     path.write_bytes(as_safetensors({"a": TENSOR}))
     assert "has no card: put mine.json" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (("model/readme.txt",), "is a zip archive: unpack it first"),
+        (("model/data.pkl", "model/constants.pkl", "model/code/a.py"), "is a TorchScript model: give the"),
+    ],
+)
+def test_zips_that_are_none_of_torch_save(tmp_path: Path, files: tuple[str, ...], said: str) -> None:
+    path = tmp_path / "model.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in files:
+            archive.writestr(name, "text " * 99)
+    assert said in refusal(path)
+
+
+def test_a_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="is a folder: give the file of the model in it"):
+        resolve_model(tmp_path)
 
 
 def test_the_checkpoint_of_a_run(save: Save) -> None:

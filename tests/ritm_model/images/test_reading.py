@@ -233,6 +233,10 @@ def test_images_beyond_the_limit_of_pillow_are_decoded(kind: str, monkeypatch: p
         (b"hello, I am a text", "not an image of a known kind"),
         (b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "SVG drawing"),
         (bomb(100, 100), "damaged or cut off"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:5", "is a Git LFS pointer.*git lfs pull"),
+        (b"\n<!DOCTYPE HTML><html>Sign in", "is a web page, not the file itself"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is a HEIC or AVIF photograph: save it as JPEG"),
+        (b"a.jpg" + b"\0" * 252 + b"ustar", "is a packed archive: unpack it first"),
     ],
 )
 def test_what_is_no_image_gets_one_sentence(data: bytes, sentence: str) -> None:
