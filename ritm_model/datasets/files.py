@@ -54,7 +54,8 @@ def read_image(path: Path) -> Pixels:
 def read_mask(path: Path) -> Pixels:
     """Read a mask file as the paper's tool does: H x W x 3 uint8 in OpenCV's order B, G, R.
 
-    Palettes are turned into their colours, grey values are repeated, transparency is dropped.
+    Palettes are turned into their colours, grey values are repeated. Where a pixel is transparent, nothing is
+    painted: it is black.
 
     Raises:
         BrokenFileError: missing, or not an image that can be read.
@@ -64,11 +65,16 @@ def read_mask(path: Path) -> Pixels:
 
 def decode_mask(data: bytes, path: Path) -> Pixels:
     """The same for the bytes of a mask file; `path` is what errors name."""
-    return _decoded(data, cv2.IMREAD_COLOR, path)
+    pixels_HW3 = _decoded(data, cv2.IMREAD_COLOR, path)
+    if (clear_HW := _transparent(data, path)) is not None:
+        pixels_HW3[clear_HW] = 0
+    return pixels_HW3
 
 
 def read_labels(path: Path) -> npt.NDArray[np.integer]:
     """Read a map of object numbers: H x W of 8 or more bits; of a palette image, the indices.
+
+    Transparent pixels are background.
 
     Raises:
         BrokenFileError: missing, not an image that can be read, or a colour picture.
@@ -84,11 +90,20 @@ def read_labels(path: Path) -> npt.NDArray[np.integer]:
     damaged = BrokenFileError(path, "The mask is damaged or of a kind that cannot be read.")
     with parsing(lambda _: damaged), Image.open(io.BytesIO(data), formats=FORMATS) as image:
         labels = np.asarray(image.convert("L") if image.mode == "1" else image)
-    if labels.ndim == 3 and (labels[..., :3] == labels[..., :1]).all():
+    clear_HW = _transparent(data, path)
+    if clear_HW is not None:
+        labels = labels[..., :-1]
+    if labels.ndim == 3 and (labels == labels[..., :1]).all():
         labels = labels[..., 0]
-    if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
-        raise BrokenFileError(path, "The mask is a colour picture, not a map of object numbers.")
-    return labels
+    if labels.ndim != 2:
+        raise BrokenFileError(
+            path,
+            "The mask is a colour picture, not a map of object numbers. Save it with one channel, in which "
+            "each object has its number and all else is 0.",
+        )
+    if np.issubdtype(labels.dtype, np.floating):
+        labels = _whole_numbers(labels, path)
+    return labels if clear_HW is None else np.where(clear_HW, labels.dtype.type(0), labels)
 
 
 def read_first_channel(path: Path) -> Pixels:
@@ -185,6 +200,22 @@ def _decoded(data: bytes, flags: int, path: Path) -> Pixels:
     if pixels is None:
         raise BrokenFileError(path, "The mask is damaged or of a kind that cannot be read.")
     return pixels.astype(np.uint8, copy=False)
+
+
+def _whole_numbers(values_HW: npt.NDArray[np.floating], path: Path) -> npt.NDArray[np.integer]:
+    """Object numbers that were saved as fractions, which some tools do."""
+    if not np.isfinite(values_HW).all() or (values_HW != np.rint(values_HW)).any() or values_HW.min() < 0:
+        raise BrokenFileError(path, "The mask holds fractions, not the numbers of objects.")
+    return values_HW.astype(np.int64)
+
+
+def _transparent(data: bytes, path: Path) -> npt.NDArray[np.bool_] | None:
+    """Where a mask is more than half transparent: H x W; None where it cannot be."""
+    damaged = BrokenFileError(path, "The mask is damaged or of a kind that cannot be read.")
+    with parsing(lambda _: damaged), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        if "A" not in image.getbands():
+            return None
+        return np.asarray(image.getchannel("A")) < 128
 
 
 def _is_grey_png(data: bytes) -> bool:

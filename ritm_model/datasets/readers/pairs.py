@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ritm_model.datasets.files import read_names
+from ritm_model.datasets.named_files import without_suffix
 from ritm_model.datasets.problems import DatasetError, Problem
 from ritm_model.errors import shown
 from ritm_model.images.finding import ImageFinder
@@ -27,7 +28,7 @@ Owners = Callable[[str], Sequence[str]]
 """From the stem of a mask to the stems that its photograph may have, the likeliest first."""
 
 _LOSSY = frozenset({".jpg", ".jpeg", ".webp"})
-_ENDING = re.compile(r"[_-](?:\d+|masks?|labels?|seg|gt)$", re.IGNORECASE)
+_ENDING = re.compile(r"[_-](?:\d+|masks?|labels?|seg|segmentation|instance|gt)$", re.IGNORECASE)
 _STEM, _NUMBER, _ANYTHING = "{stem}", "{number}", "*"
 
 
@@ -49,9 +50,9 @@ class Pair:
 
 
 def with_usual_ending(stem: str) -> list[str]:
-    """`a`, `a_7`, `a_mask`, `a_mask_7` … belong to `a`."""
+    """`a`, `a_7`, `a_mask`, `a_mask_7`, `a.jpg` … belong to `a`."""
     stems = [stem]
-    while (shorter := _ENDING.sub("", stems[-1])) != stems[-1] and shorter:
+    while (shorter := without_suffix(_ENDING.sub("", stems[-1]))) != stems[-1] and shorter:
         stems.append(shorter)
     return stems
 
@@ -60,6 +61,9 @@ def with_any_ending(stem: str) -> list[str]:
     """`a_<anything>` belongs to `a`; so does all that has a usual ending."""
     parts = stem.split("_")
     return ["_".join(parts[:count]) for count in range(len(parts), 0, -1)] + with_usual_ending(stem)[1:]
+
+
+_BY_CUSTOM = (with_usual_ending, with_any_ending)
 
 
 def named_by(pattern: str) -> Owners:
@@ -126,15 +130,16 @@ def paired(
     of_image: dict[Path, list[Path]] = {path: [] for path in image_paths}
     for mask, photographs in of_mask.items():
         if not photographs:
-            problems.append(
-                Problem(str(mask), f"There is no image for this mask in the folder {_said(folder, root)}.")
-            )
+            cure = f"; masks of other names: --mask-pattern '{_STEM}_mask'" if owners in _BY_CUSTOM else ""
+            reason = f"There is no image for this mask in the folder {_said(folder, root)}{cure}."
+            problems.append(Problem(str(mask), reason))
         for path in photographs:
             of_image[path].append(mask)
     if split:
         image_paths = _chosen(root / f"{split}.txt", folder, image_paths, problems)
+    cure = f"; masks lie in {root / masks}, or beside it, as a_mask.png for a.jpg" if beside else ""
     problems += [
-        Problem(str(path), f"There is no mask for this image in the folder {_said(mask_folder, root)}.")
+        Problem(str(path), f"There is no mask for this image in the folder {_said(mask_folder, root)}{cure}.")
         for path in image_paths
         if not of_image[path]
     ]

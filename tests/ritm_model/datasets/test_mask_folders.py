@@ -168,7 +168,8 @@ def test_a_folder_of_images_with_several_masks_each(painter, empty):
     assert [int(np.flatnonzero((sample.mask == 1).any(1))[0]) for sample in dataset] == [0, 1, 2, 3]
     assert all((sample.mask[20] == -1).all() for sample in dataset)
     assert reasons(dataset) == {
-        "b_x.png": "There is no image for this mask in the folder images.",
+        "b_x.png": "There is no image for this mask in the folder images; masks of other names: "
+        "--mask-pattern '{stem}_mask'.",
         "b.jpg": "There is no mask for this image in the folder masks.",
     }
 
@@ -387,3 +388,48 @@ def test_a_folder_without_photographs_says_where_they_belong(painter):
         DatasetError, match=r"no photographs in .*/images, and their masks into .*a_mask\.png"
     ):
         opened("labels", painter)
+
+
+@pytest.mark.parametrize("layout", ["images_dir", "labels"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparent_pixels_are_background(painter, empty, layout, mode):
+    """A cut-out is white all over, and says by its transparency where the object is."""
+    painter.image("images/a.jpg")
+    empty[5:9, 5:9] = 255
+    value = 1 if layout == "labels" else 255
+    mask = Image.new("L", (40, 30), value).convert(mode)
+    mask.putalpha(Image.fromarray(empty))
+    mask.save(painter.path("masks/a.png"))
+    (sample,) = open_dataset("own", {"own": f"{layout}:{painter.root}"})
+    assert sample.mask[5:9, 5:9].all()
+    assert sample.mask.sum() == 16
+
+
+def test_numbers_of_objects_may_be_saved_as_fractions(painter, empty):
+    painter.image("images/a.jpg")
+    empty[5:9, 5:9] = 2
+    Image.fromarray(empty.astype(np.float32)).save(painter.path("masks/a.tif"))
+    (sample,) = open_dataset("own", {"own": f"labels:{painter.root}"})
+    assert sample.mask.sum() == 16
+    Image.fromarray(empty / np.float32(3)).save(painter.path("masks/a.tif"))
+    with pytest.raises(DatasetError, match=r"a\.tif: The mask holds fractions"):
+        open_dataset("own", {"own": f"labels:{painter.root}"})
+
+
+@pytest.mark.parametrize("name", ["a.jpg.png", "a_segmentation.png", "a_instance_1.png", "a.jpg_mask.png"])
+def test_masks_as_programs_name_them(painter, empty, name):
+    painter.image("images/a.jpg")
+    empty[5:9, 5:9] = 255
+    painter.array(f"masks/{name}", empty)
+    assert len(open_dataset("own", {"own": f"images_dir:{painter.root}"})) == 1
+
+
+def test_masks_that_are_not_found_say_where_they_should_be(painter, empty):
+    painter.image("images/a.jpg")
+    empty[5:9, 5:9] = 255
+    painter.array("masks/mask of a.png", empty)
+    with pytest.raises(DatasetError, match=r"mask of a\.png: .* --mask-pattern '\{stem\}_mask'"):
+        open_dataset("own", {"own": f"images_dir:{painter.root}"})
+    (painter.root / "masks").rename(painter.root / "labels")
+    with pytest.raises(DatasetError, match=r"a\.jpg: .* masks lie in .*data/masks, or beside it, as a_mask"):
+        open_dataset("own", {"own": f"images_dir:{painter.root}"})
