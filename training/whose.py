@@ -16,6 +16,14 @@ from dataclasses import dataclass
 from ritm_model.errors import RitmError
 
 RULES = ("newest", "ground_truth", "reviewed", "union")
+PREDICTIONS, OLDER = "predictions of a model", "older than another of their task"
+_REASONS = {
+    "ground_truth": "not marked as ground truth",
+    "reviewed": "not accepted by a review, or of an export that says nothing of reviews",
+    "users": "of other users",
+}
+CHOSEN = frozenset({PREDICTIONS, OLDER, *_REASONS.values()})
+"""Why annotations are not used that another setting would use."""
 
 
 class WhoseError(RitmError):
@@ -48,13 +56,14 @@ class Whose:
     def parse(cls, text: str) -> Whose:
         """Read "newest", "ground_truth", "reviewed", "union", or users separated by commas.
 
-        Users are named by id, e-mail address or user name.
+        Users are named by id, e-mail address, user name, or first and last name.
 
         Raises:
             WhoseError: it names nobody.
         """
-        if text.strip() in RULES:
-            return cls(text.strip())
+        rule = text.strip().casefold().replace("-", "_")
+        if rule in RULES:
+            return cls(rule)
         users = frozenset(name.strip().casefold() for name in text.split(",") if name.strip())
         if not users:
             raise WhoseError(f"Whose work counts is {', '.join(RULES)}, or users separated by commas.")
@@ -71,7 +80,7 @@ class Whose:
         drawn = [entry for entry in entries if not entry.prediction]
         guessed = [entry for entry in entries if entry.prediction]
         if guessed and (drawn or not predictions):
-            unused["predictions of a model"] += len(guessed)
+            unused[PREDICTIONS] += len(guessed)
         fitting = [entry for entry in drawn if self._fits(entry)] if drawn else guessed * predictions
         if len(fitting) < len(drawn):
             unused[self._reason] += len(drawn) - len(fitting)
@@ -84,7 +93,7 @@ class Whose:
         else:
             chosen = ranked[:1]
         if older := len(ranked) - len(chosen):
-            unused["older than another of their task"] += older
+            unused[OLDER] += older
         return chosen
 
     def _fits(self, entry: Entry) -> bool:
@@ -102,11 +111,7 @@ class Whose:
 
     @property
     def _reason(self) -> str:
-        return {
-            "ground_truth": "not marked as ground truth",
-            "reviewed": "not accepted by a review, or of an export that says nothing of reviews",
-            "users": "of other users",
-        }.get(self.rule, "")
+        return _REASONS.get(self.rule, "")
 
 
 NEWEST = Whose()

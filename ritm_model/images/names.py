@@ -9,6 +9,7 @@ Nothing here looks at a disk.
 
 from __future__ import annotations
 
+import base64
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -21,6 +22,11 @@ _DRIVE = re.compile(r"[a-zA-Z]:(?=[/\\])")
 _UPLOAD_PREFIX = re.compile(r"[0-9a-f]{8}-(?=.)")
 _LOCAL_FILES = "/data/local-files/"
 _SERVED = "/data/"
+_OPENING = ("/resolve/", "/presign/")
+_IS_OPENING = re.compile(r"/(?:[^?#]*/)?(?:tasks|projects)/\d+/(?:resolve|presign)/?\?")
+"""Where Label Studio opens cloud storage: the address in it is in Base64."""
+_OF_ADDRESSES = str.maketrans("-_ ", "+/+")
+"""How addresses spell the letters of Base64."""
 
 Parts = tuple[str, ...]
 
@@ -53,13 +59,16 @@ def named_paths(reference: str) -> list[NamedPath]:
     if reference.startswith("data:") or "\0" in reference:
         return []
     text, is_foreign = reference, False
-    if _SCHEME.match(reference) or reference.startswith(_SERVED):
+    if _SCHEME.match(reference) or reference.startswith(_SERVED) or _IS_OPENING.match(reference):
         try:
             address = urlsplit(reference)
         except ValueError:
             return []
         text, is_foreign = address.path, True
-        if f"{address.path.rstrip('/')}/".endswith(_LOCAL_FILES):
+        path = f"{address.path.rstrip('/')}/"
+        if path.endswith(_OPENING):
+            return named_paths(_opened(address.query))
+        if path.endswith(_LOCAL_FILES):
             text = parse_qs(address.query).get("d", [""])[0]
             is_foreign = _is_absolute(text)
     found: list[NamedPath] = []
@@ -68,6 +77,16 @@ def named_paths(reference: str) -> list[NamedPath]:
         if parts and "\0" not in spelling:
             found.append(NamedPath(parts, is_foreign or _is_absolute(spelling)))
     return found
+
+
+def _opened(query: str) -> str:
+    """The address in cloud storage that a query of Label Studio names; nothing if it is none."""
+    packed = parse_qs(query).get("fileuri", [""])[0].translate(_OF_ADDRESSES)
+    try:
+        text = base64.b64decode(packed + "=" * (-len(packed) % 4)).decode()
+    except ValueError:
+        return ""
+    return text if _SCHEME.match(text) and not text.startswith(("http:", "https:")) else ""
 
 
 def base_name(reference: str) -> str:

@@ -131,7 +131,7 @@ def size_of(result: Json) -> tuple[int, int] | None:
         ShapeError: no picture has such sides.
     """
     sides = [number(result.get(key)) for key in ("original_height", "original_width")]
-    if None in sides:
+    if None in sides or sides == [0, 0]:  # an image that was imported, or that did not load
         return None
     height, width = (int(side) if side is not None else 0 for side in sides)
     if height < 1 or width < 1 or height * width > DEFAULT_MAX_PIXELS:

@@ -37,6 +37,9 @@ KINDS: dict[str, Kind] = {
 """What each type of result encloses its pixels with."""
 
 
+_LONGEST_NUMBER = 32
+
+
 class ShapeError(RitmError):
     """A shape that cannot be read or painted."""
 
@@ -178,7 +181,9 @@ def shape_of(kind: Kind, value: object) -> Shape:
             points = value.get("points")
             pairs = [_pair(point) for point in points] if isinstance(points, list) else []
             found = tuple(pair for pair in pairs if pair is not None)
-            if len(found) < 3 or len(found) < len(pairs):
+            if len(found) < len(pairs):
+                raise ShapeError("A corner of its polygon is no pair of numbers.")
+            if len(found) < 3:
                 raise ShapeError("It holds no polygon of at least three points.")
             return Polygon(found)
         case "rectangle":
@@ -194,7 +199,12 @@ def shape_of(kind: Kind, value: object) -> Shape:
 
 
 def number(value: object) -> float | None:
-    """A finite number of ordinary size, else None: JSON may hold NaN, Infinity and 10**400."""
+    """A finite number of ordinary size, also as text, else None: JSON may hold NaN, Infinity and 10**400."""
+    if isinstance(value, str):
+        try:
+            value = float(value[:_LONGEST_NUMBER])
+        except ValueError:
+            return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if abs(value) < 1e9 else None  # false for NaN, too

@@ -29,7 +29,9 @@ from training.exports.tasks.keeping import Keeper
 from training.exports.tasks.rows import Rules
 from training.exports.tasks.stored import StoredPhotograph, remembering
 from training.exports.unchanged import LastTime
-from training.whose import NEWEST, Whose
+from training.whose import CHOSEN, NEWEST, Whose
+
+_SHOWN_AUTHORS = 6
 
 OnProgress = Callable[[int, int], None]
 
@@ -142,11 +144,13 @@ def _collected(
     photographs, problems = reader.read(count, unused)
     only_tasks = not photographs
     problems += library.problems()
+    unused.update(library.unused())
     photographs += chosen_photographs(library, keeper, options.whose, rules, unused, problems)
     photographs.sort(key=lambda photograph: photograph.name)
     if not photographs:
         kind = NoLabelsError if all(problem.by_rule for problem in problems) else ExportError
-        raise kind(f"There is nothing to take from {shown(source)}{_reason(problems, unused)}")
+        authors = library.authors(_SHOWN_AUTHORS) if options.whose.users else []
+        raise kind(f"There is nothing to take from {shown(source)}{_reason(problems, unused, authors)}")
     problems += [
         Problem(shown(source), f"Annotations that are {reason}: {count}.", by_rule=True)
         for reason, count in sorted(unused.items())
@@ -174,13 +178,21 @@ def _collected(
     return Collected(out, **told)
 
 
-def _reason(problems: list[Problem], unused: Mapping[str, int]) -> str:
-    """Why nothing is left: the first thing that is broken, or else what was not used."""
+def _reason(problems: list[Problem], unused: Mapping[str, int], authors: list[str]) -> str:
+    """Why nothing is left: the first thing that is broken, or else what was not used.
+
+    Args:
+        problems: what is left out.
+        unused: how many annotations are not used, by reason.
+        authors: some of who has annotated, where annotations of certain users were wanted.
+    """
     if not problems and not unused:
         return "."
     if not any(not problem.by_rule for problem in problems) and unused:
         told = ", ".join(f"{count} {reason}" for reason, count in sorted(unused.items()))
-        return f": of its annotations, {told} (--whose and --predictions decide what is used)."
+        users = f" They are of {', '.join(map(shown, authors))}." if authors else ""
+        hint = " (--whose and --predictions decide what is used)" if CHOSEN & unused.keys() else ""
+        return f": of its annotations, {told}{hint}.{users}"
     first = next((problem for problem in problems if not problem.by_rule), problems[0])
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f": {first}{more}"

@@ -22,7 +22,7 @@ from training.exports.errors import ExportError
 from training.exports.tasks.rows import Annotation
 from training.whose import Entry
 
-FORMAT = "1"
+FORMAT = "2"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS listing (key TEXT PRIMARY KEY, size INTEGER, tag TEXT) WITHOUT ROWID;
@@ -38,6 +38,8 @@ CREATE INDEX IF NOT EXISTS parts_of_annotation ON parts (annotation, reference, 
 CREATE TABLE IF NOT EXISTS problems (file TEXT, annotation INTEGER, reason TEXT, by_rule INTEGER);
 CREATE INDEX IF NOT EXISTS problems_of_annotation ON problems (annotation);
 CREATE INDEX IF NOT EXISTS problems_of_file ON problems (file);
+CREATE TABLE IF NOT EXISTS unused (file TEXT, reason TEXT);
+CREATE INDEX IF NOT EXISTS unused_of_file ON unused (file);
 CREATE TABLE IF NOT EXISTS pictures (reference TEXT PRIMARY KEY, tag TEXT, sha256 TEXT) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS pictures_of_bytes ON pictures (sha256);
 CREATE TABLE IF NOT EXISTS tags (reference TEXT PRIMARY KEY, tag TEXT) WITHOUT ROWID;
@@ -48,11 +50,12 @@ _DELETE_FILE = (
     "DELETE FROM parts WHERE annotation IN (SELECT id FROM annotations WHERE file = ?)",
     "DELETE FROM annotations WHERE file = ?",
     "DELETE FROM problems WHERE file = ?",
+    "DELETE FROM unused WHERE file = ?",
     "DELETE FROM files WHERE key = ?",
 )
 _DELETE_ALL = """
 DELETE FROM files; DELETE FROM annotations; DELETE FROM parts; DELETE FROM problems; DELETE FROM records;
-DELETE FROM last;
+DELETE FROM last; DELETE FROM unused;
 """
 _UNNAMED = "FROM pictures WHERE reference NOT IN (SELECT reference FROM parts)"
 _ENTRIES = (
@@ -173,6 +176,21 @@ class Library:
     def add_problem(self, file: str, reason: str, *, by_rule: bool = False) -> None:
         """Keep what is left out of a file."""
         self._base.execute("INSERT INTO problems VALUES (?, NULL, ?, ?)", (file, reason, by_rule))
+
+    def add_unused(self, file: str, reason: str) -> None:
+        """Count what is not used of a file."""
+        self._base.execute("INSERT INTO unused VALUES (?, ?)", (file, reason))
+
+    def unused(self) -> dict[str, int]:
+        """How much is not used of all files, by reason."""
+        return dict(self._base.execute("SELECT reason, COUNT(*) FROM unused GROUP BY reason ORDER BY reason"))
+
+    def authors(self, limit: int) -> list[str]:
+        """What the authors of annotations are called, each by all its names."""
+        rows = self._base.execute(
+            "SELECT DISTINCT authors FROM annotations WHERE NOT prediction ORDER BY authors LIMIT ?", (limit,)
+        )
+        return [" = ".join(names) for (text,) in rows if (names := json.loads(text))]
 
     def tasks(self) -> Iterator[tuple[str, list[Entry]]]:
         """The annotations of each task, by its key."""

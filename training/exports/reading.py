@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ritm_model.datasets.converters import from_coco
-from ritm_model.datasets.json_stream import outline, values
+from ritm_model.datasets.json_stream import members, outline, values
 from ritm_model.datasets.photograph import About, Photograph
 from ritm_model.datasets.problems import ConversionError, DatasetError, Problem
 from ritm_model.images.names import IMAGE_SUFFIXES
@@ -23,13 +23,20 @@ from training.exports.ahead import done_ahead
 from training.exports.errors import ExportError
 from training.exports.library import Library
 from training.exports.source import Source
-from training.exports.tasks.rows import Broken, Rules, is_row, read_row
+from training.exports.tasks.rows import Broken, Rules, Unused, is_row, read_row
 from training.exports.tools import cvat_images, datumaro, segmentation_mask
 from training.exports.tools.supersede import Export, described, newest_only, told_apart
-from training.exports.unpacking import unpacked
+from training.exports.unpacking import is_hidden, unpacked
 
 _PAPERS = frozenset({".txt", ".md", ".yaml", ".yml", ".xml", ".png", ".pdf", ".csv", ".tsv"})
 _LAYOUTS = {"annotations.xml": "cvat", "labelmap.txt": "segmentation mask"}
+_TABLES = frozenset({".csv", ".tsv"})
+_PAGES = ("tasks", "results")
+"""Under these names, Label Studio's API answers with lists of tasks."""
+_UNKNOWN = (
+    "is no export of a kind that is known: JSON, JSON_MIN or target storage of Label Studio; CVAT for "
+    "images, COCO, Datumaro or Segmentation mask"
+)
 _SMALL_BYTES = 1 << 20  # of a file that is read at once
 _LARGE_BYTES = 16 << 20  # of a file of an object store that is copied before it is read
 
@@ -69,12 +76,12 @@ class Reader:
         claimed: list[str] = []
         for folder, kind in self._layouts():
             claimed.append(folder)
-            with self._one_of_many(folder or self.source.name, count):
+            with self._one_of_many(folder or self.source.name, is_only=count == 1):
                 export = self._export(self.source.name if not folder else folder.rstrip("/"))
                 self._read_layout(self.source.whole(folder), kind, export)
         changed = [item for item in self.library.changed() if not _is_below(item[0], claimed)]
         for item, body in self._ahead(changed):
-            with self._one_of_many(item[0], count):
+            with self._one_of_many(item[0], is_only=count == 1):
                 self._read_file(item, body)
         exports = newest_only(self._exports, unused)
         photographs = told_apart(exports, unused)
@@ -91,14 +98,14 @@ class Reader:
         return Problem(self.renamed(problem.file), self.renamed(problem.reason), problem.by_rule)
 
     @contextmanager
-    def _one_of_many(self, key: str, count: int) -> Iterator[None]:
+    def _one_of_many(self, key: str, *, is_only: bool) -> Iterator[None]:
         """A file that cannot be read is left out by name, unless it is the only one."""
         before = len(self._exports)
         try:
             yield
         except (ExportError, DatasetError, ConversionError, ObjectMissingError) as error:
             text = self.renamed(str(error))
-            if count == 1 or self.source.only:
+            if is_only or key == self.source.only:
                 raise ExportError(text) from None
             del self._exports[before:]  # half an export must not take the place of an older one
             self._exports.append(Export(key, problems=[Problem(key, text)]))
@@ -113,7 +120,7 @@ class Reader:
         found: dict[str, str] = {}
         for key, _, _ in self.library.listed():
             folder, _, name = key.rpartition("/")
-            if name in _LAYOUTS and not _is_hidden(key):
+            if name in _LAYOUTS and not is_hidden(key):
                 found.setdefault(f"{folder}/" if folder else "", _LAYOUTS[name])
         yield from found.items()
 
@@ -130,7 +137,7 @@ class Reader:
     def _may_be_export(self, key: str) -> bool:
         if self.source.only:
             return True
-        return not _is_hidden(key) and PurePosixPath(key).suffix.lower() not in IMAGE_SUFFIXES | _PAPERS
+        return not is_hidden(key) and PurePosixPath(key).suffix.lower() not in IMAGE_SUFFIXES | _PAPERS
 
     def _read_file(self, item: Listed, body: Future[bytes] | None) -> None:
         key, size, tag = item
@@ -154,40 +161,47 @@ class Reader:
             return False
         with self.library.changing():
             self.library.remove(key)
-            self._add(key, content)
+            self._add(key, content, 0)
             self.library.has_read(key, tag)
         return True
 
     def _read_json(self, key: str, tag: str, path: Path) -> None:
         """Rows of Label Studio, one or many; or a document of another tool."""
         label = self._label(key)
+        if path.suffix.lower() in _TABLES:
+            raise ExportError(f"{label} is a table, which has no masks: export JSON from Label Studio.")
         document = outline(path, label)
-        if document is not None and not is_row(document):
+        page = next((name for name in _PAGES if isinstance((document or {}).get(name), list)), None)
+        if document is not None and not is_row(document) and page is None:
             self.library.remove(key)
             self._read_document(key, path, document)
             return
         problems: list[Problem] = []
+        found = values(path, label, problems)
+        if page is not None:
+            found = (member.value for member in members(path, label) if member.span and member.key == page)
         with self.library.changing():
             self.library.remove(key)
-            is_empty, rows = True, 0
-            for value in values(path, label, problems):
-                is_empty = False
-                rows += self._add(key, value)
+            place, rows = -1, 0
+            for place, value in enumerate(found):
+                rows += self._add(key, value, place)
             if not rows:
-                what = "holds no task" if is_empty else "is no export of a kind that is known"
-                raise ExportError(f"{label} {what}.")
+                raise ExportError(f"{label} {'holds no task' if place < 0 else _UNKNOWN}.")
             for problem in problems:
                 self.library.add_problem(key, problem.reason)
             self.library.has_read(key, tag)
 
-    def _add(self, key: str, row: object) -> int:
-        """Give a row to the library. Returns 1 if it is one."""
+    def _add(self, key: str, row: object, place: int) -> int:
+        """Give a row, the `place`-th of its file, to the library. Returns 1 if it is one."""
         if not isinstance(row, dict) or not is_row(row):
-            self.library.add_problem(key, "An entry is neither a task nor an annotation of Label Studio.")
+            reason = f"Entry {place + 1} is neither a task nor an annotation of Label Studio."
+            self.library.add_problem(key, reason)
             return 0
         for found in read_row(row, self.rules):
             if isinstance(found, Broken):
                 self.library.add_problem(key, found.reason, by_rule=found.by_rule)
+            elif isinstance(found, Unused):
+                self.library.add_unused(key, found.reason)
             else:
                 self.library.add(key, found)
         return 1
@@ -206,41 +220,56 @@ class Reader:
         elif isinstance(content.get("items"), list):
             export.photographs += datumaro.read(path, path.parent.parent, self.roots, export.problems)
         else:
-            raise ExportError(f"{label} is no export of a kind that is known.")
+            raise ExportError(f"{label} {_UNKNOWN}.")
 
     def _read_zip(self, key: str, tag: str) -> None:
-        folder = self._unpacked(key, tag)
-        roots = {path.parent: kind for name, kind in _LAYOUTS.items() for path in folder.rglob(name)}
-        for root, kind in sorted(roots.items()):
-            self._read_layout(root, kind, self._export(key))
-        if roots:
-            return
-        inner = [file for file in sorted(folder.rglob("*.json")) if file.is_file()]
-        if not inner:
-            raise ExportError(f"{self._label(key)} is no export of a kind that is known.")
         with self.library.changing():
             self.library.remove(key)
-            for file in inner:
-                self._read_member(key, file)
+            self._read_unpacked(key, tag, self._unpacked(key, tag, self._label(key)), key)
 
-    def _read_member(self, key: str, path: Path) -> None:
+    def _read_unpacked(self, key: str, tag: str, folder: Path, name: str) -> None:
+        """What a zip holds: exports as they are, and as zips of their own; their rows are those of `key`."""
+        roots = {path.parent: kind for file, kind in _LAYOUTS.items() for path in folder.rglob(file)}
+        files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+        inner = [file for file in files if file.suffix.lower() == ".json" and not roots]
+        zips = [file for file in files if _is_zip(file.name) and name == key]
+        if not (roots or inner or zips):
+            raise ExportError(f"{self._label(key)} {_UNKNOWN}.")
+        for root, kind in sorted(roots.items()):
+            self._read_layout(root, kind, self._export(name))
+        for file in inner:
+            self._read_member(key, file, name)
+        for file in zips:
+            below = f"{key}/{file.relative_to(folder).as_posix()}"
+            with self._one_of_many(below, is_only=not roots and not inner and len(zips) == 1):
+                label = f"{self._label(key)}/{file.relative_to(folder).as_posix()}"
+                self._read_unpacked(key, tag, self._unpacked(below, tag, label, file), below)
+
+    def _read_member(self, key: str, path: Path, name: str) -> None:
         """A JSON file of a zip; its rows are the zip's."""
         document = outline(path)
         if document is None or is_row(document):
-            for value in values(path, str(path), []):
-                self._add(key, value)
+            for place, value in enumerate(values(path, str(path), [])):
+                self._add(key, value, place)
         else:
-            self._read_known(path, document, self._export(key), str(path))
+            self._read_known(path, document, self._export(name), str(path))
 
-    def _unpacked(self, key: str, tag: str) -> Path:
-        """The folder of a zip, unpacked now or in an earlier run."""
+    def _unpacked(self, key: str, tag: str, label: str, path: Path | None = None) -> Path:
+        """The folder of a zip, unpacked now or in an earlier run.
+
+        Args:
+            key: of the zip, or a name for one that lies in it.
+            tag: of the zip.
+            label: what people know it by.
+            path: its file; None for that of the key.
+        """
         name = hashlib.sha256(key.encode()).hexdigest()[:16]
         folder = self.library.folder / "unpacked" / name
-        self.folders[str(folder)] = self._label(key)
+        self.folders[str(folder)] = label
         if self.library.copied(f"content of {key}") == tag and folder.is_dir():
             return folder
-        path = self.source.file(key, tag)
-        self.folders.setdefault(str(path), self._label(key))
+        path = path or self.source.file(key, tag)
+        self.folders.setdefault(str(path), label)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         unpacked(path, folder)
@@ -261,10 +290,6 @@ class Reader:
 
 def _is_zip(key: str) -> bool:
     return key.lower().endswith(".zip")
-
-
-def _is_hidden(key: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in key.split("/"))
 
 
 def _is_below(key: str, folders: list[str]) -> bool:

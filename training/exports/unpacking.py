@@ -11,6 +11,7 @@ from pathlib import Path
 from ritm_model.datasets.files import inside
 from ritm_model.datasets.problems import BrokenFileError
 from ritm_model.errors import shown
+from ritm_model.mistaken import mistaken
 from training.exports.errors import ExportError
 
 MOST_FILES = 1_000_000
@@ -18,6 +19,7 @@ MOST_BYTES = 100 << 30
 MOST_RATIO = 200  # photographs hardly shrink, masks and JSON do so up to about a hundred times
 SMALL_BYTES = 64 << 20  # below it, a high ratio does no harm
 _CHUNK = 1 << 20
+_HEAD = 512  # bytes that tell what a file is
 
 
 def unpacked(path: Path, folder: Path) -> Path:
@@ -29,7 +31,11 @@ def unpacked(path: Path, folder: Path) -> Path:
     try:
         with zipfile.ZipFile(path) as archive:
             # Not is_dir(): it fails for a member without a name.
-            members = [member for member in archive.infolist() if not member.filename.endswith("/")]
+            members = [
+                member
+                for member in archive.infolist()
+                if not member.filename.endswith("/") and not is_hidden(member.filename)
+            ]
             _check(path, members)
             for member in members:
                 target = inside(folder, member.filename)
@@ -39,10 +45,20 @@ def unpacked(path: Path, folder: Path) -> Path:
     except BrokenFileError as error:
         raise ExportError(f"{path} is refused: {error.problem.reason}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError):
-        raise ExportError(f"{path} is damaged, encrypted or no zip.") from None
+        raise ExportError(f"{path} {_other_than_zip(path)}.") from None
     except OSError as error:
         raise ExportError(f"{path} cannot be unpacked: {error.strerror}.") from None
     return folder
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file is a note of a system, such as macOS writes beside every file of a zip."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+
+
+def _other_than_zip(path: Path) -> str:
+    with path.open("rb") as file:
+        return mistaken(file.read(_HEAD)) or "is damaged, encrypted or no zip: export it again"
 
 
 def _check(path: Path, members: list[zipfile.ZipInfo]) -> None:

@@ -68,6 +68,9 @@ OF_STORAGE = {**annotation(), "task": {"id": 1, "data": {"image": "a.png"}}}
         {"a.json": json.dumps([OLD])},
         {"a.json": json.dumps([task()], indent=2)},
         {"a.json": "\ufeff" + json.dumps([task()])},
+        {"of_api.json": json.dumps({"total": 1, "tasks": [task()]})},
+        {"of_old_api.json": json.dumps({"count": 1, "next": None, "results": [task()]})},
+        {"b.json": json.dumps([{**task(), "data": {"image": {"url": "a.png", "page": 3}}}])},
     ],
     ids=lambda files: next(iter(files)),
 )
@@ -94,7 +97,8 @@ def test_a_bad_row_is_left_out_by_name(tmp_path: Path, taken: Taken, roots: tupl
     collected, _, manifest = taken(written(tmp_path, {"a.json": json.dumps(rows)}), local_roots=roots)
     assert (collected.photographs, collected.objects) == (2, 2)
     told = "\n".join(f"{item['file']}: {item['reason']}" for item in manifest["left_out"]["broken"])
-    assert told.count("a.json: An entry is neither a task nor an annotation") == 2
+    for entry in (1, 2):
+        assert f"a.json: Entry {entry} is neither a task nor an annotation" in told
     assert "Entry 1 of the annotations of task 1" in told
     assert "Annotation 2 has no task or no result." in told
     assert "a.json, annotation 3: Result bad: It holds no polygon of at least three points." in told
@@ -129,3 +133,46 @@ def test_predictions_alone_say_which_option_takes_them(
     with pytest.raises(RitmError, match=r"1 predictions of a model \(--whose and --predictions"):
         taken(folder, local_roots=roots)
     assert taken(folder, Options(predictions=True), local_roots=roots)[0].objects == 1
+
+
+def test_times_of_old_versions_are_seconds(tmp_path: Path, taken: Taken, roots: tuple[Path]) -> None:
+    """So are those of `completions`; what was skipped is no answer."""
+    found = [
+        annotation(9, "Old", created_at=1_500_000_000),
+        annotation(2, "New", created_at=1_600_000_000),
+        annotation(3, "Skipped", created_at=1_700_000_000, skipped=True),
+    ]
+    row = {"id": 1, "data": {"image": "a.png"}, "completions": found}
+    collected, masks, _ = taken(written(tmp_path, {"a.json": json.dumps([row])}), local_roots=roots)
+    assert list(masks) == ["New"]
+    assert collected.unused == {"older than another of their task": 1}
+
+
+def test_drafts_and_tasks_without_annotations_are_counted(
+    tmp_path: Path, taken: Taken, roots: tuple[Path]
+) -> None:
+    rows = [{"id": 2, "data": {"image": "b.png"}}, {**task(3), "annotations": [], "drafts": [annotation(4)]}]
+    expected = {
+        "drafts, which nobody has submitted": 1,
+        "still to be drawn: nobody has annotated the task": 2,
+    }
+    folder = written(tmp_path, {"a.json": json.dumps([task(), *rows])})
+    options = Options(cache=tmp_path / "cache")
+    for _ in range(2):
+        assert taken(folder, options, local_roots=roots)[0].unused == expected
+    folder = written(tmp_path, {"a.json": json.dumps(rows)})
+    with pytest.raises(RitmError, match=r"1 drafts, .*, 2 still to be drawn: nobody has .* task\.$"):
+        taken(folder, options, local_roots=roots)
+
+
+def test_numbers_may_be_text_and_sizes_unknown(tmp_path: Path, taken: Taken, roots: tuple[Path]) -> None:
+    """As programs write them that make rows themselves."""
+    texts = {**polygon(), "original_width": f"{WIDTH}", "original_height": f"{HEIGHT}.0", "item_index": "1"}
+    texts["value"] = {**texts["value"], "points": [[str(x), str(y)] for x, y in POINTS]}
+    zeros = {**polygon("Dog"), "id": "z", "original_width": 0, "original_height": 0, "item_index": 0}
+    row = {**task(1, annotation(result=[texts, zeros])), "data": {"image": ["a.png", "b.png"]}}
+    collected, masks, _ = taken(written(tmp_path, {"a.json": json.dumps([row])}), local_roots=roots)
+    assert (collected.photographs, sorted(masks)) == (2, ["Cat", "Dog"])
+    other = {**texts, "original_width": f"{WIDTH + 1}"}
+    row["annotations"] = [annotation(result=[other, zeros])]
+    assert taken(written(tmp_path, {"a.json": json.dumps([row])}), local_roots=roots)[0].objects == 1

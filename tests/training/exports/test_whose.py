@@ -14,6 +14,7 @@ from export_files import HEIGHT, WIDTH
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ritm_model.errors import RitmError
 from training.exports import Options
 from training.whose import RULES, Entry, Whose, WhoseError
 
@@ -64,7 +65,7 @@ def test_newest_but_a_ground_truth_comes_first(columns: Callable[..., Any]) -> N
 
 
 def test_only_ground_truth_or_reviewed_or_some_users(columns: Callable[..., Any]) -> None:
-    anna = {"id": 7, "email": "Anna@example.com", "username": "anna"}
+    anna = {"id": 7, "email": "Anna@example.com", "first_name": "Anna", "last_name": "Lee"}
     accepted = [
         {"accepted": False, "created_at": "2026-01-01"},
         {"accepted": True, "created_at": "2026-01-02"},
@@ -76,9 +77,12 @@ def test_only_ground_truth_or_reviewed_or_some_users(columns: Callable[..., Any]
     ]
     assert columns(of_task, "ground_truth") == ({(10, "Cat")}, {"not marked as ground truth": 2})
     assert columns(of_task, "reviewed")[0] == {(50, "Cat")}
-    for users in ("anna@EXAMPLE.com", "7", "anna, nobody"):
+    assert columns(of_task, "Ground-Truth")[0] == {(10, "Cat")}
+    for users in ("anna@EXAMPLE.com", "7", "anna lee, nobody"):
         assert columns(of_task, users) == ({(10, "Cat")}, {"of other users": 2})
     assert columns(of_task, "8,9")[0] == {(70, "Cat")}
+    with pytest.raises(RitmError, match=r"They are of 7 = anna@example\.com = anna lee, 8, 9\."):
+        columns(of_task, "nobody")
 
 
 def test_union_takes_objects_of_all_and_overlapping_ones_once(columns: Callable[..., Any]) -> None:

@@ -92,7 +92,8 @@ def _by_config(drawing: Drawing, data: object, tags: Tags) -> str:
 def _by_data(drawing: Drawing, data: object, names: set[str]) -> str:
     name, index = drawing.to_name, drawing.item_index
     if isinstance(data, dict) and name in data:
-        return _one_of(_pictures(data[name], _is_text), index, name)
+        fits = _is_picture if isinstance(data[name], dict) else _is_text
+        return _one_of(_pictures(data[name], fits) or _pictures(data[name], _is_address), index, name)
     candidates = pictures_of(data)
     lists = [value for value in candidates.values() if isinstance(value, list)]
     page = _PAGE.fullmatch(name)
@@ -125,6 +126,8 @@ def _one_of(value: str | list[str] | None, index: int | None, name: str) -> str:
 def _pictures(value: object, fits: Fits) -> str | list[str] | None:
     if isinstance(value, str):
         return value if fits(value) else None
+    if isinstance(value, dict):  # a picture with what is known of it
+        return next(_texts(value, fits), None)
     if not isinstance(value, list) or not value:
         return None
     # An element may be a record with one address, as a Repeater shows it.

@@ -1,7 +1,7 @@
 """Label Studio: what its target storages keep, and its JSON and JSON_MIN files, row by row.
 
 target storage  one object per annotation, with its task inside; or one per task, with its annotations
-JSON            a list of tasks, each with its annotations (once `completions`) and predictions
+JSON            a list of tasks, each with its annotations (once `completions`), drafts and predictions
 JSON_MIN        a list of annotations, whose results stand under the names of their controls
 """
 
@@ -23,6 +23,9 @@ from training.exports.tasks.assigning import Tags, assigned, pictures_of
 
 _LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
 _LISTS = ("annotations", "completions")
+_LATEST = 1 << 34  # later seconds since 1970 are milliseconds
+NOT_DRAWN = "still to be drawn: nobody has annotated the task"
+DRAFTS = "drafts, which nobody has submitted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +91,29 @@ class Broken:
     by_rule: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """What is not used of a row, as it ends the sentence "of its annotations, 3 are …"."""
+
+    reason: str
+
+
 def is_row(content: object) -> bool:
     """Whether this is an annotation or a task of Label Studio."""
     return isinstance(content, dict) and (
         ("task" in content and "result" in content)
         or "annotation_id" in content
         or (
-            any(isinstance(content.get(key), list) for key in (*_LISTS, "predictions"))
-            and ("data" in content or not {"images", "categories", "items"} & content.keys())
+            isinstance(content.get("data"), dict)
+            or (
+                any(isinstance(content.get(key), list) for key in (*_LISTS, "predictions"))
+                and not {"images", "categories", "items"} & content.keys()
+            )
         )
     )
 
 
-def read_row(row: Json, rules: Rules) -> Iterator[Annotation | Broken]:
+def read_row(row: Json, rules: Rules) -> Iterator[Annotation | Broken | Unused]:
     """The annotations of a row for which `is_row` holds, cancelled ones left out."""
     if "task" in row and "result" in row:
         yield _read(row, row["task"], row["result"], rules)
@@ -108,13 +121,20 @@ def read_row(row: Json, rules: Rules) -> Iterator[Annotation | Broken]:
         about = {**row, "id": row.get("annotation_id"), "completed_by": row.get("annotator")}
         yield _read(about, {"id": row.get("id"), "data": row}, list(_flat_results(row)), rules)
     else:
+        if not any(row.get(key) for key in (*_LISTS, "predictions")):
+            yield Unused(NOT_DRAWN)
+        for _ in _listed(row.get("drafts")):
+            yield Unused(DRAFTS)
         for key in (*_LISTS, "predictions"):
-            rows = row.get(key)
-            for place, item in enumerate(rows if isinstance(rows, list) else ()):
+            for place, item in enumerate(_listed(row.get(key))):
                 if not isinstance(item, dict):
                     yield Broken(f"Entry {place} of the {key} of task {shown(row.get('id'))} is no record.")
                 else:
                     yield _read(item, row, item.get("result"), rules, is_prediction=key == "predictions")
+
+
+def _listed(rows: object) -> list[Any]:
+    return rows if isinstance(rows, list) else []
 
 
 def unpacked_drawings(packed: bytes) -> list[Drawing]:
@@ -155,7 +175,7 @@ def _read(
     what = "Prediction" if is_prediction else "Annotation"
     if not isinstance(task, dict) or not isinstance(results, list):
         return Broken(f"{what} {number} has no task or no result.")
-    if annotation.get("was_cancelled"):
+    if annotation.get("was_cancelled") or annotation.get("skipped"):
         return Broken(f"{what} {number} was cancelled.", by_rule=True)
     data = task.get("data")
     parts, problems = _parts(results, data, rules)
@@ -221,6 +241,8 @@ def _row(drawing: Drawing) -> dict[str, object]:
 def _authors(completed_by: object) -> tuple[str, ...]:
     if isinstance(completed_by, Mapping):
         found = [completed_by.get(key) for key in ("id", "email", "username")]
+        names = [completed_by.get(key) for key in ("first_name", "last_name")]
+        found.append(" ".join(name for name in names if isinstance(name, str) and name) or None)
     else:
         found = [completed_by]
     return tuple(str(name).casefold() for name in found if isinstance(name, int | str))
@@ -237,8 +259,11 @@ def _reviewed(annotation: Json) -> bool | None:
 
 
 def _time(text: object) -> datetime:
+    """A time in ISO, or in seconds since 1970, as `completions` have it."""
     try:
+        if isinstance(text, int | float):
+            return datetime.fromtimestamp(text / 1000 if text > _LATEST else text, timezone.utc)
         time = datetime.fromisoformat(text.replace("Z", "+00:00")) if isinstance(text, str) else _LONG_AGO
         return time.astimezone(timezone.utc) if time.tzinfo else time.replace(tzinfo=timezone.utc)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError):
         return _LONG_AGO
