@@ -14,6 +14,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,9 @@ def resolved(words: list[str]) -> tuple[click.Command, list[str]]:
 def test_every_block_names_its_language() -> None:
     assert len(BLOCKS) > 25
     for page in PAGES:
-        assert page.read_text().count("```") == 2 * sum(block.page == page for block in BLOCKS), page
+        text = page.read_text()
+        assert not re.search(r"^ +ritm ", BLOCK.sub("", text), re.MULTILINE), page  # it would not be run
+        assert text.count("```") == 2 * sum(block.page == page for block in BLOCKS), page
     assert {block.language for block in BLOCKS} == {"sh", "text", "xml", "python", "yaml"}
     for block in BLOCKS:
         assert block.language == "sh" or not re.search(r"^\W*ritm ", block.text, re.MULTILINE), block
@@ -99,10 +102,15 @@ def test_what_is_not_run_says_why(block: Block) -> None:
     files = re.findall(r"tests/[\w/.]+\w", block.mark)
     assert all((ROOT / file).is_file() for file in files)
     assert files or block.mark.startswith("not run")
+    assert files or not re.search("hour|minute", block.mark), "time alone is no reason: name a small run"
 
 
 @pytest.mark.parametrize("block", SHELL, ids=str)
-def test_commands_exist_and_take_what_they_are_given(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_exist_and_take_what_they_are_given(
+    block: Block, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _write_exports(tmp_path)
+    monkeypatch.chdir(tmp_path)
     targets = re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for variables, words in block.commands():
         for name, value in variables.items():
@@ -157,7 +165,32 @@ def desk(tmp_path: Path) -> Path:
         "categories": [{"id": 1, "name": "cup"}],
     }
     (tmp_path / "labels.json").write_text(json.dumps(labels))
+    _write_exports(tmp_path)
     return tmp_path
+
+
+def _write_exports(folder: Path) -> None:
+    """A task of Label Studio with its project's configuration, and a zip of CVAT."""
+    (folder / "photographs").mkdir()
+    shutil.copy(SAMPLES / "images" / "coffee.jpg", folder / "photographs")
+    value = {"points": [[10, 10], [40, 10], [40, 60]], "polygonlabels": ["cup"]}
+    result = {"id": "a", "type": "polygonlabels", "from_name": "tool", "to_name": "picture", "value": value}
+    task = {"id": 1, "data": {"image": "/data/upload/1/12ab34cd-coffee.jpg"}}
+    (folder / "export.json").write_text(
+        json.dumps([{**task, "annotations": [{"id": 1, "result": [result]}]}])
+    )
+    (folder / "config.xml").write_text(
+        '<View><Image name="picture" value="$image"/>'
+        '<PolygonLabels name="tool" toName="picture"><Label value="cup"/></PolygonLabels></View>'
+    )
+    points = "60,40;240,40;240,240"
+    with zipfile.ZipFile(folder / "export.zip", "w") as archive:
+        archive.write(SAMPLES / "images" / "coffee.jpg", "images/coffee.jpg")
+        archive.writestr(
+            "annotations.xml",
+            '<annotations><image name="coffee.jpg" width="600" height="400">'
+            f'<polygon label="cup" points="{points}"/></image></annotations>',
+        )
 
 
 @pytest.mark.slow
