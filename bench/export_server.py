@@ -1,7 +1,7 @@
 """A bucket with a large export, for `bench/exports.py`: tasks of Label Studio's target storage, and pictures.
 
-Pictures have 320 x 240 pixels and one mask with a ragged edge each. The server makes every object when it is
-asked for, so that it needs neither memory nor time to be filled; each picture has other bytes.
+Pictures have 320 x 240 pixels, other bytes each, and one mask with a ragged edge. Run as a program, this is a
+server that makes every object when it is asked for, so that it needs neither memory nor time to be filled.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import hashlib
 import io
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import boto3
 import cv2
 import numpy as np
 from PIL import Image
@@ -23,11 +25,12 @@ HEIGHT, WIDTH = 240, 320
 KINDS = 50  # different drawings; the rest are these under other names
 BUCKET = "bench"
 PAGE = 1000
+THREADS = 8
 ACCESS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 class Tasks:
-    """The objects of a bucket: labels/0000001 and images/0000001.jpg for each task."""
+    """The objects of a bucket: for each task labels/0000001, with its annotation, and images/0000001.jpg."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -51,9 +54,10 @@ class Tasks:
         number = int(name.partition(".")[0])
         if folder == "images":
             return self.pictures[number % KINDS] + b"%09d" % number  # bytes after the end mark say nothing
-        task = {"id": number, "data": {"image": f"s3://{BUCKET}/images/{number:07}.jpg"}}
-        about = json.dumps({"id": number, "was_cancelled": False, "task": task})
-        return f'{about[:-1]}, "result": {self.results[number % KINDS]}}}'.encode()
+        annotation = json.dumps({"id": number, "was_cancelled": False, "updated_at": "2026-01-01T00:00:00Z"})
+        annotation = f'{annotation[:-1]}, "result": {self.results[number % KINDS]}}}'
+        task = json.dumps({"id": number, "data": {"image": f"s3://{BUCKET}/images/{number:07}.jpg"}})
+        return f'{task[:-1]}, "annotations": [{annotation}]}}'.encode()
 
     def page(self, prefix: str, after: int) -> str:
         end = min(after + PAGE, self.count)
@@ -75,6 +79,19 @@ class Tasks:
 
 def tag(key: str) -> str:
     return hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()
+
+
+def fill(url: str, count: int) -> None:
+    """Put the objects of so many tasks into an empty S3 server."""
+    tasks, client = Tasks(count), boto3.client("s3", endpoint_url=url)
+    client.create_bucket(Bucket=BUCKET)
+
+    def put(number: int) -> None:
+        for key in (f"labels/{number:07}", f"images/{number:07}.jpg"):
+            client.put_object(Bucket=BUCKET, Key=key, Body=tasks.body(key))
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(put, range(1, count + 1)))
 
 
 def serve(count: int) -> None:

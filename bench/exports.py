@@ -12,8 +12,10 @@ Prints processor seconds, which other work on the machine does not change much, 
     python bench/exports.py --tasks 100000 --steps read divide list
     python bench/exports.py --tasks 10000 --formats coco datumaro
 
-The format `s3` is Label Studio's target storage in a bucket, of larger pictures (320 x 240), collected twice
-with one cache: the second time, nothing has changed.
+The formats `s3` and `s3-moto` are Label Studio's target storage in a bucket, one task a key, of larger
+pictures (320 x 240), collected twice with one cache: the second time, nothing has changed. `s3` is served by
+`export_server.py`. `s3-moto` is served as in the tests, by moto, which keeps everything in memory and sorts
+all keys for each page of a listing. The clock counts what servers take, too.
 """
 
 from __future__ import annotations
@@ -29,11 +31,15 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from time import perf_counter
 
 from export_files import FORMATS, drawings, written_file
-from export_server import ACCESS, BUCKET
+from export_server import ACCESS, BUCKET, fill
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "e2e"))
 
 STEPS = ("read", "collect", "divide", "list")
+BUCKETS = ("s3", "s3-moto")
 
 
 def read(source: str, work: Path, images: Path | None) -> int:
@@ -80,10 +86,14 @@ def do(name: str, source: str, out: Path, images: Path | None, cache: Path | Non
         "divide": lambda: divided(out),
         "list": lambda: listed(out),
     }
+    begun = perf_counter()
     count = steps[name]()
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = used.ru_utime + used.ru_stime
-    print(json.dumps({"count": count, "seconds": seconds, "memory_mb": used.ru_maxrss / 1024}))
+    clock = perf_counter() - begun
+    print(
+        json.dumps({"count": count, "seconds": seconds, "clock": clock, "memory_mb": used.ru_maxrss / 1024})
+    )
 
 
 def measured(label: str, name: str, source: str | Path, out: Path, *places: str | Path) -> None:
@@ -91,16 +101,29 @@ def measured(label: str, name: str, source: str | Path, out: Path, *places: str 
     command = [sys.executable, __file__, "--step", name, source, out, *places]
     said = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     seconds, memory = said["seconds"], said["memory_mb"]
-    print(f"{label:<10} {name:<8} {said['count']:>8} {seconds:>9.1f} {memory:>12.0f}", flush=True)
+    rate, clock = said["count"] / seconds, said["clock"]
+    row = (
+        f"{label:<14} {name:<8} {said['count']:>8} {seconds:>9.1f} {rate:>9.0f} {clock:>9.1f} {memory:>12.0f}"
+    )
+    print(row, flush=True)
 
 
 @contextmanager
-def bucket(tasks: int) -> Iterator[None]:
+def bucket(form: str, tasks: int, folder: Path) -> Iterator[None]:
     """Serve a bucket, and name its address to the processes that are started."""
+    os.environ |= ACCESS
+    if form == "s3-moto":
+        from s3_server import s3_server
+
+        with s3_server(folder) as moto:
+            fill(moto.url, tasks)
+            os.environ["AWS_ENDPOINT_URL"] = moto.url
+            yield
+        return
     command = [sys.executable, str(Path(__file__).with_name("export_server.py")), str(tasks)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        os.environ |= {**ACCESS, "AWS_ENDPOINT_URL": server.stdout.readline().strip()}
+        os.environ["AWS_ENDPOINT_URL"] = server.stdout.readline().strip()
         try:
             yield
         finally:
@@ -108,9 +131,9 @@ def bucket(tasks: int) -> Iterator[None]:
 
 
 def measure(form: str, steps: list[str], tasks: int, folder: Path) -> None:
-    if form == "s3":
-        with bucket(tasks):
-            for run in ("s3", "s3 again"):
+    if form in BUCKETS:
+        with bucket(form, tasks, folder):
+            for run in (form, f"{form} again"):
                 measured(run, "collect", f"s3://{BUCKET}/labels", folder / run, "", folder / "cache")
         return
     source = FORMATS[form](folder / form, tasks, drawings())
@@ -122,7 +145,7 @@ def measure(form: str, steps: list[str], tasks: int, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--tasks", type=int, default=100_000)
-    parser.add_argument("--formats", nargs="+", default=[*FORMATS, "s3"], choices=[*FORMATS, "s3"])
+    parser.add_argument("--formats", nargs="+", default=[*FORMATS, "s3"], choices=[*FORMATS, *BUCKETS])
     parser.add_argument("--steps", nargs="+", default=[*STEPS], choices=STEPS)
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder by default")
     parser.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
@@ -131,7 +154,8 @@ def main() -> None:
         name, source, out, images, cache = (*arguments.step, "", "")[:5]
         do(name, source, Path(out), Path(images) if images else None, Path(cache) if cache else None)
         return
-    print(f"{arguments.tasks} tasks\nformat     step        found   seconds  memory (MB)")
+    head = "format         step        found   seconds   a second  by clock  memory (MB)"
+    print(f"{arguments.tasks} tasks\n{head}", flush=True)
     for form in arguments.formats:
         with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
             measure(form, arguments.steps, arguments.tasks, Path(folder))

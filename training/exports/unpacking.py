@@ -53,7 +53,8 @@ def unpacked(path: Path, folder: Path) -> Path:
 
 def is_hidden(name: str) -> bool:
     """Whether a file is a note of a system, such as macOS writes beside every file of a zip."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+    parts = [part for part in name.split("/") if part not in (".", "..")]
+    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
 
 
 def _other_than_zip(path: Path) -> str:
