@@ -65,7 +65,7 @@ def main() -> None:
         assert pixels is not None
         assert masks is not None
         truth_HW = (masks == sample["objects"][0]["id"]).astype(np.int8)
-        state = start = predictor.start(pixels[..., ::-1].copy())
+        state = start = predictor.start(pixels[..., ::-1].astype(np.uint8))
         free_HW = np.ones(truth_HW.shape, np.bool_)
         for _ in range(asked.clicks):
             click = next_click(state.mask, truth_HW, free_HW)

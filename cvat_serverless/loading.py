@@ -14,7 +14,7 @@ from ritm_model.inference import Annotator, Predictor, open_predictor
 from ritm_model.inference.engines.graph import EngineError
 from ritm_ops.admission import Budget, SharedBudget, machine_folder
 from ritm_ops.admission.arenas import share_arenas
-from ritm_ops.admission.memory import decoding_budget, usable_memory
+from ritm_ops.admission.memory import cache_bytes, decoding_budget, usable_memory
 from ritm_ops.environment import SettingsError
 
 
@@ -60,7 +60,7 @@ def _load_annotator(settings: CvatSettings, model: str) -> Annotator:
     return Annotator(
         predictor,
         shared=shared,
-        cache_bytes=settings.ritm_cvat_cache_mb * 2**20,
+        cache_bytes=cache_bytes(settings.ritm_cvat_cache_mb, usable_memory(settings.ritm_memory_mb)),
         ttl_seconds=settings.ritm_cvat_ttl_seconds,
     )
 

@@ -43,7 +43,6 @@ _SHORT_THREADS = 4
 _PROBE_THREADS = 2
 _WAITING_THREADS = 240
 _BODY_SHARE = 8  # one part in so many of the memory is for requests that are read
-_CACHE_SHARE = 4  # and in so many at most for images and masks that are remembered
 _CLICKS_IN_A_RUN = 8  # on a GPU, of those that wait together
 _BACKLOG = 2048
 _HANDSHAKE_SECONDS = 0.5  # from the first packet of a client to the one with which it has connected
@@ -208,8 +207,9 @@ def application(settings: Settings, workers: int) -> Site:
 
 def with_cache_within(settings: Settings, memory: int) -> Settings:
     """The settings for a process that may use so many bytes: its cache takes no more than a part of them."""
-    most_mb = max(1, memory // _CACHE_SHARE >> 20)
-    return settings.model_copy(update={"cache_mb": min(settings.cache_mb, most_mb)})
+    from ritm_ops.admission.memory import cache_bytes
+
+    return settings.model_copy(update={"cache_mb": max(1, cache_bytes(settings.cache_mb, memory) >> 20)})
 
 
 def make_host(settings: Settings) -> ModelHost:

@@ -15,6 +15,7 @@ from ritm_ops.admission.places import BusyError, seconds_until
 _CGROUP = Path("/sys/fs/cgroup")
 _LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # of version 2 and 1
 _SHARE = 4  # one part in so many of the memory is for what is being decoded
+_SHARE_OF_CACHE = 4
 
 
 def usable_memory(most_mb: int | None = None, cgroup: Path = _CGROUP) -> int:
@@ -34,6 +35,11 @@ def _number_in(file: Path) -> int | None:
 def decoding_budget(memory: int) -> int:
     """Bytes for decoding, of so many that may be used altogether."""
     return memory // _SHARE
+
+
+def cache_bytes(wanted_mb: int, memory: int) -> int:
+    """Bytes for what is remembered: as many MB as wanted, and no more than a part of all memory."""
+    return min(wanted_mb * 2**20, memory // _SHARE_OF_CACHE)
 
 
 def largest_of(budget: int) -> int:
