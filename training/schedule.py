@@ -10,6 +10,8 @@ from rq.serializers import JSONSerializer
 from ritm_ops.environment import SettingsError
 from ritm_ops.jobs.protocol import FUNCTION, QUEUE
 from ritm_ops.jobs.queue import JobQueue
+from training.next.asking import AskForOrder
+from training.next.project import project_number
 from training.pipelines.file import chosen
 from training.settings import TrainingSettings
 from training.worker import reached_redis
@@ -36,18 +38,25 @@ def keep_schedule(settings: TrainingSettings) -> None:
     Raises:
         RitmError: a setting is missing or wrong, or there is no Redis.
     """
-    scheduled = [of_one for of_one in chosen(settings).values() if of_one.schedule is not None]
-    if not scheduled:
+    pipelines = chosen(settings).values()
+    scheduled = [of_one for of_one in pipelines if of_one.schedule is not None]
+    ordered = [of_one for of_one in pipelines if of_one.next_schedule is not None]
+    if not scheduled and not ordered:
         if settings.pipelines is None:
             raise SettingsError(f"{VARIABLE} is not set; it says when, such as 0 2 * * *.")
         raise SettingsError(f"{settings.pipelines} gives no pipeline a schedule, such as 0 2 * * *.")
-    for of_one in scheduled:
+    for of_one in pipelines:
         check_cron(of_one)
     sources = [of_one.source_uri for of_one in scheduled]
+    projects = [project_number(of_one) for of_one in ordered]
     redis = reached_redis(settings)
-    asking = [
+    asking: list[CronJob] = [
         AskForJob(str(of_one.schedule), JobQueue(redis, of_one.pauses, of_one.pipeline), source)
         for of_one, source in zip(scheduled, sources, strict=True)
+    ]
+    asking += [
+        AskForOrder(str(of_one.next_schedule), JobQueue(redis, of_one.pauses, of_one.pipeline), project)
+        for of_one, project in zip(ordered, projects, strict=True)
     ]
     scheduler = CronScheduler(connection=redis)
     scheduler.get_jobs().extend(asking)
@@ -55,11 +64,13 @@ def keep_schedule(settings: TrainingSettings) -> None:
 
 
 def check_cron(settings: TrainingSettings) -> None:
-    """Refuse a schedule that is none. Raises SettingsError."""
-    if settings.schedule is None:
-        return
-    try:
-        CronJob(QUEUE, func_name=FUNCTION, cron=settings.schedule)
-    except ValueError:  # of croniter, whatever is wrong with the fields
-        where = f"{settings.pipelines}: {settings.pipeline}: 'schedule'" if settings.pipelines else VARIABLE
-        raise SettingsError(f"{where} must have the five fields of cron, such as 0 2 * * *.") from None
+    """Refuse schedules that are none. Raises SettingsError."""
+    for key, fields in (("schedule", settings.schedule), ("next_schedule", settings.next_schedule)):
+        if fields is None:
+            continue
+        try:
+            CronJob(QUEUE, func_name=FUNCTION, cron=fields)
+        except ValueError:  # of croniter, whatever is wrong with the fields
+            variable = f"RITM_FINETUNE_{key.upper()}"
+            where = f"{settings.pipelines}: {settings.pipeline}: '{key}'" if settings.pipelines else variable
+            raise SettingsError(f"{where} must have the five fields of cron, such as 0 2 * * *.") from None

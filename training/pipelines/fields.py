@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 
 from ritm_ops.environment import SettingsError
 from ritm_ops.pipelines import NAME
+from training.next.names import OrderName
 from training.whose import Whose, WhoseError
 
 Publishing: TypeAlias = Literal["automatic", "approve", "shadow", "canary"]
@@ -112,6 +113,22 @@ class PipelineFields(BaseModel):
         "`0 2 * * *`.",
     )
 
+    # What to label next
+    project: int | None = Field(
+        default=None,
+        ge=1,
+        description="Number of the Label Studio project whose unlabelled tasks `ritm next` puts in order.",
+    )
+    next_by: OrderName = Field(
+        default="coverage",
+        description="What `ritm next` orders by: `coverage`, `distance`, `mirror`, `shift` or `sizes`.",
+    )
+    next_count: int = Field(default=200, ge=1, le=10_000, description="Tasks that get a place, at most.")
+    next_schedule: str | None = Field(
+        default=None,
+        description="When `ritm schedule` has the places written anew, as five cron fields in local time.",
+    )
+
     @property
     def registry_uri(self) -> str:
         """Where model versions lie. Raises SettingsError where nobody has said it."""
@@ -144,7 +161,7 @@ class PipelineFields(BaseModel):
             raise ValueError(str(error)) from None
         return value
 
-    @field_validator("schedule")
+    @field_validator("schedule", "next_schedule")
     @classmethod
     def _five_fields(cls, value: str | None) -> str | None:
         if value is not None and len(value.split()) != 5:
