@@ -6,7 +6,7 @@ import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ritm_model.errors import RitmError
 
@@ -23,6 +23,7 @@ class Ticket:
     place: int
     superseded: bool = False
     running: bool = False
+    called: threading.Event = field(default_factory=threading.Event)
 
 
 class Turns:
@@ -37,7 +38,7 @@ class Turns:
 
     def __init__(self, at_once: int = 1) -> None:
         self._free = at_once
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._tickets: list[Ticket] = []
         self._waiting: list[Ticket] = []
         self._places = itertools.count()
@@ -45,18 +46,18 @@ class Turns:
     @contextmanager
     def arrive(self, queue_key: str | None) -> Iterator[Ticket]:
         """Hold a ticket. Tickets with the same key that are not running yet become worthless."""
-        with self._changed:
+        with self._lock:
             ticket = Ticket(queue_key, next(self._places))
             for older in self._tickets:
                 if queue_key is not None and older.queue_key == queue_key and not older.running:
                     older.superseded = True
+                    older.called.set()
                     ticket.place = min(ticket.place, older.place)
             self._tickets.append(ticket)
-            self._changed.notify_all()
         try:
             yield ticket
         finally:
-            with self._changed:
+            with self._lock:
                 self._tickets.remove(ticket)
 
     @contextmanager
@@ -66,31 +67,35 @@ class Turns:
         Raises:
             Superseded: a newer ticket with the same key arrived before.
         """
-        with self._changed:
+        with self._lock:
             self._waiting.append(ticket)
-            try:
-                self._changed.wait_for(lambda: ticket.superseded or self._is_next(ticket))
-            finally:
+            self._call_next()
+        ticket.called.wait()
+        with self._lock:
+            if not ticket.running:
                 self._waiting.remove(ticket)
-                # Whoever waited behind a ticket that gave up may be first now.
-                self._changed.notify_all()
-            if ticket.superseded:
                 raise Superseded("A newer click of the same task has overtaken this one.")
-            ticket.running = True
-            self._free -= 1
         try:
             yield
         finally:
-            with self._changed:
+            with self._lock:
                 self._free += 1
                 ticket.running, ticket.place = False, next(self._places)
-                self._changed.notify_all()
+                if not ticket.superseded:
+                    ticket.called.clear()
+                self._call_next()
 
-    def _is_next(self, ticket: Ticket) -> bool:
-        return self._free > 0 and ticket.place == min(other.place for other in self._waiting)
+    def _call_next(self) -> None:
+        """Give free turns away, and wake only who gets one: who wakes in vain slows the others down."""
+        while self._free and (waiting := [each for each in self._waiting if not each.superseded]):
+            ticket = min(waiting, key=lambda each: each.place)
+            self._waiting.remove(ticket)
+            self._free -= 1
+            ticket.running = True
+            ticket.called.set()
 
     @property
     def waiting(self) -> int:
         """Requests that wait for their turn."""
-        with self._changed:
+        with self._lock:
             return len(self._waiting)
