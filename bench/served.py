@@ -30,7 +30,7 @@ import cv2
 import numpy as np
 
 from ritm_backend.connect.config import recommended_config
-from ritm_backend.front.cpus import usable_cpus
+from ritm_model.cpus import usable_cpus
 
 SIZES = {"640x480": (640, 480), "1920x1080": (1920, 1080), "4000x3000": (4000, 3000)}
 CONFIG = recommended_config(["Object", "Other"])
@@ -145,9 +145,9 @@ def served(images: Mapping[str, bytes], model: str, **settings: str) -> Iterator
         raise SystemExit(f"The server was not ready: {log.read_text()[-500:]}")
 
 
-def predict_body(task: int, image: str, size: tuple[int, int], spots: Sequence[Spot]) -> dict[str, Any]:
-    """A request of the editor: one object, all its clicks."""
-    regions = [
+def click_regions(task: int, size: tuple[int, int], spots: Sequence[Spot]) -> list[dict[str, Any]]:
+    """Clicks of one object, as the editor of Label Studio sends them."""
+    return [
         {
             "id": f"click{task}-{index}",
             "from_name": "click",
@@ -161,6 +161,11 @@ def predict_body(task: int, image: str, size: tuple[int, int], spots: Sequence[S
         }
         for index, (x, y, positive) in enumerate(spots)
     ]
+
+
+def predict_body(task: int, image: str, size: tuple[int, int], spots: Sequence[Spot]) -> dict[str, Any]:
+    """A request of the editor: one object, all its clicks."""
+    regions = click_regions(task, size, spots)
     return {
         "tasks": [{"id": task, "data": {"image": f"/data/upload/{image}?task={task}"}, "annotations": []}],
         "project": "1.1",

@@ -19,9 +19,9 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
-from ritm_backend.front.cpus import usable_cpus
 from ritm_backend.server import limit_threads, make_host, pipeline_hosts
 from ritm_backend.settings import Settings
+from ritm_model.cpus import usable_cpus
 
 _THREADS_CHOSEN = "OMP_NUM_THREADS" in os.environ
 limit_threads(workers=1)  # before torch is loaded by the imports below

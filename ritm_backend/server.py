@@ -23,7 +23,6 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger as GunicornLog
 
-from ritm_backend.front.cpus import usable_cpus
 from ritm_backend.front.loop import ConnectionLimits
 from ritm_backend.front.newcomers import hold_off_newcomers
 from ritm_backend.front.worker import FrontWorker, Site
@@ -31,6 +30,7 @@ from ritm_backend.front.wsgi import environment
 from ritm_backend.logs import JsonLines
 from ritm_backend.projects import FOLDER_VARIABLE, OBJECTS_VARIABLE
 from ritm_backend.settings import Settings
+from ritm_model.cpus import usable_cpus
 from ritm_model.errors import RitmError
 from ritm_model.files import writing
 from ritm_ops.admission.arenas import share_arenas

@@ -42,7 +42,8 @@ def converter(command: Callable[..., tuple[Collection, Mapping[str, object]]]) -
     def run(
         *, out: Path, placing: Any, jobs: int | None, fresh: bool, as_json: bool, **options: object
     ) -> None:
-        from ritm_model.datasets.writing import convert, usable_cores
+        from ritm_model.cpus import usable_cpus
+        from ritm_model.datasets.writing import convert
 
         name = str(click.get_current_context().info_name)
         collection, told = command(**options)
@@ -52,7 +53,7 @@ def converter(command: Callable[..., tuple[Collection, Mapping[str, object]]]) -
                 out,
                 {"converter": name, **told},
                 placing=placing,
-                jobs=jobs or usable_cores(),
+                jobs=jobs or usable_cpus(),
                 fresh=fresh,
                 on_progress=on_progress,
             )

@@ -7,7 +7,6 @@ Shapes: H x W the image.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from ritm_model.cpus import usable_cpus
 from ritm_model.datasets.photograph import (
     Collection,
     Mask,
@@ -133,7 +133,7 @@ def survey(name: str, collection: Collection, on_progress: OnProgress | None = N
     sizes: list[tuple[int, int]] = []
     index: list[tuple[int, str]] = []
     seen: set[str] = set()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding releases Python's lock
+    with ThreadPoolExecutor(usable_cpus()) as pool:  # decoding releases Python's lock
         for count, (photograph, (size, keys, left_out)) in enumerate(
             zip(collection.photographs, pool.map(_surveyed, collection.photographs), strict=True), 1
         ):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ritm_model.cpus import usable_cpus
 from ritm_model.errors import RitmError
 from ritm_model.evaluation.modes import OpensPredictor
 from ritm_model.evaluation.protocol import EvaluationProtocol, ProtocolError
@@ -124,11 +124,7 @@ def settings(model: str, dataset: DatasetLike, protocol: EvaluationProtocol) -> 
 
 def available_jobs(device: str) -> int:
     """As many processes as this one may use cores; one for a GPU."""
-    if torch.device(device).type != "cpu":
-        return 1
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return usable_cpus() if torch.device(device).type == "cpu" else 1
 
 
 def _results(work: Work, indices: list[int], jobs: int, batch: int) -> Generator[SampleResult, None, None]:

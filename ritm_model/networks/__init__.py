@@ -17,7 +17,7 @@ from ritm_model.networks.model import (
     LiteModel,
     MobileModel,
 )
-from ritm_model.networks.prepared import prepared
+from ritm_model.networks.prepared import inference_copy, prepared
 from ritm_model.networks.viewing import Viewing
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Viewing",
     "build",
     "family_named",
+    "inference_copy",
     "initialise",
     "prepared",
     "register_family",

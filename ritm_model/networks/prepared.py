@@ -51,6 +51,15 @@ class Rewriting:
     onednn: bool
 
 
+def inference_copy(model: ModelT, device: str | torch.device = "cpu") -> ModelT:
+    """Copy a network in eval mode and without gradients to a device; it is left as it is itself.
+
+    Copying a network takes longer than a run of it: copy no more than needed.
+    """
+    copy = deepcopy(model).eval().requires_grad_(False).to(device)
+    return copy.to(memory_format=torch.channels_last)
+
+
 def prepared(model: ModelT) -> ModelT:
     """Copy a network for inference on the device where it is.
 
@@ -64,18 +73,17 @@ def prepared(model: ModelT) -> ModelT:
         model: on any device; it is not changed.
     """
     weight = next(model.parameters())
-    plain = deepcopy(model).eval().requires_grad_(False).to(memory_format=torch.channels_last)
     onednn = weight.device.type == "cpu" and weight.dtype == torch.float32 and _has_onednn()
-    on_cpu = deepcopy(plain).cpu()
+    is_ready = weight.device.type == "cpu" and not any(part.training for part in model.modules())
     try:
-        expected = _probe(on_cpu)
+        expected = _probe(model if is_ready else inference_copy(model, "cpu"))
     except CANNOT_RUN as error:
         _logger.warning("%s runs as it is, for it cannot be probed: %s", _named(model), error)
-        return plain
+        return inference_copy(model, weight.device)
     for rewriting in dict.fromkeys(
         (Rewriting(True, onednn), Rewriting(False, onednn), Rewriting(True, False), Rewriting(False, False))
     ):
-        copy = deepcopy(on_cpu)
+        copy = inference_copy(model, "cpu")
         try:
             _rewrite(copy, rewriting)
             answer = _probe(copy)
@@ -85,7 +93,7 @@ def prepared(model: ModelT) -> ModelT:
         if _agree(answer, expected):
             return copy.to(weight.device)
     _logger.warning("%s runs as it is: no faster copy answers the same.", _named(model))
-    return plain
+    return inference_copy(model, weight.device)
 
 
 def _named(model: InteractiveModel) -> str:

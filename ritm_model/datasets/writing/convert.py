@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from codecs import StreamWriter
 from collections import Counter
@@ -102,13 +101,6 @@ def convert(
     return ConversionOutcome(
         out, taken.photographs, {kind: taken.kinds[kind] for kind in KINDS.values()}, tuple(problems)
     )
-
-
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _named_once(collection: Collection) -> tuple[dict[str, Photograph], list[Problem]]:

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from ritm_model.inference.engines.graph import EngineError
-from ritm_model.inference.engines.torch_engine import inference_copy
-from ritm_model.networks import InteractiveModel, prepared
+from ritm_model.networks import InteractiveModel, inference_copy, prepared
 
 
 class CompiledEngine:

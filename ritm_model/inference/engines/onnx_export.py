@@ -13,8 +13,7 @@ import torch
 
 from ritm_model.files import write_file, writing
 from ritm_model.inference.engines.graph import EngineError, Graph
-from ritm_model.inference.engines.torch_engine import inference_copy
-from ritm_model.networks import InteractiveModel
+from ritm_model.networks import InteractiveModel, inference_copy
 
 OPSET = 18
 INPUTS, OUTPUT = ("image", "points"), "logits"

@@ -26,8 +26,7 @@ from torch import Tensor
 
 from ritm_model.catalogue import bundled_model_path, models_folder
 from ritm_model.inference.engines.graph import EngineError, Graph
-from ritm_model.inference.engines.torch_engine import inference_copy
-from ritm_model.networks import InteractiveModel
+from ritm_model.networks import InteractiveModel, inference_copy
 
 _logger = logging.getLogger(__name__)
 

@@ -5,12 +5,11 @@ Shapes: B batch, C channels, H x W the network's input, P points, 3 = (row, colu
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Protocol
 
 import torch
 
-from ritm_model.networks import InteractiveModel, prepared
+from ritm_model.networks import InteractiveModel, inference_copy, prepared
 
 
 class Engine(Protocol):
@@ -31,12 +30,6 @@ class Engine(Protocol):
             image_BCHW: float32 RGB in [0, 1], then the previous mask in [0, 1] where the network takes it.
             points_BP3: float32, laid out as `ritm_model.clicks.points_array` does.
         """
-
-
-def inference_copy(model: InteractiveModel, device: str | torch.device = "cpu") -> InteractiveModel:
-    """A copy in eval mode and without gradients on a device; the network itself is left as it is."""
-    copy = deepcopy(model).eval().requires_grad_(False).to(device)
-    return copy.to(memory_format=torch.channels_last)
 
 
 class TorchEngine:

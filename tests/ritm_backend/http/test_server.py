@@ -20,8 +20,8 @@ from gunicorn.config import Config
 
 from ritm_backend import server
 from ritm_backend.cli import serve
-from ritm_backend.front.cpus import usable_cpus
 from ritm_backend.settings import Settings
+from ritm_model.cpus import usable_cpus
 
 PAYLOADS = Path(__file__).parents[2] / "payloads/label_studio"
 
