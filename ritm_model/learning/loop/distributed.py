@@ -29,11 +29,13 @@ class World:
         rank: this process, from 0.
         size: how many there are.
         device: what this process computes on.
+        local_size: how many of them share this machine.
     """
 
     rank: int = 0
     size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    local_size: int = 1
 
     @property
     def is_first(self) -> bool:
@@ -123,7 +125,8 @@ def joined(device: str, environment: Mapping[str, str] = os.environ) -> Iterator
 
     Args:
         device: see `device_named`.
-        environment: RANK, LOCAL_RANK, WORLD_SIZE and where the others are, as torchrun sets them.
+        environment: RANK, LOCAL_RANK, WORLD_SIZE, LOCAL_WORLD_SIZE and where the others are, as set by
+            torchrun.
 
     Raises:
         TrainingError: no such device, or another process ended while this one waited for it.
@@ -138,7 +141,8 @@ def joined(device: str, environment: Mapping[str, str] = os.environ) -> Iterator
     backend = "nccl" if chosen.type == "cuda" else "gloo"
     distributed.init_process_group(backend, timeout=PATIENCE)
     try:
-        yield World(distributed.get_rank(), size, chosen)
+        local_size = int(environment.get("LOCAL_WORLD_SIZE", size))
+        yield World(distributed.get_rank(), size, chosen, local_size)
     except RuntimeError as error:
         if not _is_lost_connection(error):
             raise

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 from tqdm import tqdm
 
+from ritm_model.cpus import usable_cpus
 from ritm_model.learning.augment import MakeTransforms
 from ritm_model.learning.data import BrokenSample, Samples, collate, make_samples, unbroken
 from ritm_model.learning.loop.callbacks import Callback
@@ -158,7 +159,7 @@ def load(
     share = world.share(recipe.batch_size)
     firsts = range(step * recipe.batch_size, recipe.steps * recipe.batch_size, recipe.batch_size)
     numbers = [first + world.rank * share + i for first in firsts for i in range(share)]
-    workers = recipe.data.workers
+    workers = workers_of(recipe, world)
     loader = DataLoader(
         samples,
         batch_size=share,
@@ -169,6 +170,13 @@ def load(
         pin_memory=world.device.type == "cuda",
     )
     return _batches(loader)
+
+
+def workers_of(recipe: Recipe, world: World) -> int:
+    """How many processes make samples for this one; see `DataPart.workers`."""
+    if recipe.data.workers is not None:
+        return recipe.data.workers
+    return max(1, usable_cpus() // world.local_size) if world.device.type == "cuda" else 0
 
 
 def _batches(loader: DataLoader[Batch | BrokenSample]) -> Generator[Batch, None, None]:

@@ -23,6 +23,7 @@ from ritm_model.errors import TrainingError
 from ritm_model.learning.loop.broken import BrokenFiles
 from ritm_model.learning.loop.distributed import World
 from ritm_model.learning.loop.normalisation import average_statistics, synchronise
+from ritm_model.learning.loop.report import report_step
 from ritm_model.learning.loop.run_folder import RunFolder
 from ritm_model.learning.loop.starting import check_batch, make_model
 from ritm_model.learning.loop.stopping import SIGNALS, RunStopped, Stop
@@ -136,32 +137,28 @@ class Trainer:
         scaler.unscale_(self.optimiser)
         limit = recipe.optimiser.clip_norm or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
-        names = [*outcome.parts, "loss"]
-        losses = torch.stack([*outcome.parts.values(), outcome.total]).detach()
-        facts = torch.tensor([float(len(batch.broken)), float(self.stop.signal or 0)]).to(losses)
-        *means, broken, told = world.mean(torch.cat([losses, facts])).tolist()
-        self._is_told_to_stop = told > 0
-        if broken:
+        is_told, loss = bool(self.stop.signal), self.objective.instance
+        report = report_step(batch, outcome, norm, self.iou, loss, world, is_told=is_told)
+        self._is_told_to_stop = report.is_told_to_stop
+        if report.has_broken:
             self._note_broken(batch.broken)
-        if not (all(map(math.isfinite, means)) and (norm.isfinite() or self.precision.may_overflow())):
+        has_norm = math.isfinite(report.gradient_norm)
+        if not (report.is_finite and (has_norm or self.precision.may_overflow())):
             self._skip(batch, clicks, statistics)
             return
         scaler.step(self.optimiser)  # where the gradients are too large for fp16, nothing is learnt
         scaler.update()
         if not recipe.sync_batchnorm:
             average_statistics(self.model, world)
-        if self.ema and norm.isfinite():
+        if self.ema and has_norm:
             self.ema.update(self.model, step)
 
         self.step += 1
-        ious = self.iou.sample_ious(outcome.logits_B1HW.detach(), batch.truth_B1HW)
-        self.iou = self.iou.with_ious(world.gather(ious, dim=1))
-        if isinstance(self.objective.instance, NormalizedFocalLoss):
-            scales = self.objective.instance.scales(outcome.logits_B1HW.detach(), batch.truth_B1HW)
-            self.monitor = self.monitor.updated(world.gather(scales, dim=1))
-        values = dict(zip(names, means, strict=True))
-        self.last_loss = values["loss"]
-        self._lines.append({**values, "gradient_norm": float(norm)})
+        self.iou = self.iou.with_ious(report.ious_4B)
+        if report.scales_3B is not None:
+            self.monitor = self.monitor.updated(report.scales_3B)
+        self.last_loss = report.losses["loss"]
+        self._lines.append({**report.losses, "gradient_norm": report.gradient_norm})
         if self.board:
             self.board.picture(self.step, batch, interaction, outcome.logits_B1HW)
         self._log_if_due()
@@ -259,10 +256,10 @@ class Trainer:
             raise TrainingError(f"{self.folder.checkpoint} is of another network.") from None
         if group_sizes(state["optimiser"]) != group_sizes(self.optimiser.state_dict()):
             self._make_optimiser(decays_all=True)  # as the run did in the version that began it
-        decays = [group["weight_decay"] for group in self.optimiser.param_groups]
+        for saved, ours in zip(state["optimiser"]["param_groups"], self.optimiser.param_groups, strict=True):
+            # The recipe's, which may have been changed, as its learning rate; and what suits this device.
+            saved |= {"weight_decay": ours["weight_decay"], "fused": ours["fused"]}
         self.optimiser.load_state_dict(state["optimiser"])
-        for group, decay in zip(self.optimiser.param_groups, decays, strict=True):
-            group["weight_decay"] = decay  # the recipe's, which may have been changed, as its learning rate
         if self.precision.scaler.is_enabled() and state["scaler"]:
             self.precision.scaler.load_state_dict(state["scaler"])
         if self.ema:

@@ -139,8 +139,9 @@ class DataPart(RecipePart):
     max_broken_share: Chance = 0.001
     """A sample whose photograph or masks cannot be read is drawn anew, and the file is named; more than this
     part of all samples stops the run."""
-    workers: Annotated[int, Field(ge=0)] = 0
-    """Processes that make samples; 0 makes them in between. The samples are the same."""
+    workers: Annotated[int, Field(ge=0)] | None = None
+    """Processes that make samples; 0 makes them in between. null: on GPUs as many as there are usable cores,
+    shared by the processes of a machine; on CPUs 0, for the network needs them. The samples are the same."""
 
     @model_validator(mode="after")
     def _has_all_shares_or_none(self) -> DataPart:

@@ -108,17 +108,19 @@ def interact(model: InteractiveModel, batch: Batch, clicks: int, randoms: Sequen
     given = torch.zeros_like(batch.truth_B1HW) if batch.given_B1HW is None else batch.given_B1HW
     interaction = Interaction(batch.points_BP3, given)
     was_training = model.training
-    truth = batch.truth_B1HW.cpu() if clicks else batch.truth_B1HW
+    if clicks:  # what clicks are chosen by is on the CPU from here on
+        truth, points = batch.truth_B1HW.cpu(), batch.points_BP3.cpu()
     model.eval()
     try:
         for order in range(1, clicks + 1):
             prev_mask = predict(model, batch.image_B3HW, interaction)["instances"].sigmoid()
-            masks, points = prev_mask.cpu(), interaction.points_BP3.cpu()
+            masks = prev_mask.cpu()
             added = [
                 next_points(masks[i : i + 1], truth[i : i + 1], points[i : i + 1], order, random)
                 for i, random in enumerate(randoms)
             ]
-            interaction = Interaction(torch.cat(added).to(prev_mask.device), prev_mask)
+            points = torch.cat(added)
+            interaction = Interaction(points.to(prev_mask.device, non_blocking=True), prev_mask)
     finally:
         model.train(was_training)
     return interaction
@@ -135,10 +137,11 @@ def drop_prev_masks(
     Where a mask was given the clicks alone do not say what is meant, so those masks stay, too.
     """
     kept = torch.tensor([random.random() >= prob for random in randoms])
-    if given_B1HW is not None:
-        kept |= given_B1HW.flatten(1).any(1).cpu()
     prev_mask_B1HW = interaction.prev_mask_B1HW
-    return replace(interaction, prev_mask_B1HW=prev_mask_B1HW * kept.view(-1, 1, 1, 1).to(prev_mask_B1HW))
+    kept = kept.to(prev_mask_B1HW.device, non_blocking=True)
+    if given_B1HW is not None:
+        kept = kept | given_B1HW.flatten(1).any(1)
+    return replace(interaction, prev_mask_B1HW=prev_mask_B1HW * kept.view(-1, 1, 1, 1))
 
 
 def learn(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,6 +21,25 @@ aten = torch.ops.aten
 # What may move values from one device to another, and what may be told of places by indices on the CPU.
 MOVES = (aten._to_copy, aten.copy_)
 INDEXED = (aten.index, aten.index_put, aten.index_put_, aten._index_put_impl_)
+# What the host waits for on a GPU: numbers that it is told, and results whose size depends on values.
+WAITED_FOR = (aten._local_scalar_dense, aten.nonzero, aten.masked_select, aten.equal)
+
+
+@dataclass
+class Work:
+    """What was asked of the second device.
+
+    Attributes:
+        launches: operations that compute; each is a kernel or a few of them on a GPU.
+        waits: how often the host had to wait for a result.
+    """
+
+    launches: int = 0
+    waits: int = 0
+
+
+done = Work()
+"""All work of the device in this process; take the difference of two moments."""
 
 
 class MixedDevices(Exception):  # noqa: N818  (not an error that code should expect: RuntimeError is caught)
@@ -52,6 +72,7 @@ class There(Tensor):
         return self.here.__reduce_ex__(protocol)  # files hold values, and are read onto the CPU
 
     def tolist(self) -> Any:
+        done.waits += 1
         return self.here.tolist()
 
     @classmethod
@@ -112,6 +133,9 @@ def computed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         kwargs["device"] = torch.device("cpu")
     inner_args, inner_kwargs = tree_map(_here, (args, kwargs))
     result = func(*inner_args, **inner_kwargs)
+    if theirs:
+        done.launches += not func.is_view
+        done.waits += packet in WAITED_FOR or (packet in MOVES and not is_there) or _chooses(packet, args)
     if not is_there:
         return result
     known = {id(tensor.here): tensor for tensor in theirs}  # what works in place gives its argument back
@@ -122,6 +146,13 @@ def computed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return known[id(leaf)] if id(leaf) in known else There(leaf)
 
     return tree_map(wrapped, result)
+
+
+def _chooses(packet: Any, args: tuple[Any, ...]) -> bool:
+    """Whether places are given as a mask, whose number nobody knows beforehand."""
+    if packet not in INDEXED:
+        return False
+    return any(isinstance(each, There) and each.dtype == torch.bool for each in tree_leaves(args[1]))
 
 
 def _here(leaf: Any) -> Any:

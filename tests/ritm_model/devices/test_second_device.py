@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from second_device import MixedDevices, second_device
+from second_device import MixedDevices, done, second_device
 
 from ritm_model.checkpoints import TrainingCard, load_model
 from ritm_model.clicks import Click
@@ -26,7 +26,7 @@ from ritm_model.learning.loop.loop import load
 from ritm_model.learning.loop.run_folder import RunFolder
 from ritm_model.learning.loop.trainer import Trainer
 from ritm_model.learning.recipe_data import open_data
-from ritm_model.learning.recipes import load_recipe
+from ritm_model.learning.recipes import Recipe, load_recipe
 from ritm_model.learning.validation import questions
 from ritm_model.networks import InteractiveModel, build, initialise
 
@@ -132,19 +132,9 @@ def test_evaluation(engines: tuple[TorchEngine, TorchEngine], image: np.ndarray)
     assert [len(sample.ious) for sample in found.samples] == [2, 2]
 
 
-@pytest.mark.parametrize(
-    ("family", "overrides"),
-    [
-        ("hrnet", ()),
-        ("hrnet", ("clicks.from_mask_prob=0.5", "clicks.prev_mask_dropout=0.5", "optimiser.name=sgd")),
-        ("hrnet", ("loss.instance=soft_iou", "channels_last=false", "sync_batchnorm=false")),
-        ("lite", ("optimiser.ema_decay=null",)),
-    ],
-)
-def test_training_validation_and_going_on(
-    family: str, overrides: tuple[str, ...], device: torch.device, tmp_path: Path
-) -> None:
-    recipe = load_recipe(
+def small(family: str, *overrides: str) -> Recipe:
+    """Three steps on small cuts of the samples."""
+    return load_recipe(
         "starter",
         (
             f"model.family={family}",
@@ -162,6 +152,21 @@ def test_training_validation_and_going_on(
             *overrides,
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("family", "overrides"),
+    [
+        ("hrnet", ()),
+        ("hrnet", ("clicks.from_mask_prob=0.5", "clicks.prev_mask_dropout=0.5", "optimiser.name=sgd")),
+        ("hrnet", ("loss.instance=soft_iou", "channels_last=false", "sync_batchnorm=false")),
+        ("lite", ("optimiser.ema_decay=null",)),
+    ],
+)
+def test_training_validation_and_going_on(
+    family: str, overrides: tuple[str, ...], device: torch.device, tmp_path: Path
+) -> None:
+    recipe = small(family, *overrides)
     world = World(device=device)
     found = open_data(recipe, TESTS / "samples")
     trainer = Trainer(recipe, RunFolder(tmp_path), world)
@@ -176,6 +181,31 @@ def test_training_validation_and_going_on(
     for batch in load(recipe, make_samples(recipe, found.sources), again.step, world):
         again.learn(batch)
     assert again.step == 3
+
+
+@pytest.mark.parametrize(
+    ("clicks", "overrides", "waits"),
+    [
+        (0, (), 1),
+        (1, (), 4),
+        (2, (), 5),
+        (2, ("clicks.from_mask_prob=0.5", "clicks.prev_mask_dropout=0.5", "loss.instance=soft_iou"), 5),
+    ],
+)
+def test_the_host_waits_for_a_step_once_and_for_each_click(
+    clicks: int, overrides: tuple[str, ...], waits: int, device: torch.device, tmp_path: Path
+) -> None:
+    """Clicks are chosen on the CPU: truth and points are brought there once, the mask before each click."""
+    recipe, world = small("lite", *overrides), World(device=device)
+    samples = make_samples(recipe, open_data(recipe, TESTS / "samples").sources)
+    trainer = Trainer(recipe, RunFolder(tmp_path), world)
+    trainer.clicks_drawn = lambda random: clicks  # type: ignore[method-assign]
+    counted = []
+    for batch in islice(load(recipe, samples, 0, world), 2):
+        before = replace(done)
+        trainer.learn(batch)
+        counted.append(done.waits - before.waits)
+    assert counted == [waits, waits]
 
 
 def test_a_network_on_a_device_is_exported_from_a_copy_on_the_cpu(device: torch.device) -> None:

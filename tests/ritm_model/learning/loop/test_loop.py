@@ -21,6 +21,8 @@ from ritm_model.checkpoints import TrainingCard, load_model, read_card
 from ritm_model.cli.main import ritm
 from ritm_model.errors import TrainingError
 from ritm_model.learning.data import make_samples
+from ritm_model.learning.loop import loop
+from ritm_model.learning.loop.distributed import World
 from ritm_model.learning.loop.loop import load, train
 from ritm_model.learning.loop.run_folder import RunFolder
 from ritm_model.learning.loop.trainer import Trainer
@@ -135,6 +137,26 @@ def test_a_run_in_pieces_is_the_same_run(finished: Path, pack: Path, tmp_path: P
 def test_workers_do_not_change_the_samples(finished: Path, pack: Path, tmp_path: Path) -> None:
     train(tiny("data.workers=2"), pack, tmp_path)
     assert_same_run(tmp_path, finished)
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "processes", "workers"),
+    [
+        ("null", "cuda", 1, 6),
+        ("null", "cuda", 4, 1),
+        ("null", "cuda", 8, 1),
+        ("null", "cpu", 1, 0),
+        ("3", "cuda", 1, 3),
+        ("0", "cuda", 1, 0),
+        ("2", "cpu", 1, 2),
+    ],
+)
+def test_cores_make_samples_unless_the_network_needs_them(
+    asked: str, device: str, processes: int, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "usable_cpus", lambda: 6)
+    world = World(0, processes, torch.device(device), processes)
+    assert loop.workers_of(tiny(f"data.workers={asked}"), world) == workers
 
 
 def test_a_finished_run_is_left_alone(finished: Path, pack: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ritm_model.learning.step.optimiser import make_optimiser
-from ritm_model.networks import InteractiveModel, build
+from ritm_model.networks import InteractiveModel, build, initialise
 from ritm_model.networks.fusion import Scale
 
 INPUTS = {"with_prev_mask": True, "use_rgb_conv": False, "use_disks": True, "norm_radius": 5}
@@ -54,3 +54,20 @@ def test_others_decay_everything_as_the_adamw_of_earlier_versions_did(name: Any,
     optimiser = make_optimiser(model, name, 0.1, 0.01, decays_all=decays_all)
     assert len(optimiser.param_groups) == len(set(model.lr_multipliers().values()))
     assert {group["weight_decay"] for group in groups_of(model, optimiser).values()} == {0.01}
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_one_launch_for_all_parameters_learns_the_same(name: Any) -> None:
+    learnt = []
+    for fused in (True, None):
+        model = build("lite", INPUTS)
+        initialise(model, torch.Generator().manual_seed(0), 1.0)
+        optimiser = make_optimiser(model, name, 0.01, 0.01, fused=fused)
+        assert {group["fused"] for group in optimiser.param_groups} == {fused}
+        for _ in range(2):
+            for number, parameter in enumerate(model.parameters()):
+                parameter.grad = torch.full_like(parameter, 0.1 * (number % 3 - 1))
+            optimiser.step()
+        learnt.append(dict(model.named_parameters()))
+    for key, parameter in learnt[0].items():
+        torch.testing.assert_close(parameter, learnt[1][key], atol=1e-6, rtol=1e-5)
