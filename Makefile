@@ -14,6 +14,8 @@ KUBECTL := .venvs/kubectl
 # Busy-waiting OpenMP threads make two processes on the same cores many times slower.
 export OMP_WAIT_POLICY := passive
 export GOMP_SPINCOUNT := 0
+# Tests start hundreds of processes: what one has compiled, no other compiles anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 FUZZ := brush results documents xml zips members bodies objects requests chunks
 SECONDS := 120
