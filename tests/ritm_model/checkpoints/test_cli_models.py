@@ -36,7 +36,7 @@ def test_list_shows_what_there_is(models_dir: Path, pth: Path) -> None:
     ritm_models("convert", pth, models_dir / "ours.safetensors", "--licence", "CC0", "--trained-on", "cats")
     (models_dir / "broken.safetensors").write_bytes(b"")
     lines = {line.split()[0]: line for line in ritm_models("list").output.splitlines() if line}
-    assert lines["bundled"].split()[1] == "lite"
+    assert lines["bundled"].split()[1] == "efficientnet-lite0"
     assert lines["bundled"].endswith("bundled")
     assert lines[NAME].split() == [
         *(NAME, "hrnet18s-itm", "16.5", "MB", "COCO", "+", "LVIS", "MIT"),
