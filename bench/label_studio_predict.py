@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 from brush_rle import rough_blob
 from PIL import Image
+from served import click_regions
 
 from ritm_backend.connect.config import recommended_config
 from ritm_model.masks.brush_rle import encode
@@ -72,20 +73,7 @@ def mask_elsewhere(size: tuple[int, int]) -> list[int]:
 def predict_body(
     task_id: int, image: str, size: tuple[int, int], n_clicks: int, n_masks: int
 ) -> dict[str, Any]:
-    regions = [
-        {
-            "id": f"click{task_id}-{index}",
-            "from_name": "click",
-            "to_name": "image",
-            "type": "keypointlabels",
-            "original_width": size[0],
-            "original_height": size[1],
-            "image_rotation": 0,
-            "is_positive": positive,
-            "value": {"x": x, "y": y, "width": 0.2, "keypointlabels": ["Object"], "labels": ["Object"]},
-        }
-        for index, (x, y, positive) in enumerate(CLICKS[:n_clicks])
-    ]
+    regions = click_regions(task_id, size, CLICKS[:n_clicks])
     masks = [
         {
             **{key: regions[0][key] for key in ("to_name", "original_width", "original_height")},

@@ -66,13 +66,7 @@ def start(source: str | None, base: str | None, follow: bool, as_json: bool) -> 
     from ritm_ops.jobs.protocol import LIVE
 
     jobs, default = _jobs()
-    job_id, is_new = jobs.start(source or default(), base or LIVE)
-    if follow:
-        follow_job(jobs, job_id, as_json)
-    elif as_json:
-        echo_json({"id": job_id, "new": is_new})
-    else:
-        click.echo(f"Job {job_id} {'waits for a worker' if is_new else 'goes on already'}.")
+    show_asked(jobs, *jobs.start(source or default(), base or LIVE), follow=follow, as_json=as_json)
 
 
 @finetune.command()
@@ -171,6 +165,20 @@ def _jobs() -> tuple[JobQueue, Callable[[], str]]:
 
     settings = only_one(_settings(pipeline=click.get_current_context().obj))
     return JobQueue(connect(settings.redis), settings.pauses, settings.pipeline), lambda: settings.source_uri
+
+
+def show_asked(jobs: JobQueue, job_id: str, is_new: bool, *, follow: bool, as_json: bool) -> None:
+    """Say that a job was asked for, or show how it goes until it has ended.
+
+    Raises:
+        FailedJobError: it has not finished.
+    """
+    if follow:
+        follow_job(jobs, job_id, as_json)
+    elif as_json:
+        echo_json({"id": job_id, "new": is_new})
+    else:
+        click.echo(f"Job {job_id} {'waits for a worker' if is_new else 'goes on already'}.")
 
 
 def follow_job(jobs: JobQueue, job_id: str, as_json: bool) -> None:

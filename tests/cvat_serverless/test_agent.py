@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 import pytest
+from decoding import is_free
 from processes import wait_until
 from redis_server import Redis
 
@@ -209,11 +210,3 @@ def test_processes_of_an_agent_share_the_memory_for_frames(tmp_path: Path) -> No
             assert process.poll() is None
         assert process.stdout.read() == "done\n"
     assert process.returncode == 0
-
-
-def is_free(budget: SharedBudget) -> bool:
-    try:
-        with budget.hold(0, 0):
-            return True
-    except BusyError:
-        return False

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from decoding import is_free
 from nuclio_processor import Processor, StartError, running
 from PIL import Image
 from processes import wait_until
 
 from cvat_serverless.browser import shown_shapes
-from ritm_ops.admission import BusyError, SharedBudget, machine_folder
+from ritm_ops.admission import SharedBudget, machine_folder
 
 MAIN = Path(__file__).parents[2] / "cvat_serverless" / "main.py"
 ODD = Path(__file__).with_name("odd_function.py")
@@ -111,14 +112,6 @@ def test_workers_share_the_memory_for_decoding(tmp_path: Path) -> None:
         with budget.hold(1, float("inf")):
             other = click.replace(b"[700, 700]", b"[700, 701]")
             assert one.invoke(other).status == 200, "a frame that is known needs no memory"
-
-
-def is_free(budget: SharedBudget) -> bool:
-    try:
-        with budget.hold(0, 0):
-            return True
-    except BusyError:
-        return False
 
 
 @pytest.mark.parametrize(

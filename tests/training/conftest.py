@@ -13,6 +13,7 @@ from team import RECIPE, label, tiny_model
 from workers import Site
 
 from ritm_ops.jobs.queue import JobQueue
+from training.settings import TrainingSettings
 
 
 @pytest.fixture
@@ -62,3 +63,18 @@ def make_site(
         return Site(tmp_path, jobs, environment | more)
 
     return make
+
+
+@pytest.fixture
+def settings(tmp_path: Path, base: Path, labels: Path) -> TrainingSettings:
+    """For jobs of two steps in this process, without Redis."""
+    return TrainingSettings(
+        registry=str(tmp_path / "registry"),
+        source=str(labels),
+        folder=tmp_path / "work",
+        base=str(base),
+        changes=(*RECIPE, "epochs=1", "epoch_samples=4"),
+        device="cpu",
+        objects=1,
+        least_objects=1,
+    )

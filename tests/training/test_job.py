@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 import torch
 from safetensors.torch import load_file
-from team import RECIPE, tiny_model
+from team import tiny_model
 
 from ritm_model.checkpoints import load_model, save_model
 from ritm_ops.jobs.protocol import Outcome
@@ -22,20 +22,6 @@ from training.job import Base, Ending, Order, finetune, in_half, publish
 from training.ledger import Ledger, work_folder
 from training.progress import LOG_LINES, Progress
 from training.settings import TrainingSettings
-
-
-@pytest.fixture
-def settings(tmp_path: Path, base: Path, labels: Path) -> TrainingSettings:
-    return TrainingSettings(
-        registry=str(tmp_path / "registry"),
-        source=str(labels),
-        folder=tmp_path / "work",
-        base=str(base),
-        changes=(*RECIPE, "epochs=1", "epoch_samples=4"),
-        device="cpu",
-        objects=1,
-        least_objects=1,
-    )
 
 
 def ended(settings: TrainingSettings, job_id: str) -> tuple[Ending, Progress]:

@@ -10,7 +10,7 @@ import click
 
 from ritm_model.cli.options import as_json
 from ritm_model.cli.output import echo_json, echo_table
-from training.cli import follow_job, follow_option
+from training.cli import follow_option, show_asked
 
 if TYPE_CHECKING:
     from training.settings import TrainingSettings
@@ -74,13 +74,7 @@ def run(file: Path, name: str, follow: bool, as_json: bool) -> None:
 
     settings = chosen(_settings(file), [name])[name]
     jobs = JobQueue(connect(settings.redis), settings.pauses, name)
-    job_id, is_new = jobs.start(settings.source_uri)
-    if follow:
-        follow_job(jobs, job_id, as_json)
-    elif as_json:
-        echo_json({"id": job_id, "new": is_new})
-    else:
-        click.echo(f"Job {job_id} of {name} {'waits for a worker' if is_new else 'goes on already'}.")
+    show_asked(jobs, *jobs.start(settings.source_uri), follow=follow, as_json=as_json)
 
 
 def _settings(file: Path) -> TrainingSettings:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from tiny_recipe import SHORT
+from tiny_recipe import SHORT, batch
 
 from ritm_model.cli.main import ritm
 from ritm_model.errors import TrainingError
@@ -24,7 +24,6 @@ from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import Recipe, load_recipe
 from ritm_model.learning.recipes.resuming import LASTING, WITHOUT_INFLUENCE, changes
 from ritm_model.learning.step.optimiser import cosine_factor
-from ritm_model.learning.step.step import Batch
 
 TINY = (
     *SHORT,
@@ -37,15 +36,6 @@ TINY = (
 
 def tiny(*overrides: str) -> Recipe:
     return load_recipe("starter", [*TINY, *overrides])
-
-
-def batch(seed: int) -> Batch:
-    random = torch.Generator().manual_seed(seed)
-    truth = torch.zeros(2, 1, 32, 48)
-    truth[:, :, 8:24, 10:30] = 1
-    points = torch.full((2, 48, 3), -1.0)
-    points[:, 0] = torch.tensor([16.0, 20.0, 100.0])
-    return Batch(torch.rand(2, 3, 32, 48, generator=random), truth, points)
 
 
 def learn_until(trainer: Trainer, step: int) -> Trainer:

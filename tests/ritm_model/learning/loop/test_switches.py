@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from tiny_recipe import HRNET, SHORT
+from tiny_recipe import HRNET, SHORT, batch
 
 from ritm_model.checkpoints import load_model
 from ritm_model.cli.main import ritm
@@ -34,15 +34,6 @@ TINY = (*SHORT, *HRNET, "clicks.max_next_clicks=1", "device=cpu")
 
 def tiny(*overrides: str) -> Recipe:
     return load_recipe("starter", [*TINY, *overrides])
-
-
-def batch(seed: int = 0) -> Batch:
-    random = torch.Generator().manual_seed(seed)
-    truth = torch.zeros(2, 1, 32, 48)
-    truth[:, :, 8:24, 10:30] = 1
-    points = torch.full((2, 48, 3), -1.0)
-    points[:, 0] = torch.tensor([16.0, 20.0, 100.0])
-    return Batch(torch.rand(2, 3, 32, 48, generator=random), truth, points)
 
 
 def stepped(folder: Path, *overrides: str, steps: int = 2) -> Trainer:

@@ -1,6 +1,10 @@
-"""Changes of a recipe that make a run take seconds; each file of tests adds what it is about."""
+"""Changes of a recipe that make a run take seconds, and a batch for it; tests add what they are about."""
 
 from __future__ import annotations
+
+import torch
+
+from ritm_model.learning.step.step import Batch
 
 SHORT = (
     "data.licence_classes=null",
@@ -21,3 +25,13 @@ HRNET = (
     "model.params={width: 2, ocr_width: 4, small: true, with_aux_output: true, with_prev_mask: true, "
     "use_rgb_conv: false, use_disks: true, norm_radius: 5}",
 )
+
+
+def batch(seed: int = 0) -> Batch:
+    """Noise, in which a rectangle is asked for."""
+    random = torch.Generator().manual_seed(seed)
+    truth = torch.zeros(2, 1, 32, 48)
+    truth[:, :, 8:24, 10:30] = 1
+    points = torch.full((2, 48, 3), -1.0)
+    points[:, 0] = torch.tensor([16.0, 20.0, 100.0])
+    return Batch(torch.rand(2, 3, 32, 48, generator=random), truth, points)
