@@ -86,7 +86,7 @@ def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
             **LOGIN,
         }
         backend = stack.enter_context(ritm_serve(folder / "backend", settings))
-        names = {"label-studio:8080": process, "backend:9090": backend}
+        names = {"label-studio:8000": process, "backend:9090": backend}
         servers = {name: server.url.removeprefix("http://") for name, server in names.items()}
         stack.enter_context(stack_nginx(folder, pages, servers))
         studio = stack.enter_context(
