@@ -157,7 +157,8 @@ def coco(source: str, out: Path, as_json: bool, **options: Any) -> None:
 
 
 def _collect(name: str, source: str, out: Path, as_json: bool, options: dict[str, Any]) -> Collected:
-    from training.exports import Options, Whose, collect
+    from ritm_model.mistaken import mistaken
+    from training.exports import ExportError, Options, Whose, collect
 
     config: Path | None = options.pop("labeling_config")
     content = Options(
@@ -167,6 +168,8 @@ def _collect(name: str, source: str, out: Path, as_json: bool, options: dict[str
         options.pop("predictions"),
         options.pop("cache"),
     )
+    if config and (what := mistaken(config.read_bytes()[:512])):
+        raise ExportError(f"{config} {what}.")
     with progress_bar(name, hidden=as_json, unit="image") as on_progress:
         return collect(source, out, images=_access(**options), options=content, progress=on_progress)
 

@@ -75,7 +75,9 @@ def polygons(segmentation: object, height: int, width: int) -> list[npt.NDArray[
     parts = _parts(segmentation)
     checked = [part for part in parts if not _broken(part, height, width)]
     if not checked:
-        raise MaskError(_broken(parts[0], height, width) if parts else "There are no polygons.")
+        raise MaskError(
+            _broken(parts[0], height, width) if parts else "There are no polygons; a box alone is no mask."
+        )
     return [np.asarray(part, np.float64).reshape(-1, 2) for part in checked]
 
 

@@ -60,7 +60,10 @@ def parse_xml(xml: str) -> ET.Element:
     try:
         return ET.fromstring(xml)  # noqa: S314  (see the line above)
     except (ET.ParseError, ValueError):
-        raise ConfigXmlError("The labeling configuration is not well-formed XML.") from None
+        raise ConfigXmlError(
+            "The labeling configuration is not well-formed XML; Label Studio has it on the page Labeling "
+            "interface, Code of the project."
+        ) from None
 
 
 def elements(root: ET.Element) -> Iterator[tuple[str, Mapping[str, str], ET.Element, tuple[str, ...]]]:

@@ -6,7 +6,7 @@
 A result list may come from the editor, from an import, or from anybody who can reach the server: what is no
 drawing is counted, and what is broken is named. One region may stand in several results with the same id, one
 for each control (`polygon` and `labels`, or `brushlabels` and a stray `keypointlabels`): the first that has a
-shape gives it, the first that has a label names it.
+shape gives it, the first that has a label names it. Different shapes of one control are different regions.
 
 Shapes: H x W the upright photograph; places are in percent of its width and height.
 """
@@ -105,9 +105,15 @@ def read_results(results: object) -> Results:
         except ShapeError as error:
             broken.append((id, str(error)))
         else:
-            drawings.setdefault(id, drawing)
+            same = drawings.setdefault(id, drawing)
+            if same.from_name == drawing.from_name and _place(same) != _place(drawing):  # a used id
+                drawings[f"{id}-{place}"] = replace(drawing, id=f"{id}-{place}")
     named = (replace(drawing, label=drawing.label or labels.get(id)) for id, drawing in drawings.items())
     return Results(tuple(named), tuple(broken), others)
+
+
+def _place(drawing: Drawing) -> tuple[object, ...]:
+    return drawing.shape, drawing.to_name, drawing.item_index
 
 
 def _drawing(id: str, kind: str, label: str | None, result: Json) -> Drawing:

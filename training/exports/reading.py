@@ -28,7 +28,14 @@ from training.exports.tools import cvat_images, datumaro, segmentation_mask
 from training.exports.tools.supersede import Export, described, newest_only, told_apart
 from training.exports.unpacking import is_hidden, unpacked
 
-_PAPERS = frozenset({".txt", ".md", ".yaml", ".yml", ".xml", ".png", ".pdf", ".csv", ".tsv"})
+_PAPERS = frozenset(
+    {
+        *(".txt", ".md", ".yaml", ".yml", ".xml", ".pdf", ".csv", ".tsv", ".html", ".log", ".ini", ".db"),
+        *(".heic", ".heif", ".avif", ".svg", ".dcm", ".nii", ".mp4", ".mov", ".avi", ".mkv", ".webm", ".mp3"),
+        *(".wav", ".npy", ".npz", ".pkl", ".pt", ".pth", ".onnx", ".safetensors", ".py", ".ipynb"),
+    }
+)
+"""What lies beside exports and is none, by its name."""
 _LAYOUTS = {"annotations.xml": "cvat", "labelmap.txt": "segmentation mask"}
 _TABLES = frozenset({".csv", ".tsv"})
 _PAGES = ("tasks", "results")
@@ -110,8 +117,8 @@ class Reader:
             del self._exports[before:]  # half an export must not take the place of an older one
             self._exports.append(Export(key, problems=[Problem(key, text)]))
 
-    def _export(self, label: str) -> Export:
-        export = Export(label, *described(label))
+    def _export(self, label: str, part: str = "") -> Export:
+        export = Export(label, *described(label), part=part)
         self._exports.append(export)
         return export
 
@@ -236,7 +243,8 @@ class Reader:
         if not (roots or inner or zips):
             raise ExportError(f"{self._label(key)} {_UNKNOWN}.")
         for root, kind in sorted(roots.items()):
-            self._read_layout(root, kind, self._export(name))
+            part = "" if root == folder else root.relative_to(folder).as_posix()
+            self._read_layout(root, kind, self._export(name, part))
         for file in inner:
             self._read_member(key, file, name)
         for file in zips:
@@ -252,7 +260,7 @@ class Reader:
             for place, value in enumerate(values(path, str(path), [])):
                 self._add(key, value, place)
         else:
-            self._read_known(path, document, self._export(name), str(path))
+            self._read_known(path, document, self._export(name, path.stem), str(path))
 
     def _unpacked(self, key: str, tag: str, label: str, path: Path | None = None) -> Path:
         """The folder of a zip, unpacked now or in an earlier run.

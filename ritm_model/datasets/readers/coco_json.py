@@ -169,19 +169,26 @@ class CocoJson:
 
 
 def id_of(value: object) -> Id | None:
-    """An id: a number, which some tools write as 7.0, or a text; None for anything else."""
+    """An id: a number, which some tools write as 7.0 or "7", or a text; None for anything else."""
     if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and str(int(value[:20])) == value:
         return int(value)
     return value if isinstance(value, int | str) else None
 
 
 def kind_of(record: Record) -> Kind:
     """The kind of region that an annotation is."""
-    if record.get("ignore"):
+    if _is_set(record.get("ignore")):
         return "ignored"
-    if record.get("iscrowd") and not is_of_cvat(record):  # which flags every mask as a crowd
+    if _is_set(record.get("iscrowd")) and not is_of_cvat(record):  # which flags every mask as a crowd
         return "crowd"
-    return "stuff" if record.get("stuff") else "object"
+    return "stuff" if _is_set(record.get("stuff")) else "object"
+
+
+def _is_set(flag: object) -> bool:
+    """Whether a flag is set, which some tools write as text."""
+    return flag not in ("0", "0.0", "false", "False", "") and bool(flag)
 
 
 def is_of_cvat(record: Record) -> bool:

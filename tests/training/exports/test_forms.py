@@ -176,3 +176,27 @@ def test_numbers_may_be_text_and_sizes_unknown(tmp_path: Path, taken: Taken, roo
     other = {**texts, "original_width": f"{WIDTH + 1}"}
     row["annotations"] = [annotation(result=[other, zeros])]
     assert taken(written(tmp_path, {"a.json": json.dumps([row])}), local_roots=roots)[0].objects == 1
+
+
+def test_what_was_skipped_is_not_predicted(tmp_path: Path, taken: Taken, roots: tuple[Path]) -> None:
+    """Whoever has skipped a task has not left it to a model."""
+    skipped = annotation(1, result=[], was_cancelled=True)
+    rows = [task(1, skipped, predictions=[annotation(2, "Guess")]), task(2, image="b.png")]
+    folder = written(tmp_path, {"a.json": json.dumps(rows)})
+    collected, masks, _ = taken(folder, Options(predictions=True), local_roots=roots)
+    assert list(masks) == ["Cat"]
+    assert collected.unused == {"predictions for tasks that somebody has skipped": 1}
+
+
+def test_regions_of_one_id_are_all_taken(tmp_path: Path, taken: Taken, roots: tuple[Path]) -> None:
+    """Programs that make rows forget that ids tell regions apart; a region that is repeated comes once."""
+    other = {**polygon("Dog"), "value": {"points": [[1, 1], [9, 1], [9, 20]], "polygonlabels": ["Dog"]}}
+    row = task(1, annotation(result=[polygon(), other, polygon()]))
+    _, masks, _ = taken(written(tmp_path, {"a.json": json.dumps([row])}), local_roots=roots)
+    assert {label: len(found) for label, found in masks.items()} == {"Cat": 1, "Dog": 1}
+
+
+def test_files_beside_exports_are_passed_over(tmp_path: Path, taken: Taken, roots: tuple[Path]) -> None:
+    names = ("Thumbs.db", "desktop.ini", "clip.mp4", "scan.dcm", "weights.pth", "photo.HEIC", "notes.txt")
+    folder = written(tmp_path, {"1": ROW, **dict.fromkeys(names, "no export")})
+    assert taken(folder, local_roots=roots)[2]["left_out"]["broken"] == []

@@ -99,6 +99,8 @@ RECORDS: dict[str, Callable[[Any], object]] = {
     "ids as text": lambda content: [
         content[key][0].update({name: "1"}) for key, name in (("images", "id"), ("annotations", "image_id"))
     ],
+    "category as text": lambda content: content["annotations"][0].update(category_id="1"),
+    "flags as text": lambda content: content["annotations"][0].update(iscrowd="0", ignore="false"),
     "ids as fractions": lambda content: content["annotations"][0].update(image_id=1.0, category_id=1.0),
     "no categories": lambda content: content.pop("categories"),
     "null categories": lambda content: content.update(categories=None, licenses=None, info=None),

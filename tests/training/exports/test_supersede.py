@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from export_files import HEIGHT, WIDTH, make_zip, png
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,6 +108,44 @@ def test_equal_files_of_exports_that_say_nothing_are_one_photograph(tmp_path: Pa
     assert collected.unused == {"of an older export of the same photograph": 1}
 
 
+@pytest.mark.parametrize("name", ["b.png", "a.png"])
+@pytest.mark.parametrize("layout", ["coco", "datumaro", "cvat"])
+def test_all_parts_of_one_export_count(tmp_path: Path, taken: Taken, layout: str, name: str) -> None:
+    """A project has subsets, whose photographs may have one name; the older export of both gives way."""
+    (tmp_path / "exports").mkdir()
+    for month, labels in ((1, "ab"), (2, "cd")):
+        files: dict[str, bytes | str] = {}
+        for subset, image, label, grey in zip(("train", "val"), ("a.png", name), labels, (5, 9), strict=True):
+            if layout == "cvat":
+                files[f"{subset}/annotations.xml"] = xml(label, 2, name=image)
+                files[f"{subset}/images/{image}"] = picture(grey)
+                continue
+            path, content = (coco if layout == "coco" else datumaro)(image, label)
+            files[path.format(subset)] = content
+            files[f"images/{subset}/{image}"] = picture(grey)
+        make_zip(tmp_path / "exports" / f"project_p-2026_0{month}_01_00_00_00-x.zip", files)
+    collected, masks, _ = taken(tmp_path / "exports")
+    assert sorted(masks) == ["c", "d"]
+    assert collected.unused == {"of an older export of the same task": 2}
+
+
+SQUARE = [2, 2, 8, 2, 8, 8, 2, 8]
+
+
+def coco(name: str, label: str) -> tuple[str, str]:
+    image = {"id": 1, "file_name": name, "width": WIDTH, "height": HEIGHT}
+    drawn = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [SQUARE]}
+    content = {"images": [image], "annotations": [drawn], "categories": [{"id": 1, "name": label}]}
+    return "annotations/instances_{}.json", json.dumps(content)
+
+
+def datumaro(name: str, label: str) -> tuple[str, str]:
+    labels = {"label": {"labels": [{"name": label}]}}
+    drawn = [{"type": "polygon", "points": SQUARE, "label_id": 0}]
+    item = {"id": "1", "image": {"path": name}, "annotations": drawn}
+    return "annotations/{}.json", json.dumps({"categories": labels, "items": [item]})
+
+
 exports = st.lists(
     st.builds(
         Export,
@@ -129,8 +168,9 @@ def test_whatever_is_dropped_has_a_newer_one_of_the_same(found: list[Export]) ->
     for export in found:
         if export not in kept:
             assert any(
-                k.identity.is_same(export.identity) and (k.when, k.label) >= (export.when, export.label)
+                k.identity.is_same(export.identity) and (k.when, k.label) > (export.when, export.label)
                 for k in kept
             )
     for place, export in enumerate(kept):
-        assert not any(export.identity.is_same(other.identity) for other in kept[place + 1 :])
+        others = (other for other in kept[place + 1 :] if other.label != export.label)
+        assert not any(export.identity.is_same(other.identity) for other in others)

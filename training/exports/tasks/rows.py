@@ -26,6 +26,7 @@ _LISTS = ("annotations", "completions")
 _LATEST = 1 << 34  # later seconds since 1970 are milliseconds
 NOT_DRAWN = "still to be drawn: nobody has annotated the task"
 DRAFTS = "drafts, which nobody has submitted"
+SKIPPED = "predictions for tasks that somebody has skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +126,13 @@ def read_row(row: Json, rules: Rules) -> Iterator[Annotation | Broken | Unused]:
             yield Unused(NOT_DRAWN)
         for _ in _listed(row.get("drafts")):
             yield Unused(DRAFTS)
+        is_skipped = any(_is_cancelled(item) for key in _LISTS for item in _listed(row.get(key)))
         for key in (*_LISTS, "predictions"):
             for place, item in enumerate(_listed(row.get(key))):
                 if not isinstance(item, dict):
                     yield Broken(f"Entry {place} of the {key} of task {shown(row.get('id'))} is no record.")
+                elif is_skipped and key == "predictions":
+                    yield Unused(SKIPPED)
                 else:
                     yield _read(item, row, item.get("result"), rules, is_prediction=key == "predictions")
 
@@ -175,7 +179,7 @@ def _read(
     what = "Prediction" if is_prediction else "Annotation"
     if not isinstance(task, dict) or not isinstance(results, list):
         return Broken(f"{what} {number} has no task or no result.")
-    if annotation.get("was_cancelled") or annotation.get("skipped"):
+    if _is_cancelled(annotation):
         return Broken(f"{what} {number} was cancelled.", by_rule=True)
     data = task.get("data")
     parts, problems = _parts(results, data, rules)
@@ -195,6 +199,11 @@ def _read(
         tuple(parts),
         tuple(problems),
     )
+
+
+def _is_cancelled(annotation: object) -> bool:
+    """Whether somebody has skipped the task."""
+    return isinstance(annotation, dict) and bool(annotation.get("was_cancelled") or annotation.get("skipped"))
 
 
 def _parts(results: list[Any], data: object, rules: Rules) -> tuple[list[Part], list[tuple[str, bool]]]:

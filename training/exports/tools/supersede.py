@@ -57,11 +57,12 @@ class Export:
     """One export.
 
     Attributes:
-        label: of its file, as people know it.
+        label: of its file, as people know it. What one file holds is of one time, whatever it is of.
         identity: what it is of.
         when: it was made, ISO in UTC, or nothing.
         photographs: that it holds.
         problems: what is left out of it.
+        part: of the file, where it holds several: the name of a subset, or a folder.
     """
 
     label: str
@@ -69,6 +70,11 @@ class Export:
     when: str = ""
     photographs: list[Photograph] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    part: str = ""
+
+    def is_newer_than(self, other: Export) -> bool:
+        """Whether it takes the place of another, which comes before it in time."""
+        return self.label != other.label and self.identity.is_same(other.identity)
 
 
 def described(label: str, folder: Path | None = None) -> tuple[Identity, str]:
@@ -94,7 +100,7 @@ def newest_only(exports: Sequence[Export], unused: Counter[str]) -> list[Export]
     """Of several exports of one task, the newest."""
     kept: list[Export] = []
     for export in sorted(exports, key=lambda item: (item.when, item.label), reverse=True):
-        newer = next((other for other in kept if other.identity.is_same(export.identity)), None)
+        newer = next((other for other in kept if other.is_newer_than(export)), None)
         if newer is None:
             kept.append(export)
         else:
@@ -132,19 +138,29 @@ def told_apart(exports: Sequence[Export], unused: Counter[str]) -> list[Photogra
                 unused["of an older export of the same photograph"] += 1
             else:
                 distinct.append((export, photograph, digest))
-        stems = Counter(_stem(export.label) for export, _, _ in distinct)
+        labels = Counter(export.label for export, _, _ in distinct)
+        stems = Counter(_place(export, labels) for export, _, _ in distinct)
         for export, photograph, _ in distinct:
-            stem = _stem(export.label)
+            stem = _place(export, labels)
             if stems[stem] > 1:
-                stem += f"-{hashlib.sha256(export.label.encode()).hexdigest()[:8]}"
+                stem += f"-{hashlib.sha256(f'{export.label} {export.part}'.encode()).hexdigest()[:8]}"
             other = f"{stem}/{name}" if len(distinct) > 1 else name
             renamed: Any = photograph  # each kind of photograph is a dataclass with a name
             found.append(replace(renamed, name=other))
     return found
 
 
+def _place(export: Export, labels: Counter[str]) -> str:
+    """A name of an export; with its part, where several are of one file."""
+    part = f"-{_plain(export.part)}" if labels[export.label] > 1 and export.part else ""
+    return f"{_stem(export.label)}{part}"
+
+
 def _stem(label: str) -> str:
-    name = PurePosixPath(label).name.rpartition(".")[0] or PurePosixPath(label).name
+    return _plain(PurePosixPath(label).name.rpartition(".")[0] or PurePosixPath(label).name)
+
+
+def _plain(name: str) -> str:
     return (
         "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name).lstrip(".")
         or "export"

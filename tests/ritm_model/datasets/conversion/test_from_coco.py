@@ -144,7 +144,7 @@ def test_broken_entries_cost_only_themselves(converted, labels):
     assert written.left_out() == [
         "Annotation 7 belongs to no image of the file.",
         "A file named '../up.jpg' cannot be in this folder.",
-        "Annotation 5: There are no polygons.",
+        "Annotation 5: There are no polygons; a box alone is no mask.",
         "Region 9: The mask is empty.",
         "The file is missing.",
         "The photograph has 40 x 30 pixels, its annotations are for 30 x 40.",
