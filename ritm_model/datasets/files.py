@@ -63,6 +63,25 @@ def read_mask(path: Path) -> Pixels:
     return decode_mask(read_bytes(path), path)
 
 
+def read_numbers(path: Path) -> Pixels:
+    """Read a mask whose colours are numbers, as `read_mask` does.
+
+    Raises:
+        BrokenFileError: also for a lossy file, which blurs numbers.
+    """
+    data = read_bytes(path)
+    refuse_lossy(data, path)
+    return decode_mask(data, path)
+
+
+def refuse_lossy(data: bytes, path: Path) -> None:
+    """Raise BrokenFileError for a JPEG or lossy WebP file, whatever its name."""
+    if data[:2] == b"\xff\xd8" or (data[8:12] == b"WEBP" and data[12:16] == b"VP8 "):
+        raise BrokenFileError(
+            path, "A lossy JPEG or WebP file cannot number objects: it blurs the numbers. Save masks as PNG."
+        )
+
+
 def decode_mask(data: bytes, path: Path) -> Pixels:
     """The same for the bytes of a mask file; `path` is what errors name."""
     pixels_HW3 = _decoded(data, cv2.IMREAD_COLOR, path)
@@ -80,10 +99,7 @@ def read_labels(path: Path) -> npt.NDArray[np.integer]:
         BrokenFileError: missing, not an image that can be read, or a colour picture.
     """
     data = read_bytes(path)
-    if data[:2] == b"\xff\xd8" or (data[8:12] == b"WEBP" and data[12:16] == b"VP8 "):
-        raise BrokenFileError(
-            path, "A lossy JPEG or WebP file cannot number objects: it blurs the numbers. Save masks as PNG."
-        )
+    refuse_lossy(data, path)
     if _is_grey_png(data):
         return _decoded(data, cv2.IMREAD_GRAYSCALE, path)
     _check_header(data, path)
@@ -112,7 +128,9 @@ def read_first_channel(path: Path) -> Pixels:
     Raises:
         BrokenFileError: missing, or not an image that can be read.
     """
-    return decode_first_channel(read_bytes(path), path)
+    data = read_bytes(path)
+    refuse_lossy(data, path)
+    return decode_first_channel(data, path)
 
 
 def decode_first_channel(data: bytes, path: Path) -> Pixels:

@@ -187,7 +187,7 @@ def _reason(problems: list[Problem], unused: Mapping[str, int], authors: list[st
         authors: some of who has annotated, where annotations of certain users were wanted.
     """
     if not problems and not unused:
-        return "."
+        return ": it holds no export."
     if not any(not problem.by_rule for problem in problems) and unused:
         told = ", ".join(f"{count} {reason}" for reason, count in sorted(unused.items()))
         users = f" They are of {', '.join(map(shown, authors))}." if authors else ""

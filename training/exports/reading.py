@@ -30,7 +30,7 @@ from training.exports.unpacking import is_hidden, unpacked
 
 _PAPERS = frozenset(
     {
-        *(".txt", ".md", ".yaml", ".yml", ".xml", ".pdf", ".csv", ".tsv", ".html", ".log", ".ini", ".db"),
+        *(".txt", ".md", ".yaml", ".yml", ".pdf", ".csv", ".tsv", ".html", ".log", ".ini", ".db"),
         *(".heic", ".heif", ".avif", ".svg", ".dcm", ".nii", ".mp4", ".mov", ".avi", ".mkv", ".webm", ".mp3"),
         *(".wav", ".npy", ".npz", ".pkl", ".pt", ".pth", ".onnx", ".safetensors", ".py", ".ipynb"),
     }
@@ -144,13 +144,15 @@ class Reader:
     def _may_be_export(self, key: str) -> bool:
         if self.source.only:
             return True
+        if _is_xml(key):
+            return _is_cvat(key) and not is_hidden(key)
         return not is_hidden(key) and PurePosixPath(key).suffix.lower() not in IMAGE_SUFFIXES | _PAPERS
 
     def _read_file(self, item: Listed, body: Future[bytes] | None) -> None:
         key, size, tag = item
         if _is_zip(key):
             self._read_zip(key, tag)
-        elif key.lower().endswith(".xml"):
+        elif _is_xml(key):
             folder = self.source.whole(_folder_of(key))
             self._read_layout(folder, "cvat", self._export(key), self.source.file(key, tag))
         elif (size > _SMALL_BYTES and body is None) or not self._read_small(
@@ -239,17 +241,20 @@ class Reader:
         roots = {path.parent: kind for file, kind in _LAYOUTS.items() for path in folder.rglob(file)}
         files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
         inner = [file for file in files if file.suffix.lower() == ".json" and not roots]
+        renamed = [file for file in files if _is_cvat(file.name) and not roots]
         zips = [file for file in files if _is_zip(file.name) and name == key]
-        if not (roots or inner or zips):
+        if not (roots or inner or renamed or zips):
             raise ExportError(f"{self._label(key)} {_UNKNOWN}.")
         for root, kind in sorted(roots.items()):
             part = "" if root == folder else root.relative_to(folder).as_posix()
             self._read_layout(root, kind, self._export(name, part))
+        for file in renamed:
+            self._read_layout(file.parent, "cvat", self._export(name, file.stem), file)
         for file in inner:
             self._read_member(key, file, name)
         for file in zips:
             below = f"{key}/{file.relative_to(folder).as_posix()}"
-            with self._one_of_many(below, is_only=not roots and not inner and len(zips) == 1):
+            with self._one_of_many(below, is_only=len(roots) + len(inner) + len(renamed) + len(zips) == 1):
                 label = f"{self._label(key)}/{file.relative_to(folder).as_posix()}"
                 self._read_unpacked(key, tag, self._unpacked(below, tag, label, file), below)
 
@@ -294,6 +299,15 @@ class Reader:
 
     def _label(self, key: str) -> str:
         return f"{self.source.name.rstrip('/')}/{key}" if not self.source.only else self.source.name
+
+
+def _is_xml(key: str) -> bool:
+    return key.lower().endswith(".xml")
+
+
+def _is_cvat(key: str) -> bool:
+    """Whether an XML file is one of CVAT by its name, which browsers and people change."""
+    return _is_xml(key) and "annotations" in key.rpartition("/")[2].lower()
 
 
 def _is_zip(key: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.files import read_bytes, read_mask
+from ritm_model.datasets.files import read_bytes, read_numbers
 from ritm_model.datasets.named_files import NamedFiles
 from ritm_model.datasets.photograph import About, Collection, Photograph, Region
 from ritm_model.datasets.problems import BrokenFileError, ConversionError, Problem
@@ -146,7 +146,7 @@ def read_names(path: Path) -> Names:
 
 def _numbers(path: Path, size: tuple[int, int]) -> npt.NDArray[np.int64]:
     """The k-th of the values of the blue channel, counted from 1 without 0, is number k."""
-    blue_HW = read_mask(path)[..., 0]
+    blue_HW = read_numbers(path)[..., 0]
     if blue_HW.shape != size:
         (mask_height, mask_width), (height, width) = blue_HW.shape, size
         raise BrokenFileError(

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.files import inside, read_mask
+from ritm_model.datasets.files import inside, read_numbers
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Kind, Region
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
 from ritm_model.datasets.readers.coco import category_name, folders_near
@@ -47,7 +47,7 @@ def segment_numbers(path: Path) -> npt.NDArray[np.int32]:
     Raises:
         BrokenFileError: missing, or not an image that can be read.
     """
-    blue_HW, green_HW, red_HW = np.moveaxis(read_mask(path).astype(np.int32), -1, 0)
+    blue_HW, green_HW, red_HW = np.moveaxis(read_numbers(path).astype(np.int32), -1, 0)
     numbers_HW: npt.NDArray[np.int32] = red_HW + 256 * green_HW + 65536 * blue_HW
     return numbers_HW
 

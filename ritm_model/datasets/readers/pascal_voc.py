@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ritm_model.datasets.files import files_in, read_mask, read_names
+from ritm_model.datasets.files import files_in, read_names, read_numbers
 from ritm_model.datasets.named_files import NamedFiles, without_suffix
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
@@ -49,7 +49,7 @@ class VocPhotograph:
         return str(self.mask)
 
     def regions(self, _height: int, _width: int) -> Iterator[Region | Problem]:
-        grey_HW = np.asarray(cv2.cvtColor(read_mask(self.mask), cv2.COLOR_BGR2GRAY), np.uint8)
+        grey_HW = np.asarray(cv2.cvtColor(read_numbers(self.mask), cv2.COLOR_BGR2GRAY), np.uint8)
         found = {int(grey) for grey in np.unique(grey_HW)} - {0}
         # White is no colour of the palette: it is 255 in a map of plain numbers, unless it is all there is.
         void = {IGNORED_GREY, WHITE} if found - {WHITE} else {IGNORED_GREY}

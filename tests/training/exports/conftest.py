@@ -14,7 +14,7 @@ from laid_out import Made
 
 from ritm_model.datasets import open_dataset
 from ritm_model.datasets.photograph import Region, load_image, regions_of
-from ritm_model.datasets.problems import DatasetError
+from ritm_model.datasets.problems import DatasetError, Problem
 from ritm_model.datasets.readers.coco_rle import coco_rle
 from ritm_model.datasets.readers.pack import pack
 from ritm_ops.pictures import PictureAccess
@@ -76,13 +76,14 @@ def found(taken: Any) -> Callable[[Made], list[np.ndarray]]:
         if layout != "pack":
             return [sample.mask == 1 for sample in open_dataset("own", {"own": f"{layout}:{place}"})]
         collection = pack(place)
-        if collection.problems:
-            raise DatasetError(str(collection.problems[0]))
-        return [
-            region.mask
+        found = [
+            each
             for photograph in collection.photographs
-            for region in regions_of(photograph, *load_image(photograph).shape[:2])
-            if isinstance(region, Region)
+            for each in regions_of(photograph, *load_image(photograph).shape[:2])
         ]
+        for problem in (*collection.problems, *found):
+            if isinstance(problem, Problem):
+                raise DatasetError(str(problem))
+        return [region.mask for region in found if isinstance(region, Region)]
 
     return find

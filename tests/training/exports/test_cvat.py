@@ -195,3 +195,28 @@ def test_a_zip_whose_file_has_no_name(tmp_path: Path) -> None:
         file.write(b"x")
     with pytest.raises(RitmError, match=r"a\.zip"):
         collect(str(tmp_path / "a.zip"), tmp_path / "out", images=PictureAccess())
+
+
+@pytest.mark.parametrize("size", ['width="40.0" height="30.0"', ""])
+def test_sizes_as_fractions_or_missing(tmp_path: Path, taken: Taken, picture: bytes, size: str) -> None:
+    text = xml(f'<polygon label="Box" points="{BOX}"/>').replace(f'width="{WIDTH}" height="{HEIGHT}"', size)
+    _, masks, _ = taken(make_zip(tmp_path / "a.zip", {"annotations.xml": text, "images/a b.png": picture}))
+    assert np.array_equal(masks["Box"][0], box())
+
+
+def test_an_order_of_fractions_is_an_order(tmp_path: Path, taken: Taken, picture: bytes) -> None:
+    hole = '<polygon label="background" points="12,8;20,8;20,12;12,12" z_order="1.0"/>'
+    text = xml(hole, f'<polygon label="Box" points="{BOX}" z_order="0.0"/>')
+    _, masks, _ = taken(make_zip(tmp_path / "a.zip", {"annotations.xml": text, "images/a b.png": picture}))
+    assert masks["Box"][0].sum() == box().sum() - 32
+
+
+@pytest.mark.parametrize("name", ["annotations (1).xml", "job_7_Annotations.XML"])
+def test_files_that_were_renamed(tmp_path: Path, taken: Taken, picture: bytes, name: str) -> None:
+    files = {name: xml(f'<polygon label="Box" points="{BOX}"/>'), "images/a b.png": picture}
+    assert taken(make_zip(tmp_path / "a.zip", files))[0].objects == 1
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        archive.extractall(tmp_path / "folder")
+    (tmp_path / "folder" / "other.xml").write_text("<annotation/>")
+    for source in (tmp_path / "folder", tmp_path / "folder" / name):
+        assert taken(source)[0].objects == 1

@@ -17,14 +17,17 @@ from laid_out import (
     as_coco_lvis,
     as_colours,
     as_cvat,
+    as_labels,
     as_lvis,
     as_open_images,
     as_pack,
+    as_panoptic,
     as_sbd,
     as_tasks,
     as_voc,
     shot,
 )
+from PIL import Image
 
 from ritm_model.datasets.problems import ConversionError, DatasetError
 from ritm_model.errors import RitmError
@@ -116,3 +119,14 @@ def test_which_of_two_photographs_is_meant_is_not_guessed(reader: Lay, found: An
     if reader not in (as_cvat, as_colours):
         path.with_suffix(".jpg").write_bytes(shot().data)
         assert len(found(made)) == 1
+
+
+@pytest.mark.parametrize("reader", [as_panoptic, as_voc, as_ade20k, as_colours, as_labels, as_pack])
+@pytest.mark.parametrize("form", ["JPEG", "WEBP"])
+def test_lossy_masks_number_no_objects(reader: Lay, form: str, found: Any, tmp_path: Path) -> None:
+    """Whatever they are called: along edges they have dozens of numbers of their own."""
+    made = reader(tmp_path / "data", "a.jpg", shot())
+    for path in (path for path in (tmp_path / "data").rglob("*.png")):
+        Image.open(path).save(path, form)
+    with pytest.raises(RitmError, match="A lossy JPEG or WebP file cannot number objects"):
+        found(made)

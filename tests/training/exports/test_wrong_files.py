@@ -135,6 +135,8 @@ def test_zips_in_a_zip_are_exports_each(tmp_path: Path, taken: Taken, picture: b
         ("a.json", b'[{"image": "a.png"}]', "no export of a kind that is known: JSON, JSON_MIN or target"),
         ("a.csv", b"image,id,brush\n", "is a table, which has no masks: export JSON"),
         ("annotations.xml", b"<annotations><track/></annotations>", "1; export the task as CVAT for images"),
+        ("annotations.xml", b"<annotations></annotations>", "It has no images"),
+        ("annotations.xml", b"<annotations><image name='a'>", "is not XML, or was cut off; export it again"),
     ],
 )
 def test_what_is_no_export_is_named(

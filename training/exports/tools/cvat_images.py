@@ -35,10 +35,11 @@ class Runs:
     """A mask of CVAT: runs row by row inside a box, then the box, on a picture of `size`."""
 
     points: tuple[float, ...] = field(repr=False)
-    size: tuple[int, int]
+    size: tuple[int, int] | None
 
     def __call__(self, height: int, width: int) -> Mask:
-        check_size(self.size, height, width)
+        if self.size is not None:
+            check_size(self.size, height, width)
         return decode(self.points, width=width, height=height)
 
 
@@ -55,7 +56,9 @@ def read(path: Path, folder: Path, roots: tuple[Path, ...], problems: list[Probl
         BrokenFileError: it is no such file.
     """
     file, images, about = CvatXml(path), ExportImages(roots), About(source=SOURCE)
+    has_images = False
     for element, start in file.images():
+        has_images = True
         name, subset = element.get("name", ""), element.get("subset", "")
         folders = (folder / "images" / subset, folder / "images", folder) if _is_plain(subset) else ()
         image = images.find(folders, name)
@@ -68,6 +71,8 @@ def read(path: Path, folder: Path, roots: tuple[Path, ...], problems: list[Probl
             yield Labelled(place, image, str(path), Shapes(path, start), about, _size(element))
         else:
             problems.append(Problem(str(path), f"The image {shown(name)} has no mask.", by_rule=True))
+    if not has_images and not file.tracks:
+        problems.append(Problem(str(path), "It has no images.", by_rule=True))
     if file.tracks:
         reason = (
             f"Tracks of a video, which are not read: {file.tracks}; export the task as CVAT for images 1.1."
@@ -108,25 +113,28 @@ def _drawn(element: ElementTree.Element, where: str, problems: list[Problem]) ->
     yield from joined(with_background(shapes))
 
 
-def _mask(shape: ElementTree.Element, size: tuple[int, int]) -> Runs:
+def _mask(shape: ElementTree.Element, size: tuple[int, int] | None) -> Runs:
     runs = np.array([int(text) for text in shape.get("rle", "").split(",")], np.float64)
     left, top, width, height = (int(shape.get(name, "")) for name in ("left", "top", "width", "height"))
     return Runs((*runs.tolist(), left, top, left + width - 1, top + height - 1), size)
 
 
-def _polygon(shape: ElementTree.Element, size: tuple[int, int]) -> PolygonPaint:
+def _polygon(shape: ElementTree.Element, size: tuple[int, int] | None) -> PolygonPaint:
     points = [float(text) for pair in shape.get("points", "").split(";") for text in pair.split(",")]
     return PolygonPaint(tuple(points), size)
 
 
-def _size(element: ElementTree.Element) -> tuple[int, int]:
-    return _number(element.get("height")), _number(element.get("width"))
+def _size(element: ElementTree.Element) -> tuple[int, int] | None:
+    """Height and width; None where they are not told."""
+    size = _number(element.get("height")), _number(element.get("width"))
+    return size if all(size) else None
 
 
 def _number(text: str | None) -> int:
+    """A number, as 3 or 3.0; 0 for anything else."""
     try:
-        return int(text or 0)
-    except ValueError:
+        return int(float(text or 0))
+    except (ValueError, OverflowError):
         return 0
 
 

@@ -11,7 +11,7 @@ from xml.parsers import expat
 from ritm_model.datasets.problems import BrokenFileError
 
 _PIECE = 1 << 16
-_NO_XML = "The file is not XML."
+_NO_XML = "The file is not XML, or was cut off; export it again."
 
 
 class XmlImage(NamedTuple):

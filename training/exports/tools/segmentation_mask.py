@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.files import read_mask, read_names
+from ritm_model.datasets.files import read_names, read_numbers
 from ritm_model.datasets.named_files import NamedFiles, without_suffix
 from ritm_model.datasets.photograph import About, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
@@ -119,5 +119,5 @@ def _classes(path: Path, problems: list[Problem]) -> Iterator[tuple[int, str]]:
 
 
 def _colours(path: Path) -> Colours:
-    picture_HW3 = read_mask(path).astype(np.uint32)
+    picture_HW3 = read_numbers(path).astype(np.uint32)
     return np.asarray(picture_HW3 @ np.array([1, 1 << 8, 1 << 16], np.uint32), np.uint32)  # blue comes first
