@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ritm_backend.connect.wish import Wish
 from ritm_model.datasets.converters import from_coco
 from ritm_model.datasets.photograph import About, load_image
 from ritm_model.errors import RitmError
+from ritm_model.images.finding import ImageFinder
 from ritm_ops.label_studio.client import LabelStudioClient
 from ritm_ops.pictures import FetchError, PictureAccess, PictureFetcher
 from training.exports import collect
@@ -88,6 +90,20 @@ def test_all_readers_agree(tmp_path: Path, reference: str, is_found: bool) -> No
     if not is_found and reference:
         assert outcomes[0][1] in outcomes[1][1]
         assert outcomes[0][1] in outcomes[2][1]
+
+
+def test_references_of_the_documentation(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").write_bytes(b"")
+    page = (Path(__file__).parents[3] / "docs" / "exports.md").read_text()
+    table = page.split("| reference | kind |")[1].split("\n\n")
+    references = re.findall(r"`(.+?)`", re.sub(r" \|[^|]*\|$", "", table[0], flags=re.MULTILINE))
+    assert len(references) > 12
+    finder = ImageFinder(tmp_path)
+    assert [each for each in references if finder.find(each) is None] == []
+    others = re.findall(r"`(.+?)`", table[1])
+    assert len(others) == 1
+    assert [each for each in others if finder.find(each) is not None] == []
 
 
 def _outcome(read: Callable[[], int]) -> tuple[int, str]:
