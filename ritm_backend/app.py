@@ -88,7 +88,7 @@ def create_app(
     resources = Resources.of(
         settings.threads, settings.queue_seconds, usable_memory(settings.memory_mb) // processes
     )
-    projects = shared_projects()
+    projects = shared_projects(settings)
     hosts = ModelHosts(host, pipelines or {}, settings.pipeline_models)
     pictures = Pictures(fetcher, settings, resources)
     counting = None

@@ -30,7 +30,7 @@ limit_threads(workers=1)  # before torch is loaded by the imports below
 from ritm_backend.model_host import ModelHost  # noqa: E402
 from ritm_backend.pictures import Pictures  # noqa: E402
 from ritm_backend.pipelines import ModelHosts  # noqa: E402
-from ritm_backend.projects import Projects  # noqa: E402
+from ritm_backend.projects import Projects, shared_projects  # noqa: E402
 from ritm_backend.service import LabelStudioService  # noqa: E402
 from ritm_ops.admission import Resources  # noqa: E402
 from ritm_ops.admission.memory import usable_memory  # noqa: E402
@@ -46,7 +46,6 @@ except ImportError as error:
 
 _logger = logging.getLogger(__name__)
 _making = Lock()
-_projects = Projects()
 
 
 def _limit_threads() -> None:
@@ -58,22 +57,24 @@ def _limit_threads() -> None:
 
 
 @cache
-def _make_service() -> tuple[ModelHost, LabelStudioService]:
+def _make_service() -> tuple[ModelHost, LabelStudioService, Projects]:
     _limit_threads()
     settings = Settings.from_environment()
     host = make_host(settings)
     host.start()
     resources = Resources.of(settings.threads, settings.queue_seconds, usable_memory(settings.memory_mb))
-    return host, LabelStudioService(
+    projects = shared_projects(settings)
+    service = LabelStudioService(
         ModelHosts(host, pipeline_hosts(settings), settings.pipeline_models),
         Pictures(PictureFetcher(settings.picture_access), settings, resources),
         settings,
         resources,
-        _projects,
+        projects,
     )
+    return host, service, projects
 
 
-def _service() -> tuple[ModelHost, LabelStudioService]:
+def _service() -> tuple[ModelHost, LabelStudioService, Projects]:
     with _making:  # `cache` alone could make two when the first requests come together
         return _make_service()
 
@@ -97,13 +98,13 @@ class RITMBackend(LabelStudioMLBase):  # type: ignore[misc]  # the server has no
 
         Raises RitmError when the model is not there.
         """
-        service = _service()[1]
+        _host, service, projects = _service()
         from ritm_backend.label_studio.answers import to_json
         from ritm_backend.report import Report
 
         report = Report()
         project = str(getattr(self, "project_id", ""))  # 2.x knows it, and what the project asks for
-        _projects.set_up({"project": project, "extra_params": getattr(self, "extra_params", None)})
+        projects.set_up({"project": project, "extra_params": getattr(self, "extra_params", None)})
         body = {
             "tasks": list(tasks),
             "project": project,

@@ -153,15 +153,16 @@ class Settings(PictureSettings):
     session_store: SecretStr | None = Field(
         default=None,
         validation_alias="SESSION_STORE",
-        description="Redis through which servers share what was clicked, as `redis://:password@host:6379/0`; "
-        "without it each server knows its own clicks and replays those of others.",
+        description="Redis through which servers share what was clicked, and what projects ask for, as "
+        "`redis://:password@host:6379/0`; without it each server knows its own clicks and replays those of "
+        "others.",
     )
 
     projects_folder: Path | None = Field(
         default=None,
-        description="Folder that keeps what Label Studio has told of projects (their extra parameters). "
-        "Servers behind one proxy must share it; without, a restart forgets it until somebody opens the "
-        "project.",
+        description="Folder that keeps what Label Studio has told of projects (their extra parameters), in the "
+        "place of `SESSION_STORE`. Servers behind one proxy must share one of the two; without, a restart "
+        "forgets it until somebody opens the project.",
     )
 
     # The demo

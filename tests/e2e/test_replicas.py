@@ -159,6 +159,21 @@ def test_what_a_project_asks_for_is_known_to_all(site: Site) -> None:
         assert {region["type"] for region in prediction["result"]} == {"polygonlabels"}
 
 
+def test_redis_alone_tells_all_what_a_project_asks_for(site: Site, tmp_path: Path) -> None:
+    settings = {"SESSION_STORE": site.settings["SESSION_STORE"]}
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    with ritm_serve(tmp_path / "one", settings) as one, ritm_serve(tmp_path / "two", settings) as two:
+        click = request_for(1) | {"project": "8.1", "label_config": BOTH}
+        for told, kind in ((one, "polygon"), (two, "brush")):
+            body = {"project": "8.1", "schema": BOTH, "extra_params": {"output": kind}}
+            assert requests.post(f"{told.url}/setup", json=body, timeout=60).ok
+            for server in (one, two):
+                answer = requests.post(f"{server.url}/predict", json=click, timeout=60).json()
+                found = {region["type"] for region in answer["results"][0]["result"]}
+                assert found == {f"{kind}labels"}
+
+
 def test_clicks_survive_the_backend_that_works_on_them(site: Site, tmp_path: Path) -> None:
     """One is held, and killed with clicks that it has taken and not answered: another answers them."""
     address = ADDRESSES[2]
