@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ritm_model.inference import (
         Box,
         Engine,
+        Lasso,
         Predictor,
         PredictorOptions,
         ProgressiveMerge,
@@ -55,6 +56,7 @@ __all__ = [
     "Family",
     "ImageError",
     "InteractiveModel",
+    "Lasso",
     "ModelCard",
     "Photograph",
     "Predictor",
@@ -103,6 +105,7 @@ _MODULES = {
     "inference": (
         "Box",
         "Engine",
+        "Lasso",
         "Predictor",
         "PredictorOptions",
         "ProgressiveMerge",

@@ -11,7 +11,7 @@ from ritm_model.inference.reference import ReferencePredictor
 from ritm_model.inference.sessions.annotator import Annotator, AnnotatorStats, Prompt
 from ritm_model.inference.sessions.turns import Superseded
 from ritm_model.inference.state import State
-from ritm_model.inference.strokes import Stroke, stroke_clicks
+from ritm_model.inference.strokes import Lasso, Region, Stroke, region_clicks, stroke_clicks
 from ritm_model.inference.zoom_in import ZoomIn
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "AnnotatorStats",
     "Box",
     "Engine",
+    "Lasso",
     "Picture",
     "Predictor",
     "PredictorOptions",
@@ -26,6 +27,7 @@ __all__ = [
     "Prompt",
     "PromptError",
     "ReferencePredictor",
+    "Region",
     "Roi",
     "State",
     "Stroke",
@@ -33,5 +35,6 @@ __all__ = [
     "TorchEngine",
     "ZoomIn",
     "open_predictor",
+    "region_clicks",
     "stroke_clicks",
 ]

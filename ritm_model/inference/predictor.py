@@ -18,14 +18,22 @@ from PIL.Image import Image as PillowImage
 from ritm_model.clicks import Click
 from ritm_model.inference.engines.batching import run_together
 from ritm_model.inference.engines.torch_engine import Engine
-from ritm_model.inference.geometry import Box, Roi, box_roi, mask_roi, whole
+from ritm_model.inference.geometry import Box, Roi, mask_roi, whole
 from ritm_model.inference.merge import clicked_change, overlaid
 from ritm_model.inference.options import PredictorOptions
-from ritm_model.inference.prompts import Picture, PromptError, clicks_of, clipped, mask_of, pixels_of
+from ritm_model.inference.prompts import Picture, PromptError, clicks_of, mask_of, pixels_of
 from ritm_model.inference.resampling import Floats
 from ritm_model.inference.soft_map import SoftMap
 from ritm_model.inference.state import Image, Prediction, State
-from ritm_model.inference.strokes import Stroke, stroke_clicks
+from ritm_model.inference.strokes import (
+    Lasso,
+    Region,
+    Stroke,
+    drawn_around,
+    region_clicks,
+    stroke_clicks,
+    with_strokes,
+)
 from ritm_model.inference.timing import Timings
 from ritm_model.inference.view import View, view_of
 
@@ -39,7 +47,9 @@ class Predictor:
         self.engine = engine
         self.options = options or PredictorOptions.serving()
 
-    def start(self, image: Picture, mask: npt.NDArray[Any] | None = None, region: Box | None = None) -> State:
+    def start(
+        self, image: Picture, mask: npt.NDArray[Any] | None = None, region: Region | None = None
+    ) -> State:
         """Look at an image before the first click.
 
         Args:
@@ -48,9 +58,9 @@ class Predictor:
             mask: H x W bool, integers (the object is what is above 0), or float probabilities in [0, 1]; to
                 refine. It takes the place of the previous prediction, so the first click is answered where
                 the mask is, and corrects it.
-            region: bounding box of the object. ZoomIn treats it as the object's extent until there is a
-                prediction, so the first click is answered inside it and a little around. Without ZoomIn
-                it has no effect.
+            region: a box or a lasso around the object. ZoomIn treats it as the object's extent until there is
+                a prediction, so the first click is answered inside it and a little around. Without a mask,
+                a lasso is also shown to the network, filled, as a first guess at it.
 
         Raises:
             PromptError: the image is of another kind, the mask of another kind or size, or the region lies
@@ -58,7 +68,8 @@ class Predictor:
         """
         state = self._first(pixels_of(image))
         if region is not None:
-            state = replace(state, region=box_roi(clipped(region, state.frame), state.frame))
+            roi, guess = drawn_around(region, state.frame)
+            state = replace(state, region=roi, guess=guess if mask is None else None)
         if mask is None:
             return state
         given_HW = mask_of(mask, state.frame)
@@ -99,6 +110,7 @@ class Predictor:
         mask: npt.NDArray[Any] | None = None,
         box: Box | None = None,
         strokes: Sequence[Stroke] = (),
+        lasso: npt.ArrayLike | None = None,
     ) -> State:
         """Answer strokes, each as a few clicks on it, and points, one after the other, as clicks are.
 
@@ -109,19 +121,28 @@ class Predictor:
             mask: to refine; see `start`. Alone it is given back as it is.
             box: around the object, as the region of `start`. Without a point or stroke on the object the
                 centre of what lies on the image is the first click.
-            strokes: drawn over the object or the background; their clicks come before the points.
+            strokes: drawn over the object or the background; their clicks come before the points. Into a
+                mask they are painted first.
+            lasso: in the place of a box: N x 2 numbers (x, y), a line around the object, a little outside.
+                Without a point or stroke on the object, clicks spread inside it are the first.
 
         Raises:
             PromptError: nothing to go by, or something that cannot be used; one sentence says what.
         """
         clicks = clicks_of(points_N2, labels_N)
-        if not clicks and not strokes and box is None and mask is None:
-            raise PromptError("Give at least one point, stroke, box or mask.")
-        state = self.start(image, mask, box)
+        if box is not None and lasso is not None:
+            raise PromptError("Give a box or a lasso, not both.")
+        region = box if lasso is None else Lasso.of(lasso)
+        if not clicks and not strokes and region is None and mask is None:
+            raise PromptError("Give at least one point, stroke, box, lasso or mask.")
+        state = self.start(image, mask, region)
+        if mask is not None and strokes:
+            painted_HW = with_strokes(mask_of(mask, state.frame), strokes)
+            state = self.start(state.image, painted_HW, region)
         of_strokes = [click for stroke in strokes for click in stroke_clicks(stroke, state.frame)]
         clicks = (*of_strokes, *clicks)
-        if box is not None:
-            clicks = clipped(box, state.frame).leading(clicks)
+        if region is not None:
+            clicks = region_clicks(region, clicks, state.frame)
         return self.replay(state, clicks)
 
     def predict_batch(
@@ -132,6 +153,7 @@ class Predictor:
         masks: Sequence[npt.NDArray[Any] | None] | None = None,
         boxes: Sequence[Box | None] | None = None,
         strokes: Sequence[Sequence[Stroke]] | None = None,
+        lassos: Sequence[npt.ArrayLike | None] | None = None,
         *,
         at_once: int = 8,
     ) -> list[State]:
@@ -147,6 +169,7 @@ class Predictor:
             masks: for each object a mask or None; None for no masks.
             boxes: for each object a box or None; None for no boxes.
             strokes: for each object its strokes; None for no strokes.
+            lassos: for each object a lasso or None; None for no lassos.
             at_once: objects in one run of the network, at most.
 
         Returns:
@@ -161,11 +184,12 @@ class Predictor:
         masks = [None] * count if masks is None else masks
         boxes = [None] * count if boxes is None else boxes
         strokes = [()] * count if strokes is None else strokes
-        if {len(each) for each in (images, labels, masks, boxes, strokes)} != {count}:
+        lassos = [None] * count if lassos is None else lassos
+        if {len(each) for each in (images, labels, masks, boxes, strokes, lassos)} != {count}:
             raise PromptError(
-                "There have to be as many images, labels, masks, boxes and strokes as there are points."
+                "There have to be as many images, labels, masks, boxes, strokes and lassos as points."
             )
-        objects = list(zip(images, points, labels, masks, boxes, strokes, strict=True))
+        objects = list(zip(images, points, labels, masks, boxes, strokes, lassos, strict=True))
         return run_together(self.engine, lambda engine: self.with_engine(engine).predict, objects, at_once)
 
     def with_engine(self: PredictorT, engine: Engine) -> PredictorT:
@@ -202,7 +226,7 @@ class Predictor:
         return replace(state, prediction=prediction, from_mask=prediction.mask_roi is not None)
 
     def _answer(self, state: State, clicks: tuple[Click, ...], timings: Timings) -> State:
-        previous = state.prediction.soft if state.prediction else None
+        previous = state.prediction.soft if state.prediction else state.guess
         return self._pass(state, clicks, previous, timings)
 
     def _merged(self, state: State, after: State, clicks: Sequence[Click]) -> State:
@@ -232,7 +256,7 @@ class Predictor:
         with timings.stage("paste"):
             roi = self._answered_roi(state, roi)
             soft = SoftMap(probability_hw, roi or whole(state.frame), state.frame)
-            return replace(state, clicks=clicks, prediction=self._prediction(soft), roi=roi)
+            return replace(state, clicks=clicks, prediction=self._prediction(soft), roi=roi, guess=None)
 
     def _next_roi(self, state: State, clicks: tuple[Click, ...]) -> Roi | None:
         if self.options.zoom_in is None:

@@ -88,6 +88,8 @@ class State:
         roi: where the network looked last; None if it saw the whole image at its own resolution.
         region: bounding box of the object as drawn by the annotator.
         from_mask: whether a mask with something in it was given at the start.
+        guess: what the network is shown as its previous mask before the first click, and nobody else: the
+            lasso that was drawn around the object, filled.
     """
 
     image: Image
@@ -96,6 +98,7 @@ class State:
     roi: Roi | None = None
     region: Roi | None = None
     from_mask: bool = False
+    guess: SoftMap | None = None
 
     @property
     def frame(self) -> Size:

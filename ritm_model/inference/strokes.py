@@ -1,30 +1,38 @@
-"""From strokes to clicks: networks know clicks, so a stroke is answered as a few of them on it.
+"""From what is drawn to clicks: networks know clicks and a previous mask.
+
+A stroke is answered as a few clicks on it. What is drawn around an object is where to look and clicks inside;
+a lasso is a first guess at the mask, too. `bench/prompts.py` has measured the ways to do so.
 
 Shapes: H x W the image, N points, 2 = (x, y), K clicks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from ritm_model.clicks import Click
-from ritm_model.inference.geometry import Size, mask_roi
-from ritm_model.inference.prompts import PromptError, array_of, mask_of, named
+from ritm_model.inference.geometry import Box, Roi, Size, box_roi, mask_roi
+from ritm_model.inference.prompts import PromptError, array_of, clipped, mask_of, named
+from ritm_model.inference.soft_map import SoftMap
 from ritm_model.simulation import squared_depth
 
 MOST_CLICKS = 3
 """On one stroke. Each is a run of the network, and further ones add little (`bench/strokes.py`)."""
 
 _LENGTH_OF_A_CLICK = 0.05  # of the longer side of the image: a shorter stroke is one click
+_BREADTH = 0.01  # of the longer side of the image, of a line that is painted
 _MOST_PLACES = 4096  # on a stroke that are looked at
 _ROUNDS = 20
 _DEEP = 0.8  # of the greatest depth of a part of a mask: there its middle is looked for
 
 _FARTHEST = 1e6  # pixels from the image that a line is followed to
+_FRACTION_BITS = 4  # of a pixel, where OpenCV fills
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -41,6 +49,75 @@ class Stroke:
 
     drawn: npt.ArrayLike
     is_positive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Lasso:
+    """A line around an object, a little outside it; its last point is joined to the first.
+
+    Attributes:
+        points: (x, y) in pixels of the upright image, three at least. What lies beside the image is cut off.
+    """
+
+    points: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def of(cls, points_N2: npt.ArrayLike) -> Lasso:
+        """A lasso from N x 2 numbers. Raises PromptError for anything else."""
+        points = array_of(points_N2, "lasso")
+        if points.ndim != 2 or points.shape[1] != 2 or points.dtype.kind not in "biuf" or len(points) < 3:
+            raise PromptError(
+                f"A lasso has to be N x 2 numbers (x, y), three at least, not {points.dtype} {points.shape}."
+            )
+        if not np.isfinite(points).all():
+            raise PromptError("The points of a lasso have to be finite numbers.")
+        return cls(tuple((float(x), float(y)) for x, y in points))
+
+    def mask(self, frame: Size) -> npt.NDArray[np.bool_]:
+        """H x W bool: the pixels of an image that it encloses or touches. Raises PromptError for none."""
+        inside_HW = np.zeros(frame, np.uint8)
+        scale = 1 << _FRACTION_BITS
+        # OpenCV counts from the middles of pixels.
+        corners_N2 = (np.clip(np.array(self.points), -_FARTHEST, _FARTHEST) - 0.5) * scale
+        cv2.fillPoly(inside_HW, [np.rint(corners_N2).astype(np.int32)], 1, shift=_FRACTION_BITS)
+        if not inside_HW.any():
+            raise PromptError(f"Nothing of the lasso lies on the {named(frame)} image.")
+        return inside_HW > 0
+
+
+Region: TypeAlias = Box | Lasso
+"""What an annotator draws around an object."""
+
+
+def drawn_around(region: Region, frame: Size) -> tuple[Roi, SoftMap | None]:
+    """Where to look, and a first guess at the mask: a lasso filled. A box tells too little for one.
+
+    Raises:
+        PromptError: it lies beside the image.
+    """
+    if isinstance(region, Box):
+        roi = box_roi(clipped(region, frame), frame)
+        assert roi is not None
+        return roi, None
+    inside_HW = region.mask(frame)
+    roi = mask_roi(inside_HW)
+    assert roi is not None
+    return roi, SoftMap(inside_HW[roi.slices].copy(), roi, frame)
+
+
+def region_clicks(
+    region: Region, clicks: Sequence[Click], frame: Size, *, always: bool = False
+) -> tuple[Click, ...]:
+    """All clicks on the object that was drawn around: by `Box.leading`, for a lasso clicks spread inside it.
+
+    Raises:
+        PromptError: it lies beside the image.
+    """
+    if isinstance(region, Box):
+        return clipped(region, frame).leading(clicks, always=always)
+    if not always and any(click.is_positive for click in clicks):
+        return tuple(clicks)
+    return (*stroke_clicks(Stroke(region.mask(frame)), frame), *clicks)
 
 
 def stroke_clicks(stroke: Stroke, frame: Size, most: int = MOST_CLICKS) -> tuple[Click, ...]:
@@ -62,6 +139,33 @@ def stroke_clicks(stroke: Stroke, frame: Size, most: int = MOST_CLICKS) -> tuple
     else:
         places_K2 = _on_line(_line_of(drawn, frame), frame, most)
     return tuple(Click(x, y, stroke.is_positive) for x, y in places_K2.tolist())
+
+
+def with_strokes(mask_HW: npt.NDArray[Any], strokes: Sequence[Stroke]) -> npt.NDArray[Any]:
+    """A mask to refine, with strokes painted into it: what was drawn over counts, whatever the network says.
+
+    Lines are painted 1 % of the longer side of the image broad.
+
+    Args:
+        mask_HW: H x W bool, or float in [0, 1].
+        strokes: on the same image.
+
+    Raises:
+        PromptError: as `stroke_clicks`.
+    """
+    painted_HW = mask_HW.copy()
+    frame = (mask_HW.shape[0], mask_HW.shape[1])
+    for stroke in strokes:
+        drawn = array_of(stroke.drawn, "stroke")
+        if drawn.shape == frame:
+            over_HW = mask_of(drawn, frame) > 0.5
+        else:
+            line_N12 = np.rint(_line_of(drawn, frame) - 0.5).astype(np.int32)[:, None]
+            canvas_HW = np.zeros(frame, np.uint8)
+            cv2.polylines(canvas_HW, [line_N12], False, 1, max(round(_BREADTH * max(frame)), 1))
+            over_HW = canvas_HW > 0
+        painted_HW[over_HW] = stroke.is_positive
+    return painted_HW
 
 
 def _line_of(drawn: npt.NDArray[Any], frame: Size) -> Floats:

@@ -66,7 +66,7 @@ def view_of(
     shown = roi or whole(state.frame)
     size = state.frame
     if options.zoom_in and roi:
-        has_mask = state.prediction is not None and state.prediction.object_roi is not None
+        has_mask = (state.prediction.object_roi if state.prediction else state.guess) is not None
         size = options.zoom_in.input_size(shown, clicks=len(clicks), has_mask=has_mask)
     if options.max_size is not None and max(size) > options.max_size:
         size = scaled(size, options.max_size / max(size))

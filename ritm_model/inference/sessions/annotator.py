@@ -23,13 +23,13 @@ import numpy.typing as npt
 from ritm_model.clicks import Click
 from ritm_model.inference.engines.batching import GatheringEngine
 from ritm_model.inference.engines.torch_engine import TorchEngine
-from ritm_model.inference.geometry import Box
 from ritm_model.inference.predictor import Predictor
 from ritm_model.inference.sessions.cache import SessionCache, Start
 from ritm_model.inference.sessions.load import Load
 from ritm_model.inference.sessions.shared_states import SharedStates
 from ritm_model.inference.sessions.turns import Ticket, Turns
 from ritm_model.inference.state import Image, State
+from ritm_model.inference.strokes import Region
 from ritm_model.inference.timing import Timings
 
 LoadImage = Callable[[], Image]
@@ -47,7 +47,7 @@ class Prompt:
         clicks: every click so far, in order. None at all gives the mask as it was given, or an empty one.
         mask: H x W bool, or float in [0, 1], to refine; see `Predictor.start`.
         mask_key: names the mask; worked out from its pixels if left empty.
-        region: bounding box of the object; see `Predictor.start`.
+        region: drawn around the object; see `Predictor.start`.
         queue_key: of waiting requests with the same key only the newest is answered; None waits its turn.
     """
 
@@ -55,7 +55,7 @@ class Prompt:
     clicks: tuple[Click, ...] = ()
     mask: npt.NDArray[Any] | None = None
     mask_key: str = ""
-    region: Box | None = None
+    region: Region | None = None
     queue_key: str | None = None
 
     @property

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ritm_model.clicks import Click
-from ritm_model.inference.geometry import Box
 from ritm_model.inference.state import Image, State
+from ritm_model.inference.strokes import Region
 
 
 class Start(NamedTuple):
     """What a sequence of clicks began with: which mask, and which region."""
 
     mask_key: str
-    region: Box | None
+    region: Region | None
 
 
 StateKey = tuple[Start, tuple[Click, ...]]

@@ -173,7 +173,7 @@ def test_points_are_clicks(hrnet_engine, given_mask) -> None:
     with pytest.raises(PromptError, match="outside the 131 x 97 image"):
         predictor.predict(IMAGE, [], [], box=Box(-100, 20, -60, 60))
     np.testing.assert_array_equal(predictor.predict(IMAGE, [], [], mask=given_mask).mask, given_mask)
-    with pytest.raises(PromptError, match="at least one point, stroke, box or mask"):
+    with pytest.raises(PromptError, match="at least one point, stroke, box, lasso or mask"):
         predictor.predict(IMAGE, [], [])
 
 

@@ -7,11 +7,13 @@ import math
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ritm_model import Box, Click, Predictor, PredictorOptions, PromptError, Stroke, ZoomIn
-from ritm_model.inference.strokes import MOST_CLICKS, stroke_clicks
+from ritm_model import Box, Click, Lasso, Predictor, PredictorOptions, PromptError, Stroke, ZoomIn
+from ritm_model.inference.strokes import MOST_CLICKS, drawn_around, region_clicks, stroke_clicks, with_strokes
+from ritm_model.masks.coco import coco_mask
 
 FRAME = (120, 160)
 FIXED = PredictorOptions(zoom_in=ZoomIn(skip_clicks=-1, target_size=(64, 96)), with_flip=False)
@@ -175,3 +177,116 @@ def test_strokes_are_answered_as_their_clicks(hrnet_engine) -> None:
     assert predictor.predict(image, [], [], box=box, strokes=[off]).clicks[0] == box.centre
     many = predictor.predict_batch(image, [[], []], [[], []], strokes=[[on], [off]])
     assert [state.clicks for state in many] == [stroke_clicks(on, FRAME), stroke_clicks(off, FRAME)]
+
+
+rings = st.lists(points, min_size=3, max_size=12)
+
+
+@settings(deadline=None)
+@given(rings)
+def test_the_clicks_of_a_lasso_lie_inside_it_and_on_the_image(ring) -> None:
+    lasso = Lasso.of(ring)
+    try:
+        clicks = region_clicks(lasso, (), FRAME)
+    except PromptError as error:
+        assert "Nothing of the lasso lies on the 160 x 120 image" in str(error)
+        return
+    inside = lasso.mask(FRAME)
+    assert 1 <= len(clicks) <= MOST_CLICKS
+    assert all(click.is_positive and inside[int(click.y), int(click.x)] for click in clicks)
+    roi, guess = drawn_around(lasso, FRAME)
+    assert guess is not None
+    assert roi == guess.roi
+    np.testing.assert_array_equal(guess.full() > 0.5, inside)
+
+
+def test_a_lasso_encloses_what_a_polygon_of_its_points_does() -> None:
+    ring = [(30.2, 20.7), (90.5, 25.1), (70.3, 80.9), (40.6, 60.4)]
+    inside = Lasso.of(ring).mask(FRAME)
+    exact = coco_mask([[side for point in ring for side in point]], *FRAME)
+    assert (exact & ~inside).sum() == 0
+    depth = cv2.distanceTransform((~exact).astype(np.uint8), cv2.DIST_L2, 5)
+    assert depth[inside].max() < 1.5
+
+
+@pytest.mark.parametrize(
+    "ring",
+    [[], [[1, 2], [3, 4]], [[1, 2, 3]] * 4, "abc", [[1, 2], [3, np.nan], [5, 6]], [[1, 2], [3], [4, 5]]],
+)
+def test_what_is_no_lasso_is_refused_in_a_sentence(ring) -> None:
+    with pytest.raises(PromptError, match=r"lasso .*\.$"):
+        Lasso.of(ring)
+
+
+class Blind:
+    """An engine that finds nothing, and keeps the previous masks that it is shown."""
+
+    name = "blind"
+    with_prev_mask = True
+
+    def __init__(self) -> None:
+        self.previous: list[np.ndarray] = []
+
+    def run(self, image_BCHW: torch.Tensor, points_BP3: torch.Tensor) -> torch.Tensor:
+        self.previous.append(image_BCHW[0, 3].numpy().copy())
+        return torch.full_like(image_BCHW[:, :1], -9.0)
+
+
+def test_a_lasso_is_shown_to_the_network_once_and_to_nobody_else() -> None:
+    engine = Blind()
+    predictor = Predictor(engine, FIXED)
+    image = np.zeros((*FRAME, 3), np.uint8)
+    lasso = Lasso.of([(40, 30), (120, 30), (120, 90), (40, 90)])
+    start = predictor.start(image, region=lasso)
+    assert not start.mask.any()
+    after = predictor.replay(start, [Click(80, 60), Click(90, 60)])
+    first, second = engine.previous
+    assert first.max() == 1
+    assert second.max() < 1e-3  # what the network has answered
+    assert not after.mask.any()
+    assert not after.from_mask
+
+    given = np.zeros(FRAME, bool)
+    given[50:60, 70:80] = True
+    predictor.click(predictor.start(image, given, lasso), Click(80, 60))
+    assert 0 < engine.previous[-1].mean() < 0.1, "a mask that was given comes first"
+    predictor.click(predictor.start(image, region=Box(40, 30, 120, 90)), Click(80, 60))
+    assert engine.previous[-1].max() == 0, "a box is no guess"
+
+
+def test_a_lasso_is_answered_as_its_guess_and_clicks(engine) -> None:
+    predictor = Predictor(engine, FIXED)
+    image = np.random.default_rng(2).integers(0, 256, (*FRAME, 3), dtype=np.uint8)
+    ring = [(40, 30), (120, 30), (120, 90), (40, 90)]
+    lasso = Lasso.of(ring)
+    state = predictor.predict(image, [[5, 5]], [0], lasso=ring)
+    start = predictor.start(image, region=lasso)
+    expected = predictor.replay(start, region_clicks(lasso, [Click(5, 5, False)], FRAME))
+    assert state.clicks == expected.clicks
+    np.testing.assert_array_equal(state.mask, expected.mask)
+    assert predictor.predict(image, [[80, 60]], [1], lasso=ring).clicks == (Click(80, 60),)
+    (batched,) = predictor.predict_batch(image, [[[5, 5]]], [[0]], lassos=[ring])
+    assert batched.clicks == state.clicks
+    with pytest.raises(PromptError, match="a box or a lasso"):
+        predictor.predict(image, [], [], box=Box(1, 1, 9, 9), lasso=ring)
+
+
+def test_strokes_are_painted_into_a_mask_that_is_refined(engine) -> None:
+    predictor = Predictor(engine, FIXED)
+    image = np.random.default_rng(2).integers(0, 256, (*FRAME, 3), dtype=np.uint8)
+    given = np.zeros(FRAME, bool)
+    given[30:90, 40:120] = True
+    add = Stroke([(125, 60), (140, 60)])
+    away = Stroke(painted([(50, 40), (70, 40)], 5), is_positive=False)
+    both = with_strokes(given, [add, away])
+    assert both[60, 125:140].all()
+    assert not both[40, 50:70].any()
+    assert (both ^ given).sum() < 250, "lines are narrow"
+    assert with_strokes(given.astype(np.float32), [add])[60, 130] == 1
+
+    clicks = [click for stroke in (add, away) for click in stroke_clicks(stroke, FRAME)]
+    expected = predictor.replay(predictor.start(image, both), clicks)
+    state = predictor.predict(image, [], [], mask=given, strokes=[add, away])
+    assert state.clicks == expected.clicks
+    np.testing.assert_array_equal(state.mask, expected.mask)
+    assert {click.is_positive for click in state.clicks} == {True, False}
