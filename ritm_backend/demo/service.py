@@ -22,7 +22,7 @@ from ritm_backend.lru import BytesLru
 from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
-from ritm_model.inference import Prompt
+from ritm_model.inference import Prompt, region_clicks
 from ritm_model.inference.state import Prediction, State
 from ritm_model.inference.timing import Timings
 from ritm_ops.admission import Resources
@@ -98,8 +98,8 @@ class DemoService:
         Raises:
             FileMissingError: The image or the mask to start from is not held here.
             RequestError: Clicks beside the image, or a model that is not there.
-            RitmError: A box beside the image, a mask of another size, a damaged file, a model that cannot be
-                loaded.
+            RitmError: A box, lasso or stroke beside the image, a mask of another size, a damaged file, a
+                model that cannot be loaded.
         """
         annotator = self.models.annotator(prompt.options, _session(prompt))
         image_key = _image_key(prompt.image)
@@ -108,14 +108,12 @@ class DemoService:
             return self.image(prompt.image, timings)
 
         height, width = annotator.image(image_key, load_image).shape[:2]
-        clicks = prompt.all_clicks
+        clicks = prompt.all_clicks((height, width))
         if len(clicks) > self._settings.max_clicks:
             raise RequestError(f"An object has at most {self._settings.max_clicks} clicks.")
-        if any(click.x >= width or click.y >= height for click in clicks):
-            raise RequestError(f"A click lies outside the {width} x {height} image.")
         region = prompt.region((height, width))
         if region is not None:
-            clicks = region.leading(clicks, always=True)
+            clicks = region_clicks(region, clicks, (height, width), always=True)
         with timings.stage("mask"):
             start_HW = None if prompt.start is None else self._start(prompt.start)
         state = annotator.segment(
@@ -140,8 +138,8 @@ def _image_key(digest: str) -> str:
 
 
 def _session(prompt: DemoPrompt) -> str | None:
-    """Names the object: its image, what it starts from, and its box or where it was clicked first."""
-    first = prompt.box or next(iter(prompt.clicks), None)
+    """Names the object: its image, what it starts from, and what was drawn or clicked first."""
+    first = prompt.box or prompt.lasso or next(iter(prompt.clicks), None)
     return None if first is None else repr((prompt.image, prompt.start, first))
 
 

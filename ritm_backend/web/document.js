@@ -4,7 +4,13 @@
  *
  * @typedef {readonly [x: number, y: number, isPositive: boolean]} Click in pixels of the image
  *
+ * @typedef {object} Stroke a line over the object, or over what does not belong to it
+ * @property {readonly (readonly [x: number, y: number])[]} line in pixels of the image
+ * @property {boolean} is_positive
+ *
  * @typedef {readonly [left: number, top: number, right: number, bottom: number]} Box in pixels of the image
+ *
+ * @typedef {readonly (readonly [x: number, y: number])[]} Lasso a line around the object
  *
  * @typedef {object} Start a mask to begin with
  * @property {string} file digest of an uploaded file
@@ -13,7 +19,8 @@
  * @typedef {object} Part
  * @property {Start | null} start
  * @property {Box | null} box drawn around it, before the clicks
- * @property {readonly Click[]} clicks
+ * @property {Lasso | null} lasso the same, in the place of a box
+ * @property {readonly (Click | Stroke)[]} clicks
  *
  * @typedef {object} Thing one object of the picture
  * @property {number} id
@@ -33,7 +40,7 @@ export const COLOURS = [
 ];
 
 /** @type {Part} */
-const NEW_PART = { start: null, box: null, clicks: [] };
+const NEW_PART = { start: null, box: null, lasso: null, clicks: [] };
 
 /** @type {Doc} */
 export const BLANK = { things: [], active: null };
@@ -42,7 +49,13 @@ export const BLANK = { things: [], active: null };
 export const activeThing = (doc) => doc.things.find((thing) => thing.id === doc.active) ?? null;
 
 /** @param {Part} part */
-export const isEmpty = (part) => !part.start && !part.box && part.clicks.length === 0;
+export const isEmpty = (part) => !part.start && !part.box && !part.lasso && part.clicks.length === 0;
+
+/** @param {Click | Stroke} mark @returns {mark is Stroke} */
+export const isStroke = (mark) => "line" in mark;
+
+/** @param {Click | Stroke} mark @returns {mark is Click} */
+export const isClick = (mark) => !isStroke(mark);
 
 /** @param {Thing} thing */
 const isBlank = (thing) => thing.parts.every(isEmpty);
@@ -68,7 +81,7 @@ function changed(doc, id, change) {
   return { ...doc, things: doc.things.map((thing) => (thing.id === id ? change(thing) : thing)) };
 }
 
-/** @param {Doc} doc @param {Click} click @returns {Doc} */
+/** @param {Doc} doc @param {Click | Stroke} click @returns {Doc} */
 export function addClick(doc, click) {
   if (!activeThing(doc)) return withThing(doc, [{ ...NEW_PART, clicks: [click] }]);
   return changed(doc, doc.active, (thing) => {
@@ -79,16 +92,16 @@ export function addClick(doc, click) {
 }
 
 /**
- * A box around another object, or in the place of the one that was drawn last and not clicked on since.
+ * A box or a lasso around another object, or in the place of what was drawn last and not clicked on since.
  * @param {Doc} doc
- * @param {Box} box
+ * @param {Pick<Part, "box" | "lasso">} region
  * @returns {Doc}
  */
-export function addBox(doc, box) {
+export function addRegion(doc, region) {
   const last = activeThing(doc)?.parts.at(-1);
-  if (!last || last.start || last.clicks.length) return withThing(finish(doc), [{ ...NEW_PART, box }]);
+  if (!last || last.start || last.clicks.length) return withThing(finish(doc), [{ ...NEW_PART, ...region }]);
   return changed(doc, doc.active, (thing) => {
-    return { ...thing, visible: true, parts: [...thing.parts.slice(0, -1), { ...last, box }] };
+    return { ...thing, visible: true, parts: [...thing.parts.slice(0, -1), { ...last, ...region }] };
   });
 }
 

@@ -3,6 +3,8 @@
  *
  * @typedef {object} Commands
  * @property {() => void} box whether drags draw boxes
+ * @property {() => void} stroke whether drags draw strokes
+ * @property {() => void} lasso whether drags draw lassos
  * @property {() => void} finish
  * @property {() => void} partly
  * @property {() => void} undo
@@ -55,6 +57,8 @@ function actionOf(event, commands, { isOnButton, isOnCanvas }) {
   if (key === " ") return isOnButton ? undefined : commands.finish;
   if (key === "a") return commands.partly;
   if (key === "b") return commands.box;
+  if (key === "s") return commands.stroke;
+  if (key === "l") return commands.lasso;
   if (key === "+" || key === "=") return () => commands.zoom(1);
   if (key === "-") return () => commands.zoom(-1);
   if (key === "0") return commands.fit;

@@ -3,6 +3,7 @@
 import { showServer } from "./admin.js";
 import { listenToControls } from "./controls.js";
 import * as documents from "./document.js";
+import { marksOf, withDrawn } from "./drawing.js";
 import { message } from "./elements.js";
 import { showGallery } from "./gallery.js";
 import { showJobs } from "./jobs.js";
@@ -30,8 +31,9 @@ const config = await server.config();
 const session = new Session(config);
 let look = { alpha: 0.5, radius: 5 };
 let isNegativeMode = false;
-let isBoxMode = false;
-/** @type {documents.Box | null} the box that is being drawn */
+/** @type {import("./drawing.js").Tool} */
+let tool = "click";
+/** @type {import("./drawing.js").Drag | null} what is being drawn */
 let stretched = null;
 /** @type {{x: number, y: number} | null} */
 let crosshair = null;
@@ -48,8 +50,7 @@ const view = new View(canvas, () => {
       colour: thing.colour,
       isActive: thing === active,
     })),
-    clicks: active?.visible ? active.parts[active.parts.length - 1].clicks : [],
-    box: stretched ?? (active?.visible ? active.parts[active.parts.length - 1].box : null),
+    ...marksOf(active?.visible ? active.parts[active.parts.length - 1] : null, stretched),
     crosshair: document.activeElement === canvas ? crosshair : null,
     ...look,
   };
@@ -128,36 +129,29 @@ listenToPointers(view, {
     stretched = null;
     session.drop();
   },
-  stretch: (from, to) => {
-    stretched = boxOf(from, to);
+  stretch: (drag) => {
+    stretched = drag;
     view.draw();
   },
-  box: (from, to) => {
+  draw: (drag) => {
     crosshair = stretched = null;
     latency.begin();
-    session.act((doc) => documents.addBox(doc, boxOf(from, to)));
+    session.act((doc) => withDrawn(doc, drag));
   },
-  isBoxMode: () => isBoxMode,
+  tool: () => tool,
   isNegativeMode: () => isNegativeMode,
 });
 
-/**
- * @param {{x: number, y: number}} from
- * @param {{x: number, y: number}} to
- * @returns {documents.Box} of the pixels that it touches
- */
-function boxOf(from, to) {
-  const left = Math.floor(Math.min(from.x, to.x));
-  const top = Math.floor(Math.min(from.y, to.y));
-  const right = Math.max(Math.ceil(Math.max(from.x, to.x)), left + 1);
-  return [left, top, right, Math.max(Math.ceil(Math.max(from.y, to.y)), top + 1)];
+/** Takes a tool up, or down again. @param {import("./drawing.js").Tool} wanted */
+function take(wanted) {
+  tool = tool === wanted ? "click" : wanted;
+  for (const name of ["box", "stroke", "lasso"]) button(name).setAttribute("aria-pressed", String(name === tool));
 }
 
 const commands = {
-  box: () => {
-    isBoxMode = !isBoxMode;
-    button("box").setAttribute("aria-pressed", String(isBoxMode));
-  },
+  box: () => take("box"),
+  stroke: () => take("stroke"),
+  lasso: () => take("lasso"),
   finish: () => session.act(documents.finish),
   partly: () => session.act(documents.partlyFinish),
   undo: () => session.undo(),
@@ -191,7 +185,7 @@ const commands = {
 };
 
 listenToKeys(canvas, commands);
-for (const name of /** @type {const} */ (["box", "finish", "partly", "undo", "redo", "reset", "fit"])) {
+for (const name of /** @type {const} */ (["box", "stroke", "lasso", "finish", "partly", "undo", "redo", "reset", "fit"])) {
   button(name).addEventListener("click", commands[name]);
 }
 button("zoom-in-view").addEventListener("click", () => view.zoom(1));

@@ -1,5 +1,6 @@
 /** The list of objects: names, colours, visibility, deletion. */
 
+import { madeOf } from "./drawing.js";
 import { remove, select } from "./document.js";
 import { arrange, copied } from "./elements.js";
 import { area } from "./masks.js";
@@ -55,10 +56,7 @@ function fill(row, thing, pixels, isActive) {
   const colour = input(row, ".colour");
   colour.value = thing.colour;
   colour.setAttribute("aria-label", `Colour of ${thing.name}`);
-  const clicks = thing.parts.reduce((sum, part) => sum + part.clicks.length, 0);
-  const hasBox = thing.parts.some((part) => part.box);
-  const made = [...(hasBox ? ["box"] : []), ...(clicks || !hasBox ? [`${clicks} ${clicks === 1 ? "click" : "clicks"}`] : [])];
-  const facts = [`${numbers.format(pixels)} px`, ...made].join(" · ");
+  const facts = [`${numbers.format(pixels)} px`, ...madeOf(thing)].join(" · ");
   /** @type {HTMLElement} */ (row.querySelector(".facts")).textContent = facts;
   const eye = button(row, ".eye");
   eye.setAttribute("aria-pressed", String(thing.visible));

@@ -2,24 +2,27 @@
  * Mouse, pen and fingers on the stage.
  *
  * A click is asked for when the button goes down, and stands when it comes up at the same place. A drag
- * pans instead: the click that was begun is dropped. With Shift, or in box mode, a drag draws a box. Two
- * fingers zoom; a long touch is a negative click.
+ * pans instead: the click that was begun is dropped. With Shift, or with another tool than clicks, a drag
+ * draws. Two fingers zoom; a long touch is a negative click.
  *
- * @typedef {{x: number, y: number}} Place on the image
+ * @typedef {import("./drawing.js").Place} Place
+ * @typedef {import("./drawing.js").Drag} Drag
  *
  * @typedef {object} Gestures
  * @property {(place: Place, isPositive: boolean) => void} begin a click may become of it
  * @property {() => void} commit it is one
- * @property {() => void} drop it is none, and neither is it a box
- * @property {(from: Place, to: Place) => void} stretch a box may become of it
- * @property {(from: Place, to: Place) => void} box it is one
- * @property {() => boolean} isBoxMode whether plain drags draw boxes
+ * @property {() => void} drop it is none, and nothing is drawn either
+ * @property {(drag: Drag) => void} stretch something is being drawn
+ * @property {(drag: Drag) => void} draw it is drawn
+ * @property {() => import("./drawing.js").Tool} tool
  * @property {() => boolean} isNegativeMode whether plain clicks are negative
  */
 
 const SLOP = 4;
 const TOUCH_SLOP = 10;
 const LONG_TOUCH_MS = 450;
+const STEP = 2; // pixels of the screen between the places of a line
+const MOST_PLACES = 2000;
 const LINE = 40; // pixels per line, for wheels that count lines
 
 /** @param {import("./view.js").View} view @param {Gestures} gestures */
@@ -28,7 +31,11 @@ export function listenToPointers(view, gestures) {
   /** @type {Map<number, {x: number, y: number}>} */
   const down = new Map();
   let start = { x: 0, y: 0 };
-  let state = /** @type {"idle" | "click" | "box" | "pan"} */ ("idle");
+  let state = /** @type {"idle" | "click" | "draw" | "pan"} */ ("idle");
+  /** @type {Drag} */
+  let drag = { tool: "click", isPositive: true, path: [] };
+  let last = start; // place of the line on the screen
+  let isDrawn = false;
   let longTouch = 0;
 
   /** @param {MouseEvent} event */
@@ -39,8 +46,22 @@ export function listenToPointers(view, gestures) {
 
   const toPan = () => {
     clearTimeout(longTouch);
-    if (state === "click" || state === "box") gestures.drop();
+    if (state === "click" || state === "draw") gestures.drop();
     state = "pan";
+  };
+
+  /** @param {PointerEvent} event @param {{x: number, y: number}} at */
+  const drawTo = (event, at) => {
+    isDrawn ||= isDrag(event, start, at);
+    if (drag.tool === "box") {
+      drag = { ...drag, path: [drag.path[0], view.nearest(at)] };
+    } else if (Math.hypot(at.x - last.x, at.y - last.y) >= STEP) {
+      // A line without end has its places farther apart.
+      const path = drag.path.length < MOST_PLACES ? drag.path : drag.path.filter((_, index) => index % 2 === 0);
+      drag = { ...drag, path: [...path, view.nearest(at)] };
+      last = at;
+    }
+    gestures.stretch(drag);
   };
 
   canvas.addEventListener("pointerdown", (event) => {
@@ -56,12 +77,16 @@ export function listenToPointers(view, gestures) {
       return;
     }
     const isPlain = event.button === 0 && !event.altKey;
-    if (isPlain && (event.shiftKey || gestures.isBoxMode())) {
-      state = "box";
+    const isNegative = event.button === 2 || event.altKey || gestures.isNegativeMode();
+    const tool = isPlain && event.shiftKey ? "box" : gestures.tool();
+    if (tool === "stroke" || (isPlain && tool !== "click")) {
+      state = "draw";
+      drag = { tool, isPositive: tool !== "stroke" || !isNegative, path: [spot] };
+      last = at;
+      isDrawn = false;
       return;
     }
     state = "click";
-    const isNegative = event.button === 2 || event.altKey || gestures.isNegativeMode();
     gestures.begin(spot, !isNegative);
     if (event.pointerType === "touch") {
       longTouch = setTimeout(() => gestures.begin(spot, isNegative), LONG_TOUCH_MS);
@@ -76,8 +101,8 @@ export function listenToPointers(view, gestures) {
       const other = [...down].find(([id]) => id !== event.pointerId)?.[1];
       if (other) pinch(view, before, at, other);
     } else {
-      if (state === "box") {
-        gestures.stretch(view.nearest(start), view.nearest(at));
+      if (state === "draw") {
+        drawTo(event, at);
       } else if (state === "click" && isDrag(event, start, at)) {
         toPan();
         view.pan(at.x - start.x, at.y - start.y);
@@ -89,10 +114,11 @@ export function listenToPointers(view, gestures) {
   });
 
   /** @param {PointerEvent} event */
-  const endBox = (event) => {
-    const at = place(event);
-    if (isDrag(event, start, at)) return gestures.box(view.nearest(start), view.nearest(at));
-    gestures.begin(view.nearest(start), !gestures.isNegativeMode());
+  const endDrawing = (event) => {
+    drawTo(event, place(event));
+    if (isDrawn) return gestures.draw(drag);
+    gestures.drop();
+    gestures.begin(drag.path[0], drag.tool === "stroke" ? drag.isPositive : !gestures.isNegativeMode());
     gestures.commit();
   };
 
@@ -100,10 +126,10 @@ export function listenToPointers(view, gestures) {
   const up = (event) => {
     if (!down.delete(event.pointerId)) return;
     clearTimeout(longTouch);
-    if (state === "click" || state === "box") {
+    if (state === "click" || state === "draw") {
       if (event.type !== "pointerup") gestures.drop();
       else if (state === "click") gestures.commit();
-      else endBox(event);
+      else endDrawing(event);
     }
     state = down.size ? "pan" : "idle";
   };

@@ -73,8 +73,9 @@
  *
  * @typedef {object} Prompt
  * @property {string} image
- * @property {readonly import("./document.js").Click[]} clicks
+ * @property {readonly (import("./document.js").Click | import("./document.js").Stroke)[]} clicks
  * @property {import("./document.js").Box | null} box
+ * @property {import("./document.js").Lasso | null} lasso
  * @property {import("./document.js").Start | null} start
  * @property {number} threshold
  * @property {Options} options

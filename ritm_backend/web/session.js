@@ -139,7 +139,7 @@ export class Session extends EventTarget {
   #maskOfPart(part) {
     const prompt = this.#promptOf(part);
     if (!prompt || documents.isEmpty(part)) return undefined;
-    const clicks = JSON.stringify([part.start, part.box, part.clicks]);
+    const clicks = JSON.stringify([part.start, part.box, part.lasso, part.clicks]);
     const mask = this.asker.exact(prompt);
     if (mask) this.#shown.set(clicks, mask);
     return mask ?? this.#shown.get(clicks) ?? this.asker.latest(prompt);
@@ -158,10 +158,10 @@ export class Session extends EventTarget {
   }
 
   /** @param {Part} part @returns {Prompt | null} */
-  #promptOf({ clicks, start, box }) {
+  #promptOf({ clicks, start, box, lasso }) {
     if (!this.image) return null;
     const { threshold, options } = this;
-    return { image: this.image.id, clicks, box, start, threshold, options };
+    return { image: this.image.id, clicks, box, lasso, start, threshold, options };
   }
 
   #changed() {

@@ -10,6 +10,7 @@
  * @property {ImageBitmap | null} bitmap
  * @property {readonly Layer[]} layers
  * @property {readonly import("./document.js").Click[]} clicks
+ * @property {readonly import("./drawing.js").Line[]} lines
  * @property {import("./document.js").Box | null} box
  * @property {{x: number, y: number} | null} crosshair in pixels of the image
  * @property {number} alpha of the masks
@@ -184,6 +185,7 @@ export class View {
     context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     this.canvas.dataset.view = `${this.scale} ${this.x} ${this.y}`; // for whoever scripts the page
     if (scene.box) this.#paintBox(scene.box);
+    for (const line of scene.lines) this.#paintLine(line);
     for (const click of scene.clicks) this.#paintClick(click, scene.radius);
     if (scene.crosshair) this.#paintCrosshair(scene.crosshair);
   }
@@ -223,6 +225,26 @@ export class View {
       context.strokeStyle = colour;
       context.setLineDash([...dashes]);
       context.strokeRect(x, y, corner.x - x, corner.y - y);
+    }
+    context.setLineDash([]);
+  }
+
+  /** @param {import("./drawing.js").Line} line */
+  #paintLine({ points, isPositive, isClosed }) {
+    const context = this.#context;
+    context.beginPath();
+    for (const [imageX, imageY] of points) {
+      const { x, y } = this.toCanvas({ x: imageX, y: imageY });
+      context.lineTo(x, y);
+    }
+    if (isClosed) context.closePath();
+    context.lineCap = context.lineJoin = "round";
+    const colour = isPositive ? POSITIVE : NEGATIVE;
+    for (const [width, style] of /** @type {const} */ ([[isClosed ? 3.5 : 5.5, "#ffffffd0"], [isClosed ? 1.75 : 3, colour]])) {
+      context.lineWidth = width;
+      context.strokeStyle = style;
+      context.setLineDash(isClosed && style === colour ? [6, 4] : []);
+      context.stroke();
     }
     context.setLineDash([]);
   }

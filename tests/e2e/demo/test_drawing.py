@@ -1,6 +1,8 @@
-"""A box that is drawn with the mouse says where an object is, and clicks correct its mask."""
+"""Boxes, lassos and strokes that are drawn with the mouse; clicks correct the mask that they give."""
 
 from __future__ import annotations
+
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +11,9 @@ from demo_page import BESIDE_IT, ON_A_COIN, ON_ANOTHER, Demo, Mask
 from playwright.sync_api import expect
 
 from ritm_model.clicks import Click
-from ritm_model.inference import Box, Predictor
+from ritm_model.inference import Box, Lasso, Predictor, Stroke, region_clicks, stroke_clicks
 
+Button: TypeAlias = Literal["left", "right"]
 AROUND_IT = ((80, 172), (125, 218))
 
 
@@ -93,3 +96,79 @@ def test_in_box_mode_drags_are_boxes_and_clicks_are_clicks(demo: Demo) -> None:
     demo.page.keyboard.press("Space")
     demo.click(*ON_A_COIN)
     assert demo.prompts[asked:][-1]["box"] is None
+
+
+RING = ((80, 195), (90, 175), (112, 174), (125, 195), (112, 217), (90, 216))
+
+
+def trace(demo: Demo, places: tuple[tuple[int, int], ...], button: Button = "left") -> None:
+    demo.page.mouse.move(*demo.place(*places[0]))
+    demo.page.mouse.down(button=button)
+    for place in places[1:]:
+        demo.page.mouse.move(*demo.place(*place), steps=5)
+    demo.page.mouse.up(button=button)
+    demo.settle()
+
+
+def test_a_lasso_gives_a_mask_and_clicks_correct_it(
+    demo: Demo, predictor: Predictor, pixels: npt.NDArray[np.uint8]
+) -> None:
+    demo.page.keyboard.press("l")
+    expect(demo.page.locator("#lasso")).to_have_attribute("aria-pressed", "true")
+    before = demo.view()
+    trace(demo, (*RING, RING[0]))
+    assert demo.view() == before, "the drag does not pan"
+
+    lasso = Lasso.of(demo.prompts[-1]["lasso"])
+    overlap = lasso.mask(pixels.shape[:2]) ^ Lasso.of(np.array(RING) + 0.5).mask(pixels.shape[:2])
+    assert overlap.sum() < 60, "the line is where the mouse has been"
+    for clicks in ([], [BESIDE_IT]):
+        for click in clicks:
+            demo.click(*click, right=True)
+        made = region_clicks(lasso, demo.clicks(), pixels.shape[:2], always=True)
+        mask = predictor.replay(predictor.start(pixels, region=lasso), made).mask
+        assert np.array_equal(demo.mask(), mask)
+    assert demo.facts() == [f"{mask.sum():,} px · lasso · 1 click"]
+
+    for _ in range(2):
+        demo.page.keyboard.press("Control+z")
+    assert demo.facts() == []
+
+
+def test_strokes_add_and_take_away_and_are_undone_as_one(
+    demo: Demo, predictor: Predictor, pixels: npt.NDArray[np.uint8]
+) -> None:
+    demo.page.locator("#stroke").click()
+    trace(demo, (ON_A_COIN, (112, 186)))
+    trace(demo, (BESIDE_IT, (70, 215)), button="right")
+    strokes = demo.prompts[-1]["clicks"]
+    assert [stroke["is_positive"] for stroke in strokes] == [True, False]
+
+    def after(count: int) -> Mask:
+        clicks = [
+            click
+            for stroke in strokes[:count]
+            for click in stroke_clicks(Stroke(stroke["line"], stroke["is_positive"]), pixels.shape[:2])
+        ]
+        return predictor.replay(predictor.start(pixels), clicks).mask
+
+    assert np.array_equal(demo.mask(), after(2))
+    assert demo.facts() == [f"{after(2).sum():,} px · 2 strokes"]
+    demo.page.keyboard.press("Control+z")
+    assert np.array_equal(demo.mask(), after(1))
+    assert demo.facts() == [f"{after(1).sum():,} px · 1 stroke"]
+
+    demo.page.keyboard.press("s")
+    expect(demo.page.locator("#stroke")).to_have_attribute("aria-pressed", "false")
+    before = demo.view()
+    trace(demo, (ON_ANOTHER, (200, 150)))
+    assert demo.view() != before, "a drag pans again"
+
+
+def test_a_press_with_a_tool_is_a_click(demo: Demo) -> None:
+    for key in "bls":
+        demo.page.keyboard.press(key)
+        demo.click(*ON_A_COIN)
+        demo.click(*BESIDE_IT, right=True)
+        assert [click.is_positive for click in demo.clicks()] == [True, False]
+        demo.page.keyboard.press("Escape")

@@ -18,7 +18,15 @@ from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_backend.settings import Settings
 from ritm_model.clicks import Click
 from ritm_model.errors import RitmError
-from ritm_model.inference import Box, Predictor, PredictorOptions
+from ritm_model.inference import (
+    Box,
+    Lasso,
+    Predictor,
+    PredictorOptions,
+    Stroke,
+    region_clicks,
+    stroke_clicks,
+)
 from ritm_ops.pictures import PictureFetcher
 
 FORM = "multipart/form-data"  # as the page sends it
@@ -49,6 +57,44 @@ class TestMasks:
             state = predictor.replay(state, [box.centre, *(Click(*click) for click in clicks)])
             answer = ask(*clicks, box=edges).json
             assert np.array_equal(unpack(answer, pixels.shape[:2]), state.mask)
+
+    def test_strokes_count_as_clicks_in_their_place(self, ask, unpack, predictor, pixels):
+        line = [[90.0, 190.0], [112.0, 200.0]]
+        stroke, away = ({"line": line, "is_positive": sign} for sign in (True, False))
+        for marks in ([stroke], [ON_A_COIN, away], [away, ON_A_COIN, stroke]):
+            clicks = []
+            for mark in marks:
+                if isinstance(mark, dict):
+                    clicks += stroke_clicks(Stroke(line, mark["is_positive"]), pixels.shape[:2])
+                else:
+                    clicks.append(Click(*mark))
+            state = predictor.replay(predictor.start(pixels), clicks)
+            assert np.array_equal(unpack(ask(*marks).json, pixels.shape[:2]), state.mask)
+
+    def test_a_lasso_gives_a_mask_that_clicks_correct(self, ask, unpack, predictor, pixels):
+        ring = [[80.0, 172.0], [125.0, 172.0], [125.0, 218.0], [80.0, 218.0]]
+        lasso = Lasso.of(ring)
+        for clicks in ([], [BESIDE_IT]):
+            made = region_clicks(lasso, [Click(*click) for click in clicks], pixels.shape[:2], always=True)
+            state = predictor.replay(predictor.start(pixels, region=lasso), made)
+            answer = ask(*clicks, lasso=ring).json
+            assert np.array_equal(unpack(answer, pixels.shape[:2]), state.mask)
+
+    @pytest.mark.parametrize(
+        ("prompt", "sentence"),
+        [
+            ({"lasso": [[1, 1], [2, 2]]}, "lasso"),
+            ({"lasso": [[900, 1], [950, 2], [900, 9]]}, "Nothing of the lasso lies on the 384 x 303 image"),
+            ({"lasso": [[1, 1], [9, 2], [5, 9]], "box": [1, 1, 9, 9]}, "a box or a lasso, not both"),
+            ({"clicks": [{"line": [], "is_positive": True}]}, "line"),
+            ({"clicks": [{"line": [[900, 900]], "is_positive": True}]}, "Nothing of the stroke lies on"),
+            ({"clicks": [{"line": [[1, 1]]}]}, "is_positive"),
+        ],
+    )
+    def test_what_is_no_line_is_refused(self, ask, prompt, sentence):
+        answer = ask(**prompt)
+        assert answer.status_code == 400
+        assert sentence in answer.json["error"]
 
     @pytest.mark.parametrize(
         ("box", "sentence"),
