@@ -32,7 +32,6 @@ from ritm_model.evaluation.initial_mask import initial_mask
 from ritm_model.inference.geometry import mask_roi
 from ritm_model.inference.state import State
 from ritm_model.inference.strokes import stroke_clicks
-from ritm_model.inference.timing import Timings
 from ritm_model.simulation import next_click, squared_depth
 
 TARGET = 0.9
@@ -106,11 +105,6 @@ def begun(predictor: Predictor, asked: Asked, mask_HW: Mask | None = None, box: 
     return replace(predictor.start(asked.image_HW3, mask_HW, box), from_mask=False)
 
 
-def at_once(predictor: Predictor, state: State, clicks: Sequence[Click]) -> State:
-    """All of the clicks in one run of the network."""
-    return predictor._answer(state, (*state.clicks, *clicks), Timings())
-
-
 def kept_inside(predictor: Predictor, state: State, inside_HW: Mask, most: int, share: float = 0.05) -> State:
     """Negative clicks where the mask has left what was drawn."""
     beside = np.where(inside_HW, -1, 0).astype(np.int8)
@@ -146,8 +140,8 @@ def box_ways(predictor: Predictor, asked: Asked) -> dict[str, State]:
         ),
         "ellipse as first mask, click": after_oval,
         "ellipse as first mask, two clicks": predictor.click(after_oval, box.centre),
-        "click, 4 corners negative, at once": at_once(predictor, start, everything),
-        "ellipse, click, 4 corners negative, at once": at_once(predictor, oval, everything),
+        "click, 4 corners negative, at once": predictor.click_together(start, everything),
+        "ellipse, click, 4 corners negative, at once": predictor.click_together(oval, everything),
         "click, tight crop (1.1)": tight(predictor, 1.1, 200).click(start, box.centre),
         "ellipse, click, tight crop (1.1)": tight(predictor, 1.1, 200).click(oval, box.centre),
         "ellipse, click, up to 2 negative where it spills": kept_inside(predictor, after_oval, rectangle, 2),
@@ -180,7 +174,7 @@ def stroke_ways(predictor: Predictor, asked: Asked) -> dict[str, State]:
     clicks = stroke_clicks(stroke, start.frame)
     return {
         "up to 3 clicks in turn": predictor.replay(start, clicks),
-        "up to 3 clicks at once": at_once(predictor, start, clicks),
+        "up to 3 clicks at once": predictor.click_together(start, clicks),
     }
 
 

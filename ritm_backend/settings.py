@@ -160,9 +160,9 @@ class Settings(PictureSettings):
 
     projects_folder: Path | None = Field(
         default=None,
-        description="Folder that keeps what Label Studio has told of projects (their extra parameters), in the "
-        "place of `SESSION_STORE`. Servers behind one proxy must share one of the two; without, a restart "
-        "forgets it until somebody opens the project.",
+        description="Folder that keeps what Label Studio has told of projects (their extra parameters), in "
+        "the place of `SESSION_STORE`. Servers behind one proxy must share one of the two; without, a "
+        "restart forgets it until somebody opens the project.",
     )
 
     # The demo

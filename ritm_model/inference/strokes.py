@@ -26,7 +26,7 @@ MOST_CLICKS = 3
 """On one stroke. Each is a run of the network, and further ones add little (`bench/strokes.py`)."""
 
 _LENGTH_OF_A_CLICK = 0.05  # of the longer side of the image: a shorter stroke is one click
-_BREADTH = 0.01  # of the longer side of the image, of a line that is painted
+_BREADTH = 0.004  # of the longer side of the image, of a line that is painted
 _MOST_PLACES = 4096  # on a stroke that are looked at
 _ROUNDS = 20
 _DEEP = 0.8  # of the greatest depth of a part of a mask: there its middle is looked for
@@ -144,7 +144,7 @@ def stroke_clicks(stroke: Stroke, frame: Size, most: int = MOST_CLICKS) -> tuple
 def with_strokes(mask_HW: npt.NDArray[Any], strokes: Sequence[Stroke]) -> npt.NDArray[Any]:
     """A mask to refine, with strokes painted into it: what was drawn over counts, whatever the network says.
 
-    Lines are painted 1 % of the longer side of the image broad.
+    Lines are painted 0.4 % of the longer side of the image broad.
 
     Args:
         mask_HW: H x W bool, or float in [0, 1].

@@ -398,7 +398,7 @@ class TestStatus:
         def fault(*_):
             raise ValueError("a secret")
 
-        monkeypatch.setattr(predictor, "click", fault)
+        monkeypatch.setattr(predictor, "click_together", fault)
         answer = ask((7.25, 7.25, True))
         assert answer.status_code == 500
         (problem,) = client.get("/demo/status").json["problems"]
