@@ -123,6 +123,9 @@ def open_source(source: str, library: Library, store_seconds: float) -> Source:
     address, _, name = source.rpartition("/")
     only = name if name.lower().endswith(_FILE_SUFFIXES) else ""
     store = open_store(address if only else source, timeout_seconds=store_seconds)
+    if name and not only and address.count("/") > 1 and next(iter(store.list("")), None) is None:
+        only = name  # keys of target storage have no suffix
+        store = open_store(address, timeout_seconds=store_seconds)
     return Source(source, library.folder / "objects", store, only, library)
 
 

@@ -13,6 +13,7 @@ import pytest
 from boto3.session import Session
 from export_files import HEIGHT, WIDTH, png
 
+from ritm_model.errors import RitmError
 from ritm_model.masks import brush_rle
 from ritm_ops.object_store.s3 import S3Store
 from training.exports import Options
@@ -108,3 +109,29 @@ def test_other_options_read_anew_and_a_damaged_cache_is_made_anew(
     assert labels(boxes=True) == {"Tri", "Box"}
     shutil.rmtree(cache)
     assert labels(boxes=True) == {"Tri", "Box"}
+
+
+def test_one_key_without_a_suffix(
+    tmp_path: Path, taken: Taken, bucket: str, ring: np.ndarray, picture: bytes
+) -> None:
+    """As target storage names them."""
+    client = Session().client("s3")
+    client.put_object(Bucket=bucket, Key="images/7.png", Body=picture)
+    for key, number in (("labels/7", 7), ("labels/70", 70)):
+        client.put_object(Bucket=bucket, Key=key, Body=body(number, ring, bucket))
+    assert taken(f"s3://{bucket}/labels/7")[0].photographs == 1
+    with pytest.raises(RitmError, match="There is nothing at s3://.*/labels/8"):
+        taken(f"s3://{bucket}/labels/8")
+
+
+def test_a_picture_that_is_none_is_called_as_its_task_calls_it(
+    tmp_path: Path, taken: Taken, bucket: str, ring: np.ndarray, picture: bytes
+) -> None:
+    client = Session().client("s3")
+    for number, data in ((1, b"no picture"), (2, picture)):
+        client.put_object(Bucket=bucket, Key=f"labels/{number}", Body=body(number, ring, bucket))
+        client.put_object(Bucket=bucket, Key=f"images/{number}.png", Body=data)
+    collected, _, manifest = taken(f"s3://{bucket}/labels", Options(cache=tmp_path / "cache"))
+    assert collected.photographs == 1
+    (broken,) = manifest["left_out"]["broken"]
+    assert broken["file"] == f"annotation 1, image s3://{bucket}/images/1.png"

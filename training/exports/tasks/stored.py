@@ -12,6 +12,7 @@ from pathlib import Path
 from ritm_model.datasets.photograph import About, Mask, Photograph, Region
 from ritm_model.datasets.problems import Problem
 from ritm_model.datasets.writing.records import Conversion, Record
+from ritm_model.errors import shown
 from ritm_ops.label_studio.shapes import ShapeError
 from training.exports.errors import ExportError
 from training.exports.library import FORMAT, Library
@@ -59,6 +60,12 @@ class StoredPhotograph:
         told = json.dumps([FORMAT, self.sha256, self.digests])
         return hashlib.sha256(told.encode()).hexdigest()
 
+    def told(self, text: str) -> str:
+        """A text in which the picture is called as its task calls it, if it is one that is kept here."""
+        if not self.image.is_relative_to(self.library.folder):
+            return text
+        return text.replace(str(self.image), f"{self.truth}, image {shown(self.reference)}")
+
     def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
         """Objects of several annotations that overlap come once, as the newest has them."""
         earlier: list[tuple[str, Mask]] = []
@@ -102,7 +109,7 @@ def remembering(
                 return _renamed(work(photograph), renamed)
             record: Record | None = library.record(photograph.place, photograph.key)
             if record is None:
-                record = _renamed(work(photograph), renamed)
+                record = _renamed(work(photograph), lambda text: renamed(photograph.told(text)))
                 library.keep_record(photograph.place, photograph.key, record)
             elif record["image"] is not None:
                 _place(photograph.image, work.images / photograph.name, library)
