@@ -106,6 +106,12 @@ if TYPE_CHECKING:
     default=0.0,
     help="Wait so long for Label Studio, its user and the backend to start.",
 )
+@click.option(
+    "--service-user",
+    metavar="EMAIL",
+    default="",
+    help="Make this user of Label Studio, for services, print a token of its own, and do nothing else.",
+)
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would be changed.")
 @click.option("--trial/--no-trial", default=True, help="Try one click on the first task; nothing is stored.")
 @click.option("--json", "as_json", is_flag=True, help="Print the checklist as JSON.")
@@ -129,6 +135,7 @@ def connect(
     s3_endpoint: str,
     make_bucket: bool,
     wait: float,
+    service_user: str,
     dry_run: bool,
     trial: bool,
     as_json: bool,
@@ -137,6 +144,11 @@ def connect(
 
     Run it again as often as you like: what is right already stays as it is.
     """
+    if service_user:
+        if project or create_project or dry_run:
+            raise click.UsageError("--service-user goes without a project and without --dry-run.")
+        _make_service_user(url, token, service_user)
+        return
     if bool(project) == bool(create_project):
         raise click.UsageError("Give either --project or --create-project.")
     labels += tuple(label.strip() for label in (label_list or "").split(",") if label.strip())
@@ -193,6 +205,15 @@ def connect(
         _show(report)
     if not report.is_ready:
         sys.exit(1)
+
+
+def _make_service_user(url: str, token: str, email: str) -> None:
+    from ritm_backend.connect.service_user import make_service_user
+    from ritm_ops.label_studio.client import LabelStudioClient
+
+    with LabelStudioClient(url, token) as client:
+        click.echo(make_service_user(client, email))
+    click.echo(f"{email} is a user of {url} now; above is its token, which is shown this once.", err=True)
 
 
 def _show(report: Checklist) -> None:

@@ -42,12 +42,14 @@ class Site:
 
     Attributes:
         studio: Label Studio, signed in over TLS at an address.
+        inside: Label Studio without TLS, as services of the stack reach it.
         backend: as Label Studio reaches it.
         pages: ports by what nginx listens on in the stack.
         authority: the file with the certificate of the authority.
     """
 
     studio: LabelStudio
+    inside: str
     backend: Server
     pages: Mapping[int, int]
     authority: Path
@@ -92,7 +94,7 @@ def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         studio = stack.enter_context(
             signed_in(replace(process, url=url), folder / "studio/files", legacy=True, authority=authority)
         )
-        yield Site(studio, backend, pages, authority)
+        yield Site(studio, process.url, backend, pages, authority)
 
 
 def test_what_asks_without_tls_is_sent_to_tls(site: Site) -> None:
@@ -124,6 +126,13 @@ def test_logins_are_taken_from_pages_of_the_site_only(site: Site, origin: str, s
         headers = {"Origin": f"https://{origin}:{site.pages[8443]}"}
         answer = browser.post(url, data=form, headers=headers, allow_redirects=False, timeout=30)
     assert answer.status_code == status
+
+
+def test_a_service_user_is_made_from_within(site: Site) -> None:
+    """Although Label Studio marks its cookies for TLS only."""
+    done = ritm_connect(site.inside, LEGACY_TOKEN, "--service-user", "service@example.com")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
 
 
 def test_an_annotator_clicks_and_submits_over_tls(site: Site) -> None:
