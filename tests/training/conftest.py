@@ -12,6 +12,7 @@ from s3_server import ACCESS, FaultyProxy
 from team import RECIPE, label, tiny_model
 from workers import Site
 
+from ritm_model.checkpoints import bundled_model_path
 from ritm_ops.jobs.queue import JobQueue
 from training.settings import TrainingSettings
 
@@ -66,14 +67,17 @@ def make_site(
 
 
 @pytest.fixture
-def settings(tmp_path: Path, base: Path, labels: Path) -> TrainingSettings:
-    """For jobs of two steps in this process, without Redis."""
+def settings(tmp_path: Path, labels: Path) -> TrainingSettings:
+    """For jobs of two steps in this process, without Redis.
+
+    They go on from a model that finds discs at once: one that has learnt nothing is measured for 20 clicks.
+    """
     return TrainingSettings(
         registry=str(tmp_path / "registry"),
         source=str(labels),
         folder=tmp_path / "work",
-        base=str(base),
-        changes=(*RECIPE, "epochs=1", "epoch_samples=4"),
+        base=str(bundled_model_path()),
+        changes=(*RECIPE, "epochs=1", "epoch_samples=4", "checkpoint_steps=100"),
         device="cpu",
         objects=1,
         least_objects=1,

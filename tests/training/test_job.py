@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from team import tiny_model
 
-from ritm_model.checkpoints import load_model, save_model
+from ritm_model.checkpoints import bundled_model_path, load_model, save_model
 from ritm_ops.jobs.protocol import Outcome
 from ritm_ops.object_store import open_store
 from ritm_ops.registry import Registry
@@ -59,11 +59,11 @@ def test_what_is_no_better_is_not_published_and_not_tried_again(settings: Traini
 
 @pytest.mark.slow
 @pytest.mark.parametrize("remembered", [True, False])
-def test_a_rollback_stands(settings: TrainingSettings, base: Path, remembered: bool) -> None:
+def test_a_rollback_stands(settings: TrainingSettings, remembered: bool) -> None:
     """Whether the next job finds out at once or, on another machine, after it has learnt the same again."""
     settings = settings.model_copy(update={"margin": -20})
     registry = Registry(open_store(settings.registry_uri))
-    first = registry.publish("ritm", base, {})
+    first = registry.publish("ritm", bundled_model_path(), {})
     registry.promote("ritm", first, None)
     learnt = ended(settings, "first")[0].version
     assert learnt is not None
@@ -127,12 +127,10 @@ def test_tasks_that_nobody_has_annotated_end_the_job(settings: TrainingSettings,
     assert ending.message.startswith("There is nothing to take from ")
 
 
-def test_a_version_that_became_live_meanwhile_stays_live(
-    settings: TrainingSettings, tmp_path: Path, base: Path
-) -> None:
+def test_a_version_that_became_live_meanwhile_stays_live(settings: TrainingSettings, tmp_path: Path) -> None:
     store = open_store(settings.registry_uri)
     registry = Registry(store)
-    other = registry.publish("ritm", base, {})
+    other = registry.publish("ritm", bundled_model_path(), {})
     registry.promote("ritm", other, None)
     mine = tiny_model(tmp_path / "mine.safetensors", seed=1)
     ending = publish(
