@@ -44,6 +44,7 @@ except ImportError:
         "Fine-tuning jobs need rq and redis, which are not installed; run `pip install 'ritm[finetune]'`."
     ) from None
 
+_NEVER = -1  # expire: of keys that do, a Redis that is short of memory may take any
 _WAITING = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED, JobStatus.CREATED)
 STATUSES = MappingProxyType(
     {
@@ -147,11 +148,11 @@ class JobQueue:
                     if known is not None and self._goes_on(known.decode()):
                         return known.decode(), False
                     pipe.multi()
-                    pipe.set(key, new, ex=SECONDS_KEPT)
+                    pipe.set(key, new)
                     pipe.zadd(self._ids, {new: now.timestamp()})
-                    pipe.zremrangebyrank(self._ids, 0, -JOBS_LISTED - 1)
                     self._enqueue(new, (source, base), request_id, pipe)
                     pipe.execute()
+                    self._forget_old(now.timestamp())
                     return new, True
 
     def jobs(self) -> list[JobView]:
@@ -198,12 +199,26 @@ class JobQueue:
             args=args,
             job_id=job_id,
             timeout=-1,  # a job takes as long as it takes; who finds it too long stops it
-            result_ttl=SECONDS_KEPT,
-            failure_ttl=SECONDS_KEPT,
+            result_ttl=_NEVER,
+            failure_ttl=_NEVER,
             retry=self._retry,
             meta={"request_id": request_id} if request_id else None,
             pipeline=pipe,
         )
+
+    def _forget_old(self, now: float) -> None:
+        """Delete jobs that have ended long ago, or before many others."""
+        old: Any = self.redis.zrangebyscore(self._ids, 0, now - SECONDS_KEPT)
+        many: Any = self.redis.zrange(self._ids, 0, -JOBS_LISTED - 1)
+        for job_id in {*old, *many}:
+            try:
+                job = Job.fetch(job_id.decode(), connection=self.redis, serializer=JSONSerializer)
+            except NoSuchJobError:
+                job = None
+            if job is None or _view(job).has_ended:
+                if job is not None:
+                    job.delete()
+                self.redis.zrem(self._ids, job_id)
 
     def _fetched(self, job_id: str) -> Job:
         try:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from redis_server import Redis
+from redis_server import Redis, redis_server
+from rq import SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -81,6 +85,48 @@ def test_a_job_is_a_name_and_two_addresses_in_json(jobs: JobQueue) -> None:
     assert job.meta == {"request_id": "abc"}
     assert job.timeout == -1
     assert job.retries_left == 3
+
+
+def test_jobs_and_their_history_outlive_any_number_of_sessions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a Redis of little memory, with the policy of the stack."""
+    monkeypatch.chdir(tmp_path)
+    with tempfile.TemporaryDirectory(prefix="redis") as folder, redis_server(Path(folder)) as own:
+        jobs = JobQueue(connect(own.url), pauses=())
+        failed, _ = jobs.start("s3://labels/failed")
+        SimpleWorker([jobs.queue], connection=jobs.redis, serializer=JSONSerializer).work(burst=True)
+        stopped, _ = jobs.start("s3://labels/stopped")
+        jobs.stop(stopped)
+        waiting, _ = jobs.start(LABELS)
+        jobs.count_annotation()
+        before = {job.id: job.status for job in jobs.jobs()}
+        assert before == {failed: "failed", stopped: "stopped", waiting: "queued"}
+
+        used = int(jobs.redis.info("memory")["used_memory"])
+        jobs.redis.config_set("maxmemory", used + (4 << 20))
+        jobs.redis.config_set("maxmemory-policy", "volatile-lru")
+        for number in range(1500):
+            jobs.redis.set(f"ritm:state:{number}", os.urandom(20_000), px=1_800_000)
+        assert jobs.redis.info("stats")["evicted_keys"] > 1000
+        assert {job.id: job.status for job in jobs.jobs()} == before
+        assert jobs.start(LABELS) == (waiting, False)
+        assert jobs.count_annotation() == 2
+
+
+def test_old_jobs_are_forgotten_when_others_are_asked_for(
+    jobs: JobQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ritm_ops.jobs.queue.JOBS_LISTED", 2)
+    waiting, _ = jobs.start("s3://labels/waiting")
+    for number in range(4):
+        last, _ = jobs.start(f"s3://labels/{number}")
+        jobs.stop(last)
+    assert {job.id for job in jobs.jobs()} >= {waiting, last}, "what waits is not forgotten"
+    assert len(jobs.jobs()) == len(jobs.redis.keys("rq:job:*")) == 3
+    monkeypatch.setattr("ritm_ops.jobs.queue.SECONDS_KEPT", -10)
+    newest, _ = jobs.start("s3://labels/newest")
+    assert {job.id for job in jobs.jobs()} == {waiting, newest}
 
 
 @pytest.mark.parametrize("meta", [{}, {"progress": "much"}, {"progress": 0.5, "newer": 1}])
