@@ -35,7 +35,7 @@ from ritm_model.learning.loop.stopping import RunStopped, stop_on
 from ritm_model.learning.recipes import Recipe, load_recipe
 from ritm_model.learning.recipes.loading import parse_recipe, recipe_yaml
 from ritm_ops.jobs.protocol import LIVE, Outcome
-from ritm_ops.jobs.queue import connect
+from ritm_ops.jobs.queue import JobQueue, connect
 from ritm_ops.object_store import ConflictError, ObjectStore, StoreError, open_store
 from ritm_ops.registry import RefusedError, Registry, RegistryError
 from ritm_ops.registry.trials import Trials
@@ -47,7 +47,7 @@ from training.measure import Measured, compare_measured, held_out_objects, measu
 from training.notify import tell_of_end
 from training.pipelines.serving import check_source, served
 from training.progress import Progress
-from training.retention import tidy
+from training.retention import check_room, ended_in, tidy
 from training.settings import TrainingSettings
 from training.split import HELD_OUT, LEARNT, TooFewLabelsError, divide_dataset
 from training.tried import Tried
@@ -99,6 +99,9 @@ def run(source: str, base: str) -> Retry | None:
         try:
             signal.signal(signal.SIGTERM, leave)
             check_source(settings, source)
+            if settings.quota_mb is not None:
+                queue = JobQueue(connect(settings.redis), pipeline=settings.pipeline)
+                check_room(settings.folder, settings.quota_mb << 20, ended_in([queue]), job.id)
             finetune(Order(job.id, source, base), settings, folder, progress)
         except Leaving:
             progress.say("The worker is being stopped; the next free one goes on with the job.")

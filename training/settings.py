@@ -55,6 +55,13 @@ class TrainingSettings(PipelineFields, PictureSettings):
         description="Whether jobs that have ended leave photographs, checkpoints and models behind.",
     )
 
+    quota_mb: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most MB of the disk that the folder may take between jobs; of more, what is needed "
+        "least is removed. Without it there is no limit.",
+    )
+
     # What a job computes with
     device: str = Field(
         default="auto",

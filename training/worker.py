@@ -29,7 +29,7 @@ from ritm_ops.object_store import StoreError, open_store
 from ritm_ops.registry import Registry
 from training.notify import tell_of_failure
 from training.pipelines.serving import serving
-from training.retention import tidy_ended
+from training.retention import ended_in, make_room, tidy_ended
 from training.settings import TrainingSettings
 
 NICE = 10  # annotators' clicks on the same machine come first
@@ -125,7 +125,7 @@ def work(pipelines: Mapping[str, TrainingSettings], *, burst: bool = False) -> N
     )
     worker.served = served
     worker.on_failure = on_failure
-    if not settings.keep:
+    if not settings.keep or settings.quota_mb is not None:
         worker.tidy = partial(_tidy_all, settings, jobs)
     worker.work(
         burst=burst,
@@ -188,5 +188,8 @@ def _tell_of_failure(served: Mapping[str, TrainingSettings], job: Job) -> None:
 
 
 def _tidy_all(settings: TrainingSettings, pipelines: Sequence[JobQueue]) -> None:
-    for jobs in pipelines:
-        tidy_ended(settings.folder, jobs)
+    if not settings.keep:
+        for jobs in pipelines:
+            tidy_ended(settings.folder, jobs)
+    if settings.quota_mb is not None:
+        make_room(settings.folder, settings.quota_mb << 20, ended_in(pipelines))
