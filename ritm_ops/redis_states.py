@@ -22,11 +22,14 @@ from ritm_ops.redis_link import RedisAwayError, RedisLink
 if TYPE_CHECKING:
     from redis import Redis
 
+KEPT_OF_AN_OBJECT = 2
+"""The state after the last click, and the one before it, to which undoing that click leads."""
+
 _logger = logging.getLogger(__name__)
 
 
 class RedisStates:
-    """States in Redis, each for `ttl_seconds`.
+    """States in Redis, each for `ttl_seconds`, of each object the last two.
 
     Args:
         url: such as redis://:password@host:6379/0, rediss:// or unix://.
@@ -68,9 +71,19 @@ class RedisStates:
         data = None if self._link.is_resting else encode_state(state)
         if data is None:
             return
-        key = self._key(image_key, start, state.clicks)
+        clicks = state.clicks
+        key = self._key(image_key, start, clicks)
+        unneeded = self._key(image_key, start, clicks[:-KEPT_OF_AN_OBJECT])
+
+        def exchange(redis: Redis) -> None:
+            pipeline = redis.pipeline(transaction=False)
+            pipeline.set(key, data, px=self._ttl_ms)
+            if len(clicks) > KEPT_OF_AN_OBJECT:
+                pipeline.unlink(unneeded)
+            pipeline.execute()
+
         with suppress(RedisAwayError):
-            self._link.ask(lambda redis: redis.set(key, data, px=self._ttl_ms))
+            self._link.ask(exchange)
 
     def _first(self, redis: Redis, keys: list[str]) -> tuple[int, object]:
         """The place of the first key that is there, and what it holds; None for nothing."""
@@ -85,4 +98,4 @@ class RedisStates:
     def _key(self, image_key: str, start: Start, clicks: tuple[Click, ...]) -> str:
         """Names all that the state follows from; hashed, since names of images are nobody else's business."""
         text = repr((self._version, image_key, start, clicks)).encode(errors="surrogatepass")
-        return f"ritm:state:{hashlib.blake2b(text, digest_size=20).hexdigest()}"
+        return f"ritm:state:2:{hashlib.blake2b(text, digest_size=20).hexdigest()}"

@@ -27,6 +27,7 @@ from ritm_model.inference.predictor import Predictor
 from ritm_model.inference.sessions.cache import SessionCache, Start
 from ritm_model.inference.sessions.load import Load
 from ritm_model.inference.sessions.shared_states import SharedStates
+from ritm_model.inference.sessions.state_codec import rounded
 from ritm_model.inference.sessions.turns import Ticket, Turns
 from ritm_model.inference.state import Image, State
 from ritm_model.inference.strokes import Region
@@ -196,6 +197,8 @@ class Annotator:
                     if state.clicks != prompt.clicks:
                         clicks = next_clicks(state, prompt.clicks, runs_left)
                         state = self._by_load(waited_seconds).click_together(state, clicks, timings)
+                        if self._shared:
+                            state = rounded(state)  # as others will find it
                         self._cache.add(prompt.image_key, start, state)
                         self._count(clicks_run=len(clicks))
                         waited_seconds = 0
