@@ -143,8 +143,8 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> None:
         with writing(projects, ServeError):
             projects.mkdir(parents=True, exist_ok=True)
         os.environ[FOLDER_VARIABLE] = str(projects)
-        objects = folder / "objects"
-        objects.mkdir()
+        objects = projects / "objects"
+        objects.mkdir(exist_ok=True)
         os.environ[OBJECTS_VARIABLE] = str(objects)
         if workers > 1:
             options["child_exit"] = _drop_counts

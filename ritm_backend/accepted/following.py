@@ -20,8 +20,12 @@ class CountedModel:
     name: str
 
 
-def counted_models(settings: Settings) -> Mapping[str | None, CountedModel]:
+def counted_models(settings: Settings, total_seconds: float = 120) -> Mapping[str | None, CountedModel]:
     """By pipeline, and None for the model that is served to all others.
+
+    Args:
+        settings: of the server.
+        total_seconds: longest time of one call of S3.
 
     Raises:
         RitmError: the file of pipelines, or the address of a registry, cannot be used.
@@ -30,10 +34,13 @@ def counted_models(settings: Settings) -> Mapping[str | None, CountedModel]:
     from ritm_ops.pipelines import served_pipelines
     from ritm_ops.registry.trials import Trials
 
+    def trials(uri: str) -> Trials:
+        return Trials(open_store(uri, timeout_seconds=min(30, total_seconds), total_seconds=total_seconds))
+
     found: dict[str | None, CountedModel] = {}
     if settings.live_model is not None and settings.registry is not None:
-        found[None] = CountedModel(Trials(open_store(settings.registry)), settings.live_model)
+        found[None] = CountedModel(trials(settings.registry), settings.live_model)
     if settings.pipelines is not None:
         for name, pipeline in served_pipelines(settings.pipelines, settings.registry).items():
-            found[name] = CountedModel(Trials(open_store(pipeline.registry)), pipeline.model)
+            found[name] = CountedModel(trials(pipeline.registry), pipeline.model)
     return found

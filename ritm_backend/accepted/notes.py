@@ -1,7 +1,7 @@
 """Objects that were clicked and may be accepted: a file for each, in a folder that all workers share.
 
-Clicks on an object and the event that tells of its acceptance may reach different workers. What is noted is
-the clicks, and which version answered them.
+Clicks on an object and the event that tells of its acceptance may reach different workers, or servers. What
+is noted is the clicks, and which version answered them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from ritm_model.clicks import Click
-from ritm_model.files import write_file
+from ritm_model.files import new_path
 from ritm_model.inference.geometry import Box
 from ritm_model.values import Value
 
@@ -94,8 +94,8 @@ class Notes:
         earlier = _read(path)
         if earlier is not None:
             note = note.after(earlier)
-        with suppress(OSError):
-            write_file(path, note.model_dump_json().encode())
+        with suppress(OSError), new_path(path) as unfinished:
+            unfinished.write_text(note.model_dump_json())  # a power cut may take it
 
     def take(self, region_id: str) -> Note | None:
         """The note of a region that is accepted now for the first time."""

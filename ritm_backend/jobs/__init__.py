@@ -2,6 +2,7 @@
 
 from ritm_backend.jobs.counts import JobCounts
 from ritm_backend.jobs.handover import Handover
+from ritm_backend.jobs.models import model_routes
 from ritm_backend.jobs.routes import training_routes
 
-__all__ = ["Handover", "JobCounts", "training_routes"]
+__all__ = ["Handover", "JobCounts", "model_routes", "training_routes"]

@@ -17,6 +17,7 @@ import { FORMATS, save } from "./saving.js";
 import * as server from "./server.js";
 import { Session } from "./session.js";
 import { switchTheme } from "./theme.js";
+import { showVersions } from "./versions.js";
 import { View } from "./view.js";
 
 const READY_POLL_MS = 1000;
@@ -267,6 +268,10 @@ listenToControls(config, session, (chosen) => {
 });
 switchTheme(button("theme"));
 showServer(/** @type {HTMLDetailsElement} */ (element("server")));
+showVersions(
+  /** @type {HTMLDetailsElement} */ (element("versions")),
+  /** @type {HTMLTemplateElement} */ (element("model-row")),
+);
 showJobs(
   /** @type {HTMLDetailsElement} */ (element("learning")),
   /** @type {HTMLTemplateElement} */ (element("job-row")),

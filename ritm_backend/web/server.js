@@ -52,6 +52,22 @@
  * @property {{up_to: number[], counts: number[]}} latency_ms
  * @property {Problem[]} problems
  *
+ * @typedef {object} Candidate a version that waits for a decision
+ * @property {string} version
+ * @property {string} published_at
+ * @property {number | null} noc_before clicks per held-out object
+ * @property {number | null} noc_after
+ * @property {string} decision
+ * @property {string} trial
+ *
+ * @typedef {object} TrainedModel
+ * @property {string | null} pipeline
+ * @property {string} model
+ * @property {string | null} live
+ * @property {boolean} can_roll_back
+ * @property {Candidate[]} candidates the newest first
+ * @property {{day: string, version: string, objects: number, clicks: number}[]} accepted the newest first
+ *
  * @typedef {object} Job a fine-tuning job
  * @property {string} id
  * @property {"queued" | "running" | "finished" | "failed" | "stopped"} status
@@ -129,6 +145,17 @@ export const stopJob = (id) => ask(`/training/jobs/${encodeURIComponent(id)}/sto
 
 /** Asks for a job; one that waits or runs already is not asked for twice. */
 export const startJob = () => ask("/training/jobs", { method: "POST" });
+
+/** @returns {Promise<TrainedModel[]>} */
+export const trainedModels = async () => (await (await ask("/training/models")).json()).models;
+
+/** @param {string | null} pipeline @param {string} action @param {string} version */
+export const decide = (pipeline, action, version) =>
+  ask("/training/models", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ pipeline, action, version }),
+  });
 
 /** @returns {Promise<string | null>} the version of the model, null while it is being loaded */
 export async function readyVersion() {

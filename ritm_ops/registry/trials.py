@@ -119,11 +119,11 @@ def verdict(trial: Trial) -> Verdict:
 
 
 class Trials:
-    """The trials and counts of a registry's models. Thread-safe; every method may raise StoreError, too."""
+    """The trials and counts of the models of `registry`. Thread-safe; all may raise StoreError, too."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
-        self._registry = Registry(store)
+        self.registry = Registry(store)
 
     def last(self, name: str) -> Trial | None:
         """The trial that runs, or the one that ended last; None if there never was any."""
@@ -138,12 +138,12 @@ class Trials:
             RefusedError: it was rolled back or rejected.
             RegistryError: no such version, it is live, or another one is on trial.
         """
-        self._registry.check_store()
-        live = self._registry.live(name)
+        self.registry.check_store()
+        live = self.registry.live(name)
         against = live.version if live else None
         if against == version:
             raise RegistryError(f"{version} is live already.")
-        if (refusal := self._registry.refusal(name, self._registry.weights_of(name, version))) is not None:
+        if (refusal := self.registry.refusal(name, self.registry.weights_of(name, version))) is not None:
             raise RefusedError(f"Not on trial: {refusal}")
         there, etag = self._read(trial_key(name), Trial)
         if there is not None and there.is_running and there.against == against:
@@ -169,10 +169,10 @@ class Trials:
         trial = self.last(name)
         if trial is None or not trial.is_running:
             return None
-        live = self._registry.live(name)
+        live = self.registry.live(name)
         if (live.version if live else None) != trial.against:
             return None
-        is_refused = self._registry.refusal(name, self._registry.weights_of(name, trial.version))
+        is_refused = self.registry.refusal(name, self.registry.weights_of(name, trial.version))
         return None if is_refused else trial
 
     def add(self, name: str, version: str, counted: Counted) -> Trial | None:
@@ -201,11 +201,11 @@ class Trials:
         if judged == "go on":
             return None
         if judged == "close":
-            self._registry.reject(name, trial.version, by="canary", why=trial.sentence)
+            self.registry.reject(name, trial.version, by="canary", why=trial.sentence)
             outcome = "closed: it takes more clicks"
         elif judged == "publish":
             try:
-                self._registry.promote(
+                self.registry.promote(
                     name, trial.version, trial.against, by="canary", why=trial.sentence, is_asked=False
                 )
             except RefusedError as error:

@@ -6,19 +6,25 @@ import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pytest
 from backend import ritm_serve
-from demo_page import COINS, ON_A_COIN, Demo
+from demo_page import COINS, ON_A_COIN, OTHER_MODEL, Demo
 from playwright.sync_api import Browser, Error, HttpCredentials, Page, expect
 from processes import Server
 from redis_server import redis_server
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
+from ritm_model.checkpoints import bundled_model_path
 from ritm_ops.jobs.protocol import JobReport
 from ritm_ops.jobs.queue import JobQueue, connect
+from ritm_ops.object_store import ObjectStore, open_store
+from ritm_ops.registry import Registry
+from ritm_ops.registry.tallies import Counts, Tally
+from ritm_ops.registry.trials import Trials
 
 CREDENTIALS: HttpCredentials = {"username": "admin", "password": "correct horse"}
 
@@ -28,6 +34,7 @@ class Deployment:
     server: Server
     queue: JobQueue
     picture: Path
+    store: ObjectStore
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +43,10 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     folder = tmp_path_factory.mktemp("guarded")
     picture = folder / "coins.jpg"
     picture.write_bytes(COINS.read_bytes())
+    (folder / "pipelines.yaml").write_text(
+        f"pipelines: {{cells: {{source: labels, registry: {folder / 'registry'}}}}}"
+    )
+    store = open_store(str(folder / "registry"))
     with tempfile.TemporaryDirectory(prefix="ritm") as short, redis_server(Path(short)) as redis:
         environment = {
             "BASIC_AUTH_USER": CREDENTIALS["username"],
@@ -43,12 +54,13 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
             "RITM_DEMO_IMAGE": str(picture),
             "RITM_REDIS_URL": redis.url,
             "RITM_FINETUNE_SOURCE": str(folder / "labels"),
+            "RITM_PIPELINES": str(folder / "pipelines.yaml"),
             "RITM_ENGINE": "torch",
             "OMP_NUM_THREADS": "1",
         }
         client = connect(redis.url)
         with ritm_serve(folder, environment, health="/health") as server:
-            yield Deployment(server, JobQueue(client), picture)
+            yield Deployment(server, JobQueue(client), picture, store)
         client.close()
 
 
@@ -124,6 +136,36 @@ def test_fine_tuning_is_started_watched_and_stopped(deployment: Deployment, page
     row.first.locator(".stop").click()
     expect(row.first.locator(".state")).to_have_text("stopped")
     assert [view.status for view in deployment.queue.jobs()] == ["stopped", "finished"]
+    assert demo.troubles == []
+
+
+def test_candidates_are_decided_on_and_versions_rolled_back(deployment: Deployment, page: Page) -> None:
+    registry, trials = Registry(deployment.store), Trials(deployment.store)
+    live = registry.publish("cells", OTHER_MODEL, {})
+    registry.promote("cells", live, None)
+    report = {"noc_before": 6.5, "noc_after": 4.25, "decision": "NoC@90 fell."}
+    candidate = registry.publish("cells", bundled_model_path(), report)
+    trials.begin("cells", candidate, "shadow", share=0.5, objects=40)
+    trials.count("cells", Counts(by_day={date(2026, 1, 2): {live: Tally(objects=4, clicks=10, squares=30)}}))
+
+    demo = Demo(page)
+    demo.go(deployment.server.url)
+    demo.unfold("Models")
+    row = page.locator("#models > li")
+    expect(row.locator(".name")).to_have_text("cells")
+    expect(row.locator(".live")).to_have_text(f"{live} is live")
+    expect(row.locator(".candidates li")).to_contain_text(
+        f"{candidate}NoC 6.5 → 4.25 · NoC@90 fell. · shadow: IoU 0.000 with 0 of 40 accepted objects"
+    )
+    assert row.locator("tbody tr").all_inner_texts() == [f"2026-01-02\t{live}\t4\t2.5"]
+    expect(row.locator(".roll-back")).to_be_hidden()
+
+    page.get_by_role("button", name=f"Approve {candidate}").click()
+    expect(row.locator(".live")).to_have_text(f"{candidate} is live")
+    assert registry.history("cells")[-1].by == "admin on the page"
+    page.get_by_role("button", name=f"Roll back {candidate}").click()
+    expect(row.locator(".live")).to_have_text(f"{live} is live")
+    expect(row.locator(".candidates li")).to_have_count(0)
     assert demo.troubles == []
 
 
