@@ -75,10 +75,7 @@ def _photographs(part: DataPart, asked: SourcePart, places: Places) -> Sequence[
         if is_coco_rle(folder):
             return _of_coco_rle(folder, split, part, asked)
         if str(roots[OWN]).partition(":")[0] not in DATASETS:
-            raise TrainingError(
-                f"{folder} has neither {MANIFEST} nor {ANNOTATIONS}; of any other layout, write "
-                "LAYOUT:FOLDER with one that `ritm datasets` lists, such as labels:FOLDER."
-            )
+            raise TrainingError(_no_layout(folder))
     place = find_dataset(asked.data, roots)
     if missing := place.missing():
         names = ", ".join(map(str, missing))
@@ -107,6 +104,21 @@ def _of_collection(given: Collection, part: DataPart, asked: SourcePart) -> list
         replace(photograph, source=about.source or asked.data, licence=about.license)
         for photograph, about in zip(made, firsts, strict=True)
     ]
+
+
+_OTHER_LAYOUTS = "write LAYOUT:FOLDER with one that `ritm datasets` lists, such as labels:FOLDER"
+
+
+def _no_layout(path: Path) -> str:
+    """Why nothing is learnt from a path of the user, and what to do."""
+    if not path.exists():
+        return f"There is no data at {path}; {_OTHER_LAYOUTS}."
+    if path.is_dir():
+        return f"{path} has neither {MANIFEST} nor {ANNOTATIONS}; of any other layout, {_OTHER_LAYOUTS}."
+    return (
+        f"{path} is a file: a data set is made of an export by `ritm dataset from-label-studio` or "
+        "`ritm dataset from-cvat`; a file in COCO's format is given as COCO:FILE."
+    )
 
 
 def _of_pack(folder: Path, part: DataPart) -> list[TrainingPhotograph]:

@@ -284,6 +284,11 @@ def test_what_is_missing_is_named(tmp_path: Path, folders: Path) -> None:
         TrainingError, match=r"has neither manifest\.json nor annotations\.json; .*labels:FOLDER"
     ):
         open_data(recipe_of("[]"), tmp_path)
+    with pytest.raises(TrainingError, match="There is no data at lables:x; write LAYOUT:FOLDER"):
+        open_data(recipe_of("[]"), {"own": "lables:x"})
+    (tmp_path / "export.zip").write_bytes(b"")
+    with pytest.raises(TrainingError, match=r"export\.zip is a file: .* from-cvat`; .* COCO:FILE"):
+        open_data(recipe_of("[]"), {"own": str(tmp_path / "export.zip")})
     with pytest.raises(TrainingError, match="Give their folder with --data"):
         open_data(recipe_of("[]"), {})
     with pytest.raises(DatasetError, match="Where is LVIS"):

@@ -64,6 +64,14 @@ def test_newest_but_a_ground_truth_comes_first(columns: Callable[..., Any]) -> N
     assert columns(newer) == ({(10, "Cat")}, {"older than another of their task": 1})
 
 
+def test_without_dates_the_higher_id_is_the_newer(columns: Callable[..., Any]) -> None:
+    for ids in ((9, 10), ("9", "10")):
+        of_task = [
+            {"id": id, "result": [polygon(left, left + 20)]} for id, left in zip(ids, (10, 50), strict=True)
+        ]
+        assert columns(of_task)[0] == columns(of_task[::-1])[0] == {(50, "Cat")}
+
+
 def test_only_ground_truth_or_reviewed_or_some_users(columns: Callable[..., Any]) -> None:
     anna = {"id": 7, "email": "Anna@example.com", "first_name": "Anna", "last_name": "Lee"}
     accepted = [

@@ -23,6 +23,7 @@ from training.exports.tasks.assigning import Tags, assigned, pictures_of
 
 _LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
 _LISTS = ("annotations", "completions")
+_LONGEST_ID = 19  # digits; longer ones do not fit into the library
 _LATEST = 1 << 34  # later seconds since 1970 are milliseconds
 NOT_DRAWN = "still to be drawn: nobody has annotated the task"
 DRAFTS = "drafts, which nobody has submitted"
@@ -184,14 +185,13 @@ def _read(
     data = task.get("data")
     parts, problems = _parts(results, data, rules)
     when = annotation.get("updated_at") or annotation.get("created_at")
-    order = annotation.get("id")
     pictures = json.dumps([shown(task.get("id")), sorted(map(str, pictures_of(data).values()))])
     return Annotation(
         number,
         shown(task.get("id")),
         hashlib.sha256(pictures.encode()).hexdigest()[:24],
         _time(when).isoformat(),
-        order if type(order) is int and abs(order) < 1 << 62 else 0,
+        _order(annotation.get("id")),
         _authors(annotation.get("completed_by")),
         annotation.get("ground_truth") is True,
         _reviewed(annotation),
@@ -245,6 +245,13 @@ def _row(drawing: Drawing) -> dict[str, object]:
     label = {"labels": [drawing.label]} if drawing.label else {}
     size = {"original_width": width, "original_height": height}
     return {"id": drawing.id, "type": drawing.kind, **size, "value": {**value, **label}}
+
+
+def _order(id: object) -> int:
+    """An id as a number, also where it is text; 0 for any other."""
+    if isinstance(id, str) and id.isascii() and id.isdecimal() and len(id) < _LONGEST_ID:
+        id = int(id)
+    return id if type(id) is int and abs(id) < 1 << 62 else 0
 
 
 def _authors(completed_by: object) -> tuple[str, ...]:
