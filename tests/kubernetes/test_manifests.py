@@ -67,9 +67,6 @@ def test_what_the_stack_sets_is_set_here_too(name: str, manifests: Manifests) ->
     given = environment_of(manifests, name)
     stack = COMPOSE[name.removeprefix("ritm-")]["environment"]
     there = {variable for variable, value in stack.items() if not value.endswith(":-}")}  # what may be empty
-    if "AWS_SECRET_ACCESS_KEY" in there:
-        there -= {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
-        there |= {"AWS_SHARED_CREDENTIALS_FILE"}
     assert there <= set(given) | {variable.removesuffix("_FILE") for variable in given}
 
 
