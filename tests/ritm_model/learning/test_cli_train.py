@@ -52,17 +52,21 @@ def base(tmp_path: Path) -> Path:
     return tmp_path / "base.safetensors"
 
 
-def test_the_bundled_model_is_given_a_fine_head_and_thin_objects(pack: Path, tmp_path: Path) -> None:
-    changes = (
-        "model.params={fine_width: 32}",
-        "data.thin_prob=0.1",
-        "data.licence_classes=null",
-        "data.growing=[]",
-        "epochs=1",
+def test_lite_further_gives_a_model_of_lite_a_fine_head_and_shows_it_thin_objects(
+    pack: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "lite.safetensors"
+    save_model(
+        path,
+        make_model(parse_recipe("{name: x, model: {family: lite, params: {head_width: 8}}}", "x")),
+        TrainingCard(),
     )
+    changes = (f"model.weights={path}", "data.licence_classes=null", "data.growing=[]", "epochs=1")
     result = train("lite-further", tmp_path / "run", "--data", str(pack), overrides=changes)
     assert result.exit_code == 0, result.output
-    assert load_model(tmp_path / "run" / "model.safetensors").params["fine_width"] == 32
+    assert "new are feature_extractor.fine.details" in result.output
+    params = load_model(tmp_path / "run" / "model.safetensors").params
+    assert (params["head_width"], params["fine_width"]) == (8, 32)
 
 
 @pytest.mark.slow
