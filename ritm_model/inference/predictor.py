@@ -199,7 +199,11 @@ class Predictor:
         return other
 
     def with_options(self: PredictorT, options: PredictorOptions) -> PredictorT:
-        """The same predictor with other options. It goes on with states of this one."""
+        """The same predictor with other options. It goes on with states of this one.
+
+        Args:
+            options: in place of this one's.
+        """
         other = copy(self)
         other.options = options
         return other

@@ -113,7 +113,7 @@ def test_convert_a_plain_state_dict(save: Callable[..., Path], official: Any, tm
 def test_info_of_the_bundled_model() -> None:
     output = ritm_models("info", "bundled").output
     assert "starter-" in output
-    assert "3570 photographs" in output
+    assert "3572 photographs" in output
 
 
 def test_info_of_a_released_model_that_is_not_here(models_dir: Path) -> None:

@@ -176,7 +176,7 @@ def test_the_bundled_model_loads_and_says_honestly_what_it_is() -> None:
     assert model.with_prev_mask
     assert path.stat().st_size < 8_000_000
     card = read_card(path)
-    assert "3570 photographs" in card.training.trained_on
+    assert "3572 photographs" in card.training.trained_on
     assert "CC BY-NC" in card.training.licence  # as every model that learnt from COCO, and said
     assert "small" in card.training.summary
     assert model_version(path).startswith("starter-")
