@@ -125,7 +125,7 @@ class Annotator:
         if at_once > 1 and isinstance(predictor.engine, TorchEngine):
             self._answering = predictor.with_engine(GatheringEngine(predictor.engine, at_once))
         self._light = self._answering.with_options(predictor.options.light())
-        self._load = Load(light_after_seconds)
+        self._load = Load(light_after_seconds, clock)
         self._cache = SessionCache(cache_bytes, ttl_seconds, clock)
         self._shared = shared
         self._clock = clock

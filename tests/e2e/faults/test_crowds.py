@@ -103,7 +103,7 @@ def test_a_crowd_is_answered_with_less_work_until_it_is_gone(
             log.wait_for_well()
         assert all(one.is_well for one in log.clicks)
         assert click(server.url, 90_000, 1, "/data/upload/crowd/1.jpg").is_well
-        assert _gauge(server.url, "ritm_light") == 0
+        wait_until(lambda: _gauge(server.url, "ritm_light") == 0, "the usual work", within_s=60)
 
 
 def test_long_sequences_take_a_few_runs_and_longer_ones_are_refused(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ritm_model.inference.sessions.load import Load
+from ritm_model.inference.sessions.load import QUIET_SECONDS, Load
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,17 @@ def test_load_is_high_from_a_long_wait_to_a_short_one(
     load = Load(0.3)
     assert [load.after_wait(*wait) for wait in waits] == expected
     assert load.is_high == expected[-1]
+
+
+def test_load_is_low_when_nobody_has_clicked_for_a_while() -> None:
+    now = 100.0
+    load = Load(0.3, lambda: now)
+    assert load.after_wait(1, 1)
+    now += QUIET_SECONDS - 1
+    assert load.is_high
+    now += 1
+    assert not load.is_high
+    assert not load.after_wait(0.2, 1)
 
 
 def test_without_a_limit_it_never_is() -> None:
