@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from backend import RITM
 from label_studio_server import SAMPLES, LabelStudio
 from redis_server import Redis
 from rq.job import JobStatus
 
+from ritm_model.images import read_image
+from ritm_model.masks.brush_rle import decode, encode
 from ritm_ops.jobs.queue import JobQueue
 from training.next.asking import ask
 
@@ -195,6 +199,39 @@ def test_the_commands_of_the_page_write_places(
     assert meta[tasks[1]] is None
     assert {told["place"] for told in meta.values() if told} == {1, 2, 3}
     assert served_next(studio, project) in tasks[2:]
+
+
+@pytest.mark.timeout(900)
+def test_the_next_frame_begins_with_what_was_drawn_on_the_one_before(
+    studio: LabelStudio, tmp_path: Path
+) -> None:
+    image = read_image(SAMPLES / "bear.jpg")
+    mask = cv2.imread(str(SAMPLES.parent / "masks/bear.png"), cv2.IMREAD_UNCHANGED) == 1
+    height, width = mask.shape
+    project = studio.call("POST", "/api/projects", json={"title": "Frames", "label_config": CONFIG})["id"]
+    tasks, truths = [], []
+    for number in (9, 10, 11):
+        move = np.float32([[1, 0, 14 * (number - 9)], [0, 1, -8 * (number - 9)]])
+        frame = cv2.warpAffine(image, move, (width, height), borderMode=cv2.BORDER_REFLECT)
+        path = tmp_path / f"clip_{number}.png"
+        assert cv2.imwrite(str(path), frame[..., ::-1])
+        tasks.append(studio.upload(project, path)["id"])
+        truths.append(cv2.warpAffine(mask.astype(np.uint8), move, (width, height)) > 0)
+    sizes = {"original_width": width, "original_height": height}
+    drawn = {**DRAWN, **sizes, "value": {**DRAWN["value"], "rle": encode(mask)}}
+    studio.call("POST", f"/api/tasks/{tasks[0]}/annotations/", json={"result": [drawn]})
+
+    words = ("--project", str(project), "--write", "--use", "--frames")
+    assert ritm_next(environment(studio, tmp_path), *words)["written"]["scored"] == 2
+    meta, predictions = state(studio, project)
+    assert meta[tasks[1]]["frame_before"] == tasks[0]
+    ((prediction,), (nothing,)) = (predictions[task] for task in tasks[1:])
+    assert nothing["result"] == []  # nobody has drawn on the frame before
+    (region,) = prediction["result"]
+    assert region["value"]["brushlabels"] == ["Thing"]
+    found = decode(region["value"]["rle"], width, height)
+    overlap = [float((found & truth).sum() / (found | truth).sum()) for truth in truths[:2]]
+    assert overlap[1] > 0.95 > overlap[0]
 
 
 def test_what_cannot_be_ordered_is_a_sentence(studio: LabelStudio, tmp_path: Path) -> None:

@@ -41,6 +41,11 @@ PROBLEMS_SHOWN = 5
 @click.option(
     "--use", is_flag=True, help="With --write: have Label Studio serve tasks by them (uncertainty sampling)."
 )
+@click.option(
+    "--frames",
+    is_flag=True,
+    help="With --write: begin tasks of sequences with what was drawn on the frame before.",
+)
 @as_json
 def next_(
     pipelines: Path | None,
@@ -50,6 +55,7 @@ def next_(
     count: int | None,
     write: bool,
     use: bool,
+    frames: bool,
     as_json: bool,
 ) -> None:
     """Show which tasks of a project of Label Studio to label next.
@@ -61,8 +67,8 @@ def next_(
     ritm next --project 3
     ritm next --pipelines pipelines.yaml --pipeline cells --write --use
     """
-    if use and not write:
-        raise click.UsageError("--use goes with --write: there is nothing to serve by without places.")
+    if (use or frames) and not write:
+        raise click.UsageError("--use and --frames go with --write: without it, nothing is written.")
     from training.next.finding import find_next, open_client
     from training.next.finding import write as write_found
     from training.pipelines.file import only_one
@@ -70,7 +76,7 @@ def next_(
 
     given = {name: value for name, value in (("pipelines", pipelines), ("pipeline", pipeline)) if value}
     settings = only_one(TrainingSettings.from_environment(**given))
-    told = {"project": project, "next_by": by, "next_count": count}
+    told = {"project": project, "next_by": by, "next_count": count, "next_frames": frames or None}
     settings = settings.model_copy(update={name: value for name, value in told.items() if value is not None})
     with open_client(settings) as client:
         with progress_bar("Looking at tasks", hidden=as_json, unit="task") as on_progress:

@@ -14,6 +14,7 @@ from ritm_ops.label_studio.client import LabelStudioClient
 from ritm_ops.object_store import open_store
 from ritm_ops.pictures import PictureFetcher
 from ritm_ops.registry import Registry
+from training.next.frames import Moved, frames_before, moved_regions
 from training.next.judging import Kept, ModelJudge, OnTask, judged
 from training.next.ordering import Ranked, ranked
 from training.next.project import Project, Task, project_number, read_project, read_tasks
@@ -103,7 +104,20 @@ def write(settings: TrainingSettings, client: LabelStudioClient, found: Found, *
     """
     version = version_name(settings.pipeline or DEFAULT_PIPELINE)
     front = found.order[: settings.next_count]
-    written = write_order(client, front, found.tasks, version, found.by, found.model)
+    begun = _begun(settings, client, found) if settings.next_frames else {}
+    written = write_order(client, front, found.tasks, version, found.by, found.model, begun)
     if use and front and not is_used(found.project, version):
         use_order(client, found.project, version)
     return written
+
+
+def _begun(settings: TrainingSettings, client: LabelStudioClient, found: Found) -> dict[int, Moved]:
+    """What tasks of sequences begin with, of those at the front."""
+    fetcher = PictureFetcher(settings.access_for(settings.source or ""))
+    before = frames_before(found.tasks)
+    moved = {
+        each.task: moved_regions(client, fetcher, before[each.task], found.tasks[each.task])
+        for each in found.order[: settings.next_count]
+        if each.task in before
+    }
+    return {task: regions for task, regions in moved.items() if regions is not None}

@@ -2,7 +2,7 @@
 
 Label Studio's uncertainty sampling serves the task with the lowest score among the predictions of the
 project's `model_version`. A score is the place of a task over the number of places, so the first task has the
-lowest. The predictions hold no regions: they say nothing to annotators.
+lowest. The predictions hold no regions, and say nothing to annotators, unless their tasks begin with some.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ritm_ops.label_studio.client import JSON, LabelStudioClient, LabelStudioError
+from training.next.frames import Moved
 from training.next.ordering import Ranked
 from training.next.project import META, UNCERTAINTY, NextError, Project, Task
 
 GONE = 404
+NOTHING: Mapping[int, Moved] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ def write_order(
     version: str,
     by: str,
     model: str,
+    begun: Mapping[int, Moved] = NOTHING,
 ) -> Written:
     """Write the places of tasks, and take away those of all others; what is right already is left.
 
@@ -53,6 +57,7 @@ def write_order(
         version: of the predictions.
         by: what was ordered by, for people.
         model: whose judgements these are, for people.
+        begun: regions that tasks begin with, by their number.
 
     Raises:
         LabelStudioError: Label Studio cannot be reached, or refuses.
@@ -72,14 +77,17 @@ def write_order(
             "model": model,
             **each.values(),
         }
+        regions = begun.get(each.task)
+        if regions is not None:
+            told |= {"frame_before": regions.before, "regions": regions.digest}
         task = tasks[each.task]
         known = task.written or {}
         number = known.get("prediction")
         if isinstance(number, int) and known == {**told, "prediction": number}:
             continue
-        _write_meta(
-            client, task, {**told, "prediction": _write_score(client, task.id, number, score, version)}
-        )
+        results = list(regions.results) if regions is not None else []
+        number = _write_prediction(client, task.id, number, score, version, results)
+        _write_meta(client, task, {**told, "prediction": number})
         scored += 1
     return Written(scored, cleared)
 
@@ -103,14 +111,16 @@ def is_used(project: Project, version: str) -> bool:
     return project.sampling == UNCERTAINTY and project.model_version == version
 
 
-def _write_score(client: LabelStudioClient, task: int, known: object, score: float, version: str) -> int:
+def _write_prediction(
+    client: LabelStudioClient, task: int, known: object, score: float, version: str, results: list[JSON]
+) -> int:
     """Change the prediction that is known, or make one; returns its number."""
-    body: dict[str, JSON] = {"score": score, "model_version": version}
+    body: dict[str, JSON] = {"score": score, "model_version": version, "result": results}
     if isinstance(known, int):
         with _unless_gone():
             client.call("PATCH", f"/api/predictions/{known}/", body=body)
             return known
-    made = client.call("POST", "/api/predictions/", body={**body, "task": task, "result": []})
+    made = client.call("POST", "/api/predictions/", body={**body, "task": task})
     number = made.get("id") if isinstance(made, dict) else None
     if not isinstance(number, int):
         raise NextError(f"{client.url} does not take a prediction for task {task}.")

@@ -124,6 +124,11 @@ class PipelineFields(BaseModel):
         description="What `ritm next` orders by: `coverage`, `distance`, `mirror`, `shift` or `sizes`.",
     )
     next_count: int = Field(default=200, ge=1, le=10_000, description="Tasks that get a place, at most.")
+    next_frames: bool = Field(
+        default=False,
+        description="Whether tasks of sequences begin with what was drawn on the frame before, moved by "
+        "optical flow.",
+    )
     next_schedule: str | None = Field(
         default=None,
         description="When `ritm schedule` has the places written anew, as five cron fields in local time.",
