@@ -127,7 +127,15 @@ def label_studio_process(template: Path, folder: Path, extra: Mapping[str, str])
     (folder / "files/pictures").mkdir(parents=True)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [LABEL_STUDIO, "start", "--no-browser", "--internal-host", "127.0.0.1", "--port", str(port)]
+    command: list[str | Path] = [
+        LABEL_STUDIO,
+        "start",
+        "--no-browser",
+        "--internal-host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     environment = _environment(folder, {"LABEL_STUDIO_HOST": url, **extra})
     log = folder / "label-studio.log"
     with serving(command, environment, log, url=url, health="/health", within_s=120) as server:

@@ -1,0 +1,72 @@
+"""Regions of every kind, as the backend answers them and Label Studio stores them, are read from exports."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from export_files import HEIGHT, WIDTH
+
+from ritm_backend.connect.config import KIND_TAGS
+from ritm_backend.label_studio.answers import RegionAnswer, results_of, to_json
+from ritm_backend.label_studio.config import Control
+from ritm_backend.label_studio.drawing import MaskPart, polygon_value, rings_of, value_of
+from ritm_backend.label_studio.options import KINDS, Kind, ProjectOptions
+from ritm_backend.label_studio.outputs import Output
+from ritm_backend.label_studio.regions import Frame
+from training.exports import Options
+
+LEAST = {"brush": 1.0, "bitmask": 1.0, "polygon": 0.93, "ellipse": 0.93, "box": 1.0}
+
+
+def drawn() -> np.ndarray:
+    y, x = np.ogrid[:HEIGHT, :WIDTH]
+    return np.asarray(((x - 19.5) / 14) ** 2 + ((y - 14.5) / 9) ** 2 <= 1)
+
+
+def results(kind: Kind, *, with_labels_tag: bool) -> list[dict[str, Any]]:
+    """What Label Studio stores; with a `Labels` tag in two rows."""
+    part = MaskPart(drawn(), (0, 0), (HEIGHT, WIDTH))
+    if kind == "polygon":
+        (ring,) = rings_of(part, ProjectOptions())
+        value = polygon_value(ring, part.frame)
+    else:
+        value = value_of(kind, part)
+    tag = KIND_TAGS[kind].lower()
+    control = Control(tag if with_labels_tag else f"{tag}labels", "region", ("image",), None, is_smart=False)
+    labels = Control("labels", "labels", ("image",), None, is_smart=False) if with_labels_tag else control
+    answer = RegionAnswer(
+        id="a",
+        frame=Frame("image", None, WIDTH, HEIGHT, 0),
+        size=(WIDTH, HEIGHT),
+        value=value,
+        output=Output(kind, control, labels),
+        label="Cell",
+        score=0.9,
+    )
+    stored: list[dict[str, Any]] = json.loads(to_json(results_of(answer)))
+    return stored
+
+
+@pytest.mark.parametrize("with_labels_tag", [False, True], ids=["own labels", "Labels tag"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_region_of_this_kind_becomes_a_mask(
+    tmp_path: Path, taken: Any, picture: bytes, kind: Kind, with_labels_tag: bool
+) -> None:
+    (tmp_path / "roots").mkdir()
+    (tmp_path / "roots/a.png").write_bytes(picture)
+    annotation = {"id": 1, "result": results(kind, with_labels_tag=with_labels_tag)}
+    task = {"id": 1, "data": {"image": "a.png"}, "annotations": [annotation]}
+    (tmp_path / "export.json").write_text(json.dumps([task]))
+
+    options = Options(boxes=kind == "box")  # boxes are no masks unless somebody says so
+    collected, masks, _ = taken(tmp_path / "export.json", options, local_roots=(tmp_path / "roots",))
+    assert collected.objects == 1
+    (mask,) = masks["Cell"]
+    expected = drawn()
+    if kind == "box":
+        expected = expected.any(axis=1)[:, None] & expected.any(axis=0)
+    assert (mask & expected).sum() / (mask | expected).sum() >= LEAST[kind]
