@@ -130,8 +130,8 @@ def test_replicas_answer_as_one(site: Site, tmp_path: Path) -> None:
             pytest.fail(f"{met} has answered all the time")
         masks.append(mask)
 
-    # A process that has seen nothing, without Redis: the truth.
-    with ritm_serve(tmp_path, {}) as alone:
+    # A process that has seen nothing, with a database of its own: the truth.
+    with ritm_serve(tmp_path, {"SESSION_STORE": f"{site.settings['SESSION_STORE']}?db=1"}) as alone:
         assert [mask_of(predict(alone.url, count)) for count in range(1, len(CLICKS) + 1)] == masks
         assert network_runs(alone) == len(CLICKS)
 
