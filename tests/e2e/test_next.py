@@ -101,7 +101,7 @@ def test_label_studio_serves_tasks_in_the_order(studio: LabelStudio, tmp_path: P
     studio.call("PATCH", f"/api/tasks/{tasks[3]}/", json={"meta": {"batch": 7}})
     variables = environment(studio, tmp_path)
 
-    shown = ritm_next(variables, "--project", str(project))
+    shown = ritm_next(variables, "--project", str(project), "--by", "coverage")
     order = [each["task"] for each in shown["tasks"]]
     assert sorted(order) == sorted(tasks[1:])  # not what is annotated
     assert order != sorted(order)  # or else Label Studio would serve them so by itself
@@ -111,7 +111,7 @@ def test_label_studio_serves_tasks_in_the_order(studio: LabelStudio, tmp_path: P
     assert set(meta.values()) == {None}
     assert [each["id"] for found in predictions.values() for each in found] == [detected]
 
-    written = ritm_next(variables, "--project", str(project), "--write", "--use")
+    written = ritm_next(variables, "--project", str(project), "--by", "coverage", "--write", "--use")
     assert written["tasks"] == shown["tasks"]
     assert written["written"] == {"scored": 4, "cleared": 0}
     meta, predictions = state(studio, project)

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-OrderName = Literal["coverage", "distance", "mirror", "shift", "sizes"]
+OrderName = Literal["random", "coverage", "distance", "mirror", "shift", "sizes"]
 ORDERS: tuple[OrderName, ...] = get_args(OrderName)

@@ -5,6 +5,7 @@ Shapes: N unlabelled tasks, M labelled ones, C features.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,8 +57,9 @@ def ranked(
     Args:
         unlabelled: judgements by the numbers of tasks.
         labelled: those of tasks that are labelled.
-        by: coverage comes nearest to all others, distance is least like what is labelled, mirror and shift
-            are where the model is least sure, sizes are where rare sizes are.
+        by: random is drawn once for each task, coverage comes nearest to all others, distance is least like
+            what is labelled, mirror and shift are where the model is least sure, sizes are where rare sizes
+            are.
     """
     tasks = sorted(unlabelled)
     if not tasks:
@@ -78,6 +80,8 @@ def ranked(
         places = covering(features_NC, known_MC)
     elif by == "distance":
         places = farthest_first(features_NC, known_MC)
+    elif by == "random":
+        places = by_value([_drawn(task) for task in tasks])
     else:
         places = by_value(measures[by])
     return tuple(
@@ -91,6 +95,11 @@ def ranked(
         )
         for number, place in enumerate(places, 1)
     )
+
+
+def _drawn(task: int) -> float:
+    """A number from 0 to 1 that is always the same for a task, so that places do not change every night."""
+    return int.from_bytes(hashlib.sha256(str(task).encode()).digest()[:6], "big") / (1 << 48)
 
 
 def _features(judgements: Sequence[Judgement]) -> Features:

@@ -120,8 +120,9 @@ class PipelineFields(BaseModel):
         description="Number of the Label Studio project whose unlabelled tasks `ritm next` puts in order.",
     )
     next_by: OrderName = Field(
-        default="coverage",
-        description="What `ritm next` orders by: `coverage`, `distance`, `mirror`, `shift` or `sizes`.",
+        default="random",
+        description="What `ritm next` orders by: `random`, `coverage`, `distance`, `mirror`, `shift` or "
+        "`sizes`.",
     )
     next_count: int = Field(default=200, ge=1, le=10_000, description="Tasks that get a place, at most.")
     next_frames: bool = Field(

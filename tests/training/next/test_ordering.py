@@ -61,3 +61,11 @@ def test_what_is_labelled_already_comes_last(by: OrderName) -> None:
     assert order[-1].task == 1
     assert order[-1].distance == pytest.approx(0, abs=1e-5)
     assert all(each.distance is not None and each.distance > 0.1 for each in order[:-1])
+
+
+def test_a_random_order_stays_as_it_is_when_tasks_come_and_go() -> None:
+    tasks = {number: judgement(number) for number in range(1, 30)}
+    order = [each.task for each in ranked(tasks, {}, "random")]
+    assert order != sorted(order)
+    fewer = {number: found for number, found in tasks.items() if number % 3}
+    assert [each.task for each in ranked(fewer, {}, "random")] == [task for task in order if task % 3]
