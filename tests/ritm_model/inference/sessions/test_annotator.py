@@ -6,68 +6,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from annotating import (
+    OPTIONS,
+    A,
+    B,
+    C,
+    Clock,
+    D,
+    Gate,
+    Images,
+    assert_same_answer,
+    random_image,
+    replayed,
+    telling,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from processes import wait_until
 
-from ritm_model.clicks import Click
 from ritm_model.inference import Annotator, Box, Predictor, PredictorOptions, Prompt, Superseded, ZoomIn
 from ritm_model.inference.timing import Timings
-
-OPTIONS = replace(PredictorOptions.serving(), zoom_in=ZoomIn(target_size=64, skip_clicks=-1))
-A, B, C, D = Click(40, 40), Click(5, 5, False), Click(60, 30), Click(41, 44)
-
-
-def random_image(seed: int, height: int = 80, width: int = 100) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-class Images:
-    """Loads pictures by key and counts how often."""
-
-    def __init__(self):
-        self.loads = []
-
-    def of(self, key: str):
-        def load():
-            self.loads.append(key)
-            return random_image(sum(key.encode()))
-
-        return load
-
-
-class Clock:
-    def __init__(self):
-        self.now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def images():
-    return Images()
-
-
-@pytest.fixture
-def predictor(engine):
-    return Predictor(engine, OPTIONS)
-
-
-@pytest.fixture
-def annotator(predictor):
-    return Annotator(predictor)
-
-
-def replayed(predictor, image, *clicks, mask=None, region=None):
-    return predictor.replay(predictor.start(image, mask, region), clicks)
-
-
-def assert_same_answer(state, expected):
-    assert state.clicks == expected.clicks
-    assert state.roi == expected.roi
-    np.testing.assert_array_equal(state.mask, expected.mask)
-    np.testing.assert_array_equal(state.probability, expected.probability)
 
 
 def test_one_more_click_is_one_run_of_the_network(annotator, engine, images):
@@ -111,80 +68,6 @@ def test_whatever_happened_before_the_mask_is_that_of_a_replay(
     state = annotator.segment(Prompt("cat", now), images.of("cat"))
     assert engine.runs - done == runs
     assert_same_answer(state, replayed(predictor, images.of("cat")(), *now))
-
-
-def clicks_around(count: int) -> tuple[Click, ...]:
-    return tuple(Click(20 + number % 60, 15 + number % 50, number % 3 != 1) for number in range(count))
-
-
-@pytest.mark.parametrize(
-    ("clicks", "known", "runs"), [(8, 0, 8), (60, 0, 8), (60, 1, 8), (60, 55, 5), (2, 0, 2)]
-)
-def test_a_long_sequence_takes_a_few_runs_of_the_network(annotator, engine, images, clicks, known, runs):
-    clicks = clicks_around(clicks)
-    annotator.segment(Prompt("cat", clicks[:known]), images.of("cat"))
-    done = engine.runs
-    assert annotator.segment(Prompt("cat", clicks), images.of("cat")).clicks == clicks
-    assert engine.runs - done == runs
-    further = (*clicks, A)
-    assert annotator.segment(Prompt("cat", further), images.of("cat")).clicks == further
-    assert annotator.segment(Prompt("cat", clicks[:-5]), images.of("cat")).clicks == clicks[:-5]
-    assert engine.runs - done == runs + 1  # undone clicks are remembered
-
-
-def test_of_a_long_sequence_the_first_click_and_the_last_ones_are_answered_one_by_one(
-    annotator, predictor, images
-):
-    clicks = clicks_around(20)
-    found = predictor.click(predictor.start(images.of("cat")()), clicks[0])
-    expected = predictor.replay(predictor.click_together(found, clicks[1:14]), clicks[14:])
-    assert_same_answer(annotator.segment(Prompt("cat", clicks), images.of("cat")), expected)
-
-
-def test_a_long_sequence_lets_others_in_after_each_run(hrnet_engine):
-    gate = Gate(hrnet_engine)
-    annotator = Annotator(Predictor(gate, OPTIONS))
-    with ThreadPoolExecutor(2) as pool:
-        long = pool.submit(
-            annotator.segment, Prompt("long", clicks_around(20)), lambda: random_image(1, 80, 80)
-        )
-        assert gate.entered.wait(60)
-        other = pool.submit(annotator.segment, Prompt("other", (A,)), lambda: random_image(2, 60, 100))
-        wait_until(lambda: annotator.stats().waiting == 1, "the other to wait", within_s=60)
-        gate.open.set()
-        assert len(long.result(60).clicks) == 20
-        assert other.result(60).clicks == (A,)
-    assert [index for index, shape in enumerate(gate.shapes) if shape[2] < shape[3]] == [1]
-
-
-def test_clicks_that_wait_long_are_answered_with_less_work(hrnet_engine):
-    gate, clock = Gate(hrnet_engine), Clock()
-    both = replace(OPTIONS, with_flip=True)
-    annotator = Annotator(Predictor(gate, both), light_after_seconds=0.3, clock=clock)
-    image = random_image(1)
-    with ThreadPoolExecutor(3) as pool:
-        first = pool.submit(annotator.segment, Prompt("cat", (A,)), lambda: image)
-        assert gate.entered.wait(60)
-        waiting = [pool.submit(annotator.segment, Prompt("cat", (each,)), lambda: image) for each in (B, C)]
-        wait_until(lambda: annotator.stats().waiting == 2, "two to wait", within_s=60)
-        assert not annotator.stats().is_light
-        clock.now = 0.4
-        gate.open.set()
-        for each in (first, *waiting):
-            each.result(60)
-    assert [shape[0] for shape in gate.shapes] == [2, 1, 1]  # with the mirror image, without
-    assert annotator.stats().is_light
-    annotator.segment(Prompt("cat", (D,)), lambda: image)  # it waits for nobody
-    assert gate.shapes[-1][0] == 2
-    assert not annotator.stats().is_light
-
-
-def test_who_waited_while_the_network_was_idle_does_not_change_the_answer(hrnet_engine):
-    gate = Gate(hrnet_engine)
-    gate.open.set()
-    annotator = Annotator(Predictor(gate, replace(OPTIONS, with_flip=True)), light_after_seconds=0.3)
-    annotator.segment(Prompt("cat", (A,)), lambda: random_image(1), waited_seconds=10)
-    assert gate.shapes[0][0] == 2
 
 
 @settings(max_examples=15, deadline=None)
@@ -340,32 +223,6 @@ def test_unused_images_leave_in_time(predictor, engine, images):
     assert annotator.stats().cached_bytes == 0
     annotator.segment(Prompt("cat", (A, B)), images.of("cat"))
     assert engine.runs == 4
-
-
-class Gate:
-    """Holds the network at its first run until it is opened."""
-
-    def __init__(self, engine):
-        self.engine = engine
-        self.name, self.with_prev_mask = engine.name, engine.with_prev_mask
-        self.entered, self.open = threading.Event(), threading.Event()
-        self.shapes = []
-
-    def run(self, image_BCHW, points_BP3):
-        self.entered.set()
-        assert self.open.wait(60)
-        self.shapes.append(tuple(image_BCHW.shape))
-        return self.engine.run(image_BCHW, points_BP3)
-
-
-def telling(event, image):
-    """An image that says when it is asked for: by then the request has arrived."""
-
-    def load():
-        event.set()
-        return image
-
-    return load
 
 
 def test_a_newer_request_overtakes_those_that_wait(engine):
