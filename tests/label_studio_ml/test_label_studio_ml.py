@@ -98,7 +98,7 @@ import torch
 torch.set_num_threads(63)  # a server that sees more processors than it may use
 import ritm_backend.label_studio_ml as ours
 from ritm_model.cpus import usable_cpus
-host, _ = ours._service()
+host, *_ = ours._service()
 host.annotator(wait_seconds=120)  # a thread must not be loading it at the end
 print(torch.get_num_threads() == usable_cpus(), os.environ["OMP_WAIT_POLICY"])
 """

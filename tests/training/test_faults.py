@@ -216,7 +216,7 @@ def test_s3_that_refuses_for_good_ends_the_job_with_the_reason(
         job = site.ended(job_id, running)
     assert job.status == "failed"
     assert "refuses" in job.report.message
-    assert 100 - len(proxy.faults) == 4  # the first attempt and three more
+    assert 100 - len(proxy.faults) == 5  # the worker's look at the registry; the first attempt and three more
     proxy.faults.clear()
     assert site.registry.versions("ritm") == ()
 
