@@ -60,8 +60,8 @@ def next_(
 ) -> None:
     """Show which tasks of a project of Label Studio to label next.
 
-    The live model looks at every unlabelled task; nobody has to have clicked. Where Label Studio, models and
-    the project are is said in the environment or in a FILE of pipelines.
+    The live model looks at every unlabelled task, unless the order is random; nobody has to have clicked.
+    Where Label Studio, models and the project are is said in the environment or in a FILE of pipelines.
 
     \b
     ritm next --project 3

@@ -16,7 +16,7 @@ from ritm_ops.pictures import PictureFetcher
 from ritm_ops.registry import Registry
 from training.next.frames import Moved, frames_before, moved_regions
 from training.next.judging import Kept, ModelJudge, OnTask, judged
-from training.next.ordering import Ranked, ranked
+from training.next.ordering import Ranked, drawn, ranked
 from training.next.project import Project, Task, project_number, read_project, read_tasks
 from training.next.writing import Written, is_used, use_order, version_name, write_order
 from training.settings import TrainingSettings
@@ -34,7 +34,7 @@ class Found:
         tasks: all of them, by number.
         order: the unlabelled ones, that which is to be labelled first at the front.
         problems: reasons why tasks have no place, by their numbers.
-        model: the version that looked at them.
+        model: the version that looked at them; empty where none had to.
         by: what they are ordered by.
     """
 
@@ -64,6 +64,8 @@ def find_next(settings: TrainingSettings, client: LabelStudioClient, on_task: On
     project = read_project(client, project_number(settings))
     tasks = {task.id: task for task in read_tasks(client, project)}
     unlabelled = [task for task in tasks.values() if not task.is_labelled]
+    if settings.next_by == "random":  # no model has to look at anything for that
+        return Found(project, tasks, drawn(task.id for task in unlabelled), {}, "", settings.next_by)
     labelled = sorted((task for task in tasks.values() if task.is_labelled), key=lambda task: -task.id)
     judge = ModelJudge.open(live_model(settings), chosen_device(settings.device))
     kept = Kept(settings.folder / "next" / (settings.pipeline or DEFAULT_PIPELINE), judge.version)

@@ -1,4 +1,4 @@
-"""From judgements of tasks to their order.
+"""The order of tasks: from judgements, or by lot.
 
 Shapes: N unlabelled tasks, M labelled ones, C features.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,7 @@ class Ranked:
     Attributes:
         task: its number.
         place: from 1 on.
-        mirror: see `Judgement`.
+        mirror: see `Judgement`; None, as all that follows, where the picture was not looked at.
         shift: see `Judgement`.
         distance: to the labelled picture that is most like it, 0 to 2; None where nothing is labelled.
         sizes: how rare the sizes of what is found on it are among what is found on labelled ones, 0 to 1.
@@ -33,10 +33,10 @@ class Ranked:
 
     task: int
     place: int
-    mirror: float
-    shift: float
-    distance: float | None
-    sizes: float
+    mirror: float | None = None
+    shift: float | None = None
+    distance: float | None = None
+    sizes: float | None = None
 
     def values(self) -> dict[str, float | None]:
         """The measures, rounded for people."""
@@ -49,17 +49,21 @@ class Ranked:
         return {name: None if value is None else round(value, 3) for name, value in measures.items()}
 
 
+def drawn(tasks: Iterable[int]) -> tuple[Ranked, ...]:
+    """Put tasks in a random order, by a lot that each keeps, so that places do not change every night."""
+    return tuple(Ranked(task, place) for place, task in enumerate(sorted(tasks, key=_drawn), 1))
+
+
 def ranked(
     unlabelled: Mapping[int, Judgement], labelled: Mapping[int, Judgement], by: OrderName
 ) -> tuple[Ranked, ...]:
-    """Put tasks in order, the one to label first at the front.
+    """Put tasks in order by what a model made of their pictures, the one to label first at the front.
 
     Args:
         unlabelled: judgements by the numbers of tasks.
         labelled: those of tasks that are labelled.
-        by: random is drawn once for each task, coverage comes nearest to all others, distance is least like
-            what is labelled, mirror and shift are where the model is least sure, sizes are where rare sizes
-            are.
+        by: coverage comes nearest to all others, distance is least like what is labelled, mirror and shift
+            are where the model is least sure, sizes are where rare sizes are. For random, see `drawn`.
     """
     tasks = sorted(unlabelled)
     if not tasks:
@@ -80,8 +84,6 @@ def ranked(
         places = covering(features_NC, known_MC)
     elif by == "distance":
         places = farthest_first(features_NC, known_MC)
-    elif by == "random":
-        places = by_value([_drawn(task) for task in tasks])
     else:
         places = by_value(measures[by])
     return tuple(
@@ -97,9 +99,8 @@ def ranked(
     )
 
 
-def _drawn(task: int) -> float:
-    """A number from 0 to 1 that is always the same for a task, so that places do not change every night."""
-    return int.from_bytes(hashlib.sha256(str(task).encode()).digest()[:6], "big") / (1 << 48)
+def _drawn(task: int) -> bytes:
+    return hashlib.sha256(str(task).encode()).digest()
 
 
 def _features(judgements: Sequence[Judgement]) -> Features:
