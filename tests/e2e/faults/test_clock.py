@@ -24,6 +24,13 @@ time.time_ns = lambda: int(time.time() * 1e9)
 """For Python's start: its wall clock goes wrong by so many days as a file says, and no other clock does."""
 
 
+def set_clock(setting: Path, days: int) -> None:
+    """Make the clock wrong by so many days, at once: a server that reads half a number answers 500."""
+    written = setting.with_suffix(".new")
+    written.write_text(str(days))
+    written.replace(setting)
+
+
 def days_off(server: Server) -> int:
     """By how many days the clock of the server is wrong, as its last line of log has it."""
     lines = [line for line in server.text().splitlines() if line.startswith("{") and line.endswith("}")]
@@ -33,7 +40,7 @@ def days_off(server: Server) -> int:
 
 def test_the_clock_is_set(image_settings: Mapping[str, str], source: ImageSource, tmp_path: Path) -> None:
     setting = tmp_path / "days"
-    setting.write_text("0")
+    set_clock(setting, 0)
     (tmp_path / "sitecustomize.py").write_text(WRONG_CLOCK.format(days=str(setting)))
     settings = {
         **image_settings,
@@ -49,11 +56,13 @@ def test_the_clock_is_set(image_settings: Mapping[str, str], source: ImageSource
     ):
         first = click(server.url, 1000, 3, PICTURE)
         for days in (2, -2, 0):
-            setting.write_text(str(days))
+            set_clock(setting, days)
             wait_until(lambda days=days: days_off(server) == days, "another day", within_s=30)
             assert click(server.url, 1000, 3, PICTURE).mask == first.mask
             log.wait_for_well()
     assert first.is_well
-    assert all(click.is_well for click in log.clicks), "the rate limit gives everybody their places"
+    assert [click for click in log.clicks if not click.is_well] == [], (
+        "the rate limit gives everybody their places"
+    )
     assert source.asked.count(PICTURE) == 1, "no session is forgotten"
     assert source.exchanges == exchanges + 1, "no token is taken for expired"
