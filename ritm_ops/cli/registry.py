@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import click
 
@@ -31,10 +31,14 @@ def _registry_option(command: F) -> F:
     )(command)
 
 
+def _by_option(command: F) -> F:
+    return click.option("--by", default="", help="Who does it.  [the user and machine of this process]")(
+        command
+    )
+
+
 def _why_options(command: F) -> F:
-    by = click.option("--by", default="", help="Who does it.  [the user and machine of this process]")
-    why = click.option("--why", default="", help="A sentence for the history.")
-    return by(why(command))
+    return _by_option(click.option("--why", default="", help="A sentence for the history.")(command))
 
 
 @click.command()
@@ -141,6 +145,49 @@ def reject(name: str, version: str, by: str, why: str, uri: str) -> None:
     """Decide that VERSION of NAME never becomes live by itself, nor another one with its weights."""
     _open(uri).reject(name, version, by=by, why=why)
     click.echo(f"{version} is rejected.")
+
+
+@click.command()
+@click.argument("name")
+@click.argument("version")
+@click.option(
+    "--mode",
+    type=click.Choice(["shadow", "canary"]),
+    required=True,
+    help="shadow: measured unseen; canary: answers a share of the objects, then live or rejected by itself.",
+)
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.2,
+    show_default=True,
+    help="Share of the objects that it is tried on.",
+)
+@click.option(
+    "--objects",
+    type=click.IntRange(min=30),
+    default=200,
+    show_default=True,
+    help="Accepted objects of the candidate after which the trial ends.",
+)
+@_by_option
+@_registry_option
+def trial(
+    name: str, version: str, mode: Literal["shadow", "canary"], share: float, objects: int, by: str, uri: str
+) -> None:
+    """Try the candidate VERSION of NAME on annotators' work, beside the live version."""
+    begun = _trials(uri).begin(name, version, mode, share=share, objects=objects, by=by)
+    click.echo(f"{version} is on trial beside {begun.against or 'the base'}; {begun.sentence}.")
+
+
+@click.command()
+@click.argument("name")
+@_why_options
+@_registry_option
+def end_trial(name: str, by: str, why: str, uri: str) -> None:
+    """End the trial of NAME's candidate, which stays a candidate; servers let go of it within seconds."""
+    ended = _trials(uri).end(name, by=by, why=why)
+    click.echo(f"The trial of {ended.version} is ended; {ended.sentence}.")
 
 
 @click.command()

@@ -9,6 +9,7 @@ what it has counted, by conditional writes, and whichever finds a trial decided 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from typing import Literal, TypeAlias
@@ -132,11 +133,11 @@ class Trials:
     def begin(
         self, name: str, version: str, kind: Kind, *, share: float, objects: int, by: str = ""
     ) -> Trial:
-        """Put a candidate on trial beside what is live now; one that is on trial already stays so.
+        """Put a candidate on trial beside what is live now; one that is on trial in this way stays so.
 
         Raises:
             RefusedError: it was rolled back or rejected.
-            RegistryError: no such version, it is live, or another one is on trial.
+            RegistryError: no such version, it is live, or it or another one is on trial in another way.
         """
         self.registry.check_store()
         live = self.registry.live(name)
@@ -147,10 +148,11 @@ class Trials:
             raise RefusedError(f"Not on trial: {refusal}")
         there, etag = self._read(trial_key(name), Trial)
         if there is not None and there.is_running and there.against == against:
-            if there.version == version:
+            if (there.version, there.kind, there.share, there.objects) == (version, kind, share, objects):
                 return there
             raise RegistryError(
-                f"{there.version} is on trial already; wait for its end, or approve or reject it."
+                f"{there.version} is on trial already ({there.sentence}); wait for its end, approve or "
+                f"reject it, or end its trial with `ritm models end-trial {name}`."
             )
         trial = Trial(
             kind=kind,
@@ -163,6 +165,26 @@ class Trials:
         )
         self._write(trial_key(name), trial, etag)
         return trial
+
+    def end(self, name: str, *, by: str = "", why: str = "") -> Trial:
+        """End the trial that runs. What it has found stays, and its version is a candidate as before.
+
+        Raises:
+            ConflictError: servers count so fast that the record changes each time it is read.
+            RegistryError: none runs.
+        """
+        self.registry.check_store()
+        for _ in range(_ATTEMPTS):
+            trial, etag = self._read(trial_key(checked_name(name)), Trial)
+            if trial is None or not trial.is_running:
+                ended = f"; that of {trial.version} has ended ({trial.outcome})" if trial else ""
+                raise RegistryError(f"No version of {name} is on trial{ended}.")
+            outcome = f"ended by {by or whoever_runs_this()}{f' ({why})' if why else ''}"
+            stopped = trial.model_copy(update={"ended_at": now(), "outcome": outcome})
+            with suppress(ConflictError):  # a server has counted meanwhile
+                self._write(trial_key(name), stopped, etag)
+                return stopped
+        raise ConflictError(f"Too many count {name} at once; try again.")
 
     def running(self, name: str) -> Trial | None:
         """The trial that servers take part in: none if another version is live or people have decided."""

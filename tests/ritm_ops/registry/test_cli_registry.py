@@ -120,6 +120,41 @@ def test_trials_and_accepted_objects_are_shown(ritm: Ritm) -> None:
     assert accepted == {"2026-01-01": {live: {"objects": 2, "clicks": 5, "squares": 13}}}
 
 
+def test_a_candidate_is_put_on_trial_and_taken_off(ritm: Ritm) -> None:
+    registry = Registry(store := open_store(os.environ["RITM_REGISTRY"]))
+    live, candidate = (registry.publish("team", path, {}) for path in (SMALL, bundled_model_path()))
+    registry.promote("team", live, None)
+    assert ritm("end-trial", "team") == (1, "", "Error: No version of team is on trial.\n")
+
+    canary = ("trial", "team", candidate, "--mode", "canary", "--share", 0.25, "--by", "anna")
+    said = "canary: 0.00 clicks on 0 of 200 objects, live 0.00 on 0"
+    begun = (0, f"{candidate} is on trial beside {live}; {said}.\n", "")
+    assert ritm(*canary) == begun
+    assert ritm(*canary) == begun, "again is the same trial"
+    running = Trials(store).running("team")
+    assert running is not None
+    assert (running.version, running.share, running.by) == (candidate, 0.25, "anna")
+    for arguments, why in (
+        ((live, "--mode", "shadow"), "is live already"),
+        (("team-00000000", "--mode", "shadow"), "There is no version team-00000000 of team"),
+        ((candidate, "--mode", "shadow"), f"{candidate} is on trial already (canary: "),
+    ):
+        status, out, complaint = ritm("trial", "team", *arguments)
+        assert (status, out, why in complaint) == (1, "", True), complaint
+    for wrong in (("--share", 0), ("--share", 1.5), ("--objects", 29), ("--mode", "open")):
+        assert ritm(*canary, *wrong)[0] == 2
+
+    ended = (0, f"The trial of {candidate} is ended; {said}.\n", "")
+    assert ritm("end-trial", "team", "--by", "bob", "--why", "complaints") == ended
+    assert Trials(store).running("team") is None
+    assert ritm("candidates", "team")[1].endswith("; ended by bob (complaints).\n")
+    complaint = ritm("end-trial", "team")[2]
+    assert complaint.endswith(f"on trial; that of {candidate} has ended (ended by bob (complaints)).\n")
+    assert ritm("trial", "team", candidate, "--mode", "shadow", "--objects", 30)[0] == 0
+    ritm("reject", "team", candidate)
+    assert "Not on trial" in ritm("trial", "team", candidate, "--mode", "shadow")[2]
+
+
 def test_a_registry_must_be_named(ritm: Ritm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RITM_REGISTRY")
     status, _, complaint = ritm("history", "team")
