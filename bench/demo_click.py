@@ -23,7 +23,7 @@ from typing import Any
 
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests/e2e"))
+sys.path.extend(str(Path(__file__).parents[1] / "tests" / folder) for folder in ("servers", "e2e"))
 from backend import RITM
 from demo_page import Demo, quiet_chromium
 from playwright.sync_api import expect

@@ -36,7 +36,7 @@ from time import perf_counter
 from export_files import FORMATS, drawings, written_file
 from export_server import ACCESS, BUCKET, fill
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "e2e"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "servers"))
 
 STEPS = ("read", "collect", "divide", "list")
 BUCKETS = ("s3", "s3-moto")

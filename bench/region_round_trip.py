@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from region_kinds import blob, part_of, values
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests/e2e"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/servers"))
 from backend import connected, ritm_serve
 from label_studio_server import LEGACY_TOKEN, LOCAL_BACKENDS, LabelStudio, label_studio, prepare_template
 from processes import Server

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests/e2e"))
+sys.path.extend(str(Path(__file__).parents[1] / "tests" / folder) for folder in ("servers", "e2e"))
 from backend import RITM
 from demo_page import Demo, quiet_chromium
 from playwright.sync_api import Browser, expect

@@ -22,7 +22,7 @@ from processes import Server, free_port, wait_until
 from redis_server import redis_server
 from stack_nginx import HTTP, REPLICA, certificates, stack_nginx
 
-PHOTO = Path(__file__).parents[1] / "samples/images/coins.jpg"
+PHOTO = Path(__file__).parents[2] / "samples/images/coins.jpg"
 CONFIG = """<View><Image name="image" value="$image"/>
 <KeyPointLabels name="click" toName="image" smart="true"><Label value="Coin"/></KeyPointLabels>
 <BrushLabels name="brush" toName="image"><Label value="Coin"/></BrushLabels></View>"""

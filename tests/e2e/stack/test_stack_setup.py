@@ -16,7 +16,7 @@ from backend import RITM, ritm_serve
 from label_studio_server import LEGACY_TOKEN, LabelStudio
 from s3_server import ACCESS, s3_server
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PROJECT = "The project of the stack"
 STACK_BACKEND = "http://backend:9090"
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]

@@ -23,7 +23,7 @@ from ritm_model.masks.brush_rle import decode, encode
 from ritm_ops.jobs.queue import JobQueue
 from training.next.asking import ask
 
-PAGE = Path(__file__).parents[2] / "docs/next.md"
+PAGE = Path(__file__).parents[3] / "docs/next.md"
 PICTURES = ("coins.jpg", "bear.jpg", "nuclei_fl.jpg", "vase.jpg", "dog.jpg")
 CONFIG = """
 <View>

@@ -102,7 +102,7 @@ def project(tmp_path: Path) -> Stack:
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / "docker").write_text(
-        f'#!/bin/sh\nexec {sys.executable} {ROOT}/tests/e2e/container_stand_in.py "$@"\n'
+        f'#!/bin/sh\nexec {sys.executable} {ROOT}/tests/servers/container_stand_in.py "$@"\n'
     )
     (programs / "docker").chmod(0o755)
     (programs / "ritm").symlink_to(RITM)

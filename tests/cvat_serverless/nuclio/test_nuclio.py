@@ -17,7 +17,7 @@ from processes import wait_until
 from cvat_serverless.browser import shown_shapes
 from ritm_ops.admission import SharedBudget, machine_folder
 
-MAIN = Path(__file__).parents[2] / "cvat_serverless" / "main.py"
+MAIN = Path(__file__).parents[3] / "cvat_serverless" / "main.py"
 ODD = Path(__file__).with_name("odd_function.py")
 
 Payload = Callable[[str], Any]

@@ -17,9 +17,9 @@ from cvat_serverless.check import check_definition
 from cvat_serverless.cli import cvat
 from cvat_serverless.dashboard import Dashboard, DashboardError
 
-FOLDER = Path(__file__).parents[2] / "cvat_serverless"
+FOLDER = Path(__file__).parents[3] / "cvat_serverless"
 ODD = Path(__file__).with_name("odd_function.py")
-PAYLOADS = Path(__file__).parents[1] / "payloads" / "cvat"
+PAYLOADS = Path(__file__).parents[2] / "payloads" / "cvat"
 
 
 def check(url: str, *options: str) -> Result:
