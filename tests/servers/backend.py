@@ -6,14 +6,11 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from processes import Server, free_port, serving
-
-RITM = Path(sys.executable).with_name("ritm")
+from processes import RITM, Server, free_port, serving
 
 
 @contextlib.contextmanager
@@ -25,8 +22,12 @@ def ritm_serve(
     workers: int = 1,
     host: str = "127.0.0.1",
     port: int | None = None,
+    warm: bool = True,
 ) -> Iterator[Server]:
-    """Serve the bundled model on the CPU until the block ends; yields when `health` answers."""
+    """Serve the bundled model on the CPU until the block ends; yields when `health` answers.
+
+    `warm`: the process need not load torch first (see `warm.py`).
+    """
     port = port or free_port()
     environment = {
         "PATH": os.environ["PATH"],
@@ -43,7 +44,7 @@ def ritm_serve(
     command: list[str | Path] = [RITM, "serve", *place, "--workers", str(workers)]
     url = f"http://{host}:{port}"
     log = folder / "backend.log"
-    with serving(command, environment, log, url=url, health=health, within_s=120) as server:
+    with serving(command, environment, log, url=url, health=health, within_s=120, warm=warm) as server:
         yield server
 
 
