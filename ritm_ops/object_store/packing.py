@@ -78,6 +78,19 @@ def unpack(file: IO[bytes], store: ObjectStore) -> int:
     return len(found)
 
 
+def copy(source: ObjectStore, target: ObjectStore) -> int:
+    """Write every object of one store into another, by the same key; objects of other keys stay as they are.
+
+    Returns:
+        How many there are.
+    """
+    count = 0
+    for entry in source.list():
+        target.write(entry.key, source.read(entry.key))
+        count += 1
+    return count
+
+
 def _add(archive: tarfile.TarFile, key: str, data: bytes) -> None:
     entry = tarfile.TarInfo(key)
     entry.size = len(data)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ritm_ops.object_store import ObjectStore, StoreError, open_store
-from ritm_ops.object_store.packing import PackError, pack, unpack
+from ritm_ops.object_store.packing import PackError, copy, pack, unpack
 
 OBJECTS = {
     "images/cats/1.jpg": b"\xff\xd8",
@@ -42,6 +42,14 @@ def test_it_comes_back_to_either_kind_of_store(store: ObjectStore, tmp_path: Pat
     data = packed(open_store(str(tmp_path / "other")))
     unpack(io.BytesIO(data), store)
     assert {entry.key: store.read(entry.key) for entry in store.list()} == OBJECTS
+
+
+def test_a_folder_is_copied_into_either_kind_of_store(store: ObjectStore, tmp_path: Path) -> None:
+    source = open_store(str(tmp_path / "photographs"))
+    packed(source)
+    store.write("labels/7", b"of another name")
+    assert copy(source, store) == len(OBJECTS)
+    assert {e.key: store.read(e.key) for e in store.list()} == {**OBJECTS, "labels/7": b"of another name"}
 
 
 def test_a_stream_that_breaks_off_anywhere_is_an_error(tmp_path: Path) -> None:
