@@ -105,7 +105,8 @@ class Settings(PictureSettings):
     public_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Further names, separated by commas, by which browsers and Label Studio reach this "
-        "server. Always answered to are addresses, `localhost`, and beyond this machine names of one word.",
+        "server. Always answered to are addresses, `localhost`, and beyond this machine names of one word "
+        "and names that end in `.internal`.",
     )
     request_max_mb: int = Field(
         default=200,

@@ -12,7 +12,7 @@ import re
 import socket
 
 _LOCAL = ("localhost", "host.docker.internal")
-_OF_CLUSTERS = (".svc", ".svc.cluster.local")
+_OF_NETWORKS = (".svc", ".svc.cluster.local", ".internal")
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\s\[\]:/@?#\\]+))(?::[0-9]*)?", re.IGNORECASE)
 
 
@@ -23,7 +23,8 @@ class AllowedHosts:
         listens: what the server listens on.
         public: further names, as people set them.
         is_local: whether only this machine reaches it. Beyond, names of one word are answered to as well:
-            containers and machines of the own network have such, and nobody can register one.
+            containers and machines of the own network have such, and nobody can register one. Neither can
+            anybody below `.internal`, and Label Studio sends events to names with a dot only.
     """
 
     def __init__(self, listens: str, public: tuple[str, ...], *, is_local: bool) -> None:
@@ -37,7 +38,7 @@ class AllowedHosts:
             return False
         if name in self._names or name.endswith(".localhost") or _is_address(name):
             return True
-        return not self._is_local and ("." not in name or name.endswith(_OF_CLUSTERS))
+        return not self._is_local and ("." not in name or name.endswith(_OF_NETWORKS))
 
 
 def host_name(host: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -45,7 +46,17 @@ def connect_webhook(editor: Editor, project: int, backend: str, secret: SecretSt
         if is_local_refusal(error.detail):
             yield local_refused(backend)
         else:
-            yield Finding("advice", f"Label Studio will not tell the backend of annotations: {error.detail}")
+            yield Finding(
+                "advice",
+                f"Label Studio will not tell the backend of annotations: {error.detail}{cure(backend)}",
+            )
+
+
+def cure(backend: str) -> str:
+    """What to do about an address that Label Studio refuses for events, although it asks it for masks."""
+    if "." in (urlsplit(backend).hostname or "") or urlsplit(backend).hostname == "localhost":
+        return ""
+    return " It takes names with a dot only: give the backend one, such as backend.internal."
 
 
 def delete_webhook(editor: Editor, project: int, backend: str) -> None:

@@ -12,7 +12,8 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 TLS = yaml.safe_load((ROOT / "docker-compose.tls.yml").read_text())["services"]
 CVAT = yaml.safe_load((ROOT / "docker-compose.cvat.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"] | {"tls": TLS["tls"]} | CVAT["services"]
-OURS = ("setup", "backend", "worker", "backend-gpu", "worker-gpu", "scheduler", "cvat-agent")
+GPU = ("backend-gpu", "backend-gpu-2", "worker-gpu")
+OURS = ("setup", "backend", "worker", *GPU, "scheduler", "cvat-agent")
 
 
 def env_of(path: Path) -> dict[str, str]:

@@ -142,7 +142,7 @@ def test_services_get_only_the_secrets_that_they_use() -> None:
         secret: {name for name, service in SERVICES.items() if secret in service.get("secrets", ())}
         for secret in COMPOSE["secrets"]
     }
-    backends, workers = {"backend", "backend-gpu"}, {"worker", "worker-gpu"}
+    backends, workers = {"backend", "backend-gpu", "backend-gpu-2"}, {"worker", "worker-gpu"}
     assert holders["postgres-password"] == {"postgres"}
     assert holders["webhook-secret"] == {"setup"} | backends
     assert holders["backend-password"] == {"setup", "prometheus"} | backends

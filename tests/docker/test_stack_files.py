@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from processes import require
-from stack_files import COMPOSE, OURS, ROOT, SERVICES, TLS, env_of
+from stack_files import COMPOSE, GPU, OURS, ROOT, SERVICES, TLS, env_of
 
 from cvat_serverless.settings import CvatSettings
 from ritm_backend.settings import Settings
@@ -51,7 +51,7 @@ def test_shellcheck_finds_nothing(script: str) -> None:
 )
 def test_compose_accepts_the_file_with_what_make_env_makes(made: Path, files: str, port: str) -> None:
     require(shutil.which("docker-compose") is not None, "no docker-compose on this machine")
-    profiles = ["--profile", "cpu", "--profile", "gpu", "--profile", "monitoring"]
+    profiles = ["--profile", "cpu", "--profile", "two-gpus", "--profile", "monitoring"]
     done = subprocess.run(
         ["docker-compose", *profiles, "config", "--quiet"],
         cwd=made,
@@ -102,7 +102,7 @@ def test_only_pages_for_people_are_published_and_on_this_machine_by_default() ->
     assert published.pop("tls") == ["80:8080", "443:8443", "9443:9443"], (
         "with TLS, and where that is asked for; 9090 has none"
     )
-    assert set(published) == {"label-studio", "backend", "backend-gpu", "grafana"}
+    assert set(published) == {"label-studio", "backend", "backend-gpu", "backend-gpu-2", "grafana"}
     for ports in published.values():
         assert all(port.startswith("${BIND:-127.0.0.1}:") for port in ports)
     assert env_of(ROOT / ".env.example")["BIND"] == "127.0.0.1"
@@ -123,6 +123,7 @@ def test_the_proxy_with_tls_changes_nothing_but_addresses_and_cookies() -> None:
         "label-studio": {"LABEL_STUDIO_HOST", "CSRF_TRUSTED_ORIGINS", "SESSION_COOKIE_SECURE"},
         "backend": {"RITM_PUBLIC_HOSTS"},
         "backend-gpu": {"RITM_PUBLIC_HOSTS"},
+        "backend-gpu-2": {"RITM_PUBLIC_HOSTS"},
     }
     assert all(set(service) == {"environment"} for name, service in TLS.items() if name != "tls")
     for name, names in changed.items():
@@ -169,7 +170,8 @@ def test_every_image_of_ours_is_built_by_one_service_and_pulled_by_none() -> Non
 def test_a_shared_image_is_built_in_every_profile_that_uses_it() -> None:
     for name in OURS:
         builder = next(s for s in SERVICES.values() if s["image"] == SERVICES[name]["image"] and "build" in s)
-        assert set(SERVICES[name].get("profiles", ())) <= set(builder.get("profiles", ("cpu", "gpu"))), name
+        profiles = set(SERVICES[name].get("profiles", ()))
+        assert "profiles" not in builder or profiles <= set(builder["profiles"]), name
 
 
 def test_services_reach_only_what_they_need() -> None:
@@ -181,12 +183,16 @@ def test_services_reach_only_what_they_need() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["backend", "backend-gpu"])
+@pytest.mark.parametrize("name", ["backend", "backend-gpu", "backend-gpu-2"])
 def test_there_may_be_any_number_of_backends(name: str) -> None:
     backend = SERVICES[name]
     assert "container_name" not in backend
     assert backend["ports"] == ["${BIND:-127.0.0.1}:${BACKEND_PORT:-9090}:9090"], "a range is taken, too"
-    assert "backend" in backend["networks"]["services"]["aliases"]
+    assert backend["networks"]["services"]["aliases"] == ["backend", "backend.internal"]
+    assert (
+        f"http://{backend['networks']['services']['aliases'][1]}:9090"
+        == env_of(ROOT / ".env.example")["BACKEND_URL"]
+    )
     folder = Path(backend["environment"]["RITM_PROJECTS_FOLDER"])
     assert Path("/data") in folder.parents, "the volume that all of them have"
     assert "services" in TLS["tls"]["networks"], "the one network where both names are `backend`"
@@ -194,9 +200,29 @@ def test_there_may_be_any_number_of_backends(name: str) -> None:
     assert [each["names"] for each in found["dns_sd_configs"]] == [["backend"]]
 
 
-@pytest.mark.parametrize("name", ["backend-gpu", "worker-gpu"])
+@pytest.mark.parametrize("name", GPU)
 def test_a_missing_driver_is_an_error(name: str) -> None:
     assert SERVICES[name]["environment"]["RITM_DEVICE"] == "cuda"
+
+
+def test_each_service_takes_the_gpu_that_its_setting_names() -> None:
+    taken = []
+    for name in GPU:
+        (device,) = SERVICES[name]["deploy"]["resources"]["reservations"]["devices"]
+        assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+        taken += device["device_ids"]
+    assert taken == ["${BACKEND_GPU:-0}", "${BACKEND_GPU_2:-1}", "${WORKER_GPU:-0}"]
+
+
+def test_the_object_store_finds_room_on_small_disks() -> None:
+    """It makes as many volumes as fit on the disk, less one, and seven for a bucket."""
+    (size,) = (word for word in SERVICES["objects"]["entrypoint"] if "volumeSizeLimitMB" in word)
+    assert int(size.partition("=")[2]) * 8 < 10_000
+
+
+def test_label_studio_tells_its_makers_nothing() -> None:
+    told = ("COLLECT_ANALYTICS", "LATEST_VERSION_CHECK", "SENTRY_DSN", "FRONTEND_SENTRY_DSN")
+    assert [SERVICES["label-studio"]["environment"][name] for name in told] == ["false", "false", "", ""]
 
 
 def test_images_run_as_nobody_in_particular() -> None:

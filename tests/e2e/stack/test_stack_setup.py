@@ -18,7 +18,7 @@ from s3_server import ACCESS, s3_server
 
 ROOT = Path(__file__).parents[3]
 PROJECT = "The project of the stack"
-STACK_BACKEND = "http://backend:9090"
+STACK_BACKEND = "http://backend.internal:9090"
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 COMMAND: list[str] = SERVICES["setup"]["command"]
 PHOTO = ROOT / "tests/samples/images/coins.jpg"

@@ -77,9 +77,11 @@ def test_a_name_that_leads_here_by_rebinding_is_refused_on_every_route(app: Flas
 def test_beyond_this_machine_containers_are_known_by_names_of_one_word() -> None:
     beyond = AllowedHosts("0.0.0.0", (), is_local=False)
     assert "backend:9090" in beyond
+    assert "backend.internal:9090" in beyond
     assert "ritm.team.svc.cluster.local" in beyond
     assert "attacker.example" not in beyond
-    assert "backend" not in AllowedHosts("127.0.0.1", (), is_local=True)
+    for name in ("backend", "backend.internal"):
+        assert name not in AllowedHosts("127.0.0.1", (), is_local=True)
 
 
 @pytest.mark.parametrize(
