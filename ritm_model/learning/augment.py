@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,13 +21,13 @@ from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional
 
 from ritm_model.datasets.layers import value_counts
+from ritm_model.learning.recipes.schema import Augmentation
 from ritm_model.learning.scene import Scene
 
 LEAST_WINDOW = 16
 LEVELS = torch.arange(256, dtype=torch.float32)
 
 Size = tuple[int, int]
-Augmentation = Literal["coco", "sbd", "strong", "validation"]
 MakeTransforms = Callable[[Size], v2.Transform]
 """From (H, W) to what makes image and masks of any size that large, alike."""
 

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
-from ritm_model.learning.augment import Augmentation
 from ritm_model.learning.sampling import ClickSampler
 from ritm_model.learning.step.optimiser import OptimiserName
 from ritm_model.learning.step.precision import PrecisionName
@@ -22,6 +21,7 @@ Weight = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Side = Annotated[int, Field(ge=16)]
+Augmentation = Literal["coco", "sbd", "strong", "validation"]
 LossName = Literal["normalized_focal", "focal", "cross_entropy", "soft_iou"]
 
 OWN = "own"

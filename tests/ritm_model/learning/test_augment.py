@@ -13,7 +13,6 @@ from torchvision.transforms import v2
 
 from ritm_model.datasets.layers import Instance
 from ritm_model.learning.augment import (
-    Augmentation,
     BrightnessContrast,
     FrameObject,
     PadTo,
@@ -23,6 +22,7 @@ from ritm_model.learning.augment import (
 )
 from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import load_recipe
+from ritm_model.learning.recipes.schema import Augmentation
 from ritm_model.learning.scene import Scene
 
 CROP = (120, 140)
