@@ -206,7 +206,7 @@ def test_commands_of_a_page_run_in_their_order(page: Path, desk: Path) -> None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=800,
             check=False,
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"

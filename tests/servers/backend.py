@@ -44,7 +44,7 @@ def ritm_serve(
     command: list[str | Path] = [RITM, "serve", *place, "--workers", str(workers)]
     url = f"http://{host}:{port}"
     log = folder / "backend.log"
-    with serving(command, environment, log, url=url, health=health, within_s=120, warm=warm) as server:
+    with serving(command, environment, log, url=url, health=health, within_s=400, warm=warm) as server:
         yield server
 
 

@@ -99,7 +99,7 @@ def prepare_template(template: Path) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=800,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
@@ -138,7 +138,7 @@ def label_studio_process(template: Path, folder: Path, extra: Mapping[str, str])
     ]
     environment = _environment(folder, {"LABEL_STUDIO_HOST": url, **extra})
     log = folder / "label-studio.log"
-    with serving(command, environment, log, url=url, health="/health", within_s=120) as server:
+    with serving(command, environment, log, url=url, health="/health", within_s=400) as server:
         yield server
 
 

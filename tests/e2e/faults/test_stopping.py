@@ -47,7 +47,7 @@ def test_sigterm_loses_no_click(
         ThreadPoolExecutor(_HELD) as pool,
     ):
         # A process that is told to stop while it loads its model has 30 seconds for that, too.
-        wait_until(lambda: server.text().count('"model ready"') == workers, "all processes", within_s=120)
+        wait_until(lambda: server.text().count('"model ready"') == workers, "all processes", within_s=400)
         log.wait_for_well()
         source.may_answer.clear()
         source.held = f"{folder}/held.jpg"
@@ -56,11 +56,11 @@ def test_sigterm_loses_no_click(
 
         told = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: is_refused(server.url), "the end of the port", within_s=20)
+        wait_until(lambda: is_refused(server.url), "the end of the port", within_s=100)
         assert not any(each.done() for each in held)
         source.may_answer.set()
         answered = [each.result() for each in held]
-        assert server.process.wait(30) == 0
+        assert server.process.wait(100) == 0
         record_property("seconds_to_end", time.monotonic() - told)
     assert all(each.is_well and each.answered > told for each in answered)
     assert {click.outcome for click in log.clicks} <= {200, "refused"}
@@ -79,6 +79,6 @@ def test_sigterm_hands_over_what_waits_for_redis(tmp_path: Path, redis: Redis, j
                 event = {"action": "ANNOTATION_CREATED"}
                 assert requests.post(f"{server.url}/webhook", json=event, timeout=30).ok
             server.process.send_signal(signal.SIGTERM)
-            wait_until(lambda: is_refused(server.url), "the end of the port", within_s=20)
-        assert server.process.wait(60) == 0
+            wait_until(lambda: is_refused(server.url), "the end of the port", within_s=100)
+        assert server.process.wait(100) == 0
     assert len(jobs.jobs()) == 1

@@ -72,7 +72,7 @@ def upload(studio: LabelStudio, project: int, folder: Path, number: int) -> tupl
     return studio.upload(project, path)["id"], mask
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_what_annotators_accept_makes_the_next_model(studio: LabelStudio, tmp_path: Path) -> None:
     redis_folder = Path(tmp_path.parent, "r")
     redis_folder.mkdir()
