@@ -32,7 +32,7 @@ from ritm_backend.admission.gate import Gate
 from ritm_backend.auth import is_allowed
 from ritm_backend.boundary import answer, refusal, surround
 from ritm_backend.demo import demo_routes
-from ritm_backend.jobs import Handover, JobCounts, model_routes, training_routes
+from ritm_backend.jobs import Handover, JobCounts, Queues, model_routes, training_routes
 from ritm_backend.jobs.events import bytes_of
 from ritm_backend.label_studio.body import read_body
 from ritm_backend.label_studio.errors import RequestError
@@ -96,13 +96,14 @@ def create_app(
         shadow = Shadow(hosts.peek, pictures, resources.admission)
         counting = Counting(models, Notes(Path(folder)), shadow, settings.registry_seconds)
     service = LabelStudioService(hosts, pictures, settings, resources, projects, counting)
-    metrics = Metrics(hosts, resources.admission, JobCounts(settings))
+    queues = Queues(settings)
+    metrics = Metrics(hosts, resources.admission, JobCounts(queues))
     gate = Gate(settings, lambda event: bytes_of(event, settings))
     handover = Handover()
     app.extensions["ritm"] = Parts(gate, metrics, handover)
     app.register_blueprint(demo_routes(host, settings, resources))
-    app.register_blueprint(model_routes(settings))
-    app.register_blueprint(training_routes(settings, handover, counting))
+    app.register_blueprint(model_routes(settings, queues))
+    app.register_blueprint(training_routes(settings, queues, projects, handover, counting))
 
     @app.get("/live")
     def live() -> Response:

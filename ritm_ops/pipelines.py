@@ -35,11 +35,13 @@ class ServedPipeline(ForeignValue):
         model: its name in the registry.
         registry: where versions lie.
         base: what answers while no version is live.
+        source: where its labels lie.
     """
 
     model: str = Field(pattern=NAME)
     registry: str
     base: str = "bundled"
+    source: str | None = None
 
 
 def read_contents(path: Path) -> Mapping[str, Mapping[str, Any]]:

@@ -27,7 +27,6 @@ from rq import Retry, get_current_job
 
 from ritm_model.checkpoints import load_model, read_card, resolve_model, save_model
 from ritm_model.errors import RitmError
-from ritm_model.evaluation import Comparison
 from ritm_model.files import write_file
 from ritm_model.learning.loop.launch import train_together
 from ritm_model.learning.loop.loop import train
@@ -38,8 +37,9 @@ from ritm_ops.jobs.protocol import LIVE, Outcome
 from ritm_ops.jobs.queue import JobQueue, connect
 from ritm_ops.object_store import ConflictError, ObjectStore, StoreError, open_store
 from ritm_ops.registry import RefusedError, Registry, RegistryError
+from ritm_ops.registry.filmstrips import write_filmstrips
 from ritm_ops.registry.trials import Trials
-from training.decision import DECIDING, Decision, decide
+from training.decision import decide
 from training.exports import NoLabelsError, Options, Whose, collect
 from training.leaving import Leaving, leave
 from training.ledger import Ledger, work_folder
@@ -47,6 +47,8 @@ from training.measure import Measured, compare_measured, held_out_objects, measu
 from training.notify import tell_of_end
 from training.pipelines.serving import check_source, served
 from training.progress import Progress
+from training.reports.filmstrips import draw_filmstrips
+from training.reports.report import report_of
 from training.retention import check_room, ended_in, tidy
 from training.settings import TrainingSettings
 from training.split import HELD_OUT, LEARNT, TooFewLabelsError, divide_dataset
@@ -197,14 +199,19 @@ def _all_stages(
     )
     comparisons = compare_measured(before, after)
     decision = decide(comparisons, settings.margin)
-    report = report_of(order, base, fingerprint, counts, before, after, comparisons, decision)
+    report = report_of(
+        order.id, order.source, base.version, fingerprint, counts, before, after, comparisons, decision
+    )
     write_file(folder / "report.json", json.dumps(report, indent=1))
     with progress.stage("publish"):
         if not decision.publish:
             tried.note(order.id, decision.reason)
             return Ending("not better", decision.reason)
         tried.note(order.id, decision.reason, read_card(model).sha256)
-        return publish(store, settings, model, base, report, order)
+        strips = None
+        if settings.publishing != "automatic" and settings.filmstrips:
+            strips = drawn((Path(base.weights), before), (model, after), settings, folder, progress)
+        return publish(store, settings, model, base, report, order, strips)
 
 
 def find_base(order: Order, settings: TrainingSettings, registry: Registry, folder: Path) -> Base:
@@ -289,6 +296,22 @@ def in_half(model: Path) -> Path:
     return half
 
 
+def drawn(
+    before: tuple[Path, Measured],
+    after: tuple[Path, Measured],
+    settings: TrainingSettings,
+    folder: Path,
+    progress: Progress,
+) -> Mapping[str, object] | None:
+    """Pictures of held-out objects for whoever decides; None, and a line in the log, if none can be drawn."""
+    try:
+        dataset = held_out_objects(folder / "data", settings.objects)
+        return draw_filmstrips(before, after, dataset, _device(settings.device), settings.filmstrips)
+    except RitmError as error:
+        progress.say(f"There are no filmstrips: {error}")
+        return None
+
+
 def publish(
     store: ObjectStore,
     settings: TrainingSettings,
@@ -296,6 +319,7 @@ def publish(
     base: Base,
     report: Mapping[str, object],
     order: Order,
+    filmstrips: Mapping[str, object] | None = None,
 ) -> Ending:
     """Publish a model and, where publishing is automatic, make it live; or put it on trial.
 
@@ -306,6 +330,8 @@ def publish(
         return Ending("refused", f"Not published: {refusal}")
     version = registry.publish(name, model, report)
     reason = str(report["decision"])
+    if filmstrips is not None:
+        write_filmstrips(store, name, version, filmstrips)
     if settings.publishing != "automatic":
         on_trial = _tried(store, settings, version, order)
         waits = f"{version} {on_trial}waits for `ritm models approve {name} {version}`. {reason}"
@@ -342,39 +368,6 @@ def _tried(store: ObjectStore, settings: TrainingSettings, version: str, order: 
     if settings.publishing == "shadow":
         return f"is measured unseen on {objects} objects, and "
     return f"is tried on {share:.0%} of the objects until {objects} are accepted, or else "
-
-
-def report_of(
-    order: Order,
-    base: Base,
-    fingerprint: str,
-    counts: Mapping[str, int],
-    before: Measured,
-    after: Measured,
-    comparisons: Mapping[str, Comparison],
-    decision: Decision,
-) -> dict[str, object]:
-    """What lies beside a published model, as plain JSON."""
-    values = {"before": before.values(), "after": after.values()}
-    return {
-        "job": order.id,
-        "source": order.source,
-        "fingerprint": fingerprint,
-        "base": base.version,
-        "data": dict(counts),
-        "metrics": values,
-        "noc_before": values["before"][DECIDING],
-        "noc_after": values["after"][DECIDING],
-        "comparisons": {
-            measure: {
-                "difference": round(found.difference, 4),
-                "low": round(found.interval.low, 4),
-                "high": round(found.interval.high, 4),
-            }
-            for measure, found in comparisons.items()
-        },
-        "decision": decision.reason,
-    }
 
 
 def _options(settings: TrainingSettings) -> Options:

@@ -3,6 +3,7 @@
 from ritm_backend.jobs.counts import JobCounts
 from ritm_backend.jobs.handover import Handover
 from ritm_backend.jobs.models import model_routes
+from ritm_backend.jobs.queues import Queues
 from ritm_backend.jobs.routes import training_routes
 
-__all__ = ["Handover", "JobCounts", "model_routes", "training_routes"]
+__all__ = ["Handover", "JobCounts", "Queues", "model_routes", "training_routes"]

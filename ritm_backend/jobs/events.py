@@ -7,20 +7,18 @@ event, so it is handed over to a thread (`handover.py`), and nothing about it ca
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from hmac import compare_digest
-from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Request
 
 from ritm_backend.auth import is_allowed
 from ritm_backend.jobs.handover import Handover
+from ritm_backend.jobs.queues import NotConfiguredError, Queues, UnknownPipelineError
 from ritm_backend.label_studio.body import read_body
+from ritm_backend.projects import Projects
 from ritm_backend.settings import Settings
-
-if TYPE_CHECKING:
-    from ritm_ops.jobs.queue import JobQueue
 
 SECRET_HEADER = "X-RITM-Secret"  # noqa: S105  (the header's name)
 START = "START_TRAINING"
@@ -45,10 +43,17 @@ def bytes_of(request: Request, settings: Settings) -> int:
 
 @dataclass(frozen=True, slots=True)
 class LabelStudioEvent:
-    """What happened in a project. `results` are those of each annotation that it is about."""
+    """What happened in a project.
+
+    Attributes:
+        action: Label Studio's name for it.
+        results: those of each annotation that it is about.
+        project: as `/setup` and `/predict` name it; None where the event does not say.
+    """
 
     action: str = ""
     results: tuple[object, ...] = ()
+    project: str | None = None
 
 
 def event_of(request: Request) -> LabelStudioEvent:
@@ -73,7 +78,19 @@ def event_of(request: Request) -> LabelStudioEvent:
             for each in annotations
             if isinstance(each, dict) and not each.get("was_cancelled")
         ),
+        _project_of(event.get("project")),
     )
+
+
+def _project_of(project: object) -> str | None:
+    """Label Studio's name of a project in requests to backends: number, dot, second of its creation."""
+    if not isinstance(project, dict):
+        return None
+    try:
+        created = datetime.fromisoformat(str(project.get("created_at")).replace("Z", "+00:00"))
+        return f"{int(project['id'])}.{int(created.timestamp())}"
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
 
 
 def is_trusted(request: Request, settings: Settings) -> bool:
@@ -93,22 +110,31 @@ def is_trusted(request: Request, settings: Settings) -> bool:
 
 
 def respond(
-    action: str, settings: Settings, queue: Callable[[], JobQueue], handover: Handover
+    event: LabelStudioEvent, settings: Settings, queues: Queues, projects: Projects, handover: Handover
 ) -> dict[str, str]:
-    """Have done what an event asks for; what Label Studio is told. `queue` may raise RitmError."""
-    source = settings.finetune_source
-    if source is None or settings.redis_url is None:
-        return {"message": "This server does not train from Label Studio."} if action == START else {}
+    """Have done what an event asks for, by the pipeline of its project; what Label Studio is told."""
+    is_start = event.action == START
+    is_counted = event.action in NEW_ANNOTATIONS and settings.finetune_after > 0
+    if not is_start and not is_counted:
+        return {}
+    pipeline = projects.options(event.project).pipeline
+    try:
+        source = queues.source(pipeline)
+    except UnknownPipelineError as error:
+        return {"message": str(error)}
+    except NotConfiguredError:
+        source = None
+    if source is None or not queues.is_there:
+        return {"message": "This server does not train from Label Studio."} if is_start else {}
 
     def start() -> dict[str, str]:
-        return {"job": queue().start(source)[0]}
+        return {"job": queues(pipeline).start(source)[0]}
 
     def count() -> dict[str, str]:
-        return {} if queue().count_annotation() % settings.finetune_after else start()
+        return {} if queues(pipeline).count_annotation() % settings.finetune_after else start()
 
-    if action in NEW_ANNOTATIONS and settings.finetune_after:
+    if is_counted:
         handover.give(count)
-    if action != START:
         return {}
     try:
         return handover.give(start).result(_SECONDS_FOR_AN_ID)

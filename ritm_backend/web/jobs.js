@@ -9,10 +9,13 @@ const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 3 });
 
 /** @typedef {import("./server.js").Job} Job */
 
-/** @param {HTMLDetailsElement} corner @param {HTMLTemplateElement} template */
-export function showJobs(corner, template) {
-  const list = part(corner, "#jobs");
-  const start = part(corner, "#start-job");
+/**
+ * @param {HTMLDetailsElement} corner of the pipeline; while it is open, its jobs are asked for
+ * @param {HTMLTemplateElement} template of a job
+ * @param {string | null} pipeline
+ */
+export function showJobs(corner, template, pipeline) {
+  const list = part(corner, ".jobs");
   const trouble = part(corner, ".trouble");
   /** @param {string} sentence */
   const say = (sentence) => {
@@ -20,13 +23,14 @@ export function showJobs(corner, template) {
   };
   /** @type {Map<string, HTMLElement>} rows by job; they are kept so that an open log stays open */
   const rows = new Map();
+  let hasJobs = false;
 
   /** @param {Job} job */
   const rowOf = (job) => {
     let row = rows.get(job.id);
     if (!row) {
       row = copied(template);
-      part(row, ".stop").addEventListener("click", () => change(() => stopJob(job.id)));
+      part(row, ".stop").addEventListener("click", () => change(() => stopJob(pipeline, job.id)));
       part(row, ".log").addEventListener("toggle", refresh);
       rows.set(job.id, row);
     }
@@ -36,16 +40,17 @@ export function showJobs(corner, template) {
 
   const refresh = whileOpen(corner, EVERY_MS, async () => {
     try {
-      const found = await jobs();
-      start.hidden = false;
+      const found = await jobs(pipeline);
       arrange(list, found.map(rowOf));
-      await Promise.all(found.map((job) => showLog(rowOf(job), job)));
+      await Promise.all(found.map((job) => showLog(rowOf(job), pipeline, job)));
       say(found.length ? "" : "No jobs yet.");
+      hasJobs = true;
     } catch (error) {
       say(message(error));
     }
-    return !start.hidden; // a server without jobs is asked once
+    return hasJobs; // a server without jobs is asked once
   });
+  void refresh();
 
   /** @param {() => Promise<unknown>} action */
   const change = async (action) => {
@@ -56,7 +61,7 @@ export function showJobs(corner, template) {
     await refresh();
   };
 
-  start.addEventListener("click", () => change(startJob));
+  part(corner, ".start").addEventListener("click", () => change(() => startJob(pipeline)));
 }
 
 /** @param {HTMLElement} row @param {Job} job */
@@ -90,12 +95,12 @@ function fill(row, job) {
   );
 }
 
-/** @param {HTMLElement} row @param {Job} job */
-async function showLog(row, job) {
+/** @param {HTMLElement} row @param {string | null} pipeline @param {Job} job */
+async function showLog(row, pipeline, job) {
   const log = /** @type {HTMLDetailsElement} */ (part(row, ".log"));
   if (!log.open) return;
   const text = part(log, "pre");
-  const lines = (await jobLog(job.id)).join("\n") || "Nothing yet.";
+  const lines = (await jobLog(pipeline, job.id)).join("\n") || "Nothing yet.";
   if (text.textContent === lines) return;
   text.textContent = lines;
   text.scrollTop = text.scrollHeight;

@@ -6,18 +6,17 @@ import * as documents from "./document.js";
 import { marksOf, withDrawn } from "./drawing.js";
 import { message } from "./elements.js";
 import { showGallery } from "./gallery.js";
-import { showJobs } from "./jobs.js";
 import { listenToKeys } from "./keyboard.js";
 import { LatencyReadout } from "./latency.js";
 import { area } from "./masks.js";
 import { listenToFiles, openPicture } from "./opening.js";
 import { showObjects } from "./panel.js";
+import { showPipelines } from "./pipelines.js";
 import { listenToPointers } from "./pointer.js";
 import { FORMATS, save } from "./saving.js";
 import * as server from "./server.js";
 import { Session } from "./session.js";
 import { switchTheme } from "./theme.js";
-import { showVersions } from "./versions.js";
 import { View } from "./view.js";
 
 const READY_POLL_MS = 1000;
@@ -268,13 +267,13 @@ listenToControls(config, session, (chosen) => {
 });
 switchTheme(button("theme"));
 showServer(/** @type {HTMLDetailsElement} */ (element("server")));
-showVersions(
-  /** @type {HTMLDetailsElement} */ (element("versions")),
-  /** @type {HTMLTemplateElement} */ (element("model-row")),
-);
-showJobs(
+showPipelines(
   /** @type {HTMLDetailsElement} */ (element("learning")),
-  /** @type {HTMLTemplateElement} */ (element("job-row")),
+  {
+    pipeline: /** @type {HTMLTemplateElement} */ (element("pipeline-row")),
+    job: /** @type {HTMLTemplateElement} */ (element("job-row")),
+  },
+  /** @type {HTMLDialogElement} */ (element("filmstrips")),
 );
 update();
 

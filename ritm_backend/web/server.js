@@ -60,9 +60,18 @@
  * @property {string} decision
  * @property {string} trial
  *
+ * @typedef {object} Strip one object with one model
+ * @property {number | null} clicks that were needed; null if they were not enough
+ * @property {{click: number, iou: number, picture: string}[]} frames pictures are WebP in Base64
+ *
+ * @typedef {object} Filmstrips
+ * @property {number} target IoU
+ * @property {{name: string, category: string, before: Strip, after: Strip}[]} objects
+ *
  * @typedef {object} TrainedModel
- * @property {string | null} pipeline
- * @property {string} model
+ * @property {string | null} pipeline null for the server's own
+ * @property {boolean} learns whether jobs can be asked for
+ * @property {string | null} model null if it comes from no registry
  * @property {string | null} live
  * @property {boolean} can_roll_back
  * @property {Candidate[]} candidates the newest first
@@ -134,17 +143,29 @@ export const config = async () => (await ask("/demo/config")).json();
 /** @returns {Promise<Status>} */
 export const status = async () => (await ask("/demo/status")).json();
 
-/** @returns {Promise<Job[]>} the newest first */
-export const jobs = async () => (await (await ask("/training/jobs")).json()).jobs;
-
-/** @param {string} id @returns {Promise<string[]>} */
-export const jobLog = async (id) => (await (await ask(`/training/jobs/${encodeURIComponent(id)}/log`)).json()).lines;
+/** @param {string | null} pipeline */
+const of = (pipeline) => (pipeline === null ? "" : `?pipeline=${encodeURIComponent(pipeline)}`);
 
 /** @param {string} id */
-export const stopJob = (id) => ask(`/training/jobs/${encodeURIComponent(id)}/stop`, { method: "POST" });
+const job = (id) => `/training/jobs/${encodeURIComponent(id)}`;
 
-/** Asks for a job; one that waits or runs already is not asked for twice. */
-export const startJob = () => ask("/training/jobs", { method: "POST" });
+/** @param {string | null} pipeline @returns {Promise<Job[]>} the newest first */
+export const jobs = async (pipeline) => (await (await ask(`/training/jobs${of(pipeline)}`)).json()).jobs;
+
+/** @param {string | null} pipeline @param {string} id @returns {Promise<string[]>} */
+export const jobLog = async (pipeline, id) => (await (await ask(`${job(id)}/log${of(pipeline)}`)).json()).lines;
+
+/** @param {string | null} pipeline @param {string} id */
+export const stopJob = (pipeline, id) => ask(`${job(id)}/stop${of(pipeline)}`, { method: "POST" });
+
+/** Asks for a job; one that waits or runs already is not asked for twice. @param {string | null} pipeline */
+export const startJob = (pipeline) => ask(`/training/jobs${of(pipeline)}`, { method: "POST" });
+
+/** @param {string | null} pipeline @param {string} version @returns {Promise<Filmstrips>} */
+export async function filmstrips(pipeline, version) {
+  const query = new URLSearchParams({ version, ...(pipeline === null ? {} : { pipeline }) });
+  return (await ask(`/training/models/filmstrips?${query}`)).json();
+}
 
 /** @returns {Promise<TrainedModel[]>} */
 export const trainedModels = async () => (await (await ask("/training/models")).json()).models;

@@ -4,6 +4,7 @@ models/<name>/<version>/model.safetensors   the weights
 models/<name>/<version>/model.json          their card
 models/<name>/<version>/report.json         what was measured before and after
 models/<name>/<version>/manifest.json       sizes and hashes of the three; written last, and once
+models/<name>/<version>/filmstrips.json     pictures of held-out objects, click by click; of candidates only
 models/<name>/live.json                     which version is live, and every change of that
 models/<name>/rejected/<sha256>.json        what was decided of the version with these weights
 models/<name>/trial.json                    which candidate is on trial, and what was counted of it
@@ -24,6 +25,7 @@ WEIGHTS = "model.safetensors"
 CARD = "model.json"
 REPORT = "report.json"
 MANIFEST = "manifest.json"
+FILMSTRIPS = "filmstrips.json"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

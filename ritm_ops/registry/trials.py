@@ -123,7 +123,7 @@ class Trials:
     """The trials and counts of the models of `registry`. Thread-safe; all may raise StoreError, too."""
 
     def __init__(self, store: ObjectStore) -> None:
-        self._store = store
+        self.store = store
         self.registry = Registry(store)
 
     def last(self, name: str) -> Trial | None:
@@ -259,10 +259,10 @@ class Trials:
 
     def _read(self, key: str, kind: type[RecordT]) -> tuple[RecordT | None, str | None]:
         try:
-            data, etag = self._store.read_tagged(key)
+            data, etag = self.store.read_tagged(key)
         except ObjectMissingError:
             return None, None
-        return parsed(data, kind, key, self._store.uri), etag
+        return parsed(data, kind, key, self.store.uri), etag
 
     def _write(self, key: str, record: Value, etag: str | None) -> None:
-        self._store.write_if(key, json_bytes(record.model_dump(mode="json")), etag)
+        self.store.write_if(key, json_bytes(record.model_dump(mode="json")), etag)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
 from typing import get_args
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from team import tiny_model
 
@@ -17,10 +20,12 @@ from ritm_model.checkpoints import bundled_model_path, load_model, save_model
 from ritm_ops.jobs.protocol import Outcome
 from ritm_ops.object_store import open_store
 from ritm_ops.registry import Registry
+from ritm_ops.registry.filmstrips import read_filmstrips
 from ritm_ops.registry.trials import Trials
 from training.job import Base, Ending, Order, finetune, in_half, publish
 from training.ledger import Ledger, work_folder
 from training.progress import LOG_LINES, Progress
+from training.reports.filmstrips import chosen
 from training.settings import TrainingSettings
 
 
@@ -94,6 +99,13 @@ def test_a_candidate_waits_for_people(settings: TrainingSettings, decision: str)
     (candidate,) = (manifest.version for manifest in registry.candidates("ritm"))
     assert message.startswith(f"{candidate} waits for `ritm models approve ritm {candidate}`. NoC@90 changed")
     assert registry.report("ritm", candidate)["job"] == "first"
+    (drawn,) = json.loads(read_filmstrips(open_store(settings.registry_uri), "ritm", candidate) or b"")[
+        "objects"
+    ]
+    for strip in (drawn["before"], drawn["after"]):
+        sizes = {Image.open(BytesIO(b64decode(frame["picture"]))).size for frame in strip["frames"]}
+        assert len(sizes) == 1, "a strip shows one part of the picture"
+        assert strip["frames"][0]["click"] == 1
     waiting = f"Nothing has changed since job first. {candidate} waits for a decision."
     assert done(settings, "second")[0] == waiting
     assert registry.live("ritm") is None
@@ -110,6 +122,14 @@ def test_a_candidate_waits_for_people(settings: TrainingSettings, decision: str)
             assert f"{candidate} was rejected by anna on " in message
         assert registry.live("ritm") is None
     assert registry.candidates("ritm") == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "most", "expected"),
+    [([-3, 4, 0, 2], 6, [1, 3, 2, 0]), ([-3, 4, 0, 2, -1], 3, [1, 3, 0]), ([-3, 4, 0, 2, -1], 2, [1, 0])],
+)
+def test_filmstrips_show_what_has_changed_most(changes: list[float], most: int, expected: list[int]) -> None:
+    assert chosen(changes, most) == expected
 
 
 def test_too_few_labels_end_the_job(settings: TrainingSettings) -> None:

@@ -107,6 +107,13 @@ class PipelineFields(BaseModel):
         ge=30,
         description="Accepted objects of the candidate after which its trial ends.",
     )
+    filmstrips: int = Field(
+        default=6,
+        ge=0,
+        le=24,
+        description="Held-out objects of a candidate that are drawn click by click for whoever decides, and "
+        "lie in the registry; 0 for none.",
+    )
     schedule: str | None = Field(
         default=None,
         description="When `ritm schedule` asks for a job, as five cron fields in local time, such as "

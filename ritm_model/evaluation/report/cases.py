@@ -21,10 +21,11 @@ from ritm_model.errors import RitmError
 from ritm_model.evaluation.initial_mask import initial_mask
 from ritm_model.evaluation.modes import ClickPredictor, PredictorSource
 from ritm_model.evaluation.noc import clicks_to_reach, reaches
-from ritm_model.evaluation.report.filmstrip import draw_frame, to_webp, view_of
+from ritm_model.evaluation.report.filmstrip import Viewport, draw_frame, to_webp, view_of
 from ritm_model.evaluation.report.runs import Run
 from ritm_model.evaluation.results import SampleResult
 from ritm_model.evaluation.run import Evaluation
+from ritm_model.evaluation.sample import SampleLike
 from ritm_model.masks.overlap import iou
 from ritm_model.simulation import OBJECT
 
@@ -191,7 +192,7 @@ def _strip(
     try:
         if sample is None or not _is_same(sample, result):
             raise RitmError("Its image or mask is gone, or has changed since.")
-        frames, is_same = _frames(predictor, sample, result, from_mask=evaluation.protocol.from_mask)
+        frames, is_same = click_frames(predictor, sample, result, from_mask=evaluation.protocol.from_mask)
     except RitmError as error:
         return Strip(result, clicks, (), str(error))
     note = "" if is_same else "Annotated again here, the masks differ a little from those measured."
@@ -203,15 +204,37 @@ def _is_same(sample: Sample, result: SampleResult) -> bool:
     return same_size and np.count_nonzero(sample.mask == OBJECT) == result.object_pixels
 
 
-def _frames(
-    predictor: ClickPredictor, sample: Sample, result: SampleResult, *, from_mask: bool
+def click_frames(
+    predictor: ClickPredictor,
+    sample: SampleLike,
+    result: SampleResult,
+    *,
+    from_mask: bool = False,
+    most: int = MOST_FRAMES,
+    view: Viewport | None = None,
 ) -> tuple[tuple[ClickFrame, ...], bool]:
+    """Answer the clicks of a result once more, and draw the masks.
+
+    Args:
+        predictor: of the model that was measured.
+        sample: the object.
+        result: what was measured of it.
+        from_mask: whether it was begun with a mask.
+        most: frames; of more clicks, the first, the last and some between are drawn.
+        view: part of the image that is shown; by default, the object and the clicks.
+
+    Returns:
+        The frames, and whether the masks are those that were measured.
+
+    Raises:
+        RitmError: the image cannot be read, or has another size than the mask.
+    """
     image_HW3, truth_HW = sample.load_image(), sample.mask
     if image_HW3.shape[:2] != truth_HW.shape:
         raise RitmError("Its image and its mask have different sizes now.")
-    view = view_of(truth_HW, result.clicks)
+    view = view or view_of(truth_HW, result.clicks)
     state = predictor.start(image_HW3, mask=initial_mask(truth_HW, sample.name) if from_mask else None)
-    shown = _spread(len(result.clicks), MOST_FRAMES)
+    shown = _spread(len(result.clicks), most)
     frames: list[ClickFrame] = []
     is_same = True
     before = result.initial_iou or 0.0

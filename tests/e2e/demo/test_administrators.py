@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import re
 import tempfile
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pytest
 from backend import ritm_serve
 from demo_page import COINS, ON_A_COIN, OTHER_MODEL, Demo
-from playwright.sync_api import Browser, Error, HttpCredentials, Page, expect
+from playwright.sync_api import Browser, Error, HttpCredentials, Locator, Page, expect
 from processes import Server
 from redis_server import redis_server
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from ritm_model.checkpoints import bundled_model_path
+from ritm_model.evaluation.report.filmstrip import to_webp
 from ritm_ops.jobs.protocol import JobReport
 from ritm_ops.jobs.queue import JobQueue, connect
 from ritm_ops.object_store import ObjectStore, open_store
 from ritm_ops.registry import Registry
+from ritm_ops.registry.filmstrips import write_filmstrips
 from ritm_ops.registry.tallies import Counts, Tally
 from ritm_ops.registry.trials import Trials
 
@@ -104,10 +108,10 @@ def test_the_server_and_its_problems(deployment: Deployment, page: Page) -> None
 def test_fine_tuning_is_started_watched_and_stopped(deployment: Deployment, page: Page) -> None:
     demo = Demo(page)
     demo.go(deployment.server.url)
-    demo.unfold("Fine-tuning")
-    expect(page.locator("#learning .notice")).to_have_text("No jobs yet.")
+    own = pipeline(demo, "this server")
+    expect(own.locator(".notice")).to_have_text("No jobs yet.")
     page.get_by_role("button", name="Start", exact=True).click()
-    row = page.locator("#jobs > li")
+    row = own.locator(".jobs > li")
     expect(row.locator(".state")).to_have_text("queued")
     page.get_by_role("button", name="Start", exact=True).click()
     (job,) = deployment.queue.jobs()  # the same labels are not learnt twice at the same time
@@ -146,19 +150,34 @@ def test_candidates_are_decided_on_and_versions_rolled_back(deployment: Deployme
     report = {"noc_before": 6.5, "noc_after": 4.25, "decision": "NoC@90 fell."}
     candidate = registry.publish("cells", bundled_model_path(), report)
     trials.begin("cells", candidate, "shadow", share=0.5, objects=40)
+    picture = b64encode(to_webp(np.zeros((24, 34, 3), np.uint8))).decode()
+    first, second = ({"click": at, "iou": iou, "picture": picture} for at, iou in ((1, 0.5), (2, 0.95)))
+    strips = {
+        "before": {"clicks": None, "frames": [first]},
+        "after": {"clicks": 2, "frames": [first, second]},
+    }
+    drawn = {"target": 0.9, "objects": [{"name": "1.png#1", "category": "cell", **strips}]}
+    write_filmstrips(deployment.store, "cells", candidate, drawn)
     trials.count("cells", Counts(by_day={date(2026, 1, 2): {live: Tally(objects=4, clicks=10, squares=30)}}))
 
     demo = Demo(page)
     demo.go(deployment.server.url)
-    demo.unfold("Models")
-    row = page.locator("#models > li")
-    expect(row.locator(".name")).to_have_text("cells")
+    row = pipeline(demo, "cells")
+    expect(row.locator(".waiting")).to_have_text("1 to decide")
     expect(row.locator(".live")).to_have_text(f"{live} is live")
     expect(row.locator(".candidates li")).to_contain_text(
         f"{candidate}NoC 6.5 → 4.25 · NoC@90 fell. · shadow: IoU 0.000 with 0 of 40 accepted objects"
     )
-    assert row.locator("tbody tr").all_inner_texts() == [f"2026-01-02\t{live}\t4\t2.5"]
+    assert row.locator(".accepted tbody tr").all_inner_texts() == [f"2026-01-02\t{live}\t4\t2.5"]
     expect(row.locator(".roll-back")).to_be_hidden()
+
+    page.get_by_role("button", name=f"Look {candidate}").click()
+    shown = page.get_by_role("dialog", name=candidate)
+    expect(shown.locator(".strip.before p")).to_have_text(f"{live}never reached")
+    expect(shown.locator(".strip.after p")).to_have_text(f"{candidate}2 clicks")
+    picture = shown.get_by_alt_text(f"{candidate} after click 2: IoU 0.95")
+    assert picture.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 34
+    shown.get_by_role("button", name="Close").click()
 
     page.get_by_role("button", name=f"Approve {candidate}").click()
     expect(row.locator(".live")).to_have_text(f"{candidate} is live")
@@ -167,6 +186,29 @@ def test_candidates_are_decided_on_and_versions_rolled_back(deployment: Deployme
     expect(row.locator(".live")).to_have_text(f"{live} is live")
     expect(row.locator(".candidates li")).to_have_count(0)
     assert demo.troubles == []
+
+
+def test_jobs_are_those_of_the_pipeline(deployment: Deployment, page: Page) -> None:
+    demo = Demo(page)
+    demo.go(deployment.server.url)
+    cells = pipeline(demo, "cells")
+    expect(cells.locator(".notice")).to_have_text("No jobs yet.")
+    cells.get_by_role("button", name="Start", exact=True).click()
+    expect(cells.locator(".jobs .state")).to_have_text("queued")
+    of_cells = JobQueue(deployment.queue.redis, pipeline="cells")
+    (job,) = of_cells.jobs()
+    assert job.source == "labels"
+    cells.get_by_role("button", name=f"Stop job {job.id}").click()
+    expect(cells.locator(".jobs .state")).to_have_text("stopped")
+    assert demo.troubles == []
+
+
+def pipeline(demo: Demo, name: str) -> Locator:
+    """The part of the page about a pipeline, unfolded."""
+    demo.unfold("Fine-tuning")
+    row = demo.page.locator("#pipelines > li").filter(has=demo.page.locator(".name", has_text=name))
+    row.locator("summary").first.click()
+    return row
 
 
 def says(queue: JobQueue, job_id: str, status: JobStatus, report: JobReport) -> None:
@@ -179,5 +221,6 @@ def says(queue: JobQueue, job_id: str, status: JobStatus, report: JobReport) -> 
 
 def test_a_server_without_jobs_says_so(demo: Demo) -> None:
     demo.unfold("Fine-tuning")
-    expect(demo.page.locator("#learning .notice")).to_contain_text("RITM_REDIS_URL is not set")
-    expect(demo.page.locator("#start-job")).to_be_hidden()
+    row = demo.page.locator("#pipelines > li")
+    expect(row.locator(".notice")).to_contain_text("RITM_REDIS_URL is not set")
+    expect(row.locator(".start")).to_be_hidden()

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 
 from ritm_ops.object_store import open_store
 from ritm_ops.registry import Registry
+from ritm_ops.registry.filmstrips import write_filmstrips
 from ritm_ops.registry.tallies import Counts, Tally
 from ritm_ops.registry.trials import Trials
 
@@ -107,7 +108,21 @@ def test_what_cannot_be_decided(
     assert answer["error"]
 
 
+def test_filmstrips_are_those_of_the_version(
+    client: FlaskClient, registry: Registry, versions: tuple[str, str]
+) -> None:
+    old, new = versions
+    write_filmstrips(open_store(registry.uri), "cells", new, {"objects": []})
+    query = {"pipeline": "cells", "version": new}
+    assert client.get("/training/models/filmstrips", query_string=query).json == {"objects": []}
+    for missing in ({"version": old}, {"pipeline": "roads"}, {"version": "../.."}, {"version": ""}):
+        answer = client.get("/training/models/filmstrips", query_string={**query, **missing})
+        assert answer.status_code in (404, 409)
+        assert answer.json["error"]
+
+
 def test_a_server_of_no_registry_has_no_models(client_with: Callable[..., FlaskClient]) -> None:
     client = client_with()
-    assert client.get("/training/models").json == {"models": []}
+    nothing = {"model": None, "live": None, "can_roll_back": False, "candidates": [], "accepted": []}
+    assert client.get("/training/models").json == {"models": [{"pipeline": None, "learns": False, **nothing}]}
     assert decide(client, "approve", "cells-1", pipeline=None)[0] == 404

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -23,7 +25,7 @@ PAYLOADS = Path(__file__).parents[2] / "payloads/label_studio"
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("redis")]
 
 
-def recorded(number: str) -> object:
+def recorded(number: str) -> Any:
     (path,) = PAYLOADS.glob(f"{number}_*.json")
     return json.loads(path.read_text())["json"]
 
@@ -104,6 +106,46 @@ def test_start_training_asks_for_a_job(client: FlaskClient, jobs: JobQueue) -> N
     told = client.post("/webhook", json=START).json
     assert told == {"status": "ok", "job": jobs.jobs()[0].id}
     assert client.post("/webhook", json=START).json == told
+
+
+def test_projects_have_the_jobs_of_their_pipelines(
+    client_with: Backend, redis: Redis, tmp_path: Path
+) -> None:
+    file = tmp_path / "pipelines.yaml"
+    pipelines = {
+        name: {"source": f"s3://labels/{name}", "registry": "s3://models"} for name in ("cells", "roads")
+    }
+    file.write_text(json.dumps({"pipelines": pipelines}))
+    client = client_with(redis_url=redis.url, pipelines=file, finetune_after=1)
+    created = int(datetime.fromisoformat(START["project"]["created_at"].replace("Z", "+00:00")).timestamp())
+
+    def of(pipeline: str) -> list[tuple[str, str]]:
+        shown = client.get("/training/jobs", query_string={"pipeline": pipeline}).json["jobs"]
+        return [(job["id"], job["source"]) for job in shown]
+
+    def set_up(pipeline: str) -> None:
+        extra = {"pipeline": pipeline}
+        client.post("/setup", json={"project": f"{START['project']['id']}.{created}", "extra_params": extra})
+
+    assert client.post("/webhook", json=START).json["message"].startswith("This server does not train")
+    set_up("cells")
+    client.post("/webhook", json=START)
+    wait_until(lambda: bool(of("cells")), "a job of the pipeline", within_s=30)
+    set_up("roads")
+    client.post("/webhook", json=CREATED)
+    wait_until(lambda: bool(of("roads")), "a job of the other pipeline", within_s=30)
+    ((_, first),), ((other_id, second),) = of("cells"), of("roads")
+    assert (first, second) == ("s3://labels/cells", "s3://labels/roads")
+    set_up("streets")
+    assert "no pipeline 'streets'" in client.post("/webhook", json=START).json["message"]
+
+    stop = f"/training/jobs/{other_id}/stop"
+    assert client.post(stop, query_string={"pipeline": "cells"}).status_code == 404
+    assert client.post(stop, query_string={"pipeline": "roads"}).status_code == 200
+    asked = client.post("/training/jobs", query_string={"pipeline": "roads"})
+    assert (asked.status_code, len(of("roads"))) == (201, 2)
+    unknown = client.get("/training/jobs", query_string={"pipeline": "road"})
+    assert (unknown.status_code, "did you mean" in unknown.json["error"]) == (404, True)
 
 
 def test_every_third_new_annotation_asks_for_a_job(client: FlaskClient, jobs: JobQueue) -> None:
