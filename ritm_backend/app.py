@@ -27,7 +27,7 @@ from pathlib import Path
 import yaml
 from flask import Flask, Response, g, request
 
-from ritm_backend.accepted import CountedModel, Counting, Notes, Shadow
+from ritm_backend.accepted import CountedModel, Counting, NoteKeeper, Notes, RedisNotes, Shadow
 from ritm_backend.admission.gate import Gate
 from ritm_backend.auth import is_allowed
 from ritm_backend.boundary import answer, refusal, surround
@@ -46,6 +46,7 @@ from ritm_backend.settings import Settings
 from ritm_ops.admission import Resources
 from ritm_ops.admission.memory import usable_memory
 from ritm_ops.pictures import PictureFetcher
+from ritm_ops.redis_link import RedisLink
 
 _MB = 1024 * 1024
 _DESCRIPTION = Path(__file__).with_name("openapi.yaml")
@@ -92,9 +93,9 @@ def create_app(
     hosts = ModelHosts(host, pipelines or {}, settings.pipeline_models)
     pictures = Pictures(fetcher, settings, resources)
     counting = None
-    if models and (folder := os.environ.get(OBJECTS_VARIABLE)):
+    if models and (notes := _notes(settings)) is not None:
         shadow = Shadow(hosts.peek, pictures, resources.admission)
-        counting = Counting(models, Notes(Path(folder)), shadow, settings.registry_seconds)
+        counting = Counting(models, notes, shadow, settings.registry_seconds)
     service = LabelStudioService(hosts, pictures, settings, resources, projects, counting)
     queues = Queues(settings)
     metrics = Metrics(hosts, resources.admission, JobCounts(queues))
@@ -158,6 +159,15 @@ def create_app(
 
     limit = surround(app, settings, host, metrics, gate, resources)
     return app
+
+
+def _notes(settings: Settings) -> NoteKeeper | None:
+    """Where it is noted what was clicked; the same place in which projects are shared."""
+    if settings.projects_folder is None and settings.session_store is not None:
+        url = settings.session_store.get_secret_value()
+        return RedisNotes(RedisLink(url, "objects that are accepted are not counted."))
+    folder = os.environ.get(OBJECTS_VARIABLE)
+    return Notes(Path(folder)) if folder else None
 
 
 def _json_body() -> object:

@@ -2,7 +2,17 @@
 
 from ritm_backend.accepted.counting import Counting
 from ritm_backend.accepted.following import CountedModel, counted_models
-from ritm_backend.accepted.notes import Note, Notes
+from ritm_backend.accepted.notes import Note, NoteKeeper, Notes
+from ritm_backend.accepted.redis_notes import RedisNotes
 from ritm_backend.accepted.shadow import Shadow
 
-__all__ = ["CountedModel", "Counting", "Note", "Notes", "Shadow", "counted_models"]
+__all__ = [
+    "CountedModel",
+    "Counting",
+    "Note",
+    "NoteKeeper",
+    "Notes",
+    "RedisNotes",
+    "Shadow",
+    "counted_models",
+]

@@ -17,7 +17,7 @@ from threading import Condition, Thread
 from time import monotonic
 
 from ritm_backend.accepted.following import CountedModel
-from ritm_backend.accepted.notes import Note, Notes
+from ritm_backend.accepted.notes import Note, NoteKeeper
 from ritm_backend.accepted.shadow import Shadow
 from ritm_backend.logs import log, whereabouts
 from ritm_model.errors import RitmError
@@ -44,7 +44,7 @@ class Counting:
     def __init__(
         self,
         models: Mapping[str | None, CountedModel],
-        notes: Notes,
+        notes: NoteKeeper,
         shadow: Shadow,
         every_seconds: float,
     ) -> None:

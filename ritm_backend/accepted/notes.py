@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import Field, ValidationError
 
@@ -78,6 +79,24 @@ class Note(Value):
         )
 
 
+def without_picture(note: Note) -> Note:
+    """The same without its reference, where that holds the picture itself."""
+    return note if len(note.reference) <= _LONGEST_REFERENCE else note.model_copy(update={"reference": ""})
+
+
+class NoteKeeper(Protocol):
+    """Where servers that answer for one address keep their notes."""
+
+    def keep(self, region_id: str, note: Note) -> None:
+        """Keep what was answered last for a region, unless it has been accepted before."""
+
+    def take(self, region_id: str) -> Note | None:
+        """The note of a region that is accepted now for the first time."""
+
+    def tidy(self) -> None:
+        """Remove what is old."""
+
+
 class Notes:
     """The notes of a server. Thread-safe; a folder that cannot be used keeps none."""
 
@@ -86,8 +105,7 @@ class Notes:
 
     def keep(self, region_id: str, note: Note) -> None:
         """Keep what was answered last for a region, unless it has been accepted before."""
-        if len(note.reference) > _LONGEST_REFERENCE:
-            note = note.model_copy(update={"reference": ""})
+        note = without_picture(note)
         path = self._path(region_id)
         if path.with_suffix(_ACCEPTED).exists():
             return

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from redis_server import Redis
 
-from ritm_backend.accepted import Note, Notes, notes
+from ritm_backend.accepted import Note, NoteKeeper, Notes, RedisNotes, notes
+from ritm_ops.redis_link import RedisLink
 
 
 def note(clicks: int, **more: Any) -> Note:
@@ -16,8 +19,22 @@ def note(clicks: int, **more: Any) -> Note:
     return Note(clicks=tuple((float(number), 1.0, True) for number in range(clicks)), **about)
 
 
-def test_the_last_answer_counts_once(tmp_path: Path) -> None:
-    one, other = Notes(tmp_path), Notes(tmp_path)
+Keepers = Callable[[], NoteKeeper]
+
+
+@pytest.fixture(
+    params=["folder", pytest.param("redis", marks=[pytest.mark.e2e, pytest.mark.xdist_group("redis")])]
+)
+def keeper(request: pytest.FixtureRequest, tmp_path: Path) -> Keepers:
+    """Makes what a server keeps its notes with; all share one place."""
+    if request.param == "folder":
+        return lambda: Notes(tmp_path)
+    redis: Redis = request.getfixturevalue("redis")
+    return lambda: RedisNotes(RedisLink(redis.url, "nothing is counted"))
+
+
+def test_the_last_answer_counts_once(keeper: Keepers) -> None:
+    one, other = keeper(), keeper()
     one.keep("region", note(1))
     other.keep("region", note(2))
     taken = one.take("region")
@@ -28,9 +45,9 @@ def test_the_last_answer_counts_once(tmp_path: Path) -> None:
     assert other.take("another") is None
 
 
-def test_an_object_whose_clicks_are_accepted_one_by_one(tmp_path: Path) -> None:
+def test_an_object_whose_clicks_are_accepted_one_by_one(keeper: Keepers) -> None:
     """Each click is then a prompt of its own, which refines the region before."""
-    kept = Notes(tmp_path)
+    kept = keeper()
     for prompt in ("a", "b", "b", "c"):
         kept.keep("region", note(2 if prompt == "b" else 1, session=prompt, prompt=prompt))
     taken = kept.take("region")
@@ -38,8 +55,8 @@ def test_an_object_whose_clicks_are_accepted_one_by_one(tmp_path: Path) -> None:
     assert (taken.cost, taken.session, taken.version) == (4, "a", "v1")
 
 
-def test_an_object_of_two_versions_is_nobodys(tmp_path: Path) -> None:
-    kept = Notes(tmp_path)
+def test_an_object_of_two_versions_is_nobodys(keeper: Keepers) -> None:
+    kept = keeper()
     kept.keep("region", note(1))
     kept.keep("region", note(1, prompt="b", version="v2"))
     kept.keep("region", note(1, prompt="c", version="v2"))
@@ -48,8 +65,8 @@ def test_an_object_of_two_versions_is_nobodys(tmp_path: Path) -> None:
     assert taken.version == ""
 
 
-def test_a_box_is_a_click_and_pictures_in_references_are_left_out(tmp_path: Path) -> None:
-    kept = Notes(tmp_path)
+def test_a_box_is_a_click_and_pictures_in_references_are_left_out(keeper: Keepers) -> None:
+    kept = keeper()
     kept.keep("region", note(0, box=(1.0, 2.0, 3.0, 4.0), reference="data:" + "x" * 5000))
     taken = kept.take("region")
     assert taken is not None
@@ -73,4 +90,10 @@ def test_a_folder_that_is_gone_does_no_harm(tmp_path: Path) -> None:
     kept = Notes(tmp_path / "gone")
     kept.keep("region", note(1))
     kept.tidy()
+    assert kept.take("region") is None
+
+
+def test_a_redis_that_is_away_does_no_harm() -> None:
+    kept = RedisNotes(RedisLink("unix:///nowhere/redis.sock", "nothing is counted"))
+    kept.keep("region", note(1))
     assert kept.take("region") is None
