@@ -18,7 +18,7 @@ from ritm_model.masks import brush_rle
 from ritm_ops.pictures import PictureAccess
 from training.exports import collect
 
-PAYLOADS = Path(__file__).parents[2] / "payloads" / "label_studio"
+PAYLOADS = Path(__file__).parents[3] / "payloads" / "label_studio"
 Taken = Callable[..., Any]
 
 
