@@ -173,6 +173,7 @@ def photographs_of(
     about: About = NOTHING_KNOWN,
     elsewhere: Sequence[Path] = (),
     name_of: Callable[[Record], object] = file_name_of,
+    kind: type[CocoPhotograph] = CocoPhotograph,
 ) -> Collection:
     """All photographs of a file.
 
@@ -182,6 +183,7 @@ def photographs_of(
         about: what is said of every photograph; licences that the file names come first.
         elsewhere: folders of the user, in which they may lie anywhere.
         name_of: from the record of an image to what it is called.
+        kind: of photograph that is made of them.
 
     Raises:
         BrokenFileError: it is no such file.
@@ -217,7 +219,7 @@ def photographs_of(
             source=about.source or _text(record, "source"),
             split=about.split or _text(record, "split"),
         )
-        photographs.append(CocoPhotograph(name, path, source.path, record, named, said))
+        photographs.append(kind(name, path, source.path, record, named, said))
     urls = {name: url for name, url in licenses.values() if name}
     return Collection(photographs, problems, _category_ids(categories), urls)
 

@@ -6,13 +6,13 @@ Shapes: H x W the image.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ritm_model.datasets.files import small_labels
-from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Mask, Region
+from ritm_model.datasets.photograph import Collection, Mask, Region
 from ritm_model.datasets.problems import Problem
 from ritm_model.datasets.readers.coco import (
     CocoPhotograph,
@@ -20,8 +20,9 @@ from ritm_model.datasets.readers.coco import (
     folders_near,
     photographs_of,
     url_name_of,
+    with_objects,
 )
-from ritm_model.datasets.readers.coco_json import Annotation, Record, read_coco
+from ritm_model.datasets.readers.coco_json import Annotation, read_coco
 from ritm_model.images.orientation import turned_map
 from ritm_model.masks.coco import MaskError, broken_parts, coco_mask, filled_polygons
 
@@ -29,24 +30,13 @@ MAX_OVERLAP = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class LvisPhotograph:
+class LvisPhotograph(CocoPhotograph):
     """An image whose objects cover each other.
 
     They are painted in the order of the file; learning shuffles them. One that covers more than half
     of what is visible of another, or lies on others with more than half of itself, is left out. An object
     is what remains visible of it.
     """
-
-    name: str
-    image: Path
-    source: Path
-    record: Record = field(repr=False)
-    annotations: tuple[tuple[Annotation, str], ...] = field(repr=False)
-    about: About = NOTHING_KNOWN
-
-    @property
-    def truth(self) -> str:
-        return str(self.source)
 
     def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
         orientation = check_size(self, self.record, height, width)
@@ -107,15 +97,4 @@ def lvis(root: Path, split: str) -> Collection:
         others = dict.fromkeys((split, "train", "val"))
         folders = [root / other / "images" for other in others] + [root / f"{other}2017" for other in others]
     source = read_coco(path)
-    found = photographs_of(source, folders, name_of=url_name_of)
-    problems = list(found.problems)
-    photographs: list[LvisPhotograph] = []
-    for each in found.photographs:
-        assert isinstance(each, CocoPhotograph)
-        if each.annotations:
-            photographs.append(
-                LvisPhotograph(each.name, each.image, each.source, each.record, each.annotations, each.about)
-            )
-        else:
-            problems.append(source.problem(f"Image {each.name} has no object.", by_rule=True))
-    return replace(found, photographs=photographs, problems=problems)
+    return with_objects(source, photographs_of(source, folders, name_of=url_name_of, kind=LvisPhotograph))
