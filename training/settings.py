@@ -88,7 +88,7 @@ class TrainingSettings(PipelineFields, PictureSettings):
         default=30, gt=0, le=3600, description="Longest silence of S3 before a retry."
     )
     heartbeat_seconds: int = Field(
-        default=30, ge=1, description="How often a worker says that it is alive, in seconds."
+        default=30, ge=1, description="How often a worker sends a heartbeat, in seconds."
     )
 
     def access_for(self, source: str) -> PictureAccess:

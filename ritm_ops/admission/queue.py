@@ -112,10 +112,6 @@ class FairQueue:
             self._remove(request)
         request.standing = Standing.GONE
 
-    def next_deadline(self) -> float:
-        """When `admit` has to be called again at the latest."""
-        return min((request.deadline for request in self._all()), default=float("inf"))
-
     def _next(self) -> Request | None:
         for client, annotators in self._waiting.items():
             for annotator, queue in annotators.items():

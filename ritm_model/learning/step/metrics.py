@@ -13,8 +13,8 @@ from torch import Tensor
 from ritm_model.learning.step.losses import IGNORED
 
 STEP = 0.025
-THRESHOLD_INERTIA = 0.99
-IOU_INERTIA = 0.9
+THRESHOLD_DECAY = 0.99
+IOU_DECAY = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class AdaptiveIoU:
 
     Attributes:
         threshold: of the probability.
-        running: exponential mean of the IoU of the batches.
+        running: exponential moving average (EMA) of the IoU of the batches.
         total: sum of the IoU of the batches.
         batches: how many.
     """
@@ -59,8 +59,8 @@ class AdaptiveIoU:
             if iou > best:
                 best_threshold, best = threshold, iou
         return AdaptiveIoU(
-            threshold=THRESHOLD_INERTIA * self.threshold + (1 - THRESHOLD_INERTIA) * best_threshold,
-            running=IOU_INERTIA * self.running + (1 - IOU_INERTIA) * best,
+            threshold=THRESHOLD_DECAY * self.threshold + (1 - THRESHOLD_DECAY) * best_threshold,
+            running=IOU_DECAY * self.running + (1 - IOU_DECAY) * best,
             total=self.total + best,
             batches=self.batches + 1,
         )
@@ -75,12 +75,8 @@ class AdaptiveIoU:
         return replace(self, total=0.0, batches=0)
 
 
-def mean_iou(probability_B1HW: Tensor, label_B1HW: Tensor, threshold: float) -> float:
-    """Mean over the samples that have an object or a mask; ignored pixels belong to neither."""
-    return _mean(_ious(probability_B1HW, label_B1HW, threshold))
-
-
 def _ious(probability_B1HW: Tensor, label_B1HW: Tensor, threshold: float) -> Tensor:
+    """Of each sample, NaN where it has neither object nor mask; ignored pixels belong to neither."""
     truth = (label_B1HW > 0.5).flatten(1)
     mask = ((probability_B1HW > threshold) & (label_B1HW != IGNORED)).flatten(1)
     return (truth & mask).sum(1) / (truth | mask).sum(1)

@@ -74,7 +74,6 @@ def test_whoever_is_too_late_is_told_and_gets_no_place() -> None:
     queue = FairQueue(1, each=1)
     late, _ = queue.join(ANNA, None, 5)
     in_time, _ = queue.join(ANNA, None, 6)
-    assert queue.next_deadline() == 5
     assert queue.admit(5) == [late, in_time]
     assert (late.standing, in_time.standing) == (Standing.TOO_LATE, Standing.HAS_PLACE)
 

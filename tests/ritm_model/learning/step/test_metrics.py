@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ritm_model.learning.step.metrics import AdaptiveIoU, mean_iou
+from ritm_model.learning.step.metrics import AdaptiveIoU
 
 
 def test_thirty_updates_equal_the_golden_ones(golden: Path) -> None:
@@ -38,6 +38,6 @@ def test_a_new_epoch_begins_a_new_mean_only() -> None:
 def test_samples_with_neither_object_nor_mask_are_left_out() -> None:
     truth = torch.zeros(2, 1, 2, 2)
     truth[0, 0, 0] = 1
-    probability = torch.zeros(2, 1, 2, 2)
-    probability[0, 0, 0, 0] = 1
-    assert mean_iou(probability, truth, 0.5) == 0.5
+    logits = torch.full((2, 1, 2, 2), -9.0)
+    logits[0, 0, 0, 0] = 9
+    assert AdaptiveIoU().updated(logits, truth).mean == 0.5
