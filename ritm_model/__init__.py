@@ -135,4 +135,4 @@ if not TYPE_CHECKING:  # so that type checkers refuse names that are not there
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])
