@@ -29,6 +29,7 @@ from ritm_backend.logs import log, whereabouts
 
 _PIECE = 1 << 18
 _TICK_SECONDS = 0.25
+_LATE_AT_ONCE = 16  # connections that are ended before others have their turn
 
 _logger = logging.getLogger(__name__)
 
@@ -136,7 +137,7 @@ class Loop:
 
     def turn(self) -> None:
         """Do what there is to do; wait for it a fraction of a second."""
-        for key, _ in self._selector.select(_TICK_SECONDS):
+        for key, _ in self._selector.select(min(_TICK_SECONDS, max(0.0, self._next_look - monotonic()))):
             if isinstance(key.data, _Client):
                 self._guarded(key.data, self._serve)
             elif key.fileobj is self._wakes:
@@ -149,9 +150,8 @@ class Loop:
             self._guarded(client, partial(self._respond, answer=answer))
         if self._paused:
             self._resume()
-        if monotonic() >= self._next_look:
+        if monotonic() >= self._next_look and not self._end_the_late():
             self._next_look = monotonic() + _TICK_SECONDS
-            self._end_the_late()
 
     def _accept(self, listener: socket.socket) -> bool:
         try:
@@ -294,11 +294,13 @@ class Loop:
             return None
         return next((each for each in self._clients if each.state.phase is Phase.BODY), None)
 
-    def _end_the_late(self) -> None:
+    def _end_the_late(self) -> bool:
+        """Whether there are more than could be ended now."""
         now = monotonic()
-        for client in list(self._clients):
-            if client.paused_at is None and now >= client.state.deadline:
-                self._guarded(client, self._expire)
+        late = [each for each in self._clients if each.paused_at is None and now >= each.state.deadline]
+        for client in late[:_LATE_AT_ONCE]:
+            self._guarded(client, self._expire)
+        return len(late) > _LATE_AT_ONCE
 
     def _expire(self, client: _Client) -> None:
         client.state.expire(monotonic())

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import http.client
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from threading import Event, Thread
 
+import pytest
 from processes import wait_until
 
+from ritm_backend.front import loop as loop_module
 from ritm_backend.front.connection import Phase, Wanted
 from ritm_backend.front.loop import ConnectionLimits, Loop
 
@@ -85,7 +88,7 @@ def test_bodies_beyond_the_bound_wait_for_an_answer() -> None:
     ):
         large = [clients.submit(post, port, 8 * MB) for _ in range(CLIENTS - 1)]
         wait_until(lambda: len(loop._paused) == CLIENTS - 2, "all but one to wait", within_s=30)
-        assert application.lengths == [8 * MB]
+        wait_until(lambda: application.lengths == [8 * MB], "that one, read to its end", within_s=30)
         assert loop._held_bytes < (8 + 1 + CLIENTS) * MB
 
         def has_read_head() -> None:
@@ -98,3 +101,30 @@ def test_bodies_beyond_the_bound_wait_for_an_answer() -> None:
         application.may_answer.set()
         assert [each.result(60) for each in [*large, small]] == [200] * CLIENTS
     assert sorted(application.lengths) == [1000] + [8 * MB] * (CLIENTS - 1)
+
+
+def test_who_is_late_at_the_same_time_is_told_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    port, told = listener.getsockname()[1], list[str]()
+    loop = Loop([listener], lambda *_: [], lambda _: Wanted("work", 0), {}, ConnectionLimits(), told.append)
+    clients = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(40)]
+    for client in clients:
+        client.sendall(b"POST /predict HTTP/1.1\r\nHo")
+    while not all_at_their_heads(loop, len(clients)):
+        loop.turn()
+    monkeypatch.setattr(loop_module, "monotonic", lambda: time.monotonic() + 60)
+    left = [len(clients)]
+    while left[-1]:
+        loop.turn()
+        left.append(sum(each.state.phase is Phase.HEAD for each in loop._clients))
+    assert left == [40, 24, 8, 0]
+    assert {client.recv(12) for client in clients} == {b"HTTP/1.1 408"}
+    loop.stop_listening()
+    loop.close()
+    for client in clients:
+        client.close()
+
+
+def all_at_their_heads(loop: Loop, count: int) -> bool:
+    """Whether so many have connected and sent a part of their heads."""
+    return len(loop._clients) == count and all(each.state._http.trailing_data[0] for each in loop._clients)
