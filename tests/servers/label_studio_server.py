@@ -121,25 +121,43 @@ def label_studio(
 
 
 @contextlib.contextmanager
-def label_studio_process(template: Path, folder: Path, extra: Mapping[str, str]) -> Iterator[Server]:
-    """The process alone, in which nobody has signed in yet."""
+def label_studio_process(
+    template: Path, folder: Path, extra: Mapping[str, str], *, uwsgi: bool = False
+) -> Iterator[Server]:
+    """The process alone, in which nobody has signed in yet; by `uwsgi` as its image runs it."""
     shutil.copytree(template, folder, dirs_exist_ok=True)
     (folder / "files/pictures").mkdir(parents=True)
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    command: list[str | Path] = [
-        LABEL_STUDIO,
-        "start",
-        "--no-browser",
-        "--internal-host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
+    place = f"127.0.0.1:{free_port()}"
+    url = f"http://{place}"
     environment = _environment(folder, {"LABEL_STUDIO_HOST": url, **extra})
+    environment |= {"DJANGO_SETTINGS_MODULE": "core.settings.label_studio"}  # as its image has it
+    command = _uwsgi(place) if uwsgi else _for_developers(place)
     log = folder / "label-studio.log"
     with serving(command, environment, log, url=url, health="/health", within_s=400) as server:
         yield server
+
+
+def _for_developers(place: str) -> list[str | Path]:
+    host, _, port = place.partition(":")
+    return [LABEL_STUDIO, "start", "--no-browser", "--internal-host", host, "--port", port]
+
+
+def _uwsgi(place: str) -> list[str | Path]:
+    """As `label-studio-uwsgi` of the image does; numbers and headers come from variables."""
+    (package,) = LABEL_STUDIO.parents[1].glob("lib/python3*/site-packages/label_studio")
+    named = {
+        "http": place,
+        "chdir": package,
+        "module": "core.wsgi:application",
+        "buffer-size": 65535,
+        "post-buffering": 4096,
+    }
+    switches = "master cheaper single-interpreter need-app die-on-term lazy-apps enable-threads thunder-lock"
+    return [
+        LABEL_STUDIO.with_name("uwsgi"),
+        *(f"--{name}={value}" for name, value in named.items()),
+        *(f"--{name}" for name in [*switches.split(), "disable-logging", "ignore-sigpipe"]),
+    ]
 
 
 @contextlib.contextmanager

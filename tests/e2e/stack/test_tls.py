@@ -1,7 +1,7 @@
 """TLS as docker-compose.tls.yml puts it before Label Studio and the backend, by a private authority.
 
-A real nginx has the stack's configuration, and Label Studio and the backend the stack's variables; only
-names, ports and paths are others.
+A real nginx has the stack's configuration, and Label Studio (by uWSGI, as its image runs it) and the backend
+have the stack's variables; only names, ports and paths are others.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from stack_nginx import NAME, certificates, stack_nginx
 
 LOGIN = {"BASIC_AUTH_USER": "ritm", "BASIC_AUTH_PASS": "a-password"}
 OVERLAY: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.tls.yml").read_text())["services"]
+STACK: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,30 @@ def variables(service: str, host: str) -> dict[str, str]:
     return {name: re.sub(r"\$\{PUBLIC_HOST[^}]*\}", host, str(value)) for name, value in texts}
 
 
+def uwsgi_variables() -> dict[str, str]:
+    """What the stack sets for uWSGI, with one process: each loads all of Label Studio."""
+    texts = STACK["label-studio"]["environment"].items()
+    found = {
+        name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(text))
+        for name, text in texts
+        if name.startswith("UWSGI_")
+    }
+    assert int(found["UWSGI_PROCESSES"]) > 1
+    return {**found, "UWSGI_PROCESSES": "1"}
+
+
 @pytest.fixture(scope="module")
 def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("tls")
     authority = certificates(folder / "certificates")
     pages = {port: free_port() for port in (8080, 8443, 9443, 9090)}
     with ExitStack() as stack:
-        extra = {**LOCAL_BACKENDS, **variables("label-studio", f"{NAME}:{pages[8443]}")}
-        process = stack.enter_context(label_studio_process(template, folder / "studio", extra))
+        extra = {
+            **LOCAL_BACKENDS,
+            **uwsgi_variables(),
+            **variables("label-studio", f"{NAME}:{pages[8443]}"),
+        }
+        process = stack.enter_context(label_studio_process(template, folder / "studio", extra, uwsgi=True))
         (folder / "backend").mkdir()
         url = f"https://127.0.0.1:{pages[8443]}"
         settings = {
@@ -95,6 +112,13 @@ def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
             signed_in(replace(process, url=url), folder / "studio/files", legacy=True, authority=authority)
         )
         yield Site(studio, process.url, backend, pages, authority)
+
+
+def test_label_studio_says_that_it_ends_connections(site: Site) -> None:
+    """Else clients that keep them find them reset: uWSGI ends each after its answer."""
+    answer = requests.get(f"{site.inside}/health", timeout=30)
+    assert answer.headers["Connection"] == "close"
+    assert "Server" not in answer.headers, "Django's server for developers"
 
 
 def test_what_asks_without_tls_is_sent_to_tls(site: Site) -> None:
