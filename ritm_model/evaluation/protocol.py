@@ -17,7 +17,7 @@ ALWAYS_ALL_CLICKS = 1.01
 """A target IoU that no mask reaches."""
 # By the names of the fields of `PredictorOptions`.
 REFINEMENTS = {"merge": ProgressiveMerge}
-ADDED_TO_ZOOM_IN = ("min_crop_share", "first_size", "late_size")
+ADDED_TO_ZOOM_IN = ("min_crop_share", "first_size", "late_size", "side_step")
 
 
 class ProtocolError(RitmError):

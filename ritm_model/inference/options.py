@@ -56,6 +56,7 @@ class PredictorOptions:
             first_size=viewing.first_size,
             late_size=viewing.late_size,
             late_click=viewing.late_click,
+            side_step=viewing.side_step,
             min_crop_share=LEAST_CROP,
         )
         return cls(zoom_in=zoom_in, with_flip=viewing.with_flip, antialias=True, merge=ProgressiveMerge())

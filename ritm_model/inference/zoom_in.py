@@ -26,6 +26,8 @@ class ZoomIn:
         late_size: `target_size` from click `late_click` on, when outlines are left to correct; None for the
             same.
         late_click: the first click that is answered so.
+        side_step: looks with a previous mask have sides of a multiple of this, or of the whole
+            `target_size`: crops are stretched to the nearest one. None keeps the proportions of the crop.
         recompute_thresh_iou: a crop stays as it is until the one that the object asks for overlaps it
             less than this.
         prob_thresh: pixels above it make up the object whose surroundings are shown.
@@ -41,6 +43,7 @@ class ZoomIn:
     first_size: int | None = None
     late_size: int | None = None
     late_click: int = 4
+    side_step: int | None = None
 
     def around(self, object_roi: Roi, frame: Size, *, is_drawn: bool = False) -> Roi:
         """The crop for an object with this bounding box, drawn by the annotator or predicted."""
@@ -95,7 +98,19 @@ class ZoomIn:
             target = self.first_size
         elif clicks >= self.late_click and self.late_size is not None:
             target = self.late_size
-        return target if isinstance(target, tuple) else scaled(roi.size, target / max(roi.size))
+        if isinstance(target, tuple):
+            return target
+        height, width = scaled(roi.size, target / max(roi.size))
+        if self.side_step is None or not has_mask:
+            return height, width
+        return stepped(height, self.side_step, target), stepped(width, self.side_step, target)
+
+
+def stepped(side: int, step: int, longest: int) -> int:
+    """The multiple of `step`, or `longest`, that is nearest to a side of at most `longest` pixels."""
+    lower = min(max(side // step, 1) * step, longest)
+    upper = min(lower + step, longest)
+    return lower if side - lower <= upper - side else upper
 
 
 def scaled(size: Size, factor: float) -> Size:

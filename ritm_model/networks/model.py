@@ -217,7 +217,7 @@ class MobileModel(PyramidModel):
 
 class LiteModel(PyramidModel):
     family = "lite"
-    viewing = Viewing(size=320, first_size=256, late_size=400, late_click=6, with_flip=True)
+    viewing = Viewing(size=320, first_size=256, late_size=384, late_click=6, side_step=32, with_flip=True)
     click_channels = LITE_STEM_CHANNELS
 
     def __init__(self, config: LiteConfig) -> None:

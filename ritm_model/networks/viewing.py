@@ -14,6 +14,8 @@ class Viewing:
         first_size: the same of looks without a previous mask; None for `size`.
         late_size: the same from click `late_click` on, when outlines are left to correct; None for `size`.
         late_click: the first click that is answered so.
+        side_step: the sides of looks with a previous mask are multiples of this, as those of the cuts are
+            that networks learn from; None keeps the proportions of the crop.
         with_flip: average with the mirror image, which takes twice the time of the network.
     """
 
@@ -21,4 +23,5 @@ class Viewing:
     first_size: int | None = None
     late_size: int | None = None
     late_click: int = 4
+    side_step: int | None = None
     with_flip: bool = False

@@ -133,6 +133,7 @@ def _profile(protocol: EvaluationProtocol) -> str:
         first_size=serving.first_size,
         late_size=serving.late_size,
         late_click=serving.late_click,
+        side_step=serving.side_step,
     )
     return "as annotators get it (serving)" if shown == serving else "own"
 

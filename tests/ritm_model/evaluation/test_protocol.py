@@ -72,14 +72,14 @@ def test_no_zoom_in_survives_a_file_too() -> None:
 
 def test_refinements_survive_a_file_and_leave_no_trace_when_they_are_off() -> None:
     options = PredictorOptions(
-        zoom_in=ZoomIn(min_crop_share=0.4, first_size=256, late_size=480, late_click=3),
+        zoom_in=ZoomIn(min_crop_share=0.4, first_size=256, late_size=480, late_click=3, side_step=32),
         antialias=True,
         merge=ProgressiveMerge(from_click=5),
     )
     protocol = EvaluationProtocol(options=options)
     assert EvaluationProtocol.from_settings(json.loads(json.dumps(protocol.settings()))) == protocol
     assert "merge" not in EvaluationProtocol().settings()
-    assert not {"late_size", "late_click"} & EvaluationProtocol().settings()["zoom_in"].keys()
+    assert not {"late_size", "late_click", "side_step"} & EvaluationProtocol().settings()["zoom_in"].keys()
 
 
 @pytest.mark.parametrize(

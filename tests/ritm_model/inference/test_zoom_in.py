@@ -4,12 +4,14 @@ The network is a cone of logits around the object, of which a radius is given pe
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn import functional
 
 from ritm_model.clicks import Click
@@ -18,7 +20,7 @@ from ritm_model.inference.reference import needs_second_pass
 from ritm_model.inference.resampling import crop_pixels
 from ritm_model.inference.soft_map import SoftMap
 from ritm_model.inference.state import Prediction
-from ritm_model.inference.zoom_in import ZoomIn
+from ritm_model.inference.zoom_in import ZoomIn, stepped
 
 CASES = json.loads((Path(__file__).parents[2] / "golden/unit.json").read_text())["zoomin"]
 STALE_CASES = (3, 7, 15, 19)
@@ -145,3 +147,22 @@ def test_late_looks_may_be_larger() -> None:
     sizes = [zoom_in.input_size(whole((300, 600)), clicks=clicks) for clicks in (1, 2, 3, 4)]
     assert sizes == [(160, 320), (160, 320), (256, 512), (256, 512)]
     assert zoom_in.input_size(whole((300, 600)), clicks=4, has_mask=False) == (64, 128)
+
+
+def test_sides_of_later_views_are_multiples_of_a_step() -> None:
+    zoom_in = ZoomIn(skip_clicks=-1, target_size=320, side_step=32)
+    assert zoom_in.input_size(whole((427, 640))) == (224, 320)
+    assert zoom_in.input_size(whole((640, 427))) == (320, 224)
+    assert zoom_in.input_size(whole((3, 640))) == (32, 320), "no side is nothing"
+    assert zoom_in.input_size(whole((427, 640)), has_mask=False) == (214, 320)
+    assert replace(zoom_in, target_size=(50, 70)).input_size(whole((427, 640))) == (50, 70)
+
+
+@given(st.integers(1, 8), st.integers(8, 512), st.integers(1, 512))
+def test_a_side_becomes_the_nearest_multiple_or_the_longest(eighths: int, longest: int, side: int) -> None:
+    step = 8 * eighths
+    lengths = [*range(step, longest, step), longest]
+    side = min(side, longest)
+    found = stepped(side, step, longest)
+    assert found in lengths
+    assert abs(found - side) == min(abs(length - side) for length in lengths)
