@@ -5,7 +5,7 @@ first click of a task, whose image is fetched and decoded. `warm`: the first cli
 same image. `wall` is the whole round trip as the client sees it, `other` what is left of it without the
 network, both as p50 and p95; stages are medians. Prints JSON lines and keeps them in `bench/results`.
 
-    python bench/click.py --model tests/models/h18s-synthetic.safetensors --repeat 15
+    python bench/click_time.py --model tests/models/h18s-synthetic.safetensors --repeat 15
 """
 
 from __future__ import annotations
