@@ -5,8 +5,8 @@ the same each time; each is answered in several ways, and the simulated annotato
 is good. Clicks are counted with the prompt as one. Photographs count alike, however many objects they have;
 intervals are by bootstrap over photographs.
 
-    python bench/prompts.py --pack tests/samples --model bundled
-    python bench/prompts.py --only lasso --objects 4      # of each photograph
+    python bench/prompts.py --data labels:tests/samples --objects 3      # of each photograph
+    python bench/prompts.py --data coco_rle:OWN --only lasso             # own_benchmark.py has built OWN
 
 Shapes: H x W the image, N points, 2 = (x, y).
 """
@@ -14,11 +14,11 @@ Shapes: H x W the image, N points, 2 = (x, y).
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -181,7 +181,7 @@ def stroke_ways(predictor: Predictor, asked: Asked) -> dict[str, State]:
 def correcting_ways(predictor: Predictor, asked: Asked) -> dict[str, State]:
     """A stroke over the largest mistake of a mask, of the sign that it needs."""
     truth = asked.truth_HW.astype(np.int8)
-    given_HW = initial_mask(truth, hashlib.sha256(asked.truth_HW.tobytes()).hexdigest())
+    given_HW = initial_mask(truth, sha256(asked.truth_HW.tobytes()).hexdigest())
     click = next_click(given_HW, truth)
     wrong_HW = (asked.truth_HW & ~given_HW) if click.is_positive else (given_HW & ~asked.truth_HW)
     _, parts_HW = cv2.connectedComponents(wrong_HW.astype(np.uint8))
@@ -259,7 +259,7 @@ class Row(NamedTuple):
 def measured(
     predictor: Predictor, photograph: str, image_HW3: Image, truth_HW: Mask, prompts: Sequence[str]
 ) -> Iterator[Row]:
-    seed = list(hashlib.sha256(photograph.encode() + truth_HW.tobytes()).digest())
+    seed = list(sha256(photograph.encode() + truth_HW.tobytes()).digest())
     for prompt in prompts:
         asked = Asked(image_HW3, truth_HW, np.random.default_rng(seed))
         for way, state in PROMPTS[prompt](predictor, asked).items():
@@ -295,7 +295,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pack", type=Path, default=Path("tests/samples"))
+    parser.add_argument("--data", default="labels:tests/samples")
     parser.add_argument("--model", default="bundled")
     parser.add_argument("--engine", default="torch")
     parser.add_argument("--only", choices=list(PROMPTS), action="append", help="may be repeated")
@@ -305,13 +305,14 @@ def main() -> None:
     prompts = options.only or list(PROMPTS)
     predictor = open_predictor(options.model, engine=options.engine)
     of_photograph: dict[str, list[tuple[Image, Mask]]] = defaultdict(list)
-    for photograph, image_HW3, truth_HW in objects(options.pack):
+    for photograph, image_HW3, truth_HW in objects(options.data):
         of_photograph[photograph].append((image_HW3, truth_HW))
     rows = []
     with options.output.open("w") as output:
-        # One of each photograph first: what is there after an interruption is fair.
+        # One of each photograph first, in no order: what is there after an interruption is fair.
+        shuffled = sorted(of_photograph.items(), key=lambda one: sha256(one[0].encode()).digest())
         for number in range(min(options.objects, max(map(len, of_photograph.values())))):
-            for photograph, asked in of_photograph.items():
+            for photograph, asked in shuffled:
                 for row in (
                     measured(predictor, photograph, *asked[number], prompts) if number < len(asked) else ()
                 ):

@@ -13,7 +13,6 @@ import argparse
 import sys
 import zlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 from strokes import Mask, iou, objects
@@ -47,14 +46,14 @@ def clicked(
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--pack", type=Path, default=Path("tests/samples"))
+    parser.add_argument("--data", default="labels:tests/samples")
     parser.add_argument("--model", default="bundled")
     options = parser.parse_args(arguments)
     predictor = open_predictor(options.model, "cpu")
     before, after, held = [], [], []
     clicks: dict[str, list[int]] = {"as they are": [], "rounded": []}
     last: dict[str, list[float]] = {"as they are": [], "rounded": []}
-    for _, image_HW3, object_HW in objects(options.pack):
+    for _, image_HW3, object_HW in objects(options.data):
         for name, then in (("as they are", lambda state: state), ("rounded", rounded)):
             states = clicked(predictor, image_HW3, object_HW, then)
             clicks[name].append(len(states))

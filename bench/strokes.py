@@ -4,7 +4,7 @@ A stroke runs along the middle of the object, as long as a share of it. It is an
 beside as many clicks of the simulated annotator, which sees the mistakes of each mask. Photographs count
 alike, however many objects they have.
 
-    python bench/strokes.py --pack tests/samples --model bundled
+    python bench/strokes.py --data labels:tests/samples --model bundled
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import argparse
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model import Predictor, Stroke, open_predictor, read_image
+from ritm_model import Predictor, Stroke, open_predictor
+from ritm_model.datasets.places import open_dataset
 from ritm_model.inference.strokes import stroke_clicks
 from ritm_model.simulation import next_click
 
@@ -30,12 +30,12 @@ CENTRAL = 0.5  # of the object's greatest depth: strokes keep as far inside
 Mask = npt.NDArray[np.bool_]
 
 
-def objects(pack: Path) -> Iterator[tuple[str, npt.NDArray[np.uint8], Mask]]:
-    for path in sorted((pack / "masks").glob("*.png")):
-        image_HW3 = read_image(pack / "images" / f"{path.stem}.jpg")
-        ids_HW = np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
-        for value in np.unique(ids_HW[ids_HW > 0]):
-            yield path.stem, image_HW3, ids_HW == value
+def objects(data: str) -> Iterator[tuple[str, npt.NDArray[np.uint8], Mask]]:
+    """The name of a photograph, its image and an object on it, of each in LAYOUT:FOLDER."""
+    dataset = open_dataset("data", {"data": data})
+    for number in range(len(dataset)):
+        sample = dataset[number]
+        yield sample.photograph.name, sample.load_image(), sample.mask > 0
 
 
 def stroke_through(object_HW: Mask, share: float) -> list[tuple[float, float]]:
@@ -75,12 +75,12 @@ def of_strokes(predictor: Predictor, image_HW3: npt.NDArray[np.uint8], object_HW
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pack", type=Path, default=Path("tests/samples"))
+    parser.add_argument("--data", default="labels:tests/samples")
     parser.add_argument("--model", default="bundled")
     options = parser.parse_args(arguments)
     predictor = open_predictor(options.model)
     by_photograph: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for photograph, image_HW3, object_HW in objects(options.pack):
+    for photograph, image_HW3, object_HW in objects(options.data):
         for what, found in of_strokes(predictor, image_HW3, object_HW).items():
             by_photograph[what][photograph].append(found)
     print("| prompt | " + " | ".join(str(most) for most in MOST) + " |")

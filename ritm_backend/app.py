@@ -40,9 +40,10 @@ from ritm_backend.metrics import CONTENT_TYPE, Metrics
 from ritm_backend.model_host import ModelHost
 from ritm_backend.pictures import Pictures
 from ritm_backend.pipelines import MakeHost, ModelHosts, NoPipelineError
-from ritm_backend.projects import OBJECTS_VARIABLE, shared_projects
 from ritm_backend.service import LabelStudioService, first_task
 from ritm_backend.settings import Settings
+from ritm_backend.sharing.projects import OBJECTS_VARIABLE, shared_projects
+from ritm_backend.sharing.rings import shared_rings
 from ritm_ops.admission import Resources
 from ritm_ops.admission.memory import usable_memory
 from ritm_ops.pictures import PictureFetcher
@@ -96,7 +97,8 @@ def create_app(
     if models and (notes := _notes(settings)) is not None:
         shadow = Shadow(hosts.peek, pictures, resources.admission)
         counting = Counting(models, notes, shadow, settings.registry_seconds)
-    service = LabelStudioService(hosts, pictures, settings, resources, projects, counting)
+    rings = shared_rings(settings)
+    service = LabelStudioService(hosts, pictures, settings, resources, projects, counting, rings)
     queues = Queues(settings)
     metrics = Metrics(hosts, resources.admission, JobCounts(queues))
     gate = Gate(settings, lambda event: bytes_of(event, settings))

@@ -21,6 +21,7 @@ from typing import Any
 
 from ritm_backend.server import limit_threads, make_host, pipeline_hosts
 from ritm_backend.settings import Settings
+from ritm_backend.sharing.rings import shared_rings
 from ritm_model.cpus import usable_cpus
 
 _THREADS_CHOSEN = "OMP_NUM_THREADS" in os.environ
@@ -30,8 +31,8 @@ limit_threads(workers=1)  # before torch is loaded by the imports below
 from ritm_backend.model_host import ModelHost  # noqa: E402
 from ritm_backend.pictures import Pictures  # noqa: E402
 from ritm_backend.pipelines import ModelHosts  # noqa: E402
-from ritm_backend.projects import Projects, shared_projects  # noqa: E402
 from ritm_backend.service import LabelStudioService  # noqa: E402
+from ritm_backend.sharing.projects import Projects, shared_projects  # noqa: E402
 from ritm_ops.admission import Resources  # noqa: E402
 from ritm_ops.admission.memory import usable_memory  # noqa: E402
 from ritm_ops.pictures import PictureFetcher  # noqa: E402
@@ -70,6 +71,7 @@ def _make_service() -> tuple[ModelHost, LabelStudioService, Projects]:
         settings,
         resources,
         projects,
+        rings=shared_rings(settings),
     )
     return host, service, projects
 

@@ -28,8 +28,8 @@ from ritm_backend.front.newcomers import hold_off_newcomers
 from ritm_backend.front.worker import FrontWorker, Site
 from ritm_backend.front.wsgi import environment
 from ritm_backend.logs import JsonLines
-from ritm_backend.projects import FOLDER_VARIABLE, OBJECTS_VARIABLE
 from ritm_backend.settings import Settings
+from ritm_backend.sharing.projects import FOLDER_VARIABLE, OBJECTS_VARIABLE
 from ritm_model.cpus import usable_cpus
 from ritm_model.errors import RitmError
 from ritm_model.files import writing

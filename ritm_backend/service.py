@@ -29,13 +29,13 @@ from ritm_backend.label_studio.options import ProjectOptions
 from ritm_backend.label_studio.outputs import choose_outputs
 from ritm_backend.label_studio.prompts import ObjectPrompt, objects_in, objects_of_task, stable_id
 from ritm_backend.label_studio.regions import Json, read_regions
-from ritm_backend.label_studio.ring_ids import RingIds
+from ritm_backend.label_studio.ring_ids import RingIds, SharedRings
 from ritm_backend.model_host import ModelHost
 from ritm_backend.pictures import Pictures, image_key
 from ritm_backend.pipelines import ModelHosts, NoPipelineError
-from ritm_backend.projects import Projects
 from ritm_backend.report import Report, next_step
 from ritm_backend.settings import EXISTING_SHARE, Settings
+from ritm_backend.sharing.projects import Projects
 from ritm_model.errors import RitmError
 from ritm_model.inference import Annotator, Prompt, Superseded
 from ritm_ops.admission import BusyError, Requester, Resources
@@ -65,10 +65,11 @@ class LabelStudioService:
         resources: Resources,
         projects: Projects | None = None,
         counting: Counting | None = None,
+        rings: SharedRings | None = None,
     ) -> None:
         self._hosts = hosts
         self._projects = projects or Projects()
-        self._ring_ids = RingIds()
+        self._ring_ids = RingIds(rings)
         self._admission = resources.admission
         self._pictures = pictures
         self._counting = counting

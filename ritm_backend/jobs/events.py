@@ -17,8 +17,8 @@ from ritm_backend.auth import is_allowed
 from ritm_backend.jobs.handover import Handover
 from ritm_backend.jobs.queues import NotConfiguredError, Queues, UnknownPipelineError
 from ritm_backend.label_studio.body import read_body
-from ritm_backend.projects import Projects
 from ritm_backend.settings import Settings
+from ritm_backend.sharing.projects import Projects
 
 SECRET_HEADER = "X-RITM-Secret"  # noqa: S105  (the header's name)
 START = "START_TRAINING"

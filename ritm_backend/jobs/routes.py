@@ -27,8 +27,8 @@ from ritm_backend.jobs.events import (
 )
 from ritm_backend.jobs.handover import Handover
 from ritm_backend.jobs.queues import NotConfiguredError, Queues, UnknownPipelineError
-from ritm_backend.projects import Projects
 from ritm_backend.settings import Settings
+from ritm_backend.sharing.projects import Projects
 from ritm_ops.jobs.protocol import EndedJobError, JobError, UnknownJobError
 
 STATUSES: Mapping[type[JobError], int] = {UnknownJobError: 404, EndedJobError: 409}

@@ -2,20 +2,24 @@
 
 A mask of several parts is several polygons, but one object has one id. The polygon that covers most of what
 the object's own id stood for keeps that id, and so does each further polygon with its own; new ones get ids
-that follow from the object's. What stood where is remembered from the answer before. A process that has not
-given it, after a restart or beside others, begins with the largest part.
+that follow from the object's. What stood where is remembered from the answer before, in a place that all
+processes share which may give the next one. Where it is not known, the largest part begins with the object's
+id.
 """
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from threading import Lock
+from typing import Annotated, Protocol, TypeAlias
 from uuid import UUID, uuid5
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ritm_model.masks.outline import Ring_N2
 
@@ -24,12 +28,35 @@ _MOST_OBJECTS = 4096
 _GRID = 192  # cells along the longer side, to compare places
 _ID_LENGTH = 12
 
+Given: TypeAlias = Sequence[tuple[str, Ring_N2]]
+"""Polygons with their ids, as they were answered."""
+
+_LARGEST = 1 << 20
+_Pixel: TypeAlias = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]
+_Points: TypeAlias = Annotated[list[tuple[_Pixel, _Pixel]], Field(min_length=1)]
+_STORED = TypeAdapter(list[tuple[str, _Points]], config=ConfigDict(strict=True))
+
+
+class SharedRings(Protocol):
+    """Where processes leave the polygons of objects for each other. Thread-safe; never raises."""
+
+    def read(self, own_id: str) -> bytes | None:
+        """What was left of an object last, None if nothing was."""
+
+    def leave(self, own_id: str, data: bytes) -> None:
+        """Leave it for the next answer."""
+
 
 class RingIds:
-    """Gives ids to polygons. Thread-safe."""
+    """Gives ids to polygons. Thread-safe.
 
-    def __init__(self) -> None:
-        self._given: OrderedDict[str, tuple[tuple[str, Ring_N2], ...]] = OrderedDict()
+    Args:
+        shared: with other processes; without, or where it has nothing, this process knows its own answers.
+    """
+
+    def __init__(self, shared: SharedRings | None = None) -> None:
+        self._shared = shared
+        self._given: OrderedDict[str, Given] = OrderedDict()
         self._lock = Lock()
 
     def give(self, own_id: str, rings: Sequence[Ring_N2], before: Sequence[Ring_N2] = ()) -> list[str]:
@@ -40,14 +67,35 @@ class RingIds:
             rings: the polygons now, the largest first; at least one.
             before: the polygon that had the id, where another than this object's own clicks made it.
         """
+        given = self._recalled(own_id) or tuple((own_id, ring) for ring in before[:1])
+        ids = matched_ids(own_id, rings, given)
+        self._keep(own_id, tuple(zip(ids, rings, strict=True)))
+        return ids
+
+    def _recalled(self, own_id: str) -> Given | None:
+        data = self._shared.read(own_id) if self._shared else None
+        found = _read(data) if data else None
         with self._lock:
-            given = self._given.get(own_id) or tuple((own_id, ring) for ring in before[:1])
-            ids = matched_ids(own_id, rings, given)
-            self._given[own_id] = tuple(zip(ids, rings, strict=True))
+            return found or self._given.get(own_id)
+
+    def _keep(self, own_id: str, given: Given) -> None:
+        with self._lock:
+            self._given[own_id] = given
             self._given.move_to_end(own_id)
             while len(self._given) > _MOST_OBJECTS:
                 self._given.popitem(last=False)
-        return ids
+        if self._shared:
+            whole = [(id, np.rint(ring_N2).astype(int).tolist()) for id, ring_N2 in given]
+            self._shared.leave(own_id, json.dumps(whole, separators=(",", ":")).encode())
+
+
+def _read(data: bytes) -> Given | None:
+    """Polygons that another process has left; None for anything else."""
+    try:
+        stored = _STORED.validate_json(data)
+    except ValidationError:
+        return None
+    return tuple((id, np.array(points, np.float64)) for id, points in stored)
 
 
 def derived_id(own_id: str, name: str) -> str:
@@ -55,7 +103,7 @@ def derived_id(own_id: str, name: str) -> str:
     return uuid5(_PART_IDS, f"{own_id} {name}").hex[:_ID_LENGTH]
 
 
-def matched_ids(own_id: str, rings: Sequence[Ring_N2], given: Sequence[tuple[str, Ring_N2]]) -> list[str]:
+def matched_ids(own_id: str, rings: Sequence[Ring_N2], given: Given) -> list[str]:
     """Ids for polygons: each keeps that of the earlier one with which it shares most."""
     ids: list[str | None] = [None] * len(rings)
     for old, new in _pairs([ring for _, ring in given], rings):

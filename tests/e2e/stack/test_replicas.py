@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield Site(f"http://127.0.0.1:{pages[9090]}", port, settings, tuple(replicas))
 
 
-def request_for(count: int) -> dict[str, Any]:
+def request_for(count: int, clicks: Sequence[tuple[float, float, bool]] = CLICKS) -> dict[str, Any]:
     """What Label Studio sends after so many clicks."""
     image = "data:image/jpeg;base64," + base64.b64encode(PHOTO.read_bytes()).decode()
     result = [
@@ -91,7 +91,7 @@ def request_for(count: int) -> dict[str, Any]:
             "is_positive": positive,
             "value": {"x": x, "y": y, "width": 0.5, "keypointlabels": ["Coin"]},
         }
-        for number, (x, y, positive) in enumerate(CLICKS[:count])
+        for number, (x, y, positive) in enumerate(clicks[:count])
     ]
     task = {"id": 1, "data": {"image": image}}
     return {"tasks": [task], "label_config": CONFIG, "params": {"context": {"result": result}}}
@@ -172,6 +172,20 @@ def test_redis_alone_tells_all_what_a_project_asks_for(site: Site, tmp_path: Pat
                 answer = requests.post(f"{server.url}/predict", json=click, timeout=60).json()
                 found = {region["type"] for region in answer["results"][0]["result"]}
                 assert found == {f"{kind}labels"}
+
+
+def test_replicas_that_answer_in_turn_keep_the_ids_of_polygons(site: Site) -> None:
+    clicks = [(26.2, 18.6, True), (90.5, 61.6, True), (26.2, 18.6, True), (90.5, 61.6, True)]
+    polygon = CONFIG.replace("Brush", "Polygon")
+    coins = []  # the ids of the two coins, of which the second is the larger one, after each click
+    for count in range(1, len(clicks) + 1):
+        replica = site.replicas[count % 2]
+        body = request_for(count, clicks) | {"label_config": polygon}
+        answer = requests.post(f"{replica.url}/predict", json=body, timeout=120).json()["results"][0]
+        ids = {region["value"]["points"][0][0] > 50: region["id"] for region in answer["result"]}
+        assert len(ids) == len(answer["result"]) == min(count, 2)
+        coins.append(ids)
+    assert coins == [{False: coins[1][False]}, *[coins[1]] * 3]
 
 
 def test_clicks_survive_the_backend_that_works_on_them(site: Site, tmp_path: Path) -> None:

@@ -1,10 +1,19 @@
-"""Polygons of one object keep their ids from click to click."""
+"""Polygons of one object keep their ids from click to click, whichever process answers."""
+
+import os
+import tempfile
+from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from redis import Redis
+from redis_server import redis_server
 
 from ritm_backend.label_studio.ring_ids import RingIds, matched_ids
+from ritm_backend.sharing.rings import FolderRings, RedisRings
+from ritm_ops.redis_link import RedisLink
 
 
 def square(x, y, side):
@@ -40,6 +49,76 @@ def test_a_refined_polygon_keeps_the_id_it_had():
     ids = RingIds().give("refined", [square(200, 0, 90), square(0, 0, 50)], before=[square(2, 2, 40)])
 
     assert ids[1] == "refined" != ids[0]
+
+
+@pytest.fixture(scope="module")
+def redis():
+    with tempfile.TemporaryDirectory(prefix="redis") as folder, redis_server(Path(folder)) as redis:
+        yield redis
+
+
+@pytest.fixture(params=["folder", "redis"])
+def place(request, tmp_path):
+    """Two processes' ways to the place that they share."""
+    if request.param == "folder":
+        return [FolderRings(tmp_path / "rings", 60) for _ in range(2)]
+    url = request.getfixturevalue("redis").url
+    Redis.from_url(url).flushall()
+    return [RedisRings(RedisLink(url, "tested."), 60) for _ in range(2)]
+
+
+def test_processes_that_answer_in_turn_give_the_ids_of_one(place):
+    one, other, alone = RingIds(place[0]), RingIds(place[1]), RingIds()
+    clicks = [
+        [square(0, 0, 50)],
+        [square(90, 0, 70), square(0, 0, 45)],  # the first part is the smaller one from here on
+        [square(0, 200, 90), square(90, 0, 70), square(0, 0, 45)],
+        [square(0, 200, 90), square(0, 0, 45)],
+    ]
+
+    expected = [alone.give("own", rings) for rings in clicks]
+    assert [ids.give("own", rings) for ids, rings in zip([one, other] * 2, clicks, strict=True)] == expected
+    assert [ids.index("own") for ids in expected] == [0, 1, 2, 1]
+    assert RingIds(place[0]).give("another", clicks[1])[0] == "another"
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        b"",
+        b"x",
+        b"{}",
+        b'[["own"]]',
+        b'[["own",[]]]',
+        b'[["own",[[1,"2"]]]]',
+        b'[["own",[[1,9e99]]]]',
+        b"[[1,[[1,2]]]]",
+    ],
+)
+def test_what_others_have_left_is_read_with_care(place, left):
+    place[0].leave("own", left)
+
+    assert RingIds(place[1]).give("own", [square(0, 0, 50)]) == ["own"]
+
+
+def test_without_redis_a_process_goes_by_its_own_answers():
+    rings = RingIds(RedisRings(RedisLink("redis://127.0.0.1:1/0", "tested."), 60))
+    rings.give("own", [square(0, 0, 50)])
+
+    assert rings.give("own", [square(90, 0, 70), square(0, 0, 45)])[1] == "own"
+
+
+def test_what_nobody_asks_for_is_dropped(redis, tmp_path):
+    RedisRings(RedisLink(redis.url, "tested."), 60).leave("dropped", b"x")
+    client = Redis.from_url(redis.url)
+    assert all(0 < client.ttl(key) <= 60 for key in client.scan_iter("ritm:rings:*"))
+
+    FolderRings(tmp_path, 60).leave("old", b"x")
+    (old,) = tmp_path.iterdir()
+    os.utime(old, (0, 0))
+    later = FolderRings(tmp_path, 60)
+    later.leave("new", b"x")
+    assert (later.read("old"), later.read("new")) == (None, b"x")
 
 
 def test_two_processes_begin_alike():

@@ -12,7 +12,7 @@ from redis import Redis as Client
 from redis_server import Redis, redis_server
 
 from ritm_backend.label_studio.options import ProjectOptions
-from ritm_backend.projects import FolderShelf, Projects, RedisShelf, SharingError
+from ritm_backend.sharing.projects import FolderShelf, Projects, RedisShelf, SharingError
 from ritm_ops.redis_link import SECONDS_TO_REST, RedisLink
 
 MESSAGE = {"project": "3.17", "schema": "<View/>", "extra_params": {"output": "polygon"}}
@@ -106,7 +106,7 @@ def test_nonsense_in_redis_is_as_if_nothing_was_told(empty_redis):
 
 
 def test_no_more_than_so_many_projects_are_kept(empty_redis, tmp_path, monkeypatch):
-    monkeypatch.setattr("ritm_backend.projects.MOST_PROJECTS", 2)
+    monkeypatch.setattr("ritm_backend.sharing.projects.MOST_PROJECTS", 2)
     for projects in (in_redis(empty_redis), Projects(FolderShelf(tmp_path))):
         told = [projects.set_up(MESSAGE | {"project": f"{number}.1"}) for number in range(3)]
         assert told == [[], [], ["Too many projects have options of their own."]]

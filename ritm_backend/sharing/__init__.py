@@ -1,0 +1,1 @@
+"""What the workers of a server, and servers behind one address, tell each other."""
