@@ -1,4 +1,5 @@
-"""Take the pictures of the demo in docs/images: on a desk, on a phone, in the dark with the server's state.
+"""Take the pictures of the demo in docs/images: on a desk, on a phone, in the dark with the server's state,
+and while lassos and strokes are drawn.
 
 python scripts/demo_pictures.py
 """
@@ -34,9 +35,12 @@ SHOTS: dict[str, tuple[str, list[list[tuple[int, int, bool]]], dict[str, Any]]] 
     "demo-phone": (
         "Coins",
         COINS,
-        {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True},
+        {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 2, "is_mobile": True},
     ),
 }
+BIRD = [(404, 200), (430, 160), (480, 152), (504, 180), (484, 236), (466, 272), (420, 268), (406, 206)]
+CAT = [(30, 160), (90, 190), (150, 210), (220, 240), (245, 262)]
+BOWL = [(120, 312), (150, 262), (230, 250), (320, 254), (344, 290), (270, 384), (190, 372), (140, 350)]
 
 
 def shoot(browser: Browser, url: str, name: str) -> None:
@@ -56,8 +60,33 @@ def shoot(browser: Browser, url: str, name: str) -> None:
         expect(demo.page.locator(".problems li")).to_have_text("None.")
         demo.page.locator("#server").scroll_into_view_if_needed()
     demo.page.mouse.move(0, 0)
+    keep(demo, name)
+    context.close()
+
+
+def keep(demo: Demo, name: str) -> None:
     expect(demo.page.locator("#latency")).to_contain_text("ms")
     demo.page.screenshot(path=PICTURES / f"{name}.png")
+
+
+def shoot_drawing(browser: Browser, url: str) -> None:
+    """A lasso around a bird and a stroke over a cat, answered, and a lasso that is being drawn."""
+    context = browser.new_context(viewport=DESK)
+    demo = Demo(context.new_page())
+    demo.go(url)
+    demo.page.get_by_role("button", name="Open the sample Cat").click()
+    demo.wait_open()
+    for key, line in (("l", BIRD), ("s", CAT), ("l", BOWL)):
+        demo.page.keyboard.press(key)
+        demo.page.mouse.move(*demo.place(*line[0]))
+        demo.page.mouse.down()
+        for place in line[1:]:
+            demo.page.mouse.move(*demo.place(*place), steps=8)
+        if line is not BOWL:
+            demo.page.mouse.up()
+            demo.settle()
+            demo.page.keyboard.press("Space")
+    keep(demo, "demo-drawing")
     context.close()
 
 
@@ -70,6 +99,7 @@ def main() -> None:
         with serving(command, environment, Path(folder) / "log", url=url, health="/ready", within_s=200):
             for name in SHOTS:
                 shoot(browser, url, name)
+            shoot_drawing(browser, url)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ let stretched = null;
 /** @type {{x: number, y: number} | null} */
 let crosshair = null;
 
-const view = new View(canvas, () => {
+const view = new View(canvas, element("tools"), () => {
   const { doc, active } = session;
   const shown = doc.things.filter((thing) => thing.visible);
   // Every thing is drawn with the mask it has; the one in progress comes last, so on top.

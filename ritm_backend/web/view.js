@@ -21,7 +21,7 @@ import { outline, painted } from "./masks.js";
 
 const LARGEST_SCALE = 32;
 const STEP = 1.2;
-const MARGINS = { side: 12, top: 46, bottom: 68 }; // room for the line above and the tools below
+const MARGINS = { side: 12, top: 46, tools: 10 }; // at the sides, for the line above, and above the tools
 const LEVEL_SIDE = 1600; // pictures with a longer side also get smaller copies, so that panning stays smooth
 const POSITIVE = "#22bb55";
 const NEGATIVE = "#e63946";
@@ -31,6 +31,7 @@ export class View {
   scale = 1;
   x = 0;
   y = 0;
+  #tools;
   #context;
   #frame = 0;
   /** @type {() => Scene} */
@@ -41,12 +42,14 @@ export class View {
   #drawn = new WeakMap();
   #isFitted = true;
 
-  /** @param {HTMLCanvasElement} canvas @param {() => Scene} scene */
-  constructor(canvas, scene) {
+  /** @param {HTMLCanvasElement} canvas @param {HTMLElement} tools over its lower part @param {() => Scene} scene */
+  constructor(canvas, tools, scene) {
     this.canvas = canvas;
+    this.#tools = tools;
     this.#scene = scene;
     this.#context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-    new ResizeObserver(() => this.#resize()).observe(canvas);
+    const resized = new ResizeObserver(() => this.#resize());
+    for (const element of [canvas, tools]) resized.observe(element);
   }
 
   /** @param {ImageBitmap} bitmap */
@@ -68,9 +71,9 @@ export class View {
     const image = this.#levels[0];
     if (!image) return;
     this.scale = this.#fittingScale(image);
-    this.x = (this.canvas.clientWidth - image.width * this.scale) / 2;
-    const room = this.canvas.clientHeight - MARGINS.top - MARGINS.bottom;
-    this.y = MARGINS.top + (room - image.height * this.scale) / 2;
+    const room = this.#room();
+    this.x = MARGINS.side + (room.width - image.width * this.scale) / 2;
+    this.y = MARGINS.top + (room.height - image.height * this.scale) / 2;
     this.#isFitted = true;
     this.draw();
   }
@@ -148,9 +151,14 @@ export class View {
 
   /** @param {ImageBitmap} image */
   #fittingScale(image) {
-    const { width, height } = this.#size();
-    const room = { width: width - 2 * MARGINS.side, height: height - MARGINS.top - MARGINS.bottom };
+    const room = this.#room();
     return Math.max(Math.min(room.width / image.width, room.height / image.height), 1e-3);
+  }
+
+  /** For the whole image, under nothing. */
+  #room() {
+    const bottom = this.#tools.offsetTop - MARGINS.tools;
+    return { width: this.canvas.clientWidth - 2 * MARGINS.side, height: bottom - MARGINS.top };
   }
 
   #size() {

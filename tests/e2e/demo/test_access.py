@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from demo_page import BESIDE_IT, ON_A_COIN, Demo, prompt_in
+from PIL import Image
 from playwright.sync_api import Browser, Page, Request, ViewportSize, expect
 from processes import Server
 
-PHONE: ViewportSize = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 360, "height": 740}
 LAPTOP: ViewportSize = {"width": 1280, "height": 800}
 MOST_STOPS = 60
 
@@ -137,6 +139,51 @@ def test_two_fingers_zoom_and_one_pans(phone: Demo) -> None:
     assert phone.view()[0] == zoomed
     assert phone.place(190, 150) == pytest.approx((x - 60, y - 30), abs=14)
     assert phone.facts() == [], "none of this is a click"
+
+
+def test_a_finger_draws_and_two_zoom_whatever_the_tool(phone: Demo) -> None:
+    phone.page.locator("#lasso").tap()
+    fingers = Fingers(phone.page)
+    ring = [phone.place(*place) for place in ((80, 195), (101, 172), (125, 195), (101, 217), (82, 199))]
+    fingers.touch("touchStart", ring[0])
+    for place in ring[1:]:
+        fingers.touch("touchMove", place)
+    fingers.touch("touchEnd")
+    phone.settle()
+    assert len(phone.prompts[-1]["lasso"]) >= len(ring)
+    assert phone.facts()[0].endswith("lasso")
+
+    scale, _, _ = phone.view()
+    (x, y), count = phone.place(190, 150), len(phone.prompts)
+    fingers.touch("touchStart", (x - 30, y))
+    fingers.touch("touchStart", (x - 30, y), (x + 30, y))
+    fingers.touch("touchMove", (x - 60, y), (x + 60, y))
+    fingers.touch("touchEnd")
+    assert phone.view()[0] > 1.5 * scale
+    assert len(phone.prompts) == count, "nothing is drawn"
+
+
+def test_all_of_a_tall_picture_is_seen_on_a_phone(phone: Demo, tmp_path: Path) -> None:
+    width, height = 300, 700
+    Image.new("RGB", (width, height), "teal").save(tmp_path / "tall.png")
+    phone.open(tmp_path / "tall.png")
+    tools = phone.page.locator("#tools").bounding_box()
+    assert tools is not None
+    assert phone.place(0, height)[1] < tools["y"]
+
+
+PRESSED = "button, summary, input[type=color], input[type=range]"
+SMALL = """(pressed) => [...document.querySelectorAll(pressed)]
+    .filter((button) => button.checkVisibility())
+    .filter((button) => Math.min(button.offsetWidth, button.offsetHeight) < 40)
+    .map((button) => button.outerHTML)"""
+
+
+def test_a_thumb_hits_every_button_of_a_phone(phone: Demo) -> None:
+    phone.page.touchscreen.tap(*phone.place(*ON_A_COIN))
+    phone.settle()
+    expect(phone.page.locator("#objects li")).to_have_count(1)
+    assert phone.page.evaluate(SMALL, PRESSED) == []
 
 
 def test_nothing_sticks_out_on_a_phone(phone: Demo) -> None:
