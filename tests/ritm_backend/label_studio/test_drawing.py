@@ -78,3 +78,15 @@ def test_a_box_is_the_smallest_around_the_mask():
         "height": pytest.approx(33.3333),
         "rotation": 0,
     }
+
+
+def test_a_project_says_how_close_its_polygons_are_and_what_becomes_of_holes():
+    disk = ellipse(60, 45, 40, 30, 20)
+    usual, close = (rings_of(part_of(disk), ProjectOptions(polygon_iou=iou)) for iou in (0.9, 0.999))
+    assert len(usual[0]) < len(close[0])
+
+    ring = disk & ~ellipse(60, 45, 15, 12, 0)
+    for holes, mask in (("bridge", ring), ("fill", disk)):
+        (drawn,) = rings_of(part_of(ring), ProjectOptions(polygon_holes=holes))
+        found = shape_of("polygon", polygon_value(drawn, FRAME)).mask(*FRAME)
+        assert overlap(found, mask) > 0.95

@@ -109,6 +109,12 @@ def test_the_draft_holds_the_newer_self_of_a_region(regions, prompt):
     assert regions.choose(held, prompt(), SIZE, CONFIG, of_everyone=True) is None
 
 
+def test_an_annotation_holds_the_newer_self_of_a_predicted_region(regions, prompt):
+    held = task(annotations=[brush("R", square(100, 20))], predictions=[brush("R", square(20, 20))])
+
+    assert regions.choose(held, prompt(), SIZE, CONFIG, of_everyone=True) is None
+
+
 @pytest.mark.parametrize("kind", ["annotations", "predictions"])
 def test_a_region_deleted_in_the_draft_does_not_come_back(regions, prompt, kind):
     held = task(drafts=[], **{kind: [brush("R", square(20, 20))]})
@@ -146,8 +152,13 @@ def test_without_drafts_the_newest_annotation_comes_first(regions, prompt):
         brush("R", square(20, 20), to_name="other"),
         brush("R", square(20, 20), item_index=1),
         brush("R", square(20, 20), original_width=100, original_height=200),
+        brush("R", square(20, 20), original_width=100, original_height=200)
+        | {
+            "type": "polygonlabels",
+            "value": {"points": [[5, 5], [50, 5], [50, 60], [5, 60]], "polygonlabels": ["Cat"]},
+        },
     ],
-    ids=["label", "image", "item", "size"],
+    ids=["label", "image", "item", "size", "size of a polygon"],
 )
 def test_regions_of_something_else_are_not_refined(regions, prompt, other):
     assert regions.choose(task(annotations=[other]), prompt(), SIZE, CONFIG, of_everyone=True) is None

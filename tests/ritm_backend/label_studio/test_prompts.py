@@ -5,6 +5,7 @@ import math
 import pytest
 
 from ritm_backend.label_studio.config import parse_config
+from ritm_backend.label_studio.options import ProjectOptions
 from ritm_backend.label_studio.prompts import objects_in, objects_of_task, stable_id
 from ritm_backend.label_studio.regions import read_regions
 from ritm_model.clicks import Click
@@ -256,3 +257,22 @@ class TestClicksThatStandInATask:
     @pytest.mark.parametrize("odd", [None, 5, "x", {}, [None, 5, {"result": 7}]])
     def test_odd_tasks_hold_none(self, ids, odd):
         assert ids({"annotations": odd, "drafts": odd, "predictions": odd}) == []
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "sign", "objects"),
+    [(12, 12, None, 1), (13, 12, None, 13), (13, 12, True, 1), (1, 0, None, 1), (2, 0, None, 2)],
+)
+def test_unsigned_points_of_one_label_that_are_many_are_counted(config, keypoint, count, most, sign, objects):
+    points = [keypoint(f"p{number}", sign=sign) for number in range(count)]
+    found, _ = objects_of_task({"id": 1, "predictions": [{"result": points}]}, config, most)
+
+    assert len(found) == objects
+    assert sum(len(each.points) for each in found) == count
+
+
+def test_the_project_says_how_many_points_one_object_may_have():
+    found = {name: ProjectOptions(points=name).most_points_of_one for name in ("auto", "one", "each")}
+
+    assert (found["auto"], found["each"]) == (12, 0)
+    assert found["one"] > 100_000

@@ -45,6 +45,20 @@ def test_the_object_keeps_its_id_when_its_first_part_is_gone():
     assert rings.give("own", [square(300, 300, 10)]) == ["own"]
 
 
+def test_of_the_pieces_of_a_part_the_one_that_shares_most_keeps_its_id():
+    rings = RingIds()
+    rings.give("own", [square(0, 0, 100)])
+
+    assert rings.give("own", [square(90, 0, 200), square(0, 0, 80)])[1] == "own"
+
+
+def test_a_new_part_takes_the_id_of_the_object_where_no_other_is_free():
+    rings = RingIds()
+    _, second = rings.give("own", [square(0, 0, 50), square(100, 0, 20)])
+
+    assert rings.give("own", [square(98, 0, 30), square(300, 300, 10)]) == [second, "own"]
+
+
 def test_a_refined_polygon_keeps_the_id_it_had():
     ids = RingIds().give("refined", [square(200, 0, 90), square(0, 0, 50)], before=[square(2, 2, 40)])
 
