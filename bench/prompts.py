@@ -305,13 +305,13 @@ def main() -> None:
     prompts = options.only or list(PROMPTS)
     predictor = open_predictor(options.model, engine=options.engine)
     of_photograph: dict[str, list[tuple[Image, Mask]]] = defaultdict(list)
-    for photograph, image_HW3, truth_HW in objects(options.data):
+    for photograph, image_HW3, truth_HW in objects(options.data, options.objects):
         of_photograph[photograph].append((image_HW3, truth_HW))
     rows = []
     with options.output.open("w") as output:
         # One of each photograph first, in no order: what is there after an interruption is fair.
         shuffled = sorted(of_photograph.items(), key=lambda one: sha256(one[0].encode()).digest())
-        for number in range(min(options.objects, max(map(len, of_photograph.values())))):
+        for number in range(max(map(len, of_photograph.values()))):
             for photograph, asked in shuffled:
                 for row in (
                     measured(predictor, photograph, *asked[number], prompts) if number < len(asked) else ()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import cv2
@@ -30,12 +30,15 @@ CENTRAL = 0.5  # of the object's greatest depth: strokes keep as far inside
 Mask = npt.NDArray[np.bool_]
 
 
-def objects(data: str) -> Iterator[tuple[str, npt.NDArray[np.uint8], Mask]]:
-    """The name of a photograph, its image and an object on it, of each in LAYOUT:FOLDER."""
+def objects(data: str, most: int = 1000) -> Iterator[tuple[str, npt.NDArray[np.uint8], Mask]]:
+    """The name of a photograph, its image and an object on it, of LAYOUT:FOLDER: at most so many of each."""
     dataset = open_dataset("data", {"data": data})
+    seen: Counter[str] = Counter()
     for number in range(len(dataset)):
         sample = dataset[number]
-        yield sample.photograph.name, sample.load_image(), sample.mask > 0
+        seen[sample.photograph.name] += 1
+        if seen[sample.photograph.name] <= most:
+            yield sample.photograph.name, sample.load_image(), sample.mask > 0
 
 
 def stroke_through(object_HW: Mask, share: float) -> list[tuple[float, float]]:
@@ -77,10 +80,12 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="labels:tests/samples")
     parser.add_argument("--model", default="bundled")
+    parser.add_argument("--engine", default="torch")
+    parser.add_argument("--objects", type=int, default=1000, help="of each photograph, at most")
     options = parser.parse_args(arguments)
-    predictor = open_predictor(options.model)
+    predictor = open_predictor(options.model, engine=options.engine)
     by_photograph: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for photograph, image_HW3, object_HW in objects(options.data):
+    for photograph, image_HW3, object_HW in objects(options.data, options.objects):
         for what, found in of_strokes(predictor, image_HW3, object_HW).items():
             by_photograph[what][photograph].append(found)
     print("| prompt | " + " | ".join(str(most) for most in MOST) + " |")
