@@ -110,7 +110,8 @@ def dataset() -> None:
     "--mask-pattern",
     default="",
     help="How masks are named, without extension: {stem} is the name of the photograph, {number} a number, "
-    "* anything. Such as '{stem}_mask'. Without it, names are those of the layout.",
+    "* anything. Such as '{stem}_mask', or '{stem}/{number}' for a folder of masks for each photograph. "
+    "Without it, names are those of the layout.",
 )
 @about_options
 @converter

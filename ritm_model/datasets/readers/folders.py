@@ -15,7 +15,13 @@ import numpy.typing as npt
 from ritm_model.datasets.files import read_labels, read_mask
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Mask, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
-from ritm_model.datasets.readers.pairs import named_by, paired, with_any_ending, with_usual_ending
+from ritm_model.datasets.readers.pairs import (
+    named_by,
+    paired,
+    with_any_ending,
+    with_the_same_name,
+    with_usual_ending,
+)
 from ritm_model.images import Pixels
 
 IGNORED_GREY = 128
@@ -154,7 +160,7 @@ def _no_label_map(labels_HW: npt.NDArray[np.integer], numbers: list[int]) -> str
 
 def one_mask_each(root: Path, images: str, masks: str, rule: Callable[[Pixels], Parts]) -> Collection:
     """Pair each image with the mask of the same stem, or of its name up to the first dot."""
-    pairs, problems = paired(root, images, masks, lambda stem: [stem])
+    pairs, problems = paired(root, images, masks, with_the_same_name)
     photographs: list[MaskedPhotograph] = []
     for pair in pairs:
         if len(pair.masks) > 1:

@@ -4,6 +4,8 @@
     images/train/a.jpg    masks/train/a.png
     a.jpg                 a_mask.png           (beside each other)
 
+Patterns know folders, too: with `{stem}/{number}`, masks/a/1.png belongs to a.jpg.
+
 Neither the case of extensions nor the way accents are written matters.
 """
 
@@ -15,7 +17,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ritm_model.datasets.files import read_names
 from ritm_model.datasets.named_files import without_suffix
@@ -24,8 +26,8 @@ from ritm_model.errors import shown
 from ritm_model.images.finding import ImageFinder
 from ritm_model.images.names import IMAGE_SUFFIXES, has_suffix, stem_of
 
-Owners = Callable[[str], Sequence[str]]
-"""From the stem of a mask to the stems that its photograph may have, the likeliest first."""
+Owners = Callable[[PurePath], Sequence[PurePath]]
+"""From the path of a mask, without extension, to those that its photograph may have, the likeliest first."""
 
 _LOSSY = frozenset({".jpg", ".jpeg", ".webp"})
 _ENDING = re.compile(r"[_-](?:\d+|masks?|labels?|seg|segmentation|instance|gt)$", re.IGNORECASE)
@@ -49,43 +51,54 @@ class Pair:
     keys: tuple[str, ...]
 
 
-def with_usual_ending(stem: str) -> list[str]:
+def with_the_same_name(path: PurePath) -> list[PurePath]:
+    return [path]
+
+
+def with_usual_ending(path: PurePath) -> list[PurePath]:
     """`a`, `a_7`, `a_mask`, `a_mask_7`, `a.jpg` … belong to `a`."""
-    stems = [stem]
+    stems = [path.name]
     while (shorter := without_suffix(_ENDING.sub("", stems[-1]))) != stems[-1] and shorter:
         stems.append(shorter)
-    return stems
+    return [path.parent / stem for stem in stems]
 
 
-def with_any_ending(stem: str) -> list[str]:
+def with_any_ending(path: PurePath) -> list[PurePath]:
     """`a_<anything>` belongs to `a`; so does all that has a usual ending."""
-    parts = stem.split("_")
-    return ["_".join(parts[:count]) for count in range(len(parts), 0, -1)] + with_usual_ending(stem)[1:]
+    parts = path.name.split("_")
+    stems = ["_".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    return [path.parent / stem for stem in stems if stem] + with_usual_ending(path)[1:]
 
 
 _BY_CUSTOM = (with_usual_ending, with_any_ending)
+_OF_LAYOUTS = (*_BY_CUSTOM, with_the_same_name)
 
 
 def named_by(pattern: str) -> Owners:
-    """Masks whose names without extension fit a pattern, such as `{stem}_mask` or `{stem}-{number}-*`.
+    """Masks whose names without extension fit a pattern.
+
+    Args:
+        pattern: such as `{stem}_mask` or `{stem}-{number}-*`; with the last folders of masks, where these
+            tell the photograph, as in `{stem}/{number}`.
 
     Raises:
         DatasetError: it does not say where the name of the photograph stands.
     """
-    text = stem_of(pattern) if has_suffix(pattern) else pattern
-    if text.count(_STEM) != 1 or "/" in text or "\\" in text:
+    text = (stem_of(pattern) if has_suffix(pattern) else pattern).replace("\\", "/")
+    count = text.count("/") + 1
+    if text.count(_STEM) != 1 or not {"", ".", ".."}.isdisjoint(text.split("/")):
         raise DatasetError(
-            f"A pattern of masks must hold {_STEM} once and no folder, as in {_STEM}_mask; "
+            f"A pattern of masks must hold {_STEM} once, as in {_STEM}_mask or {_STEM}/{_NUMBER}; "
             f"'{shown(pattern)}' does not."
         )
     expression = re.escape(unicodedata.normalize("NFC", text))
-    for part, found in ((_STEM, "(.+)"), (_NUMBER, r"\d+"), (_ANYTHING, ".*")):
+    for part, found in ((_STEM, "([^/]+)"), (_NUMBER, r"\d+"), (_ANYTHING, "[^/]*")):
         expression = expression.replace(re.escape(part), found)
     fits = re.compile(expression, re.IGNORECASE)
 
-    def owners(stem: str) -> list[str]:
-        found = fits.fullmatch(unicodedata.normalize("NFC", stem))
-        return [found[1]] if found else []
+    def owners(path: PurePath) -> list[PurePath]:
+        found = fits.fullmatch(unicodedata.normalize("NFC", "/".join(path.parts[-count:])))
+        return [PurePath(*path.parts[:-count], found[1])] if found else []
 
     return owners
 
@@ -111,7 +124,7 @@ def paired(
     image_paths, problems = _image_files(folder, apart_from=mask_folder)
     beside = mask_folder == folder
     if beside:
-        of_mask = {mask: [image] for mask, image in _masks_among(image_paths, owners).items()}
+        of_mask = {mask: [image] for mask, image in _masks_among(image_paths, folder, owners).items()}
         image_paths = [path for path in image_paths if path not in of_mask]
     else:
         mask_paths, more = _image_files(mask_folder, apart_from=folder)
@@ -162,9 +175,9 @@ class _Index:
     def __init__(self, paths: Sequence[Path], folder: Path) -> None:
         stems = {_plain(path.stem) for path in paths}
         starts = [path for path in paths if _plain(path.name.split(".")[0]) not in stems]
-        self._of: list[dict[str, dict[Path, list[Path]]]] = []
+        self._of: list[dict[str, dict[PurePath, list[Path]]]] = []
         for form in _FORMS:
-            by_stem: dict[str, dict[Path, list[Path]]] = defaultdict(lambda: defaultdict(list))
+            by_stem: dict[str, dict[PurePath, list[Path]]] = defaultdict(lambda: defaultdict(list))
             for path in paths:
                 by_stem[form(path.stem)][path.parent.relative_to(folder)].append(path)
             for path in starts:
@@ -173,12 +186,11 @@ class _Index:
 
     def owners_of(self, mask: Path, folder: Path, owners: Owners) -> list[Path]:
         """Those in the folder of the same name; else those of one other folder, if it is the only one."""
-        place = mask.parent.relative_to(folder)
-        for stem in owners(mask.stem):
+        for owner in owners(mask.parent.relative_to(folder) / mask.stem):
             for form, by_stem in zip(_FORMS, self._of, strict=True):
-                found = by_stem.get(form(stem), {})
-                if place in found:
-                    return found[place]
+                found = by_stem.get(form(owner.name), {})
+                if owner.parent in found:
+                    return found[owner.parent]
                 if len(found) == 1:
                     return next(iter(found.values()))
         return []
@@ -214,21 +226,27 @@ def _unreadable(error: OSError) -> None:
     raise DatasetError(f"The folder {error.filename} cannot be read: {error.strerror}.")
 
 
-def _masks_among(paths: Sequence[Path], owners: Owners) -> dict[Path, Path]:
-    """Of files in one folder, the masks with their photographs.
+def _masks_among(paths: Sequence[Path], folder: Path, owners: Owners) -> dict[Path, Path]:
+    """Of files below one folder, the masks with their photographs.
 
-    A mask is lossless, and named after another file; of two files of one stem, after the lossy one.
+    A mask is lossless, and named after another file; of two files of one stem, after the lossy one. A pattern
+    of the user may lead to another folder, in which one file alone has the name.
     """
-    by_stem: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+    by_stem: dict[tuple[PurePath, str], list[Path]] = defaultdict(list)
+    anywhere: dict[str, list[Path]] = defaultdict(list)
     for path in paths:
         by_stem[path.parent, _plain(path.stem)].append(path)
+        anywhere[_plain(path.stem)].append(path)
     masks: dict[Path, Path] = {}
     for path in paths:
         if path.suffix.lower() in _LOSSY:
             continue
-        for stem in owners(path.stem):
-            same = _plain(stem) == _plain(path.stem)
-            found = by_stem.get((path.parent, _plain(stem)), [])
+        for owner in owners(path.parent.relative_to(folder) / path.stem):
+            stem = _plain(owner.name)
+            same = folder / owner.parent == path.parent and stem == _plain(path.stem)
+            found = by_stem.get((folder / owner.parent, stem), [])
+            if not found and owners not in _OF_LAYOUTS and len(anywhere[stem]) == 1:
+                found = [each for each in anywhere[stem] if each != path]
             photographs = [each for each in found if not same or each.suffix.lower() in _LOSSY]
             if photographs:
                 masks[path] = photographs[0]
