@@ -5,6 +5,8 @@ Each answer is the end of a sentence that begins with the file.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 _BEGINNINGS: tuple[tuple[tuple[bytes, ...], str], ...] = (
     (
         (b"version https://git-lfs.github.com/spec/",),
@@ -34,3 +36,30 @@ def mistaken(data: bytes) -> str:
     if data[4:8] == b"ftyp" and data[8:12] in _PHONE_PHOTOGRAPHS:
         return "is a HEIC or AVIF photograph: save it as JPEG or PNG first"
     return ""
+
+
+_BY_LAYOUT = "`ritm dataset from-masks {what} OUT --layout {layout}` reads it"
+_BY_COCO = "export it there in COCO's format, which `ritm dataset from-coco` reads"
+_TOOLS: tuple[tuple[frozenset[str], str], ...] = (
+    (
+        frozenset({"shapes", "imagePath"}),
+        f"is of LabelMe: {_BY_LAYOUT.format(what='FOLDER', layout='labelme')} with all others of its folder",
+    ),
+    (
+        frozenset({"_via_img_metadata"}),
+        f"is of VGG Image Annotator: {_BY_LAYOUT.format(what='FILE', layout='via')}",
+    ),
+    (frozenset({"view", "metadata", "attribute"}), f"is of VGG Image Annotator 3: {_BY_COCO}"),
+    (frozenset({"objects", "size"}), f"is of Supervisely: {_BY_COCO}"),
+    (frozenset({"data_row", "projects"}), f"is of Labelbox: {_BY_COCO}"),
+    (frozenset({"Labeled Data", "Label"}), f"is of Labelbox: {_BY_COCO}"),
+)
+
+
+def other_tool(content: object) -> str:
+    """Which tool has written an object of JSON, and what reads it; nothing where its keys do not tell."""
+    if not isinstance(content, Mapping):
+        return ""
+    if any(isinstance(each, Mapping) and {"filename", "regions"} <= each.keys() for each in content.values()):
+        return other_tool({"_via_img_metadata": {}})  # annotations that were exported
+    return next((what for keys, what in _TOOLS if keys <= content.keys()), "")

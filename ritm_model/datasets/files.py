@@ -44,7 +44,11 @@ def read_image(path: Path) -> Pixels:
     Raises:
         BrokenFileError: missing, or not an image that can be read.
     """
-    data = read_bytes(path)
+    return decoded_image(read_bytes(path), path)
+
+
+def decoded_image(data: bytes, path: Path) -> Pixels:
+    """The same for the bytes of a photograph; `path` is what errors name."""
     try:
         return decode_image(data)
     except ImageError as error:

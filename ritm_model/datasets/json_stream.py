@@ -33,6 +33,10 @@ _MARKS = (
 _LONGEST_WORD = 16  # `-Infinity`, or two escapes of a letter
 _HEAD = 512  # bytes that tell what a file is
 _NO_JSON = "The file is not JSON."
+_NO_OBJECT = (
+    "The file holds no JSON object; a list of tasks is an export of Label Studio, which "
+    "`ritm dataset from-label-studio` reads."
+)
 
 
 class Span(NamedTuple):
@@ -70,7 +74,7 @@ def members(path: Path, name: str = "") -> Iterator[Member]:
         if text.next() != "{":
             if text.next() != "[":  # of which all would be read
                 text.value()
-            raise BrokenFileError(text.name, "The file holds no JSON object.")
+            raise BrokenFileError(text.name, _NO_OBJECT)
         yield from text.members()
         if text.next():
             raise BrokenFileError(text.name, _NO_JSON)

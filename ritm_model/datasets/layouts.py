@@ -22,6 +22,9 @@ from ritm_model.datasets.readers.folders import (
 )
 from ritm_model.datasets.readers.lvis import lvis
 from ritm_model.datasets.readers.open_images import open_images
+from ritm_model.datasets.readers.outlines.labelme import labelme
+from ritm_model.datasets.readers.outlines.via import via
+from ritm_model.datasets.readers.outlines.yolo import yolo
 from ritm_model.datasets.readers.pascal_voc import pascal_voc
 from ritm_model.datasets.readers.sbd import sbd, sbd_training
 
@@ -205,6 +208,27 @@ DATASETS: Mapping[str, Layout] = MappingProxyType(
             layout=("annotations.json", "images"),
             source="",
             read=coco_rle,
+        ),
+        "labelme": Layout(
+            about="JSON files of LabelMe, beside the photographs or not; shapes of a group are one object; "
+            "of a split (own:val), those in a folder of its name. Boxes are no masks",
+            layout=("**/*.json",),
+            source="",
+            read=labelme,
+        ),
+        "via": Layout(
+            about="a JSON file of VGG Image Annotator (own=via:a.json), or those in a folder; boxes are "
+            "no masks",
+            layout=("**/*.json",),
+            source="",
+            read=via,
+        ),
+        "yolo": Layout(
+            about="text files of YOLO with polygons, in labels/ or beside the photographs; of a split "
+            "(own:val), those in a folder of its name. Boxes are no masks",
+            layout=("**/*.txt",),
+            source="",
+            read=yolo,
         ),
         "images_dir": Layout(
             about="your images with masks <stem>.*, <stem>_<number>.* or <stem>_mask.*, one white object "

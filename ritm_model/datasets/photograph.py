@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.files import orientation_of, read_image
+from ritm_model.datasets.files import decoded_image, orientation_of, read_bytes
 from ritm_model.datasets.problems import Problem
 from ritm_model.images import Pixels
 from ritm_model.images.orientation import turned_map
@@ -123,6 +123,14 @@ class Rescaled(Protocol):
 
 
 @runtime_checkable
+class Embedded(Protocol):
+    """A photograph whose bytes are no file of their own; `image` is the file that holds them."""
+
+    def image_bytes(self) -> bytes:
+        """Those of a JPEG, PNG or the like. Raises BrokenFileError."""
+
+
+@runtime_checkable
 class Varied(Protocol):
     """A photograph that learning sees another way each time."""
 
@@ -153,7 +161,18 @@ def load_image(photograph: Photograph) -> Pixels:
     Raises:
         BrokenFileError: missing, or not an image that can be read.
     """
-    return photograph.load_image() if isinstance(photograph, Rescaled) else read_image(photograph.image)
+    if isinstance(photograph, Rescaled):
+        return photograph.load_image()
+    return decoded_image(image_bytes(photograph), photograph.image)
+
+
+def image_bytes(photograph: Photograph) -> bytes:
+    """The bytes of a photograph's file.
+
+    Raises:
+        BrokenFileError: it cannot be read.
+    """
+    return photograph.image_bytes() if isinstance(photograph, Embedded) else read_bytes(photograph.image)
 
 
 def regions_of(photograph: Photograph, height: int, width: int) -> Iterator[Region | Problem]:

@@ -40,10 +40,12 @@ class Place:
         """What ought to be there and is not."""
         if self.root.is_file() or not self.root.exists():  # a file holds all, or says itself what it lacks
             return [] if self.root.exists() else [self.root]
-        choices = [
-            [self.root / name for name in names.split(" or ")] for names in self.layout.files(self.split)
-        ]
-        return [paths[0] for paths in choices if not any(path.exists() for path in paths)]
+        choices = [names.split(" or ") for names in self.layout.files(self.split)]
+        return [self.root / names[0] for names in choices if not any(map(self._has, names))]
+
+    def _has(self, name: str) -> bool:
+        """Whether there is such a file or folder, or one that fits a pattern."""
+        return any(True for _ in self.root.glob(name)) if "*" in name else (self.root / name).exists()
 
 
 def open_dataset(name: str, roots: Roots, on_progress: OnProgress | None = None) -> Dataset:

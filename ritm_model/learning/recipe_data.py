@@ -12,6 +12,7 @@ from ritm_model.datasets import DATASETS, DatasetError, Roots, find_dataset
 from ritm_model.datasets.photograph import Collection, Photograph
 from ritm_model.datasets.readers.coco import CocoPhotograph
 from ritm_model.datasets.readers.coco_rle import ANNOTATIONS, coco_rle, is_coco_rle
+from ritm_model.datasets.readers.outlines.recognised import layout_of
 from ritm_model.datasets.readers.pack import MANIFEST, PackPhotograph, is_pack, pack
 from ritm_model.errors import TrainingError
 from ritm_model.learning.photographs import TrainingPhotograph, grouped
@@ -113,6 +114,8 @@ def _no_layout(path: Path) -> str:
     """Why nothing is learnt from a path of the user, and what to do."""
     if not path.exists():
         return f"There is no data at {path}; {_OTHER_LAYOUTS}."
+    if path.is_dir() and (layout := layout_of(path)):
+        return f"{path} is of the layout {layout}: write {layout}:{path}."
     if path.is_dir():
         return f"{path} has neither {MANIFEST} nor {ANNOTATIONS}; of any other layout, {_OTHER_LAYOUTS}."
     return (

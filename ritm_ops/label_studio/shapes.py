@@ -6,7 +6,6 @@ H x W bool and raises ShapeError. Places are in percent of the upright photograp
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, SupportsBytes, TypeAlias
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from ritm_model.errors import RitmError
 from ritm_model.masks import bitmask, brush_rle
 from ritm_model.masks.coco import MaskError, coco_mask
+from ritm_model.masks.figures import box_corners, ellipse_mask
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Kind = Literal["brush", "bitmask", "polygon", "rectangle", "ellipse"]
@@ -128,10 +128,9 @@ class Rectangle:
 
     def corners(self, height: int, width: int) -> list[tuple[float, float]]:
         """Its corners (x, y) in pixels. The editor turns it in pixels, not in percent."""
-        x, y = self.x / 100 * width, self.y / 100 * height
-        w, h = self.width / 100 * width, self.height / 100 * height
-        cos, sin = math.cos(math.radians(self.rotation)), math.sin(math.radians(self.rotation))
-        return [(x + u * cos - v * sin, y + u * sin + v * cos) for u, v in ((0, 0), (w, 0), (w, h), (0, h))]
+        corner = self.x / 100 * width, self.y / 100 * height
+        size = self.width / 100 * width, self.height / 100 * height
+        return box_corners(corner, size, self.rotation, corner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +144,11 @@ class Ellipse:
     rotation: float
 
     def mask(self, height: int, width: int) -> Mask:
-        row_H1, column_1W = np.ogrid[:height, :width]
-        down_H1 = row_H1 + 0.5 - self.y / 100 * height
-        right_1W = column_1W + 0.5 - self.x / 100 * width
-        cos, sin = math.cos(math.radians(self.rotation)), math.sin(math.radians(self.rotation))
-        with np.errstate(over="ignore"):  # radii next to nothing
-            along_HW = (right_1W * cos + down_H1 * sin) / (self.radius_x / 100 * width)
-            across_HW = (down_H1 * cos - right_1W * sin) / (self.radius_y / 100 * height)
-            return np.asarray(along_HW**2 + across_HW**2 <= 1, np.bool_)
+        centre, radii = (
+            (across / 100 * width, down / 100 * height)
+            for across, down in ((self.x, self.y), (self.radius_x, self.radius_y))
+        )
+        return ellipse_mask(centre, radii, self.rotation, height, width)
 
     def value(self) -> dict[str, object]:
         radii = {"radiusX": self.radius_x, "radiusY": self.radius_y}

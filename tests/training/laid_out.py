@@ -233,6 +233,43 @@ def as_colours(folder: Path, name: str, photo: Shot, said: str = "") -> Made:
     return "", folder
 
 
+def corners(mask_HW: np.ndarray) -> list[list[int]]:
+    """Of the box that a mask fills."""
+    rows, columns = np.flatnonzero(mask_HW.any(1)), np.flatnonzero(mask_HW.any(0))
+    left, top, right, bottom = (int(side) for side in (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
+    return [[left, top], [right, top], [right, bottom], [left, bottom]]
+
+
+def as_labelme(folder: Path, name: str, photo: Shot, said: str = "") -> Made:
+    put(folder / "photos" / name, photo.data)
+    height, width = photo.mask_HW.shape
+    shape = {"label": "cat", "points": corners(photo.mask_HW), "shape_type": "polygon", "group_id": None}
+    path = said or f"..\\photos\\{name}"
+    about = {"imagePath": path, "imageData": None, "imageHeight": height, "imageWidth": width}
+    put(folder / "json" / f"{stem(Path(name).name)}.json", json.dumps({"shapes": [shape], **about}))
+    return "labelme", folder
+
+
+def as_via(folder: Path, name: str, photo: Shot, said: str = "") -> Made:
+    """Of what the browser shows, which is upright."""
+    put(folder / "images" / name, photo.data)
+    across, down = (list(sides) for sides in zip(*corners(TRUTH), strict=True))
+    shape = {"name": "polygon", "all_points_x": across, "all_points_y": down}
+    region = {"shape_attributes": shape, "region_attributes": {"note": "seen", "class": "cat"}}
+    record = {"filename": said or name, "size": 7, "regions": [region]}
+    content = {"_via_settings": {}, "_via_img_metadata": {"a7": record}}
+    return "via", put(folder / "project.json", json.dumps(content))
+
+
+def as_yolo(folder: Path, name: str, photo: Shot) -> Made:
+    """Of what is shown, which is upright."""
+    put(folder / "images" / "val" / name, photo.data)
+    sides = [f"{x / WIDTH} {y / HEIGHT}" for x, y in corners(TRUTH)]
+    put(folder / "labels" / "val" / f"{stem(name)}.txt", f"1 {' '.join(sides)}\n")
+    put(folder / "data.yaml", "names: [dog, cat]\n")
+    return "yolo", folder
+
+
 def as_tasks(folder: Path, name: str, photo: Shot, said: str = "") -> Made:
     put(folder / "media" / name, photo.data)
     height, width = photo.mask_HW.shape
@@ -246,7 +283,7 @@ def as_tasks(folder: Path, name: str, photo: Shot, said: str = "") -> Made:
 
 NAMED: tuple[Lay, ...] = (
     *(as_coco, as_lvis, as_panoptic, as_open_images, as_ade20k, as_pack, as_cvat, as_datumaro, as_tasks),
-    *(as_voc, as_sbd, as_coco_lvis, as_colours),
+    *(as_voc, as_sbd, as_coco_lvis, as_colours, as_labelme, as_via),
 )
 """Layouts whose annotations name photographs."""
-EVERY: tuple[Lay, ...] = (*NAMED, as_davis, as_masks, as_labels)
+EVERY: tuple[Lay, ...] = (*NAMED, as_davis, as_masks, as_labels, as_yolo)

@@ -17,7 +17,12 @@ from ritm_model.datasets.converters import from_coco
 from ritm_model.datasets.json_stream import members, outline, values
 from ritm_model.datasets.photograph import About, Photograph
 from ritm_model.datasets.problems import ConversionError, DatasetError, Problem
+from ritm_model.datasets.readers.outlines.labelme import labelme
+from ritm_model.datasets.readers.outlines.recognised import layout_of
+from ritm_model.datasets.readers.outlines.via import via
+from ritm_model.datasets.readers.outlines.yolo import yolo
 from ritm_model.images.names import IMAGE_SUFFIXES
+from ritm_model.mistaken import other_tool
 from ritm_ops.object_store import ObjectMissingError
 from training.exports.ahead import done_ahead
 from training.exports.errors import ExportError
@@ -36,13 +41,14 @@ _PAPERS = frozenset(
     }
 )
 """What lies beside exports and is none, by its name."""
-_LAYOUTS = {"annotations.xml": "cvat", "labelmap.txt": "segmentation mask"}
+_LAYOUTS = {"annotations.xml": "cvat", "labelmap.txt": "segmentation mask", "data.yaml": "yolo"}
+_OUTLINES = {"yolo": yolo, "labelme": labelme, "via": via}
 _TABLES = frozenset({".csv", ".tsv"})
 _PAGES = ("tasks", "results")
 """Under these names, Label Studio's API answers with lists of tasks."""
 _UNKNOWN = (
     "is no export of a kind that is known: JSON, JSON_MIN or target storage of Label Studio; CVAT for "
-    "images, COCO, Datumaro or Segmentation mask"
+    "images, COCO, Datumaro, Segmentation mask or YOLO segmentation; export it as one of these"
 )
 _SMALL_BYTES = 1 << 20  # of a file that is read at once
 _LARGE_BYTES = 16 << 20  # of a file of an object store that is copied before it is read
@@ -191,11 +197,13 @@ class Reader:
             found = (member.value for member in members(path, label) if member.span and member.key == page)
         with self.library.changing():
             self.library.remove(key)
-            place, rows = -1, 0
+            place, rows, value = -1, 0, None
             for place, value in enumerate(found):
                 rows += self._add(key, value, place)
             if not rows:
-                raise ExportError(f"{label} {'holds no task' if place < 0 else _UNKNOWN}.")
+                raise ExportError(
+                    f"{label} {'holds no task' if place < 0 else other_tool(value) or _UNKNOWN}."
+                )
             for problem in problems:
                 self.library.add_problem(key, problem.reason)
             self.library.has_read(key, tag)
@@ -227,9 +235,11 @@ class Reader:
         if isinstance(content.get("images"), list):
             _add_coco(path, self.roots, export)
         elif isinstance(content.get("items"), list):
-            export.photographs += datumaro.read(path, path.parent.parent, self.roots, export.problems)
+            export.photographs += datumaro.read(
+                path, path.parent.parent, self.roots, export.problems, boxes=self.rules.boxes
+            )
         else:
-            raise ExportError(f"{label} {_UNKNOWN}.")
+            raise ExportError(f"{label} {other_tool(content) or _UNKNOWN}.")
 
     def _read_zip(self, key: str, tag: str) -> None:
         with self.library.changing():
@@ -243,6 +253,9 @@ class Reader:
         inner = [file for file in files if file.suffix.lower() == ".json" and not roots]
         renamed = [file for file in files if _is_cvat(file.name) and not roots]
         zips = [file for file in files if _is_zip(file.name) and name == key]
+        if not (roots or renamed or zips) and (layout := layout_of(folder)):
+            self._read_layout(folder, layout, self._export(name))
+            return
         if not (roots or inner or renamed or zips):
             raise ExportError(f"{self._label(key)} {_UNKNOWN}.")
         for root, kind in sorted(roots.items()):
@@ -292,7 +305,13 @@ class Reader:
     def _read_layout(self, folder: Path, kind: str, export: Export, path: Path | None = None) -> None:
         if kind == "cvat":
             path = path or folder / "annotations.xml"
-            export.photographs += cvat_images.read(path, folder, self.roots, export.problems)
+            export.photographs += cvat_images.read(
+                path, folder, self.roots, export.problems, boxes=self.rules.boxes
+            )
+        elif kind in _OUTLINES:
+            collection = _OUTLINES[kind](folder, "", self.roots)
+            export.photographs += collection.photographs
+            export.problems += collection.problems
         else:
             export.photographs += segmentation_mask.read(folder, self.roots, export.problems)
         export.identity, export.when = described(export.label, folder)

@@ -214,6 +214,9 @@ def _segments(
         number, category = segment.get("id"), id_of(segment.get("category_id"))
         if type(number) is not int:
             problems.append(source.problem(f"A segment of {shown(record.get('file_name'))} has no id."))
+        elif category not in names:
+            mask = shown(record.get("file_name"))
+            problems.append(source.problem(f"Segment {number} of {mask} has no category."))
         else:
             yield PanopticSegment(number, category_name(names, category), category in things)
 

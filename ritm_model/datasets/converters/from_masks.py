@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ritm_model.datasets.layouts import DATASETS
-from ritm_model.datasets.photograph import About, Collection, Photograph, Region
+from ritm_model.datasets.photograph import About, Collection, Photograph
 from ritm_model.datasets.places import find_dataset
 from ritm_model.datasets.problems import ConversionError, Problem
 from ritm_model.datasets.readers.folders import label_maps, numbered_masks
@@ -17,29 +18,6 @@ LAYOUTS = tuple(name for name in DATASETS if name not in ("COCO", "coco_rle", "O
 
 _OWN = {"images_dir": numbered_masks, "labels": label_maps}
 """Layouts whose masks may have names of any pattern."""
-
-
-@dataclass(frozen=True, slots=True)
-class DescribedPhotograph:
-    """A photograph of which more is known than its reader knows."""
-
-    photograph: Photograph
-    about: About
-
-    @property
-    def name(self) -> str:
-        return self.photograph.name
-
-    @property
-    def image(self) -> Path:
-        return self.photograph.image
-
-    @property
-    def truth(self) -> str:
-        return self.photograph.truth
-
-    def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
-        return self.photograph.regions(height, width)
 
 
 def from_masks(
@@ -74,6 +52,7 @@ def from_masks(
         else:
             found = place.layout.read(place.root, place.split)
         said = replace(about, split=place.split or about.split)
-        photographs += [DescribedPhotograph(photograph, said) for photograph in found.photographs]
+        known: Any = found.photographs  # each kind of photograph is a dataclass that says what is known of it
+        photographs += [replace(photograph, about=said) for photograph in known]
         problems += found.problems
     return Collection(photographs, problems)

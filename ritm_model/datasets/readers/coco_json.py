@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ritm_model.datasets.json_stream import Span, members, read_span
+from ritm_model.datasets.json_stream import Span, members, outline, read_span
 from ritm_model.datasets.photograph import Kind
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import shown
+from ritm_model.mistaken import other_tool
 
 Record = Mapping[str, Any]
 Id = int | str
@@ -23,6 +24,7 @@ _OF_IMAGES = (
     *("id", "file_name", "coco_url", "height", "width"),
     *("license", "license_class", "split", "source"),
 )
+_SHOWN = 5
 _OF_OTHERS = ("id", "name", "url", "isthing")
 
 
@@ -121,13 +123,17 @@ class CocoJson:
         return found
 
     def categories(self, problems: list[Problem]) -> dict[Id, str]:
-        """Names of the categories, where the file has them."""
-        if "categories" not in self.lists:
-            return {}
-        return {
-            number: shown(record.get("name", number))
-            for number, record in self.by_id("categories", problems).items()
-        }
+        """Names of the categories; those that only annotations name are called by their ids, and counted."""
+        records = self.by_id("categories", problems) if "categories" in self.lists else {}
+        listed = {number: shown(record.get("name", number)) for number, record in records.items()}
+        counts = Counter(each.category for each in self._annotations if each and each.category is not None)
+        unlisted = {number: shown(number) for number in counts if number not in listed}
+        if listed and unlisted:
+            told = ", ".join(f"{name} ({counts[number]})" for number, name in [*unlisted.items()][:_SHOWN])
+            more = f" and {len(unlisted) - _SHOWN} more" if len(unlisted) > _SHOWN else ""
+            reason = f"Categories that the file does not list, called by their ids: {told}{more}."
+            problems.append(self.problem(reason, by_rule=True))
+        return listed | unlisted
 
     def annotations_of(
         self, images: Mapping[Id, Record], problems: list[Problem]
@@ -234,4 +240,6 @@ def read_coco(path: Path) -> CocoJson:
             lists[key].append(
                 {name: value[name] for name in kept if name in value} if isinstance(value, dict) else None
             )
+    if lists.keys().isdisjoint(("images", "annotations")) and (what := other_tool(outline(path) or {})):
+        raise BrokenFileError(path, f"The file {what}.")
     return CocoJson(path, lists, annotations)

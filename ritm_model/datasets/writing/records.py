@@ -13,8 +13,17 @@ from typing import Any, Literal
 import numpy as np
 from pycocotools import mask as coco
 
-from ritm_model.datasets.files import read_bytes
-from ritm_model.datasets.photograph import Kind, Mask, Photograph, Region, regions_of, sound_parents, union_of
+from ritm_model.datasets.photograph import (
+    Embedded,
+    Kind,
+    Mask,
+    Photograph,
+    Region,
+    image_bytes,
+    regions_of,
+    sound_parents,
+    union_of,
+)
 from ritm_model.datasets.problems import BrokenFileError, ConversionError, Problem
 from ritm_model.files import new_path, writing
 from ritm_model.images import ImageError, decode_image
@@ -49,7 +58,7 @@ class Conversion:
         regions: list[Region] = []
         image = None
         try:
-            data = read_bytes(photograph.image)
+            data = image_bytes(photograph)
             height, width = _size(data, photograph.image)
             regions = self._regions(photograph, height, width, problems)
             if any(region.kind == "object" for region in regions):
@@ -98,7 +107,7 @@ class Conversion:
         with writing(path, ConversionError):
             path.parent.mkdir(parents=True, exist_ok=True)
             with new_path(path) as unfinished:
-                if self.placing == "link":
+                if self.placing == "link" and not isinstance(photograph, Embedded):
                     unfinished.symlink_to(photograph.image.resolve())
                 else:
                     unfinished.write_bytes(data)

@@ -51,13 +51,16 @@ def test_polygons_runs_and_packed_runs_are_the_same_object(painter, blob):
     path = painter.json("labels.json", instances(annotations))
     dataset = open_dataset("cells", {"cells": f"COCO:{path}"})
     assert [sample.name for sample in dataset] == ["a.jpg#100", "a.jpg#101", "a.jpg#102"]
-    assert [sample.category for sample in dataset] == ["cell", "", "cell"]
+    assert [sample.category for sample in dataset] == ["cell", "9", "cell"]
     assert np.array_equal(dataset[0].mask, blob)
     assert np.array_equal(dataset[1].mask, blob)
     assert dataset[2].mask.sum() == pytest.approx(100, abs=21)
     assert dataset[2].mask[10, 15] == 1
     assert reasons(dataset) == []
-    assert reasons(dataset, by_rule=True) == ["Crowds in image a.jpg, which are not one object: 1."]
+    assert reasons(dataset, by_rule=True) == [
+        "Categories that the file does not list, called by their ids: 9 (1).",
+        "Crowds in image a.jpg, which are not one object: 1.",
+    ]
 
 
 def test_our_runs_are_cocos_runs():

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from export_files import HEIGHT, WIDTH, make_zip
 
+from ritm_model.datasets.converters import from_coco
+from ritm_model.datasets.photograph import NOTHING_KNOWN
 from ritm_model.errors import RitmError
 from training.exports import Options
 
@@ -148,11 +150,84 @@ def test_what_is_no_export_is_named(
         taken(path)
 
 
-@pytest.mark.parametrize("file", ["labels/a.txt", "Annotations/a.xml", "task-1-annotation-1-tag-Cat-0.png"])
+@pytest.mark.parametrize("file", ["Annotations/a.xml", "task-1-annotation-1-tag-Cat-0.png"])
 def test_zips_of_other_formats_are_named(tmp_path: Path, taken: Taken, file: str) -> None:
     path = make_zip(tmp_path / "a.zip", {file: "0 0.1 0.1 0.2 0.2"})
-    with pytest.raises(RitmError, match=r"a\.zip is no export of a kind that is known: JSON"):
+    with pytest.raises(
+        RitmError, match=r"a\.zip is no export of a kind that is known: .*; export it as one of"
+    ):
         taken(path)
+
+
+LINE = "1 0.25 0.2 0.75 0.2 0.75 0.6 0.25 0.6"
+LABELME = {
+    "shapes": [{"label": "cat", "points": [[10, 6], [30, 6], [30, 18], [10, 18]]}],
+    "imagePath": "a.png",
+}
+VIA = {
+    "a": {
+        "filename": "a.png",
+        "regions": [
+            {
+                "shape_attributes": {
+                    "name": "polygon",
+                    "all_points_x": [10, 30, 30, 10],
+                    "all_points_y": [6, 6, 18, 18],
+                },
+                "region_attributes": {"class": "cat"},
+            }
+        ],
+    }
+}
+OUTLINES: dict[str, dict[str, bytes | str]] = {
+    "YOLO of CVAT": {
+        "data.yaml": "names: {0: dog, 1: cat}",
+        "labels/train/a.txt": LINE,
+        "train.txt": "a.png",
+    },
+    "YOLO of Label Studio": {"classes.txt": "dog\ncat\n", "labels/a.txt": LINE, "notes.json": "{}"},
+    "LabelMe": {"sub/a.json": json.dumps(LABELME)},
+    "VIA": {"via_project.json": json.dumps({"_via_settings": {}, "_via_img_metadata": VIA})},
+}
+
+
+@pytest.mark.parametrize("is_inside", [True, False])
+@pytest.mark.parametrize("kind", OUTLINES)
+def test_zips_with_outlines(tmp_path: Path, taken: Taken, picture: bytes, kind: str, is_inside: bool) -> None:
+    folder = {"YOLO of CVAT": "images/train", "YOLO of Label Studio": "images", "LabelMe": "sub"}.get(
+        kind, "x"
+    )
+    inside = {f"{folder}/a.png": picture} if is_inside else {}
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(picture)
+    path = make_zip(tmp_path / "a.zip", {**OUTLINES[kind], **inside})
+    _, masks, _ = taken(path, local_roots=() if is_inside else (tmp_path / "photos",))
+    assert {name: [int(mask.sum()) for mask in found] for name, found in masks.items()} == {"cat": [240]}
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (LABELME, r"is of LabelMe: `ritm dataset from-masks FOLDER OUT --layout labelme`"),
+        (VIA, r"is of VGG Image Annotator: `ritm dataset from-masks FILE OUT --layout via`"),
+        (
+            {"project": {}, "config": {}, "attribute": {}, "view": {}, "metadata": {}},
+            "Annotator 3: export it",
+        ),
+        (
+            {"size": {"height": 1, "width": 1}, "objects": [], "tags": []},
+            "is of Supervisely: export it there",
+        ),
+        ({"data_row": {}, "projects": {}}, "is of Labelbox: export it there in COCO's format"),
+    ],
+)
+def test_files_of_other_tools_are_named(tmp_path: Path, taken: Taken, content: Any, sentence: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(RitmError, match=sentence):
+        taken(path)
+    with pytest.raises(RitmError, match=sentence):
+        from_coco(path, NOTHING_KNOWN)
 
 
 def test_a_tar_is_named(tmp_path: Path, taken: Taken) -> None:

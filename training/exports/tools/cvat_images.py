@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 
-from ritm_model.datasets.photograph import About
-from ritm_model.datasets.problems import Problem
-from ritm_model.errors import shown
-from ritm_model.masks.coco import MaskError
-from ritm_model.masks.cvat_rle import decode
-from training.exports.tools.cvat_xml import CvatXml, image_at
-from training.exports.tools.images import ExportImages, place_of
-from training.exports.tools.shapes import (
+from ritm_model.datasets.drawn import (
     Drawn,
+    EllipsePaint,
     Labelled,
-    Mask,
     Paint,
     PolygonPaint,
     check_size,
     joined,
-    with_background,
 )
+from ritm_model.datasets.export_images import ExportImages, place_of
+from ritm_model.datasets.photograph import About, Mask
+from ritm_model.datasets.problems import Problem
+from ritm_model.errors import shown
+from ritm_model.masks.coco import MaskError
+from ritm_model.masks.cvat_rle import decode
+from ritm_model.masks.figures import box_corners
+from training.exports.tools.background import with_background
+from training.exports.tools.cvat_xml import CvatXml, image_at
 
 SOURCE = "cvat"
 
@@ -43,7 +44,9 @@ class Runs:
         return decode(self.points, width=width, height=height)
 
 
-def read(path: Path, folder: Path, roots: tuple[Path, ...], problems: list[Problem]) -> Iterator[Labelled]:
+def read(
+    path: Path, folder: Path, roots: tuple[Path, ...], problems: list[Problem], *, boxes: bool = False
+) -> Iterator[Labelled]:
     """Read the XML file of an export.
 
     Args:
@@ -51,6 +54,7 @@ def read(path: Path, folder: Path, roots: tuple[Path, ...], problems: list[Probl
         folder: the unpacked export.
         roots: folders in which images are looked for besides.
         problems: hears of everything that is left out.
+        boxes: take boxes as masks, too.
 
     Raises:
         BrokenFileError: it is no such file.
@@ -65,10 +69,10 @@ def read(path: Path, folder: Path, roots: tuple[Path, ...], problems: list[Probl
         where = f"{path}, image {shown(name)}"
         if image is None:
             problems.append(Problem(str(path), images.missing(folders, name)))
-        elif any(_drawn(element, where, problems)):
+        elif any(_drawn(element, where, problems, boxes=boxes)):
             place = place_of(name, image)
             place = f"{subset}/{place}" if subset else place
-            yield Labelled(place, image, str(path), Shapes(path, start), about, _size(element))
+            yield Labelled(place, image, str(path), Shapes(path, start, boxes), about, _size(element))
         else:
             problems.append(Problem(str(path), f"The image {shown(name)} has no mask.", by_rule=True))
     if not has_images and not file.tracks:
@@ -86,22 +90,26 @@ class Shapes:
 
     path: Path
     start: int
+    boxes: bool
 
     def __call__(self) -> Iterator[Drawn]:
-        yield from _drawn(image_at(self.path, self.start), "", [])
+        yield from _drawn(image_at(self.path, self.start), "", [], boxes=self.boxes)
 
 
-def _drawn(element: ElementTree.Element, where: str, problems: list[Problem]) -> Iterator[Drawn]:
+def _drawn(
+    element: ElementTree.Element, where: str, problems: list[Problem], *, boxes: bool
+) -> Iterator[Drawn]:
     """The objects of an image in their z-order; shapes of a group are parts of one."""
     size = _size(element)
     others: dict[str, int] = {}
     shapes: list[tuple[str, str, Paint]] = []
     for place, shape in enumerate(sorted(element, key=lambda shape: _number(shape.get("z_order")))):
-        if shape.tag not in ("mask", "polygon"):
+        read_paint = _PAINTS.get(shape.tag)
+        if read_paint is None or (shape.tag == "box" and not boxes):
             others[shape.tag] = others.get(shape.tag, 0) + 1
             continue
         try:
-            paint = _mask(shape, size) if shape.tag == "mask" else _polygon(shape, size)
+            paint = read_paint(shape, size)
         except (MaskError, ValueError):
             problems.append(Problem(where, f"The numbers of {shape.tag} {place + 1} are damaged."))
             continue
@@ -122,6 +130,27 @@ def _mask(shape: ElementTree.Element, size: tuple[int, int] | None) -> Runs:
 def _polygon(shape: ElementTree.Element, size: tuple[int, int] | None) -> PolygonPaint:
     points = [float(text) for pair in shape.get("points", "").split(";") for text in pair.split(",")]
     return PolygonPaint(tuple(points), size)
+
+
+def _ellipse(shape: ElementTree.Element, size: tuple[int, int] | None) -> EllipsePaint:
+    x, y, across, down = (float(shape.get(name, "")) for name in ("cx", "cy", "rx", "ry"))
+    return EllipsePaint((x, y), (across, down), float(shape.get("rotation") or 0), size)
+
+
+def _box(shape: ElementTree.Element, size: tuple[int, int] | None) -> PolygonPaint:
+    left, top, right, bottom = (float(shape.get(name, "")) for name in ("xtl", "ytl", "xbr", "ybr"))
+    centre = (left + right) / 2, (top + bottom) / 2
+    sides = right - left, bottom - top
+    corners = box_corners((left, top), sides, float(shape.get("rotation") or 0), centre)
+    return PolygonPaint(tuple(side for corner in corners for side in corner), size)
+
+
+_PAINTS: Mapping[str, Callable[[ElementTree.Element, tuple[int, int] | None], Paint]] = {
+    "mask": _mask,
+    "polygon": _polygon,
+    "ellipse": _ellipse,
+    "box": _box,
+}
 
 
 def _size(element: ElementTree.Element) -> tuple[int, int] | None:

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ritm_model.datasets.export_images import ExportImages, place_of
 from ritm_model.datasets.files import read_names, read_numbers
 from ritm_model.datasets.named_files import NamedFiles, without_suffix
 from ritm_model.datasets.photograph import About, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.readers.coco import BACKGROUND
 from ritm_model.errors import shown
-from training.exports.tools.images import ExportImages, place_of
 
 SOURCE = "cvat"
 BLACK = 0
@@ -62,8 +62,13 @@ class ColouredPhotograph:
             mask_HW = objects_HW == colour
             classes, counts = np.unique(classes_HW[mask_HW], return_counts=True)
             category = int(classes[counts.argmax()])
-            if category != BLACK and names.get(category, "").lower() != BACKGROUND:
-                yield Region(mask_HW, f"{colour:06x}", names.get(category, ""))
+            name = names.get(category, f"#{category:06x}")
+            if category == BLACK or name.lower() == BACKGROUND:
+                continue
+            if category not in names:
+                reason = f"labelmap.txt has no class of the colour {name}; the colour stands for it."
+                yield Problem(str(self.classes), reason, by_rule=True)
+            yield Region(mask_HW, f"{colour:06x}", name)
 
 
 def read(folder: Path, roots: tuple[Path, ...], problems: list[Problem]) -> Iterator[ColouredPhotograph]:

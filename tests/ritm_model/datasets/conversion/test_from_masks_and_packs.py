@@ -188,6 +188,11 @@ def test_masks_of_another_size_and_broken_files_are_named(converted, painter, em
         ("a_mask", "{stem}_mask"),
         ("mask_a", "mask_{stem}.png"),
         ("Segmentation of a-12 (final)", "segmentation of {stem}-{number}*"),
+        ("a/7", "{stem}/{number}"),
+        ("deep/a/7", "{stem}/{number}.png"),
+        ("A/of cat 7", r"{stem}\*"),
+        ("7/mask of a", "{number}/mask of {stem}"),
+        ("cells/a/masks/x7", "{stem}/masks/*"),
     ],
 )
 def test_masks_of_any_names(converted, painter, empty, mask, pattern):
@@ -208,6 +213,10 @@ def test_masks_of_any_names(converted, painter, empty, mask, pattern):
         ([], "There are no photographs in "),
         (["--layout", "GrabCut"], "is no folder of the layout GrabCut: "),
         (["--mask-pattern", "_mask"], "must hold {stem} once"),
+        (["--mask-pattern", "{stem}/{stem}"], "must hold {stem} once"),
+        (["--mask-pattern", "../{stem}"], "must hold {stem} once"),
+        (["--layout", "labelme"], "is no folder of the layout labelme: "),
+        (["--layout", "yolo", "--split", "val"], "/**/*.txt is missing"),
         (
             ["--layout", "GrabCut", "--mask-pattern", "{stem}_mask"],
             "is for the layouts images_dir and labels",
@@ -234,3 +243,19 @@ def test_an_annotation_file_may_be_given_instead_of_a_folder(ritm, converted, pa
     assert list(written.by_key("a.jpg")) == ["5"]
     status, _, complaint = ritm("from-masks", path, out.with_name("other"), "--layout", "labels")
     assert (status, "labels.json cannot be read: Not a directory" in complaint) == (1, True)
+
+
+def test_a_folder_for_each_photograph_and_its_masks(converted, painter, empty):
+    """As the Data Science Bowl of 2018 has them: the folders' names are those of the photographs."""
+    for name in ("a1", "b2"):
+        painter.image(f"train/{name}/images/{name}.png")
+        for number in (1, 2):
+            mask = empty.copy()
+            mask[number] = 255
+            painter.array(f"train/{name}/masks/{number}f{name}.png", mask)
+    written = converted(
+        "from-masks", painter.root, "--layout", "images_dir", "--mask-pattern", "{stem}/masks/*"
+    )
+    for name in ("a1", "b2"):
+        assert set(written.by_key(f"train/{name}/images/{name}.png")) == {f"1f{name}", f"2f{name}"}
+    assert written.left_out() == []

@@ -18,7 +18,7 @@ from pycocotools import mask as coco
 from ritm_model.errors import RitmError
 from ritm_model.masks.cvat_rle import encode
 from ritm_ops.pictures import PictureAccess
-from training.exports import collect
+from training.exports import Options, collect
 
 Taken = Callable[..., Any]
 BOX = "10.00,6.00;30.00,6.00;30.00,18.00;10.00,18.00"
@@ -220,3 +220,63 @@ def test_files_that_were_renamed(tmp_path: Path, taken: Taken, picture: bytes, n
     (tmp_path / "folder" / "other.xml").write_text("<annotation/>")
     for source in (tmp_path / "folder", tmp_path / "folder" / name):
         assert taken(source)[0].objects == 1
+
+
+ELLIPSE = '<ellipse label="Disc" cx="20" cy="15" rx="9" ry="4" rotation="90"/>'
+TURNED_BOX = '<box label="Turned" xtl="14" ytl="11" xbr="26" ybr="19" rotation="90"/>'
+STRAIGHT_BOX = '<box label="Box" xtl="10" ytl="6" xbr="30" ybr="18"/>'
+
+
+def ellipse(across: float, down: float) -> np.ndarray:
+    row_H1, column_1W = np.ogrid[:HEIGHT, :WIDTH]
+    return np.asarray(((column_1W - 19.5) / across) ** 2 + ((row_H1 - 14.5) / down) ** 2 <= 1)
+
+
+@pytest.mark.parametrize("boxes", [True, False])
+def test_ellipses_and_boxes(tmp_path: Path, taken: Taken, picture: bytes, boxes: bool) -> None:
+    """A box is a mask only where the user says so."""
+    text = xml(ELLIPSE, TURNED_BOX, STRAIGHT_BOX, '<ellipse label="Disc" cx="20" cy="x" rx="9" ry="4"/>')
+    path = make_zip(tmp_path / "a.zip", {"annotations.xml": text, "images/a b.png": picture})
+    _, masks, manifest = taken(path, Options(boxes=boxes))
+    np.testing.assert_array_equal(masks.pop("Disc"), [ellipse(4, 9)])
+    turned = np.zeros((HEIGHT, WIDTH), bool)
+    turned[9:21, 16:24] = True
+    expected = {"Turned": turned, "Box": box()} if boxes else {}
+    assert masks.keys() == expected.keys()
+    assert all(np.array_equal(masks[name], [mask]) for name, mask in expected.items())
+    (broken,) = manifest["left_out"]["broken"]
+    assert broken["reason"] == "The numbers of ellipse 4 are damaged."
+
+
+@pytest.mark.parametrize("boxes", [True, False])
+def test_ellipses_and_boxes_of_datumaro(tmp_path: Path, taken: Taken, picture: bytes, boxes: bool) -> None:
+    """Labels that the file does not list are called by their numbers."""
+    shapes = [
+        {"type": "ellipse", "label_id": 0, "points": [11, 11, 29, 19]},
+        {"type": "ellipse", "label_id": 0, "points": [11, 11, 29]},
+        {"type": "bbox", "label_id": 7, "bbox": [10, 6, 20, 12], "attributes": {"rotation": 0.0}},
+        {"type": "bbox", "label_id": 7, "bbox": [14, 11, 12, 8], "attributes": {"rotation": 90.0}},
+    ]
+    item = {"id": "a", "image": {"path": "a.png", "size": [HEIGHT, WIDTH]}, "annotations": shapes}
+    content = {"categories": {"label": {"labels": [{"name": "Disc"}]}}, "items": [item]}
+    files = {"annotations/default.json": json.dumps(content), "images/default/a.png": picture}
+    _, masks, manifest = taken(make_zip(tmp_path / "a.zip", files), Options(boxes=boxes))
+    np.testing.assert_array_equal(masks["Disc"], [ellipse(9, 4)])
+    assert [int(mask.sum()) for mask in masks.get("7", [])] == [240, 96] * boxes
+    told = [problem["reason"] for problem in manifest["left_out"]["by_rule"]]
+    assert ("The file does not list label 7; its number stands for its name." in told) == boxes
+
+
+def test_colours_without_a_class_stand_for_it(tmp_path: Path, taken: Taken, picture: bytes) -> None:
+    colours = np.where(box()[..., None], np.array([250, 50, 83], np.uint8), np.uint8(0))
+    files = {
+        "labelmap.txt": "background:0,0,0::\nCell:1,2,3::\n",
+        "ImageSets/Segmentation/default.txt": "a\n",
+        "SegmentationObject/a.png": png(colours),
+        "SegmentationClass/a.png": png(colours),
+        "JPEGImages/a.png": picture,
+    }
+    _, masks, manifest = taken(make_zip(tmp_path / "a.zip", files))
+    np.testing.assert_array_equal(masks["#fa3253"], [box()])
+    (told,) = manifest["left_out"]["by_rule"]
+    assert told["reason"] == "labelmap.txt has no class of the colour #fa3253; the colour stands for it."

@@ -5,28 +5,27 @@ Shapes: H x W the upright photograph.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from ritm_model.datasets.files import orientation_of
-from ritm_model.datasets.photograph import About, Region
+from ritm_model.datasets.photograph import About, Mask, Region
 from ritm_model.datasets.problems import Problem
-from ritm_model.datasets.readers.coco import BACKGROUND
 from ritm_model.errors import RitmError
 from ritm_model.masks.coco import MaskError, coco_mask
+from ritm_model.masks.figures import ellipse_mask
 
-Mask = npt.NDArray[np.bool_]
 Paint = Callable[[int, int], Mask]
 """From the height and width of the photograph to H x W bool. Raises MaskError or RitmError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """One object: what the export calls it, its class, and its parts, which together are its mask."""
+    """One object: what its file calls it, its class, and its parts, which together are its mask."""
 
     key: str
     category: str
@@ -41,9 +40,9 @@ class Labelled:
         name: where it goes in the data set.
         image: its file.
         truth: what problems name: the annotation or the file that the objects stand in.
-        read: reads its objects from the export, which holds too many for memory. Raises BrokenFileError.
+        read: reads its objects from their file, which may hold too many for memory. Raises BrokenFileError.
         about: what is known of it besides.
-        size: height and width that the export says, None where it does not. Those of a photograph whose sides
+        size: height and width that the file says, None where it does not. Those of a photograph whose sides
             its orientation tag swaps are as the camera held it; so are the masks then.
     """
 
@@ -92,32 +91,20 @@ def check_size(size: Sequence[int], height: int, width: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """A shape without what was laid over it."""
+class EllipsePaint:
+    """An ellipse in pixels of a picture of `size`, turned clockwise by `rotation` degrees."""
 
-    paint: Paint
-    above: tuple[Paint, ...]
+    centre: tuple[float, float]
+    radii: tuple[float, float]
+    rotation: float = 0.0
+    size: tuple[int, int] | None = None
 
     def __call__(self, height: int, width: int) -> Mask:
-        mask_HW = self.paint(height, width)
-        for other in self.above:
-            mask_HW = mask_HW & ~other(height, width)
-        return mask_HW
-
-
-def with_background(shapes: Sequence[tuple[str, str, Paint]]) -> list[tuple[str, str, Paint]]:
-    """Shapes, the lowest first, without those labelled `background`: these cut holes into what lies below.
-
-    So CVAT's own export as a segmentation mask has it.
-    """
-    found: list[tuple[str, str, Paint]] = []
-    above: tuple[Paint, ...] = ()
-    for key, category, paint in reversed(shapes):
-        if category.strip().lower() == BACKGROUND:
-            above = (*above, paint)
-        else:
-            found.append((key, category, Cut(paint, above) if above else paint))
-    return found[::-1]
+        if self.size is not None:
+            check_size(self.size, height, width)
+        if not all(0 < radius < math.inf for radius in self.radii):
+            raise MaskError("The radii of the ellipse must be positive.")
+        return ellipse_mask(self.centre, self.radii, self.rotation, height, width)
 
 
 def joined(shapes: Iterable[tuple[str, str, Paint]]) -> Iterator[Drawn]:

@@ -1,0 +1,1 @@
+"""Annotations of other tools as outlines: LabelMe, VGG Image Annotator, YOLO."""
