@@ -111,7 +111,9 @@ def _photograph(path: Path, root: Path, images: Photographs, record: Record) -> 
     sides = [record.get(key) for key in ("imageHeight", "imageWidth")]
     height, width = (int(side) if type(side) in (int, float) and side else 0 for side in sides)
     size = (height, width) if height and width else None
-    found = images.find(path, (name, path.stem))
+    last = name.replace("\\", "/").rpartition("/")[2]
+    is_foreign = name.startswith(("/", "\\")) or name[1:2] == ":"  # of a folder that is not known here
+    found = images.find(path, (last, name, path.stem) if is_foreign else (name, path.stem))
     if found is not None:
         return Labelled(*found, str(path), Shapes(path), ABOUT, size)
     if not record.get("imageData"):
