@@ -16,6 +16,7 @@ class ExportImages:
     """
 
     def __init__(self, roots: tuple[Path, ...]) -> None:
+        self._given = roots
         self._roots = ImageFinder(*roots)
         self._own: dict[tuple[Path, ...], ImageFinder] = {}
 
@@ -35,7 +36,7 @@ class ExportImages:
 
     def _own_in(self, folders: tuple[Path, ...]) -> ImageFinder:
         if folders not in self._own:
-            self._own[folders] = ImageFinder(*folders, anywhere=False)
+            self._own[folders] = ImageFinder(*folders, anywhere=False, linked=self._given)
         return self._own[folders]
 
 

@@ -19,6 +19,7 @@ from ritm_model.errors import shown
 from ritm_model.files import parsing
 from ritm_model.images import DEFAULT_MAX_PIXELS, FORMATS, ImageError, Pixels, decode_image
 from ritm_model.images.orientation import shown_orientation
+from ritm_model.mistaken import mistaken
 
 
 def read_bytes(path: Path, limit: int | None = None) -> bytes:
@@ -144,6 +145,16 @@ def decode_first_channel(data: bytes, path: Path) -> Pixels:
     return _decoded(data, cv2.IMREAD_GRAYSCALE, path)
 
 
+def opaque_pixels(path: Path) -> npt.NDArray[np.bool_] | None:
+    """Where a mask is opaque, if it is transparent elsewhere: H x W; None for others.
+
+    Raises:
+        BrokenFileError: missing, or not an image that can be read.
+    """
+    clear_HW = _transparent(read_bytes(path), path)
+    return ~clear_HW if clear_HW is not None and clear_HW.any() and not clear_HW.all() else None
+
+
 def small_labels(labels_HW: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
     """A label map in 8 bits, if all its numbers fit."""
     return labels_HW.astype(np.uint8) if not labels_HW.size or labels_HW.max() < 256 else labels_HW
@@ -247,7 +258,8 @@ def _is_grey_png(data: bytes) -> bool:
 
 def _check_header(data: bytes, path: Path) -> None:
     """Refuse a mask of impossible size before memory is taken."""
-    damaged = BrokenFileError(path, "The mask is no image of a known kind, or damaged.")
+    what = mistaken(data)
+    damaged = BrokenFileError(path, f"The mask {what or 'is no image of a known kind, or damaged'}.")
     with parsing(lambda _: damaged), Image.open(io.BytesIO(data), formats=FORMATS) as image:
         width, height = image.size
     if width * height > DEFAULT_MAX_PIXELS:

@@ -32,7 +32,7 @@ _MARKS = (
 )
 _LONGEST_WORD = 16  # `-Infinity`, or two escapes of a letter
 _HEAD = 512  # bytes that tell what a file is
-_NO_JSON = "The file is not JSON."
+_NO_JSON = "The file is not JSON, or is damaged: export it again, as JSON."
 _NO_OBJECT = (
     "The file holds no JSON object; a list of tasks is an export of Label Studio, which "
     "`ritm dataset from-label-studio` reads."

@@ -11,7 +11,7 @@ import math
 import os
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -44,11 +44,13 @@ class ImageFinder:
         anywhere: whether a file in another folder than the one that is named will do, where there is but one
             of the name. For folders that an export brings along it will not: `a.png` of another part is
             another photograph.
+        linked: other folders of the user; links in the folders may lead there, or from one to another.
     """
 
-    def __init__(self, *folders: Path, anywhere: bool = True) -> None:
+    def __init__(self, *folders: Path, anywhere: bool = True, linked: Sequence[Path] = ()) -> None:
         self._anywhere = anywhere
         self._folders = tuple((folder, Path(os.path.realpath(folder))) for folder in dict.fromkeys(folders))
+        self._allowed = tuple(Path(os.path.realpath(folder)) for folder in dict.fromkeys((*folders, *linked)))
         self._lock = Lock()
         self._index: list[Index] = []
         self._listed_at = -math.inf
@@ -66,7 +68,10 @@ class ImageFinder:
         """A sentence for a reference that `find` gives nothing for."""
         found = self.candidates(reference)
         if len(found) < 2:
-            return f"The image '{shown(reference)}' is not there."
+            name = f"The image '{shown(reference)}'"
+            if folder := self._left_by(reference):
+                return f"{name} is a link out of {folder}: give the folder it leads to, too (--images-from)."
+            return f"{name} is not there."
         some = ", ".join(shown(path) for path in found[:_SHOWN])
         return f"Several files may be the image '{shown(reference)}': {some}."
 
@@ -80,10 +85,23 @@ class ImageFinder:
             return [exact]
         return self._fitting(paths)
 
+    def _left_by(self, reference: str) -> Path | None:
+        """The folder in which a link has that name and leads out of all folders."""
+        for path in named_paths(reference):
+            for folder, _ in self._folders:
+                link = Path(os.path.normpath(folder.joinpath(*path.parts)))
+                if (
+                    link.is_relative_to(folder)
+                    and link.is_symlink()
+                    and not self._existing(folder, path.parts)
+                ):
+                    return folder
+        return None
+
     def _exact(self, paths: list[NamedPath]) -> Iterator[Path]:
         for path in paths:
-            for folder, real in self._folders:
-                yield from _existing(folder, real, path.parts)
+            for folder, _ in self._folders:
+                yield from self._existing(folder, path.parts)
 
     def _listings(self, paths: list[NamedPath]) -> list[Index]:
         """What lies in each folder; listed again if it is old and has none of the names."""
@@ -100,30 +118,30 @@ class ImageFinder:
         found: list[tuple[tuple[int, ...], int, Path]] = []
         for path in paths:
             key = loose_key(path.name)
-            for place, ((folder, real), index) in enumerate(zip(self._folders, listings, strict=True)):
+            for place, ((folder, _), index) in enumerate(zip(self._folders, listings, strict=True)):
                 for parts in index.get(key, ()):
                     fit = _fit(path, parts, self._anywhere)
                     if fit is not None:
-                        found += [(fit, place, file) for file in _existing(folder, real, parts)]
+                        found += [(fit, place, file) for file in self._existing(folder, parts)]
         if not found:
             return []
         best = min((fit, place) for fit, place, _ in found)
         return list(dict.fromkeys(file for fit, place, file in found if (fit, place) == best))
 
-
-def _existing(folder: Path, real: Path, parts: Parts) -> Iterator[Path]:
-    """The regular file below a folder, in either way to write accents; links that lead out do not count."""
-    plain = "/".join(parts)
-    for text in dict.fromkeys(
-        (plain, unicodedata.normalize("NFC", plain), unicodedata.normalize("NFD", plain))
-    ):
-        path = Path(os.path.normpath(folder / text))
-        try:
-            if path.is_file() and Path(os.path.realpath(path)).is_relative_to(real):
-                yield path
-                return
-        except (OSError, ValueError):  # a name that no file can have
-            return
+    def _existing(self, folder: Path, parts: Parts) -> list[Path]:
+        """The file below a folder, in either way to write accents; links that lead out do not count."""
+        plain = "/".join(parts)
+        for text in dict.fromkeys(
+            (plain, unicodedata.normalize("NFC", plain), unicodedata.normalize("NFD", plain))
+        ):
+            path = Path(os.path.normpath(folder / text))
+            try:
+                real = Path(os.path.realpath(path))
+                if path.is_file() and any(real.is_relative_to(allowed) for allowed in self._allowed):
+                    return [path]
+            except (OSError, ValueError):  # a name that no file can have
+                break
+        return []
 
 
 def _listed(folder: Path) -> Index:

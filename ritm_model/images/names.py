@@ -92,7 +92,7 @@ def _opened(query: str) -> str:
 def base_name(reference: str) -> str:
     """The file name in a reference, safe to write and short; nothing where it has none."""
     paths = named_paths(reference)
-    name = paths[-1].name if paths else ""
+    name = unicodedata.normalize("NFC", paths[-1].name) if paths else ""
     return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)[-80:]
 
 

@@ -32,6 +32,9 @@ from training.exports.unchanged import LastTime
 from training.whose import CHOSEN, NEWEST, Whose
 
 _SHOWN_AUTHORS = 6
+NO_MASKS = "that are no masks"
+"""Says of what was drawn that it encloses no pixels."""
+_BOXES = ("rectangle.", "rectanglelabels.")
 
 OnProgress = Callable[[int, int], None]
 
@@ -192,7 +195,9 @@ def _reason(problems: list[Problem], unused: Mapping[str, int], authors: list[st
         told = ", ".join(f"{count} {reason}" for reason, count in sorted(unused.items()))
         users = f" They are of {', '.join(map(shown, authors))}." if authors else ""
         hint = " (--whose and --predictions decide what is used)" if CHOSEN & unused.keys() else ""
-        return f": of its annotations, {told}{hint}.{users}"
+        others = next((f" {problem.reason}" for problem in problems if NO_MASKS in problem.reason), "")
+        others += " --boxes takes boxes as masks." if others.endswith(_BOXES) else ""
+        return f": of its annotations, {told}{hint}.{users}{others}"
     first = next((problem for problem in problems if not problem.by_rule), problems[0])
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f": {first}{more}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import stat
 import zipfile
@@ -19,6 +20,7 @@ MOST_BYTES = 100 << 30
 MOST_RATIO = 200  # photographs hardly shrink, masks and JSON do so up to about a hundred times
 SMALL_BYTES = 64 << 20  # below it, a high ratio does no harm
 _CHUNK = 1 << 20
+_IS_UTF8 = 0x800  # flag of a member
 _HEAD = 512  # bytes that tell what a file is
 
 
@@ -37,8 +39,9 @@ def unpacked(path: Path, folder: Path) -> Path:
                 if not member.filename.endswith("/") and not is_hidden(member.filename)
             ]
             _check(path, members)
-            for member in members:
-                target = inside(folder, member.filename)
+            # Of several members of one name, the last was added last.
+            by_target = {inside(folder, _name_of(member)): member for member in members}
+            for target, member in by_target.items():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(member) as packed, target.open("xb") as file:
                     shutil.copyfileobj(packed, file, _CHUNK)  # zipfile stops at the announced size
@@ -49,6 +52,14 @@ def unpacked(path: Path, folder: Path) -> Path:
     except OSError as error:
         raise ExportError(f"{path} cannot be unpacked: {error.strerror}.") from None
     return folder
+
+
+def _name_of(member: zipfile.ZipInfo) -> str:
+    """The name of a member; macOS writes UTF-8, as is the rule, but not the flag that says so."""
+    if not member.flag_bits & _IS_UTF8:
+        with contextlib.suppress(UnicodeError):
+            return member.filename.encode("cp437").decode()
+    return member.filename
 
 
 def is_hidden(name: str) -> bool:

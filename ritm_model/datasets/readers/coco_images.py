@@ -32,13 +32,13 @@ class CocoImages:
     """
 
     def __init__(self, names: Iterable[object], folders: Sequence[Path], elsewhere: Sequence[Path]) -> None:
-        self._own = ImageFinder(*folders, anywhere=False)
+        self._own = ImageFinder(*folders, anywhere=False, linked=elsewhere)
         self._elsewhere = ImageFinder(*elsewhere)
         self._all = tuple(Path(os.path.normpath(folder)) for folder in (*folders, *elsewhere))
         names = list(names)
         last_names = Counter(path.name for name in names for path in _paths(name))
         self._single = frozenset(name for name, count in last_names.items() if count == 1)
-        self._anywhere = ImageFinder(*folders)
+        self._anywhere = ImageFinder(*folders, linked=elsewhere)
         known = (folder for folder in self._all if any(_file(folder, name) for name in names))
         first = next(known, None)
         self._folder = first or self._all[0]

@@ -12,16 +12,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.files import read_labels, read_mask
+from ritm_model.datasets.files import opaque_pixels, read_labels, read_mask
+from ritm_model.datasets.mask_names import named_by, with_any_ending, with_the_same_name, with_usual_ending
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Mask, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
-from ritm_model.datasets.readers.pairs import (
-    named_by,
-    paired,
-    with_any_ending,
-    with_the_same_name,
-    with_usual_ending,
-)
+from ritm_model.datasets.readers.pairs import paired
 from ritm_model.images import Pixels
 
 IGNORED_GREY = 128
@@ -112,7 +107,7 @@ class LabelledPhotograph:
 
 
 def _ones_of(path: Path, nothing_HW: Mask) -> Mask:
-    """The object of a mask without white pixels: those of value 1, if that is all it has.
+    """The object of a mask without white pixels: those of value 1, or if all are black those that are opaque.
 
     Raises:
         BrokenFileError: it has other values.
@@ -127,6 +122,8 @@ def _ones_of(path: Path, nothing_HW: Mask) -> Mask:
     values = [int(value) for value in np.unique(labels_HW) if value]
     if values == [1]:
         return np.asarray(labels_HW == 1, np.bool_)
+    if not values and (opaque_HW := opaque_pixels(path)) is not None:
+        return opaque_HW
     if values and values != [IGNORED_GREY]:
         some = ", ".join(map(str, values[:4])) + (" …" if len(values) > 4 else "")
         reason = (

@@ -3,8 +3,7 @@
     images/a.jpg          masks/a.png          masks/a_1.png          masks/a_mask.png
     images/train/a.jpg    masks/train/a.png
     a.jpg                 a_mask.png           (beside each other)
-
-Patterns know folders, too: with `{stem}/{number}`, masks/a/1.png belongs to a.jpg.
+    train/images/a.jpg    train/masks/a.png
 
 Neither the case of extensions nor the way accents are written matters.
 """
@@ -12,26 +11,21 @@ Neither the case of extensions nor the way accents are written matters.
 from __future__ import annotations
 
 import os
-import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from ritm_model.datasets.files import read_names
-from ritm_model.datasets.named_files import without_suffix
+from ritm_model.datasets.mask_names import BY_CUSTOM, OF_LAYOUTS, STEM, Owners, with_folders
 from ritm_model.datasets.problems import DatasetError, Problem
 from ritm_model.errors import shown
 from ritm_model.images.finding import ImageFinder
-from ritm_model.images.names import IMAGE_SUFFIXES, has_suffix, stem_of
-
-Owners = Callable[[PurePath], Sequence[PurePath]]
-"""From the path of a mask, without extension, to those that its photograph may have, the likeliest first."""
+from ritm_model.images.names import IMAGE_SUFFIXES
 
 _LOSSY = frozenset({".jpg", ".jpeg", ".webp"})
-_ENDING = re.compile(r"[_-](?:\d+|masks?|labels?|seg|segmentation|instance|gt)$", re.IGNORECASE)
-_STEM, _NUMBER, _ANYTHING = "{stem}", "{number}", "*"
+_NOTES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,58 +45,6 @@ class Pair:
     keys: tuple[str, ...]
 
 
-def with_the_same_name(path: PurePath) -> list[PurePath]:
-    return [path]
-
-
-def with_usual_ending(path: PurePath) -> list[PurePath]:
-    """`a`, `a_7`, `a_mask`, `a_mask_7`, `a.jpg` … belong to `a`."""
-    stems = [path.name]
-    while (shorter := without_suffix(_ENDING.sub("", stems[-1]))) != stems[-1] and shorter:
-        stems.append(shorter)
-    return [path.parent / stem for stem in stems]
-
-
-def with_any_ending(path: PurePath) -> list[PurePath]:
-    """`a_<anything>` belongs to `a`; so does all that has a usual ending."""
-    parts = path.name.split("_")
-    stems = ["_".join(parts[:count]) for count in range(len(parts), 0, -1)]
-    return [path.parent / stem for stem in stems if stem] + with_usual_ending(path)[1:]
-
-
-_BY_CUSTOM = (with_usual_ending, with_any_ending)
-_OF_LAYOUTS = (*_BY_CUSTOM, with_the_same_name)
-
-
-def named_by(pattern: str) -> Owners:
-    """Masks whose names without extension fit a pattern.
-
-    Args:
-        pattern: such as `{stem}_mask` or `{stem}-{number}-*`; with the last folders of masks, where these
-            tell the photograph, as in `{stem}/{number}`.
-
-    Raises:
-        DatasetError: it does not say where the name of the photograph stands.
-    """
-    text = (stem_of(pattern) if has_suffix(pattern) else pattern).replace("\\", "/")
-    count = text.count("/") + 1
-    if text.count(_STEM) != 1 or not {"", ".", ".."}.isdisjoint(text.split("/")):
-        raise DatasetError(
-            f"A pattern of masks must hold {_STEM} once, as in {_STEM}_mask or {_STEM}/{_NUMBER}; "
-            f"'{shown(pattern)}' does not."
-        )
-    expression = re.escape(unicodedata.normalize("NFC", text))
-    for part, found in ((_STEM, "([^/]+)"), (_NUMBER, r"\d+"), (_ANYTHING, "[^/]*")):
-        expression = expression.replace(re.escape(part), found)
-    fits = re.compile(expression, re.IGNORECASE)
-
-    def owners(path: PurePath) -> list[PurePath]:
-        found = fits.fullmatch(unicodedata.normalize("NFC", "/".join(path.parts[-count:])))
-        return [PurePath(*path.parts[:-count], found[1])] if found else []
-
-    return owners
-
-
 def paired(
     root: Path, images: str, masks: str, owners: Owners, split: str = ""
 ) -> tuple[list[Pair], list[Problem]]:
@@ -119,12 +61,14 @@ def paired(
     Raises:
         DatasetError: there are no photographs, or there is no such list.
     """
-    folder = root / images if (root / images).is_dir() else root
-    mask_folder = root / masks if (root / masks).is_dir() else folder
+    folder = _folder_called(images, root) or root
+    mask_folder = _folder_called(masks, root) or folder
     image_paths, problems = _image_files(folder, apart_from=mask_folder)
     beside = mask_folder == folder
     if beside:
-        of_mask = {mask: [image] for mask, image in _masks_among(image_paths, folder, owners).items()}
+        owners_beside = with_folders(owners, images, masks)
+        found = _masks_among(image_paths, folder, owners_beside, anywhere=owners not in OF_LAYOUTS)
+        of_mask = {mask: [image] for mask, image in found.items()}
         image_paths = [path for path in image_paths if path not in of_mask]
     else:
         mask_paths, more = _image_files(mask_folder, apart_from=folder)
@@ -143,7 +87,7 @@ def paired(
     of_image: dict[Path, list[Path]] = {path: [] for path in image_paths}
     for mask, photographs in of_mask.items():
         if not photographs:
-            cure = f"; masks of other names: --mask-pattern '{_STEM}_mask'" if owners in _BY_CUSTOM else ""
+            cure = f"; masks of other names: --mask-pattern '{STEM}_mask'" if owners in BY_CUSTOM else ""
             reason = f"There is no image for this mask in the folder {_said(folder, root)}{cure}."
             problems.append(Problem(str(mask), reason))
         for path in photographs:
@@ -215,28 +159,41 @@ def _image_files(folder: Path, apart_from: Path) -> tuple[list[Path], list[Probl
         folders[:] = [
             name for name in folders if not name.startswith(".") and Path(place, name) != apart_from
         ]
-        for path in (Path(place, name) for name in names if not name.startswith(".")):
+        for path in (Path(place, name) for name in names if not _is_note(name)):
             if path.is_file():
                 (found if path.suffix.lower() in IMAGE_SUFFIXES else others).append(path)
     reason = "The file is no image of a known kind, by its name."
     return sorted(found), [Problem(str(path), reason) for path in sorted(others)]
 
 
+def _is_note(name: str) -> bool:
+    """Whether a file is a note of a system beside those of people."""
+    return name.startswith(".") or name.casefold() in _NOTES
+
+
 def _unreadable(error: OSError) -> None:
     raise DatasetError(f"The folder {error.filename} cannot be read: {error.strerror}.")
 
 
-def _masks_among(paths: Sequence[Path], folder: Path, owners: Owners) -> dict[Path, Path]:
+def _folder_called(name: str, root: Path) -> Path | None:
+    """A folder of this name, in small letters or capitals."""
+    if (root / name).is_dir():
+        return root / name
+    found = [path for path in sorted(root.glob("*")) if path.name.casefold() == name and path.is_dir()]
+    return found[0] if len(found) == 1 else None
+
+
+def _masks_among(paths: Sequence[Path], folder: Path, owners: Owners, *, anywhere: bool) -> dict[Path, Path]:
     """Of files below one folder, the masks with their photographs.
 
-    A mask is lossless, and named after another file; of two files of one stem, after the lossy one. A pattern
-    of the user may lead to another folder, in which one file alone has the name.
+    A mask is lossless, and named after another file; of two files of one stem, after the lossy one. With
+    `anywhere`, for a pattern of the user, that may lie in another folder, if one file alone has the name.
     """
     by_stem: dict[tuple[PurePath, str], list[Path]] = defaultdict(list)
-    anywhere: dict[str, list[Path]] = defaultdict(list)
+    everywhere: dict[str, list[Path]] = defaultdict(list)
     for path in paths:
         by_stem[path.parent, _plain(path.stem)].append(path)
-        anywhere[_plain(path.stem)].append(path)
+        everywhere[_plain(path.stem)].append(path)
     masks: dict[Path, Path] = {}
     for path in paths:
         if path.suffix.lower() in _LOSSY:
@@ -245,8 +202,8 @@ def _masks_among(paths: Sequence[Path], folder: Path, owners: Owners) -> dict[Pa
             stem = _plain(owner.name)
             same = folder / owner.parent == path.parent and stem == _plain(path.stem)
             found = by_stem.get((folder / owner.parent, stem), [])
-            if not found and owners not in _OF_LAYOUTS and len(anywhere[stem]) == 1:
-                found = [each for each in anywhere[stem] if each != path]
+            if not found and anywhere and len(everywhere[stem]) == 1:
+                found = [each for each in everywhere[stem] if each != path]
             photographs = [each for each in found if not same or each.suffix.lower() in _LOSSY]
             if photographs:
                 masks[path] = photographs[0]

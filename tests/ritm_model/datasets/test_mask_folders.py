@@ -321,3 +321,28 @@ def test_numbers_of_objects_may_be_saved_as_fractions(painter, empty):
     Image.fromarray(empty / np.float32(3)).save(painter.path("masks/a.tif"))
     with pytest.raises(DatasetError, match=r"a\.tif: The mask holds fractions"):
         open_dataset("own", {"own": f"labels:{painter.root}"})
+
+
+def test_a_black_mask_that_is_transparent_around_its_object(painter, empty):
+    """As Label Studio draws bitmasks."""
+    painter.image("images/a.jpg")
+    empty[5:9, 5:9] = 255
+    nothing = np.zeros_like(empty)
+    path = painter.path("masks/a.png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.dstack([nothing, nothing, nothing, empty])).save(path)
+    (sample,) = opened("images_dir", painter)
+    assert np.array_equal(sample.mask == 1, empty > 0)
+
+
+@pytest.mark.parametrize("layout", ["images_dir", "labels"])
+def test_masks_that_are_other_files_are_named(painter, layout):
+    painter.image("images/a.jpg")
+    painter.path("masks/a.png").parent.mkdir(parents=True, exist_ok=True)
+    for data, sentence in (
+        (b"<!doctype html>", "The mask is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "The mask is a Git LFS pointer"),
+    ):
+        painter.path("masks/a.png").write_bytes(data)
+        with pytest.raises(DatasetError, match=sentence):
+            opened(layout, painter)

@@ -37,6 +37,9 @@ def test_lists_may_begin_with_a_byte_order_mark(painter, empty):
         ("a.jpg", "a_mask.png"),
         ("deep/er/a.png", "deep/er/a_gt.png"),
         ("a.jpg", "masks/a.png"),
+        ("Images/a.jpg", "Masks/a.png"),
+        ("train/images/a.jpg", "train/masks/a.png"),
+        ("cells/Images/a.jpg", "cells/Masks/a_mask.png"),
     ],
 )
 def test_masks_are_found_by_the_names_that_people_give_them(painter, empty, layout, image, mask):
@@ -108,3 +111,13 @@ def test_masks_that_are_not_found_say_where_they_should_be(painter, empty):
     (painter.root / "masks").rename(painter.root / "labels")
     with pytest.raises(DatasetError, match=r"a\.jpg: .* masks lie in .*data/masks, or beside it, as a_mask"):
         open_dataset("own", {"own": f"images_dir:{painter.root}"})
+
+
+def test_notes_of_windows_are_no_files_of_a_data_set(painter, empty):
+    empty[5:9, 5:9] = 255
+    painter.image("images/a.jpg")
+    painter.array("masks/a.png", empty)
+    for name in ("images/Thumbs.db", "masks/desktop.ini", "masks/.DS_Store"):
+        painter.text(name, "a note of the system")
+    dataset = opened("images_dir", painter)
+    assert (len(dataset), dataset.problems) == (1, ())

@@ -182,6 +182,21 @@ def test_links_that_stay_inside_count(make: Make) -> None:
     assert ImageFinder(root).find("b.png") == root / "b.png"
 
 
+def test_links_may_lead_from_one_folder_of_the_user_to_another(make: Make, tmp_path: Path) -> None:
+    root = make("a.png")
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "x.png").write_bytes(b"x")
+    (root / "b.png").symlink_to(store / "x.png")
+    assert ImageFinder(root, store).find("b.png") == root / "b.png"
+    assert ImageFinder(root, linked=[store]).find("b.png") == root / "b.png"
+    alone = ImageFinder(root)
+    assert alone.find("b.png") is None
+    assert alone.missing("b.png") == (
+        f"The image 'b.png' is a link out of {root}: give the folder it leads to, too (--images-from)."
+    )
+
+
 names = st.text(st.sampled_from("aàA.-_ /\\%2e0dé") | st.characters(), max_size=30)
 
 

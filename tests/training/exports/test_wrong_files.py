@@ -89,6 +89,33 @@ def test_zips_that_a_mac_has_packed_again(tmp_path: Path, taken: Taken, picture:
     assert taken(make_zip(tmp_path / "a.zip", {**files, **notes, ".DS_Store": NOTE}))[0].objects == 1
 
 
+def without_the_flag_of_utf8(path: Path) -> Path:
+    """As macOS writes zips: the names are UTF-8, and nothing says so."""
+    data = bytearray(path.read_bytes())
+    for mark, place in ((b"PK\3\4", 7), (b"PK\1\2", 9)):
+        start = data.find(mark)
+        while start >= 0:
+            data[start + place] &= ~8
+            start = data.find(mark, start + 1)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("name", ["größe.png", "猫.png"])
+def test_names_in_zips_of_a_mac(tmp_path: Path, taken: Taken, picture: bytes, name: str) -> None:
+    files = {"annotations.xml": images(name, shapes("Cat", BOX)), f"images/{name}": picture}
+    path = without_the_flag_of_utf8(make_zip(tmp_path / "a.zip", files))
+    assert taken(path)[0].objects == 1
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_of_two_members_of_one_name_the_last_counts(tmp_path: Path, taken: Taken, picture: bytes) -> None:
+    path = make_zip(tmp_path / "a.zip", {"annotations.xml": images("a.png"), "images/a.png": picture})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("annotations.xml", images("a.png", shapes("Cat", BOX)))
+    assert taken(path)[0].objects == 1
+
+
 def zipped(files: dict[str, bytes | str]) -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:

@@ -153,4 +153,7 @@ def _is_picture(text: str) -> bool:
     if text.startswith(_PLACES):
         return True
     path = text.split("?", 1)[0].split("#", 1)[0]
-    return PurePosixPath(path.replace("\\", "/")).suffix.lower() in IMAGE_SUFFIXES
+    # The name of a file may hold ? and #, too.
+    return any(
+        PurePosixPath(each.replace("\\", "/")).suffix.lower() in IMAGE_SUFFIXES for each in (path, text)
+    )

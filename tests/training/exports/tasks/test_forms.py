@@ -196,6 +196,30 @@ def test_regions_of_one_id_are_all_taken(tmp_path: Path, taken: Taken, roots: tu
     assert {label: len(found) for label, found in masks.items()} == {"Cat": 1, "Dog": 1}
 
 
+@pytest.mark.parametrize("name", ["a#1.png", "a?b.png", "100%.png", "e\u0301.png"])
+def test_names_of_files_may_hold_any_sign(
+    tmp_path: Path, taken: Taken, roots: tuple[Path], name: str
+) -> None:
+    (roots[0] / "a.png").rename(roots[0] / name)
+    row = {"id": 1, "data": {"photo": name}, "annotations": [annotation()]}
+    source = written(tmp_path, {"a.json": json.dumps([row])})
+    assert taken(source, local_roots=roots)[0].objects == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "cure"), [("videorectangle", ""), ("rectanglelabels", " --boxes takes boxes as masks.")]
+)
+def test_what_was_drawn_instead_of_masks_is_said(
+    tmp_path: Path, taken: Taken, roots: tuple[Path], kind: str, cure: str
+) -> None:
+    value = {"x": 10, "y": 10, "width": 20, "height": 20}
+    result = {"id": "r", "type": kind, "to_name": "image", "value": value}
+    source = written(tmp_path, {"a.json": json.dumps([task(1, annotation(result=[result]))])})
+    name = "rectangle" if cure else kind
+    with pytest.raises(RitmError, match=rf"Results that are no masks: 1 of {name}\.{cure}$"):
+        taken(source, local_roots=roots)
+
+
 def test_files_beside_exports_are_passed_over(tmp_path: Path, taken: Taken, roots: tuple[Path]) -> None:
     names = ("Thumbs.db", "desktop.ini", "clip.mp4", "scan.dcm", "weights.pth", "photo.HEIC", "notes.txt")
     folder = written(tmp_path, {"1": ROW, **dict.fromkeys(names, "no export")})
