@@ -178,7 +178,10 @@ def _opened(path: Path, name: str) -> Iterator[_Text]:
 
 def _other_than_json(path: Path) -> str:
     with path.open("rb") as file:
-        what = mistaken(file.read(_HEAD))
+        head = file.read(_HEAD)
+    if head.startswith(b"PK\3\4"):
+        return "The file is a zip: unpack it first, or give it to `ritm dataset from-cvat`."
+    what = mistaken(head)
     return f"The file {what}." if what else _NO_JSON
 
 

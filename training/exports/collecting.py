@@ -16,13 +16,14 @@ from pathlib import Path
 from ritm_model.datasets.photograph import Collection, Photograph
 from ritm_model.datasets.problems import Problem
 from ritm_model.datasets.readers.coco_rle import ANNOTATIONS, IMAGES
+from ritm_model.datasets.readers.outlines.recognised import layout_of
 from ritm_model.datasets.writing import convert
 from ritm_model.errors import shown
 from ritm_ops.pictures import PictureAccess
 from training.exports.errors import ExportError, NoLabelsError
 from training.exports.library import Library, LibraryInUseError
 from training.exports.reading import Reader
-from training.exports.source import open_source
+from training.exports.source import Source, open_source
 from training.exports.tasks.assigning import Tags
 from training.exports.tasks.choosing import chosen_photographs
 from training.exports.tasks.keeping import Keeper
@@ -153,7 +154,8 @@ def _collected(
     if not photographs:
         kind = NoLabelsError if all(problem.by_rule for problem in problems) else ExportError
         authors = library.authors(_SHOWN_AUTHORS) if options.whose.users else []
-        raise kind(f"There is nothing to take from {shown(source)}{_reason(problems, unused, authors)}")
+        reason = _reason(problems, unused, authors) if problems or unused else _no_export(found)
+        raise kind(f"There is nothing to take from {shown(source)}{reason}")
     problems += [
         Problem(shown(source), f"Annotations that are {reason}: {count}.", by_rule=True)
         for reason, count in sorted(unused.items())
@@ -181,6 +183,13 @@ def _collected(
     return Collected(out, **told)
 
 
+def _no_export(source: Source) -> str:
+    layout = layout_of(source.folder) if source.store is None and not source.only else ""
+    if not layout:
+        return ": it holds no export."
+    return f": `ritm dataset from-masks {shown(source.name)} OUT --layout {layout}` reads it."
+
+
 def _reason(problems: list[Problem], unused: Mapping[str, int], authors: list[str]) -> str:
     """Why nothing is left: the first thing that is broken, or else what was not used.
 
@@ -189,8 +198,6 @@ def _reason(problems: list[Problem], unused: Mapping[str, int], authors: list[st
         unused: how many annotations are not used, by reason.
         authors: some of who has annotated, where annotations of certain users were wanted.
     """
-    if not problems and not unused:
-        return ": it holds no export."
     if not any(not problem.by_rule for problem in problems) and unused:
         told = ", ".join(f"{count} {reason}" for reason, count in sorted(unused.items()))
         users = f" They are of {', '.join(map(shown, authors))}." if authors else ""

@@ -172,7 +172,8 @@ def _is_note(name: str) -> bool:
 
 
 def _unreadable(error: OSError) -> None:
-    raise DatasetError(f"The folder {error.filename} cannot be read: {error.strerror}.")
+    cure = " Unpack it first." if Path(error.filename).suffix.lower() == ".zip" else ""
+    raise DatasetError(f"The folder {error.filename} cannot be read: {error.strerror}.{cure}")
 
 
 def _folder_called(name: str, root: Path) -> Path | None:

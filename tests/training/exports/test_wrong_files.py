@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from export_files import HEIGHT, WIDTH, make_zip
 
-from ritm_model.datasets.converters import from_coco
+from ritm_model.datasets.converters import from_coco, from_masks
 from ritm_model.datasets.photograph import NOTHING_KNOWN
 from ritm_model.errors import RitmError
 from training.exports import Options
@@ -255,6 +255,21 @@ def test_files_of_other_tools_are_named(tmp_path: Path, taken: Taken, content: A
         taken(path)
     with pytest.raises(RitmError, match=sentence):
         from_coco(path, NOTHING_KNOWN)
+
+
+def test_a_folder_of_yolo_is_named(tmp_path: Path, taken: Taken) -> None:
+    (tmp_path / "in" / "labels").mkdir(parents=True)
+    (tmp_path / "in" / "labels" / "a.txt").write_text(LINE)
+    with pytest.raises(RitmError, match=r"from-masks .*in OUT --layout yolo` reads it"):
+        taken(tmp_path / "in")
+
+
+def test_zips_given_as_something_else_are_named(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "a.zip", {"a.png": b""})
+    with pytest.raises(RitmError, match="is a zip: unpack it first, or give it to `ritm dataset from-cvat`"):
+        from_coco(path, NOTHING_KNOWN)
+    with pytest.raises(RitmError, match=r"cannot be read: Not a directory\. Unpack it first\."):
+        from_masks(path, "labels", (), NOTHING_KNOWN)
 
 
 def test_a_tar_is_named(tmp_path: Path, taken: Taken) -> None:
