@@ -166,9 +166,11 @@ def _fit(wanted: NamedPath, found: Parts, anywhere: bool) -> tuple[int, ...] | N
     common = 0
     while common < min(len(ours), len(theirs)) and ours[-1 - common] == theirs[-1 - common]:
         common += 1
+    rest = len(ours) - common
+    is_below = ours[:rest] != theirs[:rest]  # images/a.png lies above images/1/a.png
     if common < len(theirs) and not wanted.is_foreign and theirs[0] == "images":
         del theirs[0]
-    is_below, is_above = len(ours) > common, len(theirs) > common
+    is_above = len(theirs) > common
     if anywhere:
         is_other = is_below and is_above and not wanted.is_foreign  # a/x.png is not b/x.png
     else:

@@ -35,7 +35,7 @@ from training.whose import CHOSEN, NEWEST, Whose
 _SHOWN_AUTHORS = 6
 NO_MASKS = "that are no masks"
 """Says of what was drawn that it encloses no pixels."""
-_BOXES = ("rectangle.", "rectanglelabels.")
+_BOXES = (" rectangle.", " rectanglelabels.")
 
 OnProgress = Callable[[int, int], None]
 

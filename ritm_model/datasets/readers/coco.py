@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from ritm_model.datasets.files import orientation_of
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Mask, Photograph, Region
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
-from ritm_model.datasets.readers.coco_images import CocoImages
+from ritm_model.datasets.readers.coco_images import CocoImages, are_others, is_full_path
 from ritm_model.datasets.readers.coco_json import Annotation, CocoJson, Id, Record, id_of, read_coco
 from ritm_model.errors import shown
 from ritm_model.images.orientation import turned_map
@@ -200,6 +200,7 @@ def photographs_of(
         raise DatasetError(f"None of the images of {source.path} is in one of the folders {where}.")
     photographs: list[CocoPhotograph] = []
     places: dict[Path, int] = {}
+    unclear: dict[Path, list[str]] = {}
     for number, record in images.items():
         try:
             name, path = files.find(name_of(record))
@@ -208,6 +209,13 @@ def photographs_of(
             continue
         named = tuple(_named(each, categories) for each in annotations[number])
         place = places.setdefault(path, len(photographs))
+        if place < len(photographs) and are_others(name_of(record), name_of(photographs[place].record)):
+            first, other = name_of(photographs[place].record), name_of(record)
+            if is_full_path(first, path) and not is_full_path(other, path):
+                problems.append(source.problem(f"The image '{shown(other)}' is not there."))
+            else:
+                unclear.setdefault(path, [shown(first)]).append(shown(other))
+            continue
         if place < len(photographs) and _have_one_size(photographs[place].record, record):
             photographs[place] = photographs[place].with_more(record, named)
             continue
@@ -220,6 +228,10 @@ def photographs_of(
             split=about.split or _text(record, "split"),
         )
         photographs.append(kind(name, path, source.path, record, named, said))
+    for path, names in unclear.items():
+        reason = f"Several images of {source.path} may be this file: {', '.join(names[:5])}."
+        problems.append(Problem(str(path), reason))
+    photographs = [each for each in photographs if each.image not in unclear]
     urls = {name: url for name, url in licenses.values() if name}
     return Collection(photographs, problems, _category_ids(categories), urls)
 

@@ -71,6 +71,23 @@ class CocoImages:
         return found
 
 
+def are_others(name: object, other: object) -> bool:
+    """Whether two names lie in different folders, so that one file cannot be both."""
+    return _folders(name) != _folders(other)
+
+
+def is_full_path(name: object, path: Path) -> bool:
+    """Whether a path ends with all folders of a name."""
+    folders = _folders(name)
+    return path.parts[-1 - len(folders) : -1] == folders
+
+
+def _folders(name: object) -> tuple[str, ...]:
+    """The folders in a name, without `images` in front, which many tools write and others do not."""
+    parts = next((path.parts[:-1] for path in _paths(name)), ())
+    return parts[1:] if parts[:1] == ("images",) else parts
+
+
 def _paths(name: object) -> list[NamedPath]:
     """What a name may mean, the likeliest first; nothing if it is none."""
     return named_paths(name)[:1] if isinstance(name, str) else []

@@ -208,8 +208,10 @@ def test_a_folder_in_the_name_that_is_not_on_disk(converted, labels):
     content["annotations"] = [
         {"id": number, "image_id": number, "category_id": 9, "segmentation": SQUARE} for number in names
     ]
-    written = converted("from-coco", painter.json("export/result.json", content))
-    assert [row["id"] for row in written.content["images"]] == [1]
+    place = painter.json("export/result.json", content)
+    for folders in ((), ("--photographs", place.parent / "images"), ("--photographs", place.parent)):
+        written = converted("from-coco", place, *folders, "--fresh")
+        assert [row["id"] for row in written.content["images"]] == [1]
 
 
 def test_sizes_of_a_photograph_as_stored_are_turned_with_its_masks(converted, painter):
