@@ -22,7 +22,7 @@ def ritm_serve(
     workers: int = 1,
     host: str = "127.0.0.1",
     port: int | None = None,
-    warm: bool = True,
+    warm: bool = False,
 ) -> Iterator[Server]:
     """Serve the bundled model on the CPU until the block ends; yields when `health` answers.
 

@@ -49,7 +49,7 @@ Process: TypeAlias = "subprocess.Popen[bytes] | WarmProcess"
 
 
 def start(
-    command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, sink: BinaryIO, warm: bool = True
+    command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, sink: BinaryIO, warm: bool = False
 ) -> Process:
     """Start a process in a group of its own that writes into `sink`.
 
@@ -107,7 +107,7 @@ def wait_until(
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str | Path], env: Mapping[str, str], log: Path, url: str = "", *, warm: bool = True
+    command: Sequence[str | Path], env: Mapping[str, str], log: Path, url: str = "", *, warm: bool = False
 ) -> Iterator[Server]:
     """Run a process beside its log until the block ends; its whole group is ended with it."""
     with log.open("wb") as sink, start(command, env=env, cwd=log.parent, sink=sink, warm=warm) as process:
@@ -126,7 +126,7 @@ def serving(
     url: str,
     health: str,
     within_s: float,
-    warm: bool = True,
+    warm: bool = False,
 ) -> Iterator[Server]:
     """Run a server until the block ends; yields when it answers at `health`."""
     with running(command, env, log, url, warm=warm) as server:

@@ -89,7 +89,9 @@ class Worker:
 
 
 @contextlib.contextmanager
-def worker(site: Site, *options: str, largest_file: int | None = None, warm: bool = True) -> Iterator[Worker]:
+def worker(
+    site: Site, *options: str, largest_file: int | None = None, warm: bool = False
+) -> Iterator[Worker]:
     """Run a worker, with these options, until the block ends; `warm`: it need not load torch first."""
     log = site.folder / "worker.log"
     with log.open("ab") as sink:
