@@ -24,9 +24,10 @@ from typing import Any
 from PIL import Image
 
 sys.path.extend(str(Path(__file__).parents[1] / "tests" / folder) for folder in ("servers", "e2e"))
+from backend import RITM
 from demo_page import Demo, quiet_chromium
 from playwright.sync_api import expect
-from processes import RITM, free_port, serving
+from processes import free_port, serving
 
 SIZES = {"640x480": (640, 480), "1920x1080": (1920, 1080), "4000x3000": (4000, 3000)}
 # In percent: where, and is it the object? The first one is not counted: it decodes the picture.
@@ -85,9 +86,7 @@ def main() -> None:
         url = f"http://127.0.0.1:{port}"
         environment = {**os.environ, "HOME": name, "RITM_ENGINE": args.engine}
         command = [RITM, "demo", "--cpu", "--no-browser", "--port", str(port), "--checkpoint", args.model]
-        with serving(
-            command, environment, folder / "log", url=url, health="/ready", within_s=200, warm=False
-        ):
+        with serving(command, environment, folder / "log", url=url, health="/ready", within_s=200):
             for label, size in SIZES.items():
                 picture = folder / f"{label}.jpg"
                 Image.open(args.image).convert("RGB").resize(size).save(picture, quality=90)

@@ -121,7 +121,7 @@ def main() -> None:
         (folder / "backend").mkdir()
         with label_studio(options.template, folder / "studio", LOCAL_BACKENDS, legacy=True) as studio:
             access = {"LABEL_STUDIO_URL": studio.url, "LABEL_STUDIO_API_KEY": studio.personal_token}
-            with ritm_serve(folder / "backend", access, warm=False) as backend:
+            with ritm_serve(folder / "backend", access) as backend:
                 run(studio, backend, folder, options.repeat)
 
 

@@ -6,11 +6,14 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from processes import RITM, Server, free_port, serving
+from processes import Server, free_port, serving
+
+RITM = Path(sys.executable).with_name("ritm")
 
 
 @contextlib.contextmanager
@@ -22,12 +25,8 @@ def ritm_serve(
     workers: int = 1,
     host: str = "127.0.0.1",
     port: int | None = None,
-    warm: bool = False,
 ) -> Iterator[Server]:
-    """Serve the bundled model on the CPU until the block ends; yields when `health` answers.
-
-    `warm`: the process need not load torch first (see `warm.py`).
-    """
+    """Serve the bundled model on the CPU until the block ends; yields when `health` answers."""
     port = port or free_port()
     environment = {
         "PATH": os.environ["PATH"],
@@ -44,7 +43,7 @@ def ritm_serve(
     command: list[str | Path] = [RITM, "serve", *place, "--workers", str(workers)]
     url = f"http://{host}:{port}"
     log = folder / "backend.log"
-    with serving(command, environment, log, url=url, health=health, within_s=400, warm=warm) as server:
+    with serving(command, environment, log, url=url, health=health, within_s=400) as server:
         yield server
 
 

@@ -8,21 +8,17 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
 
 import pytest
-from warm import WarmProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 LABEL_STUDIO = ROOT / ".venvs/label-studio/bin/label-studio"
-RITM = Path(sys.executable).with_name("ritm")
 POLL_S = 0.2
 
 
@@ -45,35 +41,12 @@ def free_port() -> int:
         return port
 
 
-Process: TypeAlias = "subprocess.Popen[bytes] | WarmProcess"
-
-
-def start(
-    command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, sink: BinaryIO, warm: bool = False
-) -> Process:
-    """Start a process in a group of its own that writes into `sink`.
-
-    `ritm` need not load torch first, unless it is to be started cold.
-    """
-    if warm and command[0] == RITM:
-        return WarmProcess(command, env=env, cwd=cwd, sink=sink)
-    return subprocess.Popen(
-        [str(part) for part in command],
-        env=dict(env),
-        stdin=subprocess.DEVNULL,
-        stdout=sink,
-        stderr=subprocess.STDOUT,
-        cwd=cwd,
-        start_new_session=True,
-    )
-
-
 @dataclass(frozen=True)
 class Server:
     """A server process of ours, its address and where it logs."""
 
     url: str
-    process: Process
+    process: subprocess.Popen[bytes]
     log: Path
 
     def text(self) -> str:
@@ -107,10 +80,21 @@ def wait_until(
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str | Path], env: Mapping[str, str], log: Path, url: str = "", *, warm: bool = False
+    command: Sequence[str | Path], env: Mapping[str, str], log: Path, url: str = ""
 ) -> Iterator[Server]:
     """Run a process beside its log until the block ends; its whole group is ended with it."""
-    with log.open("wb") as sink, start(command, env=env, cwd=log.parent, sink=sink, warm=warm) as process:
+    with (
+        log.open("wb") as sink,
+        subprocess.Popen(
+            [str(part) for part in command],
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            cwd=log.parent,
+            start_new_session=True,
+        ) as process,
+    ):
         try:
             yield Server(url, process, log)
         finally:
@@ -126,15 +110,14 @@ def serving(
     url: str,
     health: str,
     within_s: float,
-    warm: bool = False,
 ) -> Iterator[Server]:
     """Run a server until the block ends; yields when it answers at `health`."""
-    with running(command, env, log, url, warm=warm) as server:
+    with running(command, env, log, url) as server:
         wait_until(lambda: _answers(url + health), f"{url} ready", within_s=within_s, server=server)
         yield server
 
 
-def end(process: Process) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """End a process and all of its group."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):

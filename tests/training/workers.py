@@ -7,17 +7,20 @@ import json
 import os
 import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from processes import RITM, Process, start, wait_until
+from processes import wait_until
 
 from ritm_ops.jobs.protocol import JobView
 from ritm_ops.jobs.queue import JobQueue
 from ritm_ops.object_store import open_store
 from ritm_ops.registry import Registry
 
+RITM = Path(sys.executable).with_name("ritm")
 WITHIN_S = 240
 
 
@@ -68,7 +71,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Worker:
-    process: Process
+    process: subprocess.Popen[bytes]
     log: Path
 
     def text(self) -> str:
@@ -89,16 +92,25 @@ class Worker:
 
 
 @contextlib.contextmanager
-def worker(
-    site: Site, *options: str, largest_file: int | None = None, warm: bool = False
-) -> Iterator[Worker]:
-    """Run a worker, with these options, until the block ends; `warm`: it need not load torch first."""
+def worker(site: Site, *options: str, largest_file: int | None = None) -> Iterator[Worker]:
+    """Run a worker, with these options, until the block ends."""
     log = site.folder / "worker.log"
+
+    def limit() -> None:
+        if largest_file is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
     with log.open("ab") as sink:
-        command = [RITM, "worker", *options]
-        process = start(command, env=site.environment, cwd=site.folder, sink=sink, warm=warm)
-    if largest_file is not None:
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (largest_file, largest_file))
+        process = subprocess.Popen(
+            [RITM, "worker", *options],
+            env=dict(site.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            cwd=site.folder,
+            start_new_session=True,
+            preexec_fn=limit,
+        )
     try:
         yield Worker(process, log)
     finally:

@@ -52,7 +52,7 @@ def server(folder: Path, environment: dict[str, str]) -> Iterator[Server]:
     command = [RITM, "demo", COINS, "--cpu", "--port", str(port)]
     url = f"http://127.0.0.1:{port}"
     log = folder / "demo.log"
-    with serving(command, environment, log, url=url, health="/ready", within_s=120, warm=False) as running:
+    with serving(command, environment, log, url=url, health="/ready", within_s=120) as running:
         yield running
 
 

@@ -51,7 +51,7 @@ def test_the_clock_is_set(image_settings: Mapping[str, str], source: ImageSource
     }
     exchanges = source.exchanges
     with (
-        ritm_serve(tmp_path, settings, warm=False) as server,
+        ritm_serve(tmp_path, settings) as server,
         annotators(server.url, lambda task: f"/data/upload/clock/{task}.jpg") as log,
     ):
         first = click(server.url, 1000, 3, PICTURE)

@@ -37,7 +37,7 @@ def test_sixteen_large_images_at_once_wait_for_memory(
     file = BytesIO()
     Image.new("RGB", (WIDTH, HEIGHT), (90, 120, 80)).save(file, "PNG")
     settings = {**image_settings, "RITM_MEMORY_MB": "256", "RITM_CACHE_MB": "32", "RITM_THREADS": "32"}
-    with ritm_serve(tmp_path, settings, warm=False) as server, ThreadPoolExecutor(IMAGES) as pool:
+    with ritm_serve(tmp_path, settings) as server, ThreadPoolExecutor(IMAGES) as pool:
         assert click(server.url, 1, 1, "/data/upload/small/1.jpg").is_well
         before, pids = most_memory(server), serving_pids(server)
         with source.showing(file.getvalue()):

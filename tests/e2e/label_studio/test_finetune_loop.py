@@ -109,7 +109,7 @@ def test_what_annotators_accept_makes_the_next_model(studio: LabelStudio, tmp_pa
         }
         serving |= {"LABEL_STUDIO_URL": studio.url, "LABEL_STUDIO_API_KEY": studio.personal_token}
         serving |= {"RITM_MODEL": "registry:ritm", "RITM_REGISTRY_SECONDS": "0.5"}
-        with ritm_serve(tmp_path, serving) as backend, worker(site, warm=False) as running:
+        with ritm_serve(tmp_path, serving) as backend, worker(site) as running:
             order = ["--create-project", "The loop", "--label", "Coin", "--backend", backend.url]
             report = connected(studio.url, LEGACY_TOKEN, *order)
             project, backend_id = report["project_id"], report["backend_id"]

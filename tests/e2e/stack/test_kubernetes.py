@@ -134,12 +134,12 @@ def test_the_scheduler_and_the_worker_start(cluster: Cluster, redis: Server) -> 
     scheduler = container_of(cluster.manifests, "ritm-scheduler")["args"]
     with (
         redis_client.Redis(port=cluster.port, password=PASSWORD) as client,
-        running([RITM, *scheduler], environment, cluster.root / "scheduler.log", warm=False) as server,
+        running([RITM, *scheduler], environment, cluster.root / "scheduler.log") as server,
     ):
         wait_until(
             lambda: bool(client.exists("rq:cron_schedulers")), "a schedule", within_s=60, server=server
         )
     worker = container_of(cluster.manifests, "ritm-worker")["args"]
     environment = cluster.environment("ritm-worker")
-    with running([RITM, *worker, "--burst"], environment, cluster.root / "worker.log", warm=False) as server:
+    with running([RITM, *worker, "--burst"], environment, cluster.root / "worker.log") as server:
         assert server.process.wait(60) == 0, server.text()

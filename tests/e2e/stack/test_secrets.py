@@ -83,7 +83,7 @@ def test_a_server_shows_no_secret(way: Way, guarded: Redis, tmp_path: Path) -> N
         "RITM_ALLOWED_HOSTS": "localhost",
         "RITM_LOG_LEVEL": "DEBUG",
     }
-    with ritm_serve(tmp_path, extra, health="/live", warm=False) as server:
+    with ritm_serve(tmp_path, extra, health="/live") as server:
         wait_until(
             lambda: requests.get(f"{server.url}/ready", timeout=30).ok, "ready", within_s=120, server=server
         )
@@ -122,7 +122,7 @@ def test_what_fine_tunes_shows_no_secret(command: str, way: Way, guarded: Redis,
     name = "rq:workers" if command == "worker" else "rq:cron_schedulers"
     with (
         redis_client.Redis.from_url(secrets["RITM_REDIS_URL"][0]) as watching,
-        running([RITM, command], of_training(secrets, way, tmp_path), tmp_path / "log", warm=False) as server,
+        running([RITM, command], of_training(secrets, way, tmp_path), tmp_path / "log") as server,
     ):
         wait_until(lambda: bool(watching.exists(name)), f"{command} at work", within_s=60, server=server)
         shown = command_lines(server)
