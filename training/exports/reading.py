@@ -52,6 +52,7 @@ _UNKNOWN = (
 )
 _SMALL_BYTES = 1 << 20  # of a file that is read at once
 _LARGE_BYTES = 16 << 20  # of a file of an object store that is copied before it is read
+_MOST_ZIPS = 4  # one in the other; more is made to swell
 
 Listed = tuple[str, int, str]
 """Key, size in bytes, tag."""
@@ -246,30 +247,47 @@ class Reader:
             self.library.remove(key)
             self._read_unpacked(key, tag, self._unpacked(key, tag, self._label(key)), key)
 
-    def _read_unpacked(self, key: str, tag: str, folder: Path, name: str) -> None:
-        """What a zip holds: exports as they are, and as zips of their own; their rows are those of `key`."""
+    def _read_unpacked(self, key: str, tag: str, folder: Path, name: str, depth: int = 1) -> None:
+        """What a zip holds: exports as they are, and as zips of their own; their rows are those of `key`.
+
+        Args:
+            key: of the zip, or of the one that it lies in.
+            tag: of that.
+            folder: of what it holds.
+            name: of the zip: its key, or its path below the key.
+            depth: how many zips lie around what it holds.
+        """
+        label = self._label(key) + name.removeprefix(key)
         roots = {path.parent: kind for file, kind in _LAYOUTS.items() for path in folder.rglob(file)}
         files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
         inner = [file for file in files if file.suffix.lower() == ".json" and not roots]
         renamed = [file for file in files if _is_cvat(file.name) and not roots]
-        zips = [file for file in files if _is_zip(file.name) and name == key]
+        zips = [file for file in files if _is_zip(file.name)]
         if not (roots or renamed or zips) and (layout := layout_of(folder)):
             self._read_layout(folder, layout, self._export(name))
             return
-        if not (roots or inner or renamed or zips):
-            raise ExportError(f"{self._label(key)} {_UNKNOWN}.")
+        count = len(roots) + len(inner) + len(renamed) + len(zips)
+        if not count:
+            raise ExportError(f"{label} {_UNKNOWN}.")
+        # Of an export of a task, a part must not take the place of an older whole.
+        is_whole = count == 1 or bool(described(name)[0].kind)
         for root, kind in sorted(roots.items()):
             part = "" if root == folder else root.relative_to(folder).as_posix()
-            self._read_layout(root, kind, self._export(name, part))
-        for file in renamed:
-            self._read_layout(file.parent, "cvat", self._export(name, file.stem), file)
-        for file in inner:
-            self._read_member(key, file, name)
+            with self._one_of_many(f"{name}/{part}".rstrip("/"), is_only=is_whole):
+                self._read_layout(root, kind, self._export(name, part))
+        for file in (*renamed, *inner):
+            with self._one_of_many(f"{name}/{file.relative_to(folder).as_posix()}", is_only=is_whole):
+                if file in renamed:
+                    self._read_layout(file.parent, "cvat", self._export(name, file.stem), file)
+                else:
+                    self._read_member(key, file, name)
         for file in zips:
-            below = f"{key}/{file.relative_to(folder).as_posix()}"
-            with self._one_of_many(below, is_only=len(roots) + len(inner) + len(renamed) + len(zips) == 1):
-                label = f"{self._label(key)}/{file.relative_to(folder).as_posix()}"
-                self._read_unpacked(key, tag, self._unpacked(below, tag, label, file), below)
+            inside = file.relative_to(folder).as_posix()
+            with self._one_of_many(f"{name}/{inside}", is_only=count == 1):
+                if depth == _MOST_ZIPS:
+                    raise ExportError(f"{label}/{inside} lies in {depth} zips: unpack the outer ones first.")
+                content = self._unpacked(f"{name}/{inside}", tag, f"{label}/{inside}", file)
+                self._read_unpacked(key, tag, content, f"{name}/{inside}", depth + 1)
 
     def _read_member(self, key: str, path: Path, name: str) -> None:
         """A JSON file of a zip; its rows are the zip's."""

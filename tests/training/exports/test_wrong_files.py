@@ -151,6 +151,57 @@ def test_zips_in_a_zip_are_exports_each(tmp_path: Path, taken: Taken, picture: b
         assert collected.unused["of an older export of the same task"] == 1
 
 
+def in_zips(files: dict[str, bytes | str], depth: int) -> bytes:
+    """Files in zips that lie one in the other."""
+    data = zipped(files)
+    for place in range(1, depth):
+        data = zipped({f"{place}/in.zip": data})
+    return data
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+def test_zips_in_zips_are_read(tmp_path: Path, taken: Taken, picture: bytes, depth: int) -> None:
+    """Each has something beside it that is read, too: nothing is lost because it lies deeper."""
+    export = {"annotations.xml": images("a.png", shapes("Deep", BOX)), "images/a.png": picture}
+    beside = {"annotations.xml": images("b.png", shapes("Beside", BOX)), "images/b.png": picture}
+    path = make_zip(tmp_path / "a.zip", {"in/deep.zip": in_zips(export, depth), "in/b.zip": zipped(beside)})
+    if depth < 4:
+        assert sorted(taken(path)[1]) == ["Beside", "Deep"]
+        return
+    _, masks, manifest = taken(path)
+    assert sorted(masks) == ["Beside"]
+    (broken,) = manifest["left_out"]["broken"]
+    assert broken["reason"].endswith("1/in.zip lies in 4 zips: unpack the outer ones first.")
+
+
+@pytest.mark.parametrize("name", ["all.zip", "project_7_dataset_2026_01_31_12_00_00_x.zip"])
+def test_a_broken_file_of_a_zip(tmp_path: Path, taken: Taken, picture: bytes, name: str) -> None:
+    """It is left out alone, but an export of a task or project is taken whole or not at all."""
+    files = {
+        "one/annotations.xml": images("a.png", shapes("Cat", BOX)),
+        "one/images/a.png": picture,
+        "two/annotations.xml": "<annotations><image name='a'>",
+    }
+    path = make_zip(tmp_path / name, files)
+    if name != "all.zip":
+        with pytest.raises(RitmError, match="is not XML, or was cut off"):
+            taken(path)
+        return
+    _, masks, manifest = taken(path)
+    assert sorted(masks) == ["Cat"]
+    (broken,) = manifest["left_out"]["broken"]
+    assert broken["file"] == "all.zip/two"
+    assert "is not XML, or was cut off" in broken["reason"]
+
+
+def test_files_of_a_zip_that_are_no_exports(tmp_path: Path, taken: Taken, picture: bytes) -> None:
+    files = {"good.json": coco(("Cat", BOX)), "a.png": picture}
+    others = {"package.json": '{"name": "viewer"}', "cut.json": '{"images": ['}
+    _, masks, manifest = taken(make_zip(tmp_path / "a.zip", {**files, **others}))
+    assert sorted(masks) == ["Cat"]
+    assert {item["file"] for item in manifest["left_out"]["broken"]} == {f"a.zip/{name}" for name in others}
+
+
 @pytest.mark.parametrize(
     ("name", "data", "sentence"),
     [
