@@ -22,7 +22,7 @@ Ring_N2 = npt.NDArray[np.float64]
 _Indices = npt.NDArray[np.intp]
 
 FEWEST_CORNERS = 3
-_MOST_POINTS = 1000  # of a ring that is worked on; one that has more is thinned out first
+_MOST_POINTS = 500  # of a ring that is worked on; one that has more is thinned out first
 _THINNING_SHARE = 0.3  # of the bound, at most, for that
 _TRIALS = 7  # of a tolerance
 _FIRST_GUESS = 3  # a tolerance moves points by a third of it, about
