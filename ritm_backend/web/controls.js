@@ -2,7 +2,7 @@
 
 /**
  * @typedef {import("./server.js").Options} Options
- * @typedef {import("./session.js").Session} Session
+ * @typedef {import("./objects/session.js").Session} Session
  * @typedef {{alpha: number, radius: number}} Look
  */
 

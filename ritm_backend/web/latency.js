@@ -27,7 +27,7 @@ export class LatencyReadout {
     this.#start = performance.now();
   }
 
-  /** @param {import("./masks.js").Answer} answer @param {number} requestMs */
+  /** @param {import("./objects/masks.js").Answer} answer @param {number} requestMs */
   answered(answer, requestMs) {
     const start = this.#start || performance.now() - requestMs;
     this.#start = 0;
@@ -36,7 +36,7 @@ export class LatencyReadout {
     requestAnimationFrame(() => requestAnimationFrame(() => this.#show(answer, start, requestMs, arrived)));
   }
 
-  /** @param {import("./masks.js").Answer} answer @param {number} start @param {number} requestMs @param {number} arrived */
+  /** @param {import("./objects/masks.js").Answer} answer @param {number} start @param {number} requestMs @param {number} arrived */
   #show(answer, start, requestMs, arrived) {
     const now = performance.now();
     const onServer = Object.values(answer.stages_ms).reduce((sum, ms) => sum + ms, 0);

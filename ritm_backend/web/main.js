@@ -1,23 +1,23 @@
 /** The page put together. */
 
-import { showServer } from "./admin.js";
+import { showServer } from "./admin/admin.js";
 import { listenToControls } from "./controls.js";
-import * as documents from "./document.js";
-import { marksOf, withDrawn } from "./drawing.js";
+import * as documents from "./objects/document.js";
+import { marksOf, withDrawn } from "./canvas/drawing.js";
 import { message } from "./elements.js";
 import { showGallery } from "./gallery.js";
 import { listenToKeys } from "./keyboard.js";
 import { LatencyReadout } from "./latency.js";
-import { area } from "./masks.js";
+import { area } from "./objects/masks.js";
 import { listenToFiles, openPicture } from "./opening.js";
 import { showObjects } from "./panel.js";
-import { showPipelines } from "./pipelines.js";
-import { listenToPointers } from "./pointer.js";
-import { FORMATS, save } from "./saving.js";
+import { showPipelines } from "./admin/pipelines.js";
+import { listenToPointers } from "./canvas/pointer.js";
+import { FORMATS, save } from "./saving/saving.js";
 import * as server from "./server.js";
-import { Session } from "./session.js";
+import { Session } from "./objects/session.js";
 import { switchTheme } from "./theme.js";
-import { View } from "./view.js";
+import { View } from "./canvas/view.js";
 
 const READY_POLL_MS = 1000;
 
@@ -31,9 +31,9 @@ const config = await server.config();
 const session = new Session(config);
 let look = { alpha: 0.5, radius: 5 };
 let isNegativeMode = false;
-/** @type {import("./drawing.js").Tool} */
+/** @type {import("./canvas/drawing.js").Tool} */
 let tool = "click";
-/** @type {import("./drawing.js").Drag | null} what is being drawn */
+/** @type {import("./canvas/drawing.js").Drag | null} what is being drawn */
 let stretched = null;
 /** @type {{x: number, y: number} | null} */
 let crosshair = null;
@@ -142,7 +142,7 @@ listenToPointers(view, {
   isNegativeMode: () => isNegativeMode,
 });
 
-/** Takes a tool up, or down again. @param {import("./drawing.js").Tool} wanted */
+/** Takes a tool up, or down again. @param {import("./canvas/drawing.js").Tool} wanted */
 function take(wanted) {
   tool = tool === wanted ? "click" : wanted;
   for (const name of ["box", "stroke", "lasso"]) button(name).setAttribute("aria-pressed", String(name === tool));
@@ -206,7 +206,7 @@ for (const format of FORMATS) {
   button(`save-${format}`).addEventListener("click", () => void saveAs(format));
 }
 
-/** @param {import("./saving.js").Format} format */
+/** @param {import("./saving/saving.js").Format} format */
 async function saveAs(format) {
   try {
     const things = await session.segmented();

@@ -1,15 +1,15 @@
 /** The list of objects: names, colours, visibility, deletion. */
 
-import { madeOf } from "./drawing.js";
-import { remove, select } from "./document.js";
+import { madeOf } from "./canvas/drawing.js";
+import { remove, select } from "./objects/document.js";
 import { arrange, copied } from "./elements.js";
-import { area } from "./masks.js";
+import { area } from "./objects/masks.js";
 
 const numbers = new Intl.NumberFormat("en");
 
 /**
- * @typedef {import("./session.js").Session} Session
- * @typedef {import("./document.js").Thing} Thing
+ * @typedef {import("./objects/session.js").Session} Session
+ * @typedef {import("./objects/document.js").Thing} Thing
  */
 
 /** @param {HTMLElement} list @param {HTMLTemplateElement} template @param {Session} session */

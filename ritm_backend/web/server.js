@@ -98,10 +98,10 @@
  *
  * @typedef {object} Prompt
  * @property {string} image
- * @property {readonly (import("./document.js").Click | import("./document.js").Stroke)[]} clicks
- * @property {import("./document.js").Box | null} box
- * @property {import("./document.js").Lasso | null} lasso
- * @property {import("./document.js").Start | null} start
+ * @property {readonly (import("./objects/document.js").Click | import("./objects/document.js").Stroke)[]} clicks
+ * @property {import("./objects/document.js").Box | null} box
+ * @property {import("./objects/document.js").Lasso | null} lasso
+ * @property {import("./objects/document.js").Start | null} start
  * @property {number} threshold
  * @property {Options} options
  */
@@ -215,7 +215,7 @@ export async function maskFile(wanted) {
 /**
  * Ask for a mask. Files that the server no longer holds are sent along with the same prompt.
  * @param {Prompt} prompt
- * @returns {Promise<import("./masks.js").Answer>}
+ * @returns {Promise<import("./objects/masks.js").Answer>}
  */
 export async function segment(prompt) {
   const form = new FormData();

@@ -2,22 +2,22 @@
  * Where the picture is on the stage, and how it is drawn.
  *
  * @typedef {object} Layer one object to draw
- * @property {import("./masks.js").Mask} mask
+ * @property {import("../objects/masks.js").Mask} mask
  * @property {string} colour
  * @property {boolean} isActive
  *
  * @typedef {object} Scene
  * @property {ImageBitmap | null} bitmap
  * @property {readonly Layer[]} layers
- * @property {readonly import("./document.js").Click[]} clicks
+ * @property {readonly import("../objects/document.js").Click[]} clicks
  * @property {readonly import("./drawing.js").Line[]} lines
- * @property {import("./document.js").Box | null} box
+ * @property {import("../objects/document.js").Box | null} box
  * @property {{x: number, y: number} | null} crosshair in pixels of the image
  * @property {number} alpha of the masks
  * @property {number} radius of the clicks, on the screen
  */
 
-import { outline, painted } from "./masks.js";
+import { outline, painted } from "../objects/masks.js";
 
 const LARGEST_SCALE = 32;
 const STEP = 1.2;
@@ -38,7 +38,7 @@ export class View {
   #scene;
   /** @type {ImageBitmap[]} the image and its halves */
   #levels = [];
-  /** @type {WeakMap<import("./masks.js").Mask, {path: Path2D, colour: string, fill: HTMLCanvasElement}>} */
+  /** @type {WeakMap<import("../objects/masks.js").Mask, {path: Path2D, colour: string, fill: HTMLCanvasElement}>} */
   #drawn = new WeakMap();
   #isFitted = true;
 
@@ -223,7 +223,7 @@ export class View {
     context.stroke(drawn.path);
   }
 
-  /** @param {import("./document.js").Box} box */
+  /** @param {import("../objects/document.js").Box} box */
   #paintBox([left, top, right, bottom]) {
     const context = this.#context;
     const { x, y } = this.toCanvas({ x: left, y: top });
@@ -257,7 +257,7 @@ export class View {
     context.setLineDash([]);
   }
 
-  /** @param {import("./document.js").Click} click @param {number} radius */
+  /** @param {import("../objects/document.js").Click} click @param {number} radius */
   #paintClick([imageX, imageY, isPositive], radius) {
     if (!radius) return;
     const context = this.#context;

@@ -1,9 +1,9 @@
 /** Filmstrips: held-out objects click by click, the model before beside the candidate. */
 
-import { made, message, part } from "./elements.js";
-import { filmstrips } from "./server.js";
+import { made, message, part } from "../elements.js";
+import { filmstrips } from "../server.js";
 
-/** @typedef {import("./server.js").Strip} Strip */
+/** @typedef {import("../server.js").Strip} Strip */
 
 /**
  * @param {HTMLDialogElement} dialog

@@ -3,12 +3,12 @@
  * So clicks made while one is running become part of the next request, and none is lost.
  *
  * @typedef {import("./masks.js").Mask} Mask
- * @typedef {import("./server.js").Prompt} Prompt
+ * @typedef {import("../server.js").Prompt} Prompt
  */
 
-import { message } from "./elements.js";
+import { message } from "../elements.js";
 import { maskOf } from "./masks.js";
-import { segment } from "./server.js";
+import { segment } from "../server.js";
 
 const MOST_KEPT = 2000;
 const BUSY_WAIT_MS = 1000;

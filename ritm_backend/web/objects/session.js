@@ -13,11 +13,11 @@ import { union } from "./masks.js";
  * @typedef {import("./document.js").Part} Part
  * @typedef {import("./document.js").Thing} Thing
  * @typedef {import("./masks.js").Mask} Mask
- * @typedef {import("./server.js").Prompt} Prompt
+ * @typedef {import("../server.js").Prompt} Prompt
  */
 
 export class Session extends EventTarget {
-  /** @type {import("./opening.js").Opened | null} */
+  /** @type {import("../opening.js").Opened | null} */
   image = null;
   /** @type {Doc | null} the document with the click that is being made */
   #tentative = null;
@@ -27,7 +27,7 @@ export class Session extends EventTarget {
   /** @type {{masks: readonly Mask[], result: Mask}[]} */
   #merged = [];
 
-  /** @param {import("./server.js").Config} config */
+  /** @param {import("../server.js").Config} config */
   constructor({ options, threshold }) {
     super();
     this.options = options;
@@ -53,7 +53,7 @@ export class Session extends EventTarget {
     return this.#history.future.length > 0;
   }
 
-  /** @param {import("./opening.js").Opened} image */
+  /** @param {import("../opening.js").Opened} image */
   open(image) {
     this.image?.bitmap.close();
     this.image = image;
@@ -118,7 +118,7 @@ export class Session extends EventTarget {
     return this.#union(masks.filter((mask) => mask !== undefined));
   }
 
-  /** Objects with their masks, once all are there. @returns {Promise<import("./coco.js").Segmented[]>} */
+  /** Objects with their masks, once all are there. @returns {Promise<import("../saving/coco.js").Segmented[]>} */
   async segmented() {
     await this.asker.settled();
     return documents.finish(this.#history.now).things.map((thing) => ({ ...thing, mask: this.maskOf(thing) }));

@@ -1,12 +1,12 @@
 /** COCO annotations with compressed run lengths, as pycocotools reads them. */
 
-import { area, bits } from "./masks.js";
+import { area, bits } from "../objects/masks.js";
 
 /**
  * @typedef {object} Segmented
  * @property {string} name
  * @property {string} colour
- * @property {import("./masks.js").Mask} mask
+ * @property {import("../objects/masks.js").Mask} mask
  *
  * @param {readonly Segmented[]} things
  * @param {{name: string, width: number, height: number}} image
@@ -31,7 +31,7 @@ export function cocoOf(things, image) {
 
 /**
  * Lengths of runs down the columns of the whole image, off and on in turn.
- * @param {import("./masks.js").Mask} mask
+ * @param {import("../objects/masks.js").Mask} mask
  * @param {{width: number, height: number}} image
  */
 function columnRuns(mask, image) {

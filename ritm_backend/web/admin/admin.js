@@ -1,7 +1,7 @@
 /** The administrator's corner: how the server is doing. It asks only while it is open. */
 
-import { made, message, part, whileOpen } from "./elements.js";
-import { status } from "./server.js";
+import { made, message, part, whileOpen } from "../elements.js";
+import { status } from "../server.js";
 
 const EVERY_MS = 5000;
 const MB = 1024 * 1024;
@@ -19,7 +19,7 @@ export function showServer(corner) {
   });
 }
 
-/** @param {HTMLElement} corner @param {import("./server.js").Status} now */
+/** @param {HTMLElement} corner @param {import("../server.js").Status} now */
 function fill(corner, now) {
   const { annotator } = now;
   const state = now.ready ? "ready" : (now.failure ?? "loading the model");
@@ -69,7 +69,7 @@ function histogram(box, { up_to: ends, counts }) {
   box.setAttribute("aria-label", `Answers by milliseconds: ${spoken}`);
 }
 
-/** @param {HTMLElement} list @param {readonly import("./server.js").Problem[]} found */
+/** @param {HTMLElement} list @param {readonly import("../server.js").Problem[]} found */
 function problems(list, found) {
   const items = found.map(({ time, path, status: code, sentence, error_id: id }) => {
     const item = document.createElement("li");

@@ -1,13 +1,13 @@
 /** Fine-tuning: jobs with start and stop, their log, and how the model did before and after. */
 
-import { arrange, copied, made, message, part, whileOpen } from "./elements.js";
-import { jobLog, jobs, startJob, stopJob } from "./server.js";
+import { arrange, copied, made, message, part, whileOpen } from "../elements.js";
+import { jobLog, jobs, startJob, stopJob } from "../server.js";
 
 const EVERY_MS = 3000;
 const ENDED = ["finished", "failed", "stopped"];
 const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 3 });
 
-/** @typedef {import("./server.js").Job} Job */
+/** @typedef {import("../server.js").Job} Job */
 
 /**
  * @param {HTMLDetailsElement} corner of the pipeline; while it is open, its jobs are asked for

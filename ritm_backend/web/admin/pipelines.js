@@ -1,16 +1,16 @@
 /** Pipelines: what annotators' objects cost by day and version, candidates to decide on, and jobs. */
 
-import { arrange, copied, made, message, part, whileOpen } from "./elements.js";
+import { arrange, copied, made, message, part, whileOpen } from "../elements.js";
 import { showFilmstrips } from "./filmstrips.js";
 import { showJobs } from "./jobs.js";
-import { decide, trainedModels } from "./server.js";
+import { decide, trainedModels } from "../server.js";
 
 const EVERY_MS = 10_000;
 const OWN = "this server";
 const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
 
-/** @typedef {import("./server.js").TrainedModel} TrainedModel */
-/** @typedef {import("./server.js").Candidate} Candidate */
+/** @typedef {import("../server.js").TrainedModel} TrainedModel */
+/** @typedef {import("../server.js").Candidate} Candidate */
 /** @typedef {(action: string, version: string) => void} Decide */
 
 /**

@@ -16,7 +16,7 @@
  * @property {boolean} isClosed
  */
 
-import * as documents from "./document.js";
+import * as documents from "../objects/document.js";
 
 /**
  * @param {Drag} drag

@@ -1,9 +1,9 @@
 /** Masks as files. */
 
 import { cocoOf } from "./coco.js";
-import { bits, packedRuns } from "./masks.js";
+import { bits, packedRuns } from "../objects/masks.js";
 import { writePng } from "./png.js";
-import { maskFile } from "./server.js";
+import { maskFile } from "../server.js";
 import { writeZip } from "./zip.js";
 
 const MOST_INDEXED = 255;
