@@ -39,7 +39,7 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 
 # The context goes through a pipe: it holds what the image needs, and no virtual environment or history.
 tar --create --directory "$here/.." --exclude __pycache__ \
-    pyproject.toml constraints.txt README.md LICENSE ritm_model ritm_backend cvat_serverless |
+    pyproject.toml constraints.txt README.md LICENSE ritm_model ritm_ops ritm_backend cvat_serverless training |
     docker build --file cvat_serverless/Dockerfile --build-arg "TORCH_INDEX=$torch_index" \
         --tag "ritm-cvat-base:$kind" -
 

@@ -230,6 +230,18 @@ def test_a_failed_build_deploys_nothing(tmp_path: Path) -> None:
     assert result.returncode != 0
 
 
+_SAY_WHERE_MODULES_ARE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import cvat_serverless.main, ritm_model.cli.main
+from importlib.metadata import entry_points
+for point in entry_points(group="ritm.commands"):
+    point.load()
+ours = ("cvat_serverless", "ritm_backend", "ritm_model", "ritm_ops", "training")
+print(*(module.__file__ for name, module in sys.modules.items() if name.partition(".")[0] in ours))
+"""
+
+
 @pytest.mark.slow
 def test_the_image_holds_everything_that_the_function_needs(tmp_path: Path) -> None:
     """What goes to Docker builds into a distribution with the handler, the model and the data files."""
@@ -244,6 +256,14 @@ def test_the_image_holds_everything_that_the_function_needs(tmp_path: Path) -> N
         check=True,
     )
     (wheel,) = (tmp_path / "context").glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    assert "cvat_serverless/main.py" in names
-    assert any(name.endswith(".safetensors") for name in names)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "installed")
+    said = subprocess.run(
+        [sys.executable, "-I", "-c", _SAY_WHERE_MODULES_ARE, tmp_path / "installed"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert len(said) > 50
+    assert [path for path in said if not path.startswith(str(tmp_path))] == []
+    assert list((tmp_path / "installed").rglob("*.safetensors"))

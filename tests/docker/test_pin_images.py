@@ -13,7 +13,9 @@ import pytest
 import yaml
 from stack_files import ROOT
 
-FILES = ("docker-compose.yml", "docker-compose.tls.yml", "docker-compose.cvat.yml", "docker/Dockerfile")
+COMPOSE_FILES = ("docker-compose.yml", "docker-compose.tls.yml", "docker-compose.cvat.yml")
+DOCKERFILES = ("docker/Dockerfile", "cvat_serverless/Dockerfile")
+FILES = (*COMPOSE_FILES, *DOCKERFILES)
 REGISTRY = """#!/bin/sh
 for image; do :; done
 case $image in *@*) exit 1 ;; esac
@@ -23,7 +25,8 @@ printf sha256:; printf %s "$image$GENERATION" | sha256sum | cut -c1-64
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    (tmp_path / "project/docker").mkdir(parents=True)
+    for folder in ("docker", "cvat_serverless"):
+        (tmp_path / "project" / folder).mkdir(parents=True)
     (tmp_path / "programs").mkdir()
     for name in (*FILES, "docker/pin-images"):
         shutil.copy(ROOT / name, tmp_path / "project" / name)
@@ -45,10 +48,10 @@ def pin(project: Path, *options: str, generation: str = "") -> subprocess.Comple
 
 def images(project: Path) -> set[str]:
     """Those that are not built here."""
-    found = set(
-        re.findall("^ARG PYTHON_IMAGE=(.*)$", (project / "docker/Dockerfile").read_text(), re.MULTILINE)
-    )
-    for name in FILES[:-1]:
+    found = set()
+    for name in DOCKERFILES:
+        found |= set(re.findall("^ARG PYTHON_IMAGE=(.*)$", (project / name).read_text(), re.MULTILINE))
+    for name in COMPOSE_FILES:
         services = yaml.safe_load((project / name).read_text())["services"].values()
         found |= {service["image"] for service in services if "image" in service}
     return {image for image in found if not image.startswith("ritm-")}
