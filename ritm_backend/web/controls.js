@@ -3,7 +3,7 @@
 /**
  * @typedef {import("./server.js").Options} Options
  * @typedef {import("./objects/session.js").Session} Session
- * @typedef {{alpha: number, radius: number}} Look
+ * @typedef {{alpha: number, radius: number, polygons: boolean}} Look
  */
 
 /** @param {string} id @returns {HTMLInputElement} */
@@ -23,8 +23,13 @@ export function listenToControls(config, session, restyle) {
   show(config.options);
   input("threshold").valueAsNumber = config.threshold;
 
-  const look = () => restyle({ alpha: input("alpha").valueAsNumber, radius: input("radius").valueAsNumber });
-  for (const id of ["alpha", "radius"]) input(id).addEventListener("input", look);
+  const look = () =>
+    restyle({
+      alpha: input("alpha").valueAsNumber,
+      radius: input("radius").valueAsNumber,
+      polygons: input("polygons").checked,
+    });
+  for (const id of ["alpha", "radius", "polygons"]) input(id).addEventListener("input", look);
   input("threshold").addEventListener("input", () => {
     session.set({ threshold: input("threshold").valueAsNumber });
   });
@@ -38,6 +43,7 @@ export function listenToControls(config, session, restyle) {
     show(config.options);
     input("threshold").valueAsNumber = config.threshold;
     for (const id of ["alpha", "radius"]) input(id).value = input(id).defaultValue;
+    input("polygons").checked = false;
     session.set({ options: config.options, threshold: config.threshold });
     look();
     enable();

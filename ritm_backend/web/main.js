@@ -13,6 +13,7 @@ import { listenToFiles, openPicture } from "./opening.js";
 import { showObjects } from "./panel.js";
 import { showPipelines } from "./admin/pipelines.js";
 import { listenToPointers } from "./canvas/pointer.js";
+import { Polygons } from "./saving/polygons.js";
 import { FORMATS, save } from "./saving/saving.js";
 import * as server from "./server.js";
 import { Session } from "./objects/session.js";
@@ -29,6 +30,7 @@ const button = (id) => /** @type {HTMLButtonElement} */ (element(id));
 const canvas = /** @type {HTMLCanvasElement} */ (element("canvas"));
 const config = await server.config();
 const session = new Session(config);
+const polygons = new Polygons();
 let look = { alpha: 0.5, radius: 5 };
 let isNegativeMode = false;
 /** @type {import("./canvas/drawing.js").Tool} */
@@ -47,6 +49,7 @@ const view = new View(canvas, element("tools"), () => {
     bitmap: session.image?.bitmap ?? null,
     layers: ordered.map((thing) => ({
       mask: session.maskOf(thing),
+      polygon: polygons.of(session.maskOf(thing), session.image),
       colour: thing.colour,
       isActive: thing === active,
     })),
@@ -260,9 +263,13 @@ showObjects(
   element("objects"),
   /** @type {HTMLTemplateElement} */ (element("object-row")),
   session,
+  polygons,
 );
-listenToControls(config, session, (chosen) => {
+polygons.addEventListener("change", () => view.draw());
+polygons.addEventListener("trouble", (event) => say(/** @type {CustomEvent} */ (event).detail, true));
+listenToControls(config, session, ({ polygons: areShown, ...chosen }) => {
   look = chosen;
+  polygons.show(areShown);
   view.draw();
 });
 switchTheme(button("theme"));

@@ -2,7 +2,7 @@
 
 import { madeOf } from "./canvas/drawing.js";
 import { remove, select } from "./objects/document.js";
-import { arrange, copied } from "./elements.js";
+import { arrange, copied, made } from "./elements.js";
 import { area } from "./objects/masks.js";
 
 const numbers = new Intl.NumberFormat("en");
@@ -12,8 +12,13 @@ const numbers = new Intl.NumberFormat("en");
  * @typedef {import("./objects/document.js").Thing} Thing
  */
 
-/** @param {HTMLElement} list @param {HTMLTemplateElement} template @param {Session} session */
-export function showObjects(list, template, session) {
+/**
+ * @param {HTMLElement} list
+ * @param {HTMLTemplateElement} template
+ * @param {Session} session
+ * @param {import("./saving/polygons.js").Polygons} polygons
+ */
+export function showObjects(list, template, session, polygons) {
   /** @type {Map<number, HTMLElement>} rows by object; they are kept so that typing a name is not disturbed */
   const rows = new Map();
 
@@ -22,13 +27,20 @@ export function showObjects(list, template, session) {
     for (const thing of things) {
       const row = rows.get(thing.id) ?? newRow(template, session, thing.id);
       rows.set(thing.id, row);
-      fill(row, thing, area(session.maskOf(thing)), thing.id === active);
+      fill(row, thing, factsOf(thing), thing.id === active);
     }
     for (const id of rows.keys()) if (!things.some((thing) => thing.id === id)) rows.delete(id);
     arrange(list, things.map(({ id }) => /** @type {HTMLElement} */ (rows.get(id))));
     list.classList.toggle("empty", things.length === 0);
   };
-  session.addEventListener("change", update);
+  /** @param {Thing} thing */
+  const factsOf = (thing) => {
+    const mask = session.maskOf(thing);
+    const polygon = polygons.of(mask, session.image);
+    const points = polygon ? [`${numbers.format(polygon.corners.length)} points`] : [];
+    return [`${numbers.format(area(mask))} px`, ...points, ...madeOf(thing)];
+  };
+  for (const source of [session, polygons]) source.addEventListener("change", update);
   update();
 }
 
@@ -48,16 +60,16 @@ function newRow(template, session, id) {
   return row;
 }
 
-/** @param {HTMLElement} row @param {Thing} thing @param {number} pixels @param {boolean} isActive */
-function fill(row, thing, pixels, isActive) {
+/** @param {HTMLElement} row @param {Thing} thing @param {readonly string[]} facts @param {boolean} isActive */
+function fill(row, thing, facts, isActive) {
   const name = input(row, ".name");
   if (name !== document.activeElement) name.value = thing.name;
   name.setAttribute("aria-label", `Name of ${thing.name}`);
   const colour = input(row, ".colour");
   colour.value = thing.colour;
   colour.setAttribute("aria-label", `Colour of ${thing.name}`);
-  const facts = [`${numbers.format(pixels)} px`, ...madeOf(thing)].join(" · ");
-  /** @type {HTMLElement} */ (row.querySelector(".facts")).textContent = facts;
+  const pieces = facts.flatMap((fact, index) => [index ? " · " : "", made("span", fact)]);
+  /** @type {HTMLElement} */ (row.querySelector(".facts")).replaceChildren(...pieces);
   const eye = button(row, ".eye");
   eye.setAttribute("aria-pressed", String(thing.visible));
   eye.setAttribute("aria-label", `Show ${thing.name}`);

@@ -3,6 +3,7 @@
  *
  * @typedef {object} Layer one object to draw
  * @property {import("../objects/masks.js").Mask} mask
+ * @property {import("../saving/polygons.js").Polygon | null} polygon to draw in place of the edges of its pixels
  * @property {string} colour
  * @property {boolean} isActive
  *
@@ -21,6 +22,7 @@ import { outline, painted } from "../objects/masks.js";
 
 const LARGEST_SCALE = 32;
 const STEP = 1.2;
+const CORNER = 5; // CSS pixels, the side of a polygon's corner
 const MARGINS = { side: 12, top: 46, tools: 10 }; // at the sides, for the line above, and above the tools
 const LEVEL_SIDE = 1600; // pictures with a longer side also get smaller copies, so that panning stays smooth
 const POSITIVE = "#22bb55";
@@ -199,7 +201,7 @@ export class View {
   }
 
   /** @param {Layer} layer @param {number} alpha */
-  #paintMask({ mask, colour, isActive }, alpha) {
+  #paintMask({ mask, polygon, colour, isActive }, alpha) {
     if (!mask.width) return;
     let drawn = this.#drawn.get(mask);
     if (drawn?.colour !== colour) {
@@ -211,16 +213,23 @@ export class View {
     context.drawImage(drawn.fill, mask.left, mask.top, mask.width, mask.height);
     context.globalAlpha = 1;
     if (alpha === 0) return;
+    const edge = polygon?.path ?? drawn.path;
     // Square ends close the corners of pixels, where these can be seen; they cost time.
     context.lineCap = this.scale < 1 ? "butt" : "square";
     if (isActive) {
       context.lineWidth = 3.5 / this.scale;
       context.strokeStyle = "#ffffffd0";
-      context.stroke(drawn.path);
+      context.stroke(edge);
     }
     context.lineWidth = (isActive ? 1.75 : 1.5) / this.scale;
     context.strokeStyle = colour;
-    context.stroke(drawn.path);
+    context.stroke(edge);
+    const half = CORNER / 2 / this.scale;
+    context.fillStyle = "#fff";
+    for (const [x, y] of polygon?.corners ?? []) {
+      context.fillRect(x - half, y - half, 2 * half, 2 * half);
+      context.strokeRect(x - half, y - half, 2 * half, 2 * half);
+    }
   }
 
   /** @param {import("../objects/document.js").Box} box */

@@ -24,8 +24,8 @@ export class Session extends EventTarget {
   #history = histories.begin();
   /** @type {Map<string, Mask>} what was shown of some clicks, until their mask by other options is there */
   #shown = new Map();
-  /** @type {{masks: readonly Mask[], result: Mask}[]} */
-  #merged = [];
+  /** @type {WeakMap<Mask, {masks: readonly Mask[], result: Mask}>} by the first of the masks */
+  #merged = new WeakMap();
 
   /** @param {import("../server.js").Config} config */
   constructor({ options, threshold }) {
@@ -124,14 +124,13 @@ export class Session extends EventTarget {
     return documents.finish(this.#history.now).things.map((thing) => ({ ...thing, mask: this.maskOf(thing) }));
   }
 
-  /** Remembers a few, because drawing asks for them again and again. @param {readonly Mask[]} masks */
+  /** Remembers the last union that begins with a mask: it is asked for with each drawing. @param {readonly Mask[]} masks */
   #union(masks) {
-    const known = this.#merged.find(
-      (old) => old.masks.length === masks.length && old.masks.every((mask, index) => mask === masks[index]),
-    );
-    if (known) return known.result;
+    if (masks.length < 2) return union(masks);
+    const known = this.#merged.get(masks[0]);
+    if (known?.masks.length === masks.length && known.masks.every((mask, index) => mask === masks[index])) return known.result;
     const result = union(masks);
-    this.#merged = [{ masks, result }, ...this.#merged.slice(0, 19)];
+    this.#merged.set(masks[0], { masks, result });
     return result;
   }
 

@@ -29,7 +29,7 @@ export async function save(format, things, image) {
   } else if (format === "indexed") {
     download(`${stem}.png`, [await indexed(things, image)], "image/png");
   } else if (format !== "each") {
-    const file = await ofServer(format, things, image);
+    const file = await fileOf(format, things, image);
     download(`${stem}-${format}.${SUFFIXES[file.type]}`, [file], file.type);
   } else if (things.length === 1) {
     download(`${stem}-${plain(things[0].name)}.png`, [await single(things[0], image)], "image/png");
@@ -43,8 +43,8 @@ export async function save(format, things, image) {
   }
 }
 
-/** @param {Format} format @param {readonly Segmented[]} things @param {Picture} image */
-function ofServer(format, things, { name: picture, width, height }) {
+/** A file that the server writes. @param {Format} format @param {readonly Segmented[]} things @param {Picture} image */
+export function fileOf(format, things, { name: picture, width, height }) {
   const objects = things.map(({ name, mask }) => ({ ...mask, name, runs: packedRuns(mask) }));
   return maskFile({ format, image: picture, width, height, objects });
 }

@@ -118,6 +118,32 @@ def test_saved_files_agree_and_load_again(demo: Demo, tmp_path: Path) -> None:
     assert np.array_equal(np.asarray(again), values)
 
 
+def test_polygons_are_shown_as_they_are_saved(demo: Demo) -> None:
+    """Edges and corners of polygons take the place of pixels; the mask stays what it is."""
+    demo.click(*ON_A_COIN)
+    mask = demo.mask()
+    demo.page.keyboard.press("Space")
+    (saved,) = json.loads(demo.saved("coco-polygons"))["annotations"]
+    corners = [corner for ring in saved["segmentation"] for corner in zip(ring[::2], ring[1::2], strict=True)]
+    places = [(int(x), int(y)) for x, y in corners if max(abs(x % 1 - 0.5), abs(y % 1 - 0.5)) < 0.4]
+    assert len(places) > 3
+    before = [demo.colour(*place) for place in places]
+
+    switch = demo.page.get_by_role("switch", name="Show as polygons")
+    switch.check()
+    facts = demo.page.locator("#objects .facts")
+    expect(facts).to_contain_text(f"px · {len(corners)} points")
+    assert [demo.colour(*place) for place in places] == [(255, 255, 255)] * len(places) != before
+    assert np.array_equal(demo.mask(), mask)
+
+    demo.click(*ON_ANOTHER)
+    expect(facts.last).to_contain_text("points")
+    switch.uncheck()
+    expect(facts.last).not_to_contain_text("points")
+    demo.page.get_by_role("button", name="Delete Object 2").click()
+    assert [demo.colour(*place) for place in places] == before
+
+
 def overlap(mask: Mask, other: Mask) -> float:
     return float((mask & other).sum() / (mask | other).sum())
 
