@@ -24,7 +24,8 @@ _Indices = npt.NDArray[np.intp]
 FEWEST_CORNERS = 3
 _MOST_POINTS = 500  # of a ring that is worked on; one that has more is thinned out first
 _THINNING_SHARE = 0.3  # of the bound, at most, for that
-_TRIALS = 7  # of a tolerance
+_TRIALS = 7  # of a tolerance, at most
+_SPENT_WELL = 0.95  # of the allowed area: the next trial would hardly save a point
 _FIRST_GUESS = 3  # a tolerance moves points by a third of it, about
 _FARTHEST = 3  # tolerances that a corner may lie off the ring
 _PARALLEL = 0.15  # sine of the angle below which lines do not meet anywhere useful
@@ -53,6 +54,8 @@ def simplify(ring_N2: Ring_N2, allowed_area: float, limits: tuple[float, float])
             low = tolerance
             if len(corners_K2) <= len(best_K2):
                 best_K2 = corners_K2
+            if spent >= _SPENT_WELL * left_over:
+                break
         else:
             high = tolerance
         # The area grows about in proportion to the tolerance.
