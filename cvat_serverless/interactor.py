@@ -73,6 +73,7 @@ class Interactor:
         load_image: LoadImage,
         prompts: Prompts,
         timings: Timings | None = None,
+        waited_seconds: float = 0,
     ) -> Segmentation:
         """Segment what the prompts mark.
 
@@ -81,6 +82,7 @@ class Interactor:
             load_image: gives the upright frame, uint8 H x W x 3 RGB; called when it is not cached.
             prompts: without a box and a positive click nothing is segmented.
             timings: takes the milliseconds of each stage.
+            waited_seconds: how long the request has waited for this process, behind others.
 
         Raises:
             InteractionError: more than `MAX_CLICKS` clicks over all objects.
@@ -104,7 +106,9 @@ class Interactor:
         segments = []
         for asked in objects:
             prompt = Prompt(image_key=image_key, clicks=asked.clicks, region=asked.region)
-            state = self._annotator_of(image_key, asked).segment(prompt, load_image, timings)
+            state = self._annotator_of(image_key, asked).segment(
+                prompt, load_image, timings, waited_seconds=waited_seconds, others_wait=waited_seconds > 0
+            )
             threshold = prompts.threshold
             whole_HW = state.mask if threshold is None else state.probability > threshold
             mask_HW = drop_specks(whole_HW, asked.clicks, self._min_region_pixels)

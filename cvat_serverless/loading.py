@@ -50,19 +50,21 @@ def load(settings: CvatSettings) -> Loaded:
 def _load_annotator(settings: CvatSettings, model: str) -> Annotator:
     """Open a model, by its name or path, and run it once."""
     predictor = _open(settings, model)
-    predictor.warm_up()
     shared = None
     if settings.session_store is not None:
         from ritm_ops.redis_states import RedisStates  # needs a package that an image may lack
 
         store = settings.session_store.get_secret_value()
         shared = RedisStates(store, f"{predictor.engine.name} cvat", settings.ritm_cvat_ttl_seconds)
-    return Annotator(
+    annotator = Annotator(
         predictor,
         shared=shared,
         cache_bytes=cache_bytes(settings.ritm_cvat_cache_mb, usable_memory(settings.ritm_memory_mb)),
         ttl_seconds=settings.ritm_cvat_ttl_seconds,
+        light_after_seconds=settings.ritm_light_after_seconds or None,
     )
+    annotator.warm_up()
+    return annotator
 
 
 def _open(settings: CvatSettings, model: str) -> Predictor:

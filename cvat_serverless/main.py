@@ -17,6 +17,7 @@ import json
 import traceback
 import uuid
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from time import monotonic
 from typing import Any, Protocol
 
@@ -39,10 +40,16 @@ HASH_SLICE = 128 * 1024
 
 
 class Event(Protocol):
-    """What is used of Nuclio's event: `body` is a dict, or bytes for an unusual content type."""
+    """What is used of Nuclio's event.
+
+    `body` is a dict, or bytes for an unusual content type. `timestamp` is when Nuclio received it, before
+    it waited for a worker: whole seconds, a datetime without a zone that means UTC.
+    """
 
     @property
     def body(self) -> object: ...
+    @property
+    def timestamp(self) -> object: ...
 
 
 class Context(Protocol):
@@ -76,8 +83,13 @@ class Function:
     def live(self) -> LiveInteractor | None:
         return self.loaded.live
 
-    def answer(self, body: object, timings: Timings) -> str:
+    def answer(self, body: object, timings: Timings, waited_seconds: float = 0) -> str:
         """Answer one request with JSON text.
+
+        Args:
+            body: of the event.
+            timings: takes the milliseconds of each stage.
+            waited_seconds: how long it has waited for a worker.
 
         Raises:
             RitmError: the request or its image cannot be used.
@@ -88,7 +100,11 @@ class Function:
             # The text is hashed, not the bytes in it: a frame seen before need not be decoded at all.
             image_key = _hash(request.image)
         segmentation = self.interactor.segment(
-            image_key, lambda: self._decode(request.image, timings), request.prompts, timings
+            image_key,
+            lambda: self._decode(request.image, timings),
+            request.prompts,
+            timings,
+            waited_seconds,
         )
         with timings.stage("write"):
             return write_answer(
@@ -119,7 +135,8 @@ def handler(context: Context, event: Event) -> Any:
     function: Function = context.user_data.function
     timings = Timings()
     try:
-        body, status = function.answer(event.body, timings), 200
+        waited_seconds = _waited(event.timestamp, datetime.now(timezone.utc))
+        body, status = function.answer(event.body, timings, waited_seconds), 200
     except BusyError as error:
         context.logger.warn_with("busy", reason=str(error))
         body, status = json.dumps({"error": str(error)}), 503
@@ -131,8 +148,16 @@ def handler(context: Context, event: Event) -> Any:
         context.logger.error_with("failed", error_id=error_id, traceback=traceback.format_exc())
         body, status = json.dumps({"error": f"The function failed; its log has the error {error_id}."}), 500
     stages = {name: round(milliseconds, 1) for name, milliseconds in timings.stages.items()}
-    context.logger.info_with("answered", status=status, bytes=len(body), **stages)
+    light = function.interactor.annotator.stats().is_light
+    context.logger.info_with("answered", status=status, bytes=len(body), light=light, **stages)
     return context.Response(headers={}, body=body, content_type=JSON, status_code=status)
+
+
+def _waited(received: object, now: datetime) -> float:
+    """Seconds, at least, from when Nuclio received an event, whose second it tells, until now."""
+    if not isinstance(received, datetime):
+        return 0.0  # an event from elsewhere
+    return max(0.0, (now - received.replace(tzinfo=timezone.utc)).total_seconds() - 1)
 
 
 def _hash(text: str) -> str:

@@ -30,6 +30,9 @@ class CvatSettings(EnvironmentSettings):
     ritm_engine: Literal["auto", "torch", "compile", "openvino"] = "auto"
     """What runs the network, as for `ritm serve`: `auto` measures and takes the quickest."""
 
+    ritm_light_after_seconds: float = Field(default=0.3, ge=0, le=3600)
+    """Wait for a worker, in seconds, after which clicks are answered with less work; 0 for never."""
+
     session_store: SecretStr | None = None
     """Redis through which workers of the function share what was clicked; without it each replays."""
 

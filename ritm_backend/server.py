@@ -279,24 +279,22 @@ def load_annotator(settings: Settings, model: str) -> Annotator:
 
     options = PredictorOptions.paper() if settings.profile == "paper" else None
     predictor = open_predictor(model, settings.device, options, engine=settings.engine)
-    predictor.warm_up()
-    is_adaptive = settings.profile == "serving" and settings.light_after_seconds > 0
-    if is_adaptive:
-        predictor.with_options(predictor.options.light()).warm_up()
     shared = None
     if settings.session_store is not None:
         from ritm_ops.redis_states import RedisStates
 
         version = f"{predictor.engine.name} {settings.profile}"
         shared = RedisStates(settings.session_store.get_secret_value(), version, settings.session_ttl_seconds)
-    return Annotator(
+    annotator = Annotator(
         predictor,
         at_once=_at_once(predictor.engine),
         cache_bytes=settings.annotator_bytes,
         ttl_seconds=settings.session_ttl_seconds,
         shared=shared,
-        light_after_seconds=settings.light_after_seconds if is_adaptive else None,
+        light_after_seconds=settings.longest_wait,
     )
+    annotator.warm_up()
+    return annotator
 
 
 def _at_once(engine: Engine) -> int:

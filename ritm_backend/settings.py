@@ -204,6 +204,11 @@ class Settings(PictureSettings):
         return self.model.removeprefix(LIVE_PREFIX) if self.model.startswith(LIVE_PREFIX) else None
 
     @property
+    def longest_wait(self) -> float | None:
+        """Seconds that clicks wait before they are answered with less work; None where they never are."""
+        return (self.light_after_seconds or None) if self.profile == "serving" else None
+
+    @property
     def annotator_bytes(self) -> int:
         """Memory of one model for images and masks, beside what regions that are refined may take."""
         models = 1 + (self.pipeline_models if self.pipelines else 0)

@@ -112,10 +112,16 @@ class DemoModels:
             )
             engine, options = other, self._usual_options(other.model.viewing)
         options = replace(options, zoom_in=_zoom_in(wanted.zoom_in, options.zoom_in))
+        predictor = _predictor(engine, options, wanted.brs)
+        ttl_seconds = self._settings.session_ttl_seconds
+        if engine is served.predictor.engine and wanted.brs is None:
+            return served.beside(predictor, cache_bytes=_OTHER_CACHE_BYTES, ttl_seconds=ttl_seconds)
+        # Runs of another network or of BRS may take seconds, and nobody else should wait for all of that.
         return Annotator(
-            _predictor(engine, options, wanted.brs),
+            predictor,
             cache_bytes=_OTHER_CACHE_BYTES,
-            ttl_seconds=self._settings.session_ttl_seconds,
+            ttl_seconds=ttl_seconds,
+            light_after_seconds=self._settings.longest_wait,
         )
 
     def _usual_options(self, viewing: Viewing | None = None) -> PredictorOptions:

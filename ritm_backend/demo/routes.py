@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 
 from flask import Blueprint, Response, g, request
@@ -104,9 +104,11 @@ def demo_routes(host: ModelHost, settings: Settings, resources: Resources) -> Bl
         return _file(settings.demo_image)
 
     @contextmanager
-    def place() -> Iterator[None]:
+    def place() -> Iterator[float]:
+        """A place to work in, and the seconds that it was waited for."""
+        began = monotonic()
         with resources.admission.place(Requester(g.report.client, "demo"), deadline=g.report.deadline):
-            yield
+            yield monotonic() - began
 
     @demo.post("/demo/images")
     def images() -> Response:
@@ -127,13 +129,13 @@ def demo_routes(host: ModelHost, settings: Settings, resources: Resources) -> Bl
 
     @demo.post("/demo/click")
     def click() -> Response:
-        with place():
+        with place() as waited_seconds:
             timings = g.report.timings
             with timings.stage("receive"):
                 prompt = read_prompt(request.form.get("prompt", ""))
                 for file in request.files.getlist("file"):
                     service.keep(file.read())
-            answer = service.segment(prompt, timings)
+            answer = service.segment(prompt, timings, waited_seconds)
         g.report.clicks = len(prompt.clicks)
         stages = {name: round(ms, 1) for name, ms in timings.stages.items()}
         return _json({**answer, "stages_ms": stages})

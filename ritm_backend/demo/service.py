@@ -92,8 +92,15 @@ class DemoService:
         height, width = values_HW.shape
         return {"id": digest, "width": width, "height": height, "values": objects_in(values_HW)}
 
-    def segment(self, prompt: DemoPrompt, timings: Timings) -> Mapping[str, object]:
+    def segment(
+        self, prompt: DemoPrompt, timings: Timings, waited_seconds: float = 0
+    ) -> Mapping[str, object]:
         """Answer a prompt with a mask: the rectangle it fills, and the runs inside it.
+
+        Args:
+            prompt: What the page sent.
+            timings: Receives the stages.
+            waited_seconds: How long it has waited for a place.
 
         Raises:
             FileMissingError: The image or the mask to start from is not held here.
@@ -117,7 +124,10 @@ class DemoService:
         with timings.stage("mask"):
             start_HW = None if prompt.start is None else self._start(prompt.start)
         state = annotator.segment(
-            Prompt(image_key, clicks, start_HW, _start_key(prompt.start), region), load_image, timings
+            Prompt(image_key, clicks, start_HW, _start_key(prompt.start), region),
+            load_image,
+            timings,
+            waited_seconds=waited_seconds,
         )
         with timings.stage("encode"):
             answer = _answer(state, prompt.threshold)

@@ -126,9 +126,11 @@ class Annotator:
             self._answering = predictor.with_engine(GatheringEngine(predictor.engine, at_once))
         self._light = self._answering.with_options(predictor.options.light())
         self._load = Load(light_after_seconds, clock)
+        self._is_adaptive = light_after_seconds is not None
         self._cache = SessionCache(cache_bytes, ttl_seconds, clock)
         self._shared = shared
         self._clock = clock
+        self._at_once = at_once
         self._turns = Turns(at_once)
         self._lock = threading.Lock()
         self._loading: dict[str, Future[Image]] = {}
@@ -144,6 +146,30 @@ class Annotator:
         """Which weights answer."""
         return self._predictor.engine.name
 
+    def warm_up(self) -> None:
+        """Run the network in every way in which clicks may be answered, so that nobody waits later."""
+        self._predictor.warm_up()
+        if self._is_adaptive:
+            self._light.warm_up()
+
+    def beside(self, predictor: Predictor, *, cache_bytes: int, ttl_seconds: float) -> Annotator:
+        """An annotator that looks otherwise with the same engine; clicks of both wait in one queue.
+
+        Args:
+            predictor: runs the engine of this one's.
+            cache_bytes: as of this one, and beside them.
+            ttl_seconds: as of this one.
+        """
+        other = Annotator(
+            predictor,
+            at_once=self._at_once,
+            cache_bytes=cache_bytes,
+            ttl_seconds=ttl_seconds,
+            clock=self._clock,
+        )
+        other._turns, other._load = self._turns, self._load
+        return other
+
     def arrive(self, queue_key: str | None) -> AbstractContextManager[Ticket]:
         """A ticket for one `segment`, for whoever has to look at the image before the prompt can be made.
 
@@ -158,6 +184,8 @@ class Annotator:
         timings: Timings | None = None,
         ticket: Ticket | None = None,
         waited_seconds: float = 0,
+        *,
+        others_wait: bool = False,
     ) -> State:
         """Answer a prompt.
 
@@ -167,6 +195,8 @@ class Annotator:
             timings: receives the milliseconds of the stage "queue", and of those of `Predictor.click`.
             ticket: from `arrive`, held until this returns; without, the prompt arrives now.
             waited_seconds: how long it has waited before that.
+            others_wait: whether it has waited in a queue of other requests for this network that is not seen
+                here, and thus counts for all of its runs.
 
         Raises:
             Superseded: a newer prompt with the same `queue_key` arrived while this one waited.
@@ -176,6 +206,7 @@ class Annotator:
         timings = timings or Timings()
         self._count(requests=1)
         start = prompt.start
+        waited = waited_seconds
         with ExitStack() as stack:
             ticket = ticket or stack.enter_context(self.arrive(prompt.queue_key))
             image = self.image(prompt.image_key, load_image)
@@ -191,17 +222,18 @@ class Annotator:
                     began = self._clock()
                     with timings.stage("queue"):
                         turn.enter_context(self._turns.turn(ticket))
-                    waited_seconds += self._clock() - began
+                    waited += self._clock() - began
                     # Whoever ran meanwhile may have answered some of the clicks.
                     state = max(state, self._known(prompt, start, image), key=lambda one: len(one.clicks))
                     if state.clicks != prompt.clicks:
                         clicks = next_clicks(state, prompt.clicks, runs_left)
-                        state = self._by_load(waited_seconds).click_together(state, clicks, timings)
+                        predictor = self._by_load(waited, others_wait)
+                        state = predictor.click_together(state, clicks, timings)
                         if self._shared:
                             state = rounded(state)  # as others will find it
                         self._cache.add(prompt.image_key, start, state)
                         self._count(clicks_run=len(clicks))
-                        waited_seconds = 0
+                        waited = waited_seconds if others_wait else 0
         if self._shared:
             self._shared.add(prompt.image_key, start, state)
         return state
@@ -254,8 +286,9 @@ class Annotator:
                 is_light=self._load.is_high,
             )
 
-    def _by_load(self, waited_seconds: float) -> Predictor:
-        return self._light if self._load.after_wait(waited_seconds, self._turns.waiting) else self._answering
+    def _by_load(self, waited_seconds: float, others_wait: bool) -> Predictor:
+        others = self._turns.waiting + others_wait
+        return self._light if self._load.after_wait(waited_seconds, others) else self._answering
 
     def _known(self, prompt: Prompt, start: Start, image: Image) -> State:
         """The state after as many of the clicks as are remembered."""

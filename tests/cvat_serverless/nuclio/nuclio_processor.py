@@ -58,6 +58,7 @@ class Processor:
         shutil.copy(main, folder / "main.py")
         self._listeners = [_listen(folder / "events"), _listen(folder / "control")]
         output = (folder / "output.txt").open("w+")
+        paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]  # our code as in this process
         self._process = subprocess.Popen(
             [
                 *(sys.executable, "-u", WRAPPER, "--handler", "main:handler"),
@@ -65,7 +66,7 @@ class Processor:
                 *("--platform-kind", "local", "--namespace", "nuclio", "--worker-id", "0"),
                 *("--trigger-kind", "http", "--trigger-name", "myHttpTrigger"),
             ],
-            env={**os.environ, "PYTHONPATH": str(folder), **(environment or {})},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(environment or {})},
             cwd=folder,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -100,7 +101,10 @@ class Processor:
                 logs.append(json.loads(line[1:]))
         raise StartError(f"ended after {logs}")
 
-    def invoke(self, body: bytes, content_type: str = "application/json") -> Reply:
+    def invoke(
+        self, body: bytes, content_type: str = "application/json", received: float | None = None
+    ) -> Reply:
+        """Have an event answered, which Nuclio received just now, or then."""
         event = {
             "body": body,
             "content_type": content_type,
@@ -112,7 +116,7 @@ class Processor:
             "method": "POST",
             "path": "/",
             "size": len(body),
-            "timestamp": int(time.time()),
+            "timestamp": int(time.time() if received is None else received),
             "url": "/",
             "shard_id": 0,
             "num_shards": 0,

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -80,6 +81,23 @@ def test_a_second_click_on_a_photograph_runs_the_network_once(function: Processo
     assert first.body == again.body
     assert "network" in first.logs[-1]["with"]
     assert "network" not in again.logs[-1]["with"], "the same question is answered from memory"
+
+
+def test_events_that_waited_for_a_worker_are_answered_with_less_work(
+    function: Processor, bus_text: str
+) -> None:
+    def logged(x: int, *, waited_seconds: float) -> dict[str, Any]:
+        click = json.dumps({"image": bus_text, "pos_points": [[x, 220]], "neg_points": []}).encode()
+        reply = function.invoke(click, received=time.time() - waited_seconds)
+        assert reply.status == 200
+        fields: dict[str, Any] = reply.logs[-1]["with"]
+        return fields
+
+    assert logged(300, waited_seconds=3)["light"]
+    assert logged(301, waited_seconds=3)["light"]
+    calm = logged(302, waited_seconds=0)
+    assert "network" in calm
+    assert not calm["light"]
 
 
 def test_workers_share_the_memory_for_decoding(tmp_path: Path) -> None:

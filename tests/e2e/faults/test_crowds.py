@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -10,7 +11,9 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from itertools import count
 from pathlib import Path
+from threading import Event
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +21,7 @@ import pytest
 import requests
 from annotators import annotators, click, request_of
 from backend import ritm_serve, serving_pids
-from image_source import ImageSource
+from image_source import ImageSource, photograph
 from processes import Server, wait_until
 
 CONNECTIONS = 500
@@ -103,6 +106,38 @@ def test_a_crowd_is_answered_with_less_work_until_it_is_gone(
             log.wait_for_well()
         assert all(one.is_well for one in log.clicks)
         assert click(server.url, 90_000, 1, "/data/upload/crowd/1.jpg").is_well
+        wait_until(lambda: _gauge(server.url, "ritm_light") == 0, "the usual work", within_s=60)
+
+
+def test_a_crowd_at_the_demo_is_answered_with_less_work(
+    image_settings: Mapping[str, str], tmp_path: Path
+) -> None:
+    with ritm_serve(tmp_path, {**image_settings, "RITM_LIGHT_AFTER_SECONDS": "0.01"}) as server:
+        image = requests.post(f"{server.url}/demo/images", data=photograph(), timeout=30).json()["id"]
+        options = requests.get(f"{server.url}/demo/config", timeout=30).json()["options"]
+        options["zoom_in"]["expand_ratio"] = 1.5  # not what Label Studio is answered with
+        stopped = Event()
+
+        def ask(x: float) -> None:
+            prompt = {"image": image, "clicks": [[x, 300.0, True]], "threshold": 0.5, "options": options}
+            form = {"prompt": (None, json.dumps(prompt))}
+            requests.post(f"{server.url}/demo/click", files=form, timeout=60).raise_for_status()
+
+        def click_on(person: int) -> None:
+            for number in count():
+                if stopped.is_set():
+                    return
+                ask(100 + person + number / 100)
+
+        with ThreadPoolExecutor(8) as pool:
+            people = [pool.submit(click_on, person) for person in range(8)]
+            try:
+                wait_until(lambda: _gauge(server.url, "ritm_light") == 1, "less work", within_s=60)
+            finally:
+                stopped.set()
+            for person in people:
+                person.result(60)
+        ask(400)
         wait_until(lambda: _gauge(server.url, "ritm_light") == 0, "the usual work", within_s=60)
 
 

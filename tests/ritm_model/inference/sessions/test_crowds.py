@@ -77,6 +77,35 @@ def test_clicks_that_wait_long_are_answered_with_less_work(hrnet_engine):
     assert not annotator.stats().is_light
 
 
+def test_annotators_of_one_engine_wait_for_each_other(hrnet_engine):
+    gate, clock = Gate(hrnet_engine), Clock()
+    both = replace(OPTIONS, with_flip=True)
+    one = Annotator(Predictor(gate, both), light_after_seconds=0.3, clock=clock)
+    other = one.beside(Predictor(gate, both), cache_bytes=1 << 20, ttl_seconds=60)
+    image = random_image(1)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(one.segment, Prompt("cat", (A,)), lambda: image)
+        assert gate.entered.wait(60)
+        waiting = [pool.submit(other.segment, Prompt("cat", (each,)), lambda: image) for each in (B, C)]
+        wait_until(lambda: one.stats().waiting == 2, "two to wait", within_s=60)
+        clock.now = 0.4
+        gate.open.set()
+        for each in (first, *waiting):
+            each.result(60)
+    assert [shape[0] for shape in gate.shapes] == [2, 1, 1]
+    assert one.stats().is_light
+
+
+def test_all_runs_for_who_waited_in_a_queue_elsewhere_are_light(hrnet_engine):
+    gate = Gate(hrnet_engine)
+    gate.open.set()
+    annotator = Annotator(Predictor(gate, replace(OPTIONS, with_flip=True)), light_after_seconds=0.3)
+    image = random_image(1)
+    annotator.segment(Prompt("cat", (A, B)), lambda: image, waited_seconds=1, others_wait=True)
+    annotator.segment(Prompt("cat", (C,)), lambda: image)
+    assert [shape[0] for shape in gate.shapes] == [1, 1, 2]
+
+
 def test_who_waited_while_the_network_was_idle_does_not_change_the_answer(hrnet_engine):
     gate = Gate(hrnet_engine)
     gate.open.set()
