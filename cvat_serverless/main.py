@@ -133,10 +133,11 @@ def init_context(context: Context) -> None:
 def handler(context: Context, event: Event) -> Any:
     """Called by Nuclio for each event; returns its response object, never an exception."""
     function: Function = context.user_data.function
-    timings = Timings()
+    timings, light = Timings(), False
     try:
         waited_seconds = _waited(event.timestamp, datetime.now(timezone.utc))
         body, status = function.answer(event.body, timings, waited_seconds), 200
+        light = function.interactor.annotator.stats().is_light
     except BusyError as error:
         context.logger.warn_with("busy", reason=str(error))
         body, status = json.dumps({"error": str(error)}), 503
@@ -148,7 +149,6 @@ def handler(context: Context, event: Event) -> Any:
         context.logger.error_with("failed", error_id=error_id, traceback=traceback.format_exc())
         body, status = json.dumps({"error": f"The function failed; its log has the error {error_id}."}), 500
     stages = {name: round(milliseconds, 1) for name, milliseconds in timings.stages.items()}
-    light = function.interactor.annotator.stats().is_light
     context.logger.info_with("answered", status=status, bytes=len(body), light=light, **stages)
     return context.Response(headers={}, body=body, content_type=JSON, status_code=status)
 
