@@ -9,11 +9,11 @@ from typing import Any
 
 from ritm_model.errors import RitmError
 from ritm_ops.environment import SettingsError
-from ritm_ops.label_studio.client import LabelStudioClient, LabelStudioError
+from ritm_ops.label_studio.client import LabelStudioClient
 from ritm_ops.label_studio.images import ImageTag, NoImageError, image_tags, parse_xml, reference_of
+from ritm_ops.label_studio.projects import project_record, task_rows
 from training.settings import TrainingSettings
 
-PAGE = 500
 META = "ritm_next"
 """Key in a task's meta under which its place stands."""
 UNCERTAINTY = "Uncertainty sampling"
@@ -67,19 +67,10 @@ def read_project(client: LabelStudioClient, number: int) -> Project:
     """Read what an order has to know of a project.
 
     Raises:
-        NextError: there is no such project.
-        LabelStudioError: Label Studio cannot be reached, or refuses.
+        LabelStudioError: there is no such project, or Label Studio cannot be reached, or refuses.
         ConfigXmlError: the labeling configuration cannot be read.
     """
-    try:
-        found = client.call("GET", f"/api/projects/{number}")
-    except LabelStudioError as error:
-        if error.status != 404:
-            raise
-        raise NextError(
-            f"There is no project {number} in {client.url}; its number is in the address of its page."
-        ) from None
-    content = found if isinstance(found, dict) else {}
+    content = project_record(client, number)
     config = content.get("label_config")
     return Project(
         number,
@@ -95,35 +86,14 @@ def read_tasks(client: LabelStudioClient, project: Project) -> Iterator[Task]:
     Raises:
         LabelStudioError: Label Studio cannot be reached, or refuses.
     """
-    page = 1
-    while True:
-        asked: dict[str, str | int] = {
-            "project": project.number,
-            "page": page,
-            "page_size": PAGE,
-            "include": "id,data,meta,is_labeled,total_annotations",
-        }
-        try:
-            answer = client.call("GET", "/api/tasks", params=asked)
-        except LabelStudioError as error:
-            if error.status == 404 and page > 1:  # a page behind the last one
-                return
-            raise
-        rows = answer.get("tasks") if isinstance(answer, dict) else None
-        if not isinstance(rows, list):
-            raise NextError(f"{client.url} does not list the tasks of project {project.number}.")
-        for row in rows:
-            if isinstance(row, dict) and isinstance(row.get("id"), int):
-                yield _task(row, project)
-        if len(rows) < PAGE:
-            return
-        page += 1
+    for number, row in task_rows(client, project.number, ("data", "meta", "is_labeled", "total_annotations")):
+        yield _task(number, row, project)
 
 
-def _task(row: Mapping[str, Any], project: Project) -> Task:
+def _task(number: int, row: Mapping[str, Any], project: Project) -> Task:
     meta = row.get("meta")
     return Task(
-        row["id"],
+        number,
         tuple(_references(row.get("data"), project.tags)),
         bool(row.get("is_labeled") or row.get("total_annotations")),
         meta if isinstance(meta, dict) else {},
