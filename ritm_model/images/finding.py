@@ -120,13 +120,13 @@ class ImageFinder:
             key = loose_key(path.name)
             for place, ((folder, _), index) in enumerate(zip(self._folders, listings, strict=True)):
                 for parts in index.get(key, ()):
-                    fit = _fit(path, parts, self._anywhere)
-                    if fit is not None:
-                        found += [(fit, place, file) for file in self._existing(folder, parts)]
+                    like = fit(path, parts, self._anywhere)
+                    if like is not None:
+                        found += [(like, place, file) for file in self._existing(folder, parts)]
         if not found:
             return []
-        best = min((fit, place) for fit, place, _ in found)
-        return list(dict.fromkeys(file for fit, place, file in found if (fit, place) == best))
+        best = min((like, place) for like, place, _ in found)
+        return list(dict.fromkeys(file for like, place, file in found if (like, place) == best))
 
     def _existing(self, folder: Path, parts: Parts) -> list[Path]:
         """The file below a folder, in either way to write accents; links that lead out do not count."""
@@ -156,7 +156,7 @@ def _listed(folder: Path) -> Index:
     return index
 
 
-def _fit(wanted: NamedPath, found: Parts, anywhere: bool) -> tuple[int, ...] | None:
+def fit(wanted: NamedPath, found: Parts, anywhere: bool) -> tuple[int, ...] | None:
     """How well a file fits, the least best; None where it is another one."""
     like = likeness(wanted.name, found[-1])
     if like is None:
