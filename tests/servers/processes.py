@@ -13,13 +13,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from random import randrange
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LABEL_STUDIO = ROOT / ".venvs/label-studio/bin/label-studio"
 POLL_S = 0.2
+_PORTS = range(15_000, 32_000)  # outgoing connections have those from 32,768 on
+_COUNT = count(randrange(len(_PORTS)))  # two runs side by side hardly meet
 
 
 def require(present: bool, reason: str) -> None:
@@ -35,10 +39,18 @@ def chromium() -> Path:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port for a server that is about to start.
+
+    Not one of the kernel's choice: before the server listens, it could go to one of the thousands of outgoing
+    connections. Workers of pytest-xdist take every so many-th port each, so that no two get the same.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    while True:
+        port = _PORTS[(next(_COUNT) * workers + worker) % len(_PORTS)]
+        with contextlib.suppress(OSError), socket.socket() as listener:
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass(frozen=True)

@@ -85,12 +85,15 @@ class Processor:
 
     def _accept(self, listener: socket.socket) -> socket.socket:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
+        while True:
+            # Looked at first: a process that has ended may have connected before.
+            is_over = time.monotonic() > deadline or self._process.poll() is not None
             if select.select([listener], [], [], 0.05)[0]:
                 connection = listener.accept()[0]
                 connection.settimeout(PATIENCE_SECONDS)
                 return connection
-        raise StartError("ended")
+            if is_over:
+                raise StartError("ended")
 
     def _read_until(self, kind: str) -> tuple[str, list[dict[str, Any]]]:
         logs: list[dict[str, Any]] = []
