@@ -33,7 +33,6 @@ from ritm_backend.sharing.projects import FOLDER_VARIABLE, OBJECTS_VARIABLE
 from ritm_model.cpus import usable_cpus
 from ritm_model.errors import RitmError
 from ritm_model.files import writing
-from ritm_ops.admission.arenas import share_arenas
 
 if TYPE_CHECKING:
     from ritm_backend.model_host import ModelHost
@@ -124,6 +123,8 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> None:
 
     `limit_threads` is to be called before anything loads torch.
     """
+    from ritm_ops.admission.arenas import share_arenas
+
     share_arenas()
     options: dict[str, object] = {
         "bind": f"fd://{listener.detach()}",

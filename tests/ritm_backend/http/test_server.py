@@ -247,3 +247,16 @@ def test_thread_limits_of_the_administrator_are_kept(monkeypatch):
 
     assert os.environ["OMP_NUM_THREADS"] == "3"
     assert os.environ["OMP_WAIT_POLICY"] == "passive"
+
+
+def test_threads_are_limited_before_torch_is_loaded():
+    """OpenMP reads the limits when torch is loaded, and never again."""
+    code = (
+        "import sys; from ritm_backend import cli, server; print('torch' in sys.modules); "
+        "server.limit_threads(workers=64); import torch; print(torch.get_num_threads())"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", str(max(1, usable_cpus() // 64))]
