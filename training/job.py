@@ -28,8 +28,6 @@ from rq import Retry, get_current_job
 from ritm_model.checkpoints import load_model, read_card, resolve_model, save_model
 from ritm_model.errors import RitmError
 from ritm_model.files import write_file
-from ritm_model.learning.loop.launch import train_together
-from ritm_model.learning.loop.loop import train
 from ritm_model.learning.loop.stopping import RunStopped, stop_on
 from ritm_model.learning.recipes import Recipe, load_recipe
 from ritm_model.learning.recipes.loading import parse_recipe, recipe_yaml
@@ -272,6 +270,10 @@ def measured(
 
 def learn(recipe: Recipe, data: Path, run: Path, processes: int, progress: Progress) -> Path:
     """Learn, going on from the last checkpoint. Returns the file of the model."""
+    # These take as long to import as torch, and many a job ends before it learns.
+    from ritm_model.learning.loop.launch import train_together
+    from ritm_model.learning.loop.loop import train
+
     with progress.stage("learn"), progress.following(run / "metrics.jsonl", recipe.steps):
         progress.say(f"Learning: {recipe.steps} steps of {recipe.batch_size} samples.")
         with stop_on([signal.SIGTERM]) as stop:
