@@ -45,6 +45,11 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--min-score", type=click.FloatRange(0, 1), default=0.0, help="Leave out what has a lower score."
 )
+@click.option(
+    "--min-mask-score",
+    type=click.FloatRange(0, 1),
+    help="Leave out regions of which the model is less sure.  [0.75]",
+)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Tasks that get regions at most.")
 @click.option("--model", default="", help="Model by name or path.  [that of the backend: RITM_MODEL, …]")
 @click.option("--dry-run", is_flag=True, help="Write nothing; say what there is to go by.")
@@ -56,6 +61,7 @@ def preannotate(
     from_predictions: str,
     labels: tuple[str, ...],
     min_score: float,
+    min_mask_score: float | None,
     limit: int | None,
     model: str,
     dry_run: bool,
@@ -80,7 +86,7 @@ def preannotate(
     from ritm_backend.server import limit_threads
 
     limit_threads(workers=1)  # before torch is loaded
-    from ritm_backend.preannotate.writing import Wish
+    from ritm_backend.preannotate.writing import MIN_MASK_SCORE, Wish
     from ritm_backend.preannotate.writing import preannotate as write
     from ritm_backend.settings import Settings
     from ritm_ops.environment import SettingsError
@@ -92,7 +98,16 @@ def preannotate(
             "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY are not set; they say whose tasks are meant."
         )
     wish = Wish(
-        project_id, detections, images, from_predictions, named, min_score, limit, model, dry_run=dry_run
+        project_id,
+        detections,
+        images,
+        from_predictions,
+        named,
+        min_score,
+        MIN_MASK_SCORE if min_mask_score is None else min_mask_score,
+        limit,
+        model,
+        dry_run,
     )
     token = settings.label_studio_api_key.get_secret_value()
     with (
@@ -138,7 +153,7 @@ def _show(outcome: Outcome, dry_run: bool) -> None:
         (outcome.annotated, "are annotated"),
         (outcome.predicted, "have a prediction of this model"),
         (outcome.without, "have nothing to go by"),
-        (outcome.empty, "show no object where the model looked"),
+        (outcome.empty, "show no object that the model is sure of"),
     ):
         if count:
             click.echo(f"Left alone: {count} tasks {why}.")

@@ -44,6 +44,8 @@ from ritm_ops.admission.memory import usable_memory
 from ritm_ops.label_studio.client import LabelStudioClient
 from ritm_ops.pictures import PictureFetcher
 
+MIN_MASK_SCORE = 0.75
+"""Correcting masks below it takes more clicks than none: `bench/boxes.py`."""
 MODEL_SECONDS = 900.0  # to load a model, an engine that is compiled first included
 
 
@@ -58,6 +60,7 @@ class Wish:
         from_predictions: version of the predictions whose points and boxes are taken.
         labels: the project's labels by a detector's names.
         min_score: boxes with a lower score are left out, those without one are not.
+        min_mask_score: regions with a lower score of the model are left out.
         limit: tasks that get regions at most.
         model: name or path of the model; without, it is the one that the project's backend has.
         dry_run: ask no model and write nothing.
@@ -69,6 +72,7 @@ class Wish:
     from_predictions: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     min_score: float = 0.0
+    min_mask_score: float = MIN_MASK_SCORE
     limit: int | None = None
     model: str = ""
     dry_run: bool = False
@@ -85,7 +89,7 @@ class Outcome:
         annotated: tasks that somebody has annotated.
         predicted: tasks with a prediction of this version.
         without: tasks with nothing to go by.
-        empty: tasks in which the model found no object.
+        empty: tasks in which the model found no object, or none that it is sure of.
         left_out: points and boxes that were left out, by sentences that say why.
         problems: reasons why tasks have no regions, or too few, by their number.
         notes: what else is to be known.
@@ -137,7 +141,7 @@ def preannotate(
         if asked and wish.dry_run:
             outcome.written[task.id] = len(asked)
         elif asked:
-            _write(client, task, answering, asked, outcome)
+            _write(client, task, answering, asked, wish.min_mask_score, outcome)
     else:
         on_progress(len(tasks), len(tasks))
     if not wish.model and project.version not in ("", answering.version):
@@ -179,7 +183,12 @@ def _asked(client: LabelStudioClient, task: Task, source: Source, outcome: Outco
 
 
 def _write(
-    client: LabelStudioClient, task: Task, answering: _Answering, asked: Sequence[Asked], outcome: Outcome
+    client: LabelStudioClient,
+    task: Task,
+    answering: _Answering,
+    asked: Sequence[Asked],
+    min_mask_score: float,
+    outcome: Outcome,
 ) -> None:
     report = Report()
     try:
@@ -189,9 +198,16 @@ def _write(
         return
     if report.problems:
         outcome.problems[task.id] = " ".join(dict.fromkeys(report.problems))
-    if prediction:
-        write_prediction(client, task.id, prediction)
-        outcome.written[task.id] = len({result["id"] for result in prediction["result"]})
+    regions = {result["id"]: result["score"] for result in prediction.get("result", ())}
+    sure = {id: score for id, score in regions.items() if score >= min_mask_score}
+    if len(sure) < len(regions):
+        outcome.left_out[f"The model's score of a region is below {min_mask_score:g}."] += len(regions) - len(
+            sure
+        )
+    if sure:
+        results = [result for result in prediction["result"] if result["id"] in sure]
+        write_prediction(client, task.id, prediction | {"result": results, "score": min(sure.values())})
+        outcome.written[task.id] = len(sure)
     elif not report.problems:
         outcome.empty += 1
 
@@ -229,8 +245,8 @@ class _Answering:
     def version(self) -> str:
         return self._annotator.version
 
-    def prediction(self, task: Task, asked: Sequence[Asked], report: Report) -> dict[str, Any] | None:
-        """What the backend answers for a task in which so much stands; None if that is no region.
+    def prediction(self, task: Task, asked: Sequence[Asked], report: Report) -> dict[str, Any]:
+        """What the backend answers for a task in which so much stands; empty if that is no region.
 
         Raises:
             RitmError: a picture cannot be had.
@@ -242,7 +258,7 @@ class _Answering:
             "label_config": self._project.config,
         }
         (answer,) = json.loads(to_json(self._service.predict(body, report)))
-        return answer or None
+        return answer or {}
 
     def _size(self, task: Task, asked: Asked, report: Report) -> tuple[int, int]:
         """Width and height of a picture, which the annotator keeps for the clicks on it."""

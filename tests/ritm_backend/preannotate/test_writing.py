@@ -58,7 +58,7 @@ def run(answers: Answers, tmp_path: Path, *words: str, rc: int = 0) -> tuple[str
 
 
 def test_a_picture_that_is_gone_costs_its_task_alone(answers: Answers, tmp_path: Path) -> None:
-    output, seen = run(answers, tmp_path)
+    output, seen = run(answers, tmp_path, "--min-mask-score", "0")
     assert seen == ["POST /api/predictions/"]
     assert "1 tasks begin with 1 regions of starter-" in output
     assert "Left alone: 1 tasks are annotated." in output
@@ -67,6 +67,14 @@ def test_a_picture_that_is_gone_costs_its_task_alone(answers: Answers, tmp_path:
     assert "also: Input should be" in output
     assert "backend said last that its model is newer" in output
     assert "The project shows annotators no predictions" in output
+
+
+def test_masks_that_the_model_is_not_sure_of_are_left_out(answers: Answers, tmp_path: Path) -> None:
+    answers["GET /data/gone.jpg"] = answers["GET /data/bear.jpg"]
+    output, seen = run(answers, tmp_path, "--min-mask-score", "1")
+    assert seen == []
+    assert "Left alone: 2 tasks show no object that the model is sure of." in output
+    assert "Left out 3: The model's score of a region is below 1." in output
 
 
 def test_where_all_fails_the_command_fails(answers: Answers, tmp_path: Path) -> None:
