@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import requests
-from backend import connected, ritm_serve
+from backend import RITM, connected, ritm_serve
 from boto3.session import Session
 from label_studio_server import LEGACY_TOKEN, LabelStudio
 from processes import wait_until
@@ -19,13 +22,16 @@ from team import RECIPE, SIDE, paint
 from workers import Site, worker
 
 from ritm_ops.jobs.queue import JobQueue, connect
+from ritm_ops.registry.tallies import Counts
 
 PICTURES = 6
 BUCKET = "team"
 
 
-def clicked(studio: LabelStudio, backend_id: int, task: int, mask: np.ndarray) -> dict[str, Any]:
-    """What the editor gets for a click in the middle of a disc."""
+def clicked(
+    studio: LabelStudio, backend_id: int, task: int, mask: np.ndarray, clicks: int = 1
+) -> dict[str, Any]:
+    """What the editor gets for clicks in the middle of a disc."""
     rows, columns = np.nonzero(mask)
     point = {
         "id": "in-the-middle",
@@ -43,10 +49,27 @@ def clicked(studio: LabelStudio, backend_id: int, task: int, mask: np.ndarray) -
             "labels": [],
         },
     }
-    body = {"task": task, "context": {"result": [point]}}
+    points = [point, *({**point, "id": f"again-{number}"} for number in range(1, clicks))]
+    body = {"task": task, "context": {"result": points}}
     answer = studio.call("POST", f"/api/ml/{backend_id}/interactive-annotating", json=body)
     found: dict[str, Any] = answer["data"]
     return found
+
+
+def accepted(site: Site) -> dict[str, tuple[int, int]]:
+    """Accepted objects and their clicks by version, as an administrator is told."""
+    done = subprocess.run(
+        [RITM, "models", "history", "ritm", "--json"],
+        env={**site.environment, "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    counts = Counts(by_day=json.loads(done.stdout)["accepted"])
+    versions = {version for day in counts.by_day.values() for version in day}
+    tallies = {version: counts.of_version(version) for version in versions}
+    return {version: (tally.objects, tally.clicks) for version, tally in tallies.items()}
 
 
 def store_labels(studio: LabelStudio, project: int, s3: str) -> None:
@@ -136,7 +159,14 @@ def test_what_annotators_accept_makes_the_next_model(studio: LabelStudio, tmp_pa
             # What was begun on the old model ends on it; a fresh picture meets the new one.
             assert clicked(studio, backend_id, *tasks[0])["model_version"] == old
             fresh, mask = upload(studio, project, tmp_path, PICTURES)
-            found = clicked(studio, backend_id, fresh, mask)
+            found = clicked(studio, backend_id, fresh, mask, clicks=2)
             assert found["model_version"] == new
             assert [region["type"] for region in found["result"]] == ["brushlabels"]
+
+            studio.call("POST", f"/api/tasks/{fresh}/annotations/", json={"result": found["result"]})
+            wait_until(
+                lambda: accepted(site) == {old: (PICTURES, PICTURES), new: (1, 2)},
+                "accepted objects, counted by version",
+                within_s=120,
+            )
         client.close()
