@@ -8,12 +8,8 @@ from __future__ import annotations
 import io
 import math
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from hashlib import blake2b
 from pathlib import Path
-from threading import Lock
 
 import cv2
 import numpy as np
@@ -32,6 +28,7 @@ from ritm_model.images.bit_depth import (
 from ritm_model.images.jpeg_end import START_OF_SCAN, has_end, with_end
 from ritm_model.images.memory import is_out_of_memory
 from ritm_model.images.orientation import shown_orientation, turned
+from ritm_model.images.pillow_limit import pillow_limit_lifted
 from ritm_model.mistaken import mistaken
 
 Pixels = npt.NDArray[np.uint8]
@@ -42,8 +39,6 @@ _JPEG_FORMATS = ("JPEG", "MPO")  # what Pillow calls a JPEG with further picture
 _MOST_JPEG_SCANS = 100  # ordinary progressive files have about ten; each costs a pass over all pixels
 _BAND_PIXELS = 1_000_000
 _BYTES_OF_A_JPEG_PIXEL, _BYTES_OF_A_PIXEL, _BYTES_OF_A_DEEP_PIXEL = 9, 10, 26
-
-_ease = Lock()
 
 
 class ImageError(RitmError):
@@ -129,7 +124,7 @@ def image_size(data: bytes) -> tuple[int, int]:
         ImageError: not an image of a known kind.
     """
     refusal = parsing(lambda _: ImageError(_unknown(data)))
-    with refusal, _pillow_at_ease(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with refusal, pillow_limit_lifted(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
         return image.size
 
 
@@ -213,34 +208,13 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 def _load(image: Image.Image) -> None:
     """Decode the pixels; TIFFs are turned, too."""
-    with _ease:
-        limit = Image.MAX_IMAGE_PIXELS or math.inf
-    # Some kinds of files ask Pillow's limit again, and TIFFs have more to warn of. Others need not wait.
-    is_special = math.prod(image.size) > limit or image.format == "TIFF"
-    with _pillow_at_ease() if is_special else nullcontext():
+    with pillow_limit_lifted():  # some kinds of files ask again
         image.load()
-
-
-@contextmanager
-def _pillow_at_ease() -> Iterator[None]:
-    """Lift Pillow's own limit and silence its warnings, both one for the whole process, for a moment.
-
-    Our limit comes with every call and is checked before any pixel is decoded. The warnings are of
-    damaged notes beside the picture, of which annotators need not hear.
-    """
-    with _ease, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        limit = Image.MAX_IMAGE_PIXELS
-        Image.MAX_IMAGE_PIXELS = None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
 
 
 def _opened(data: bytes, max_pixels: int) -> Image.Image:
     try:
-        with _pillow_at_ease():
+        with pillow_limit_lifted():
             image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
         raise ImageError(_unknown(data)) from None

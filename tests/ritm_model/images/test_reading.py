@@ -7,6 +7,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ritm_model.images import ImageError, decode_image
+from ritm_model.images.pillow_limit import pillow_limit_lifted
 
 TESTS = Path(__file__).parents[2]
 FILES = TESTS / "image_files"
@@ -216,6 +218,16 @@ def test_the_limit_of_pillow_is_lifted_for_ours_only() -> None:
     with pytest.raises(ImageError, match="the limit is 120 megapixels"):
         decode_image(bomb(30_000, 30_000))
     assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_an_image_is_read_while_a_large_one_is_being_decoded() -> None:
+    limit, large = Image.MAX_IMAGE_PIXELS, pillow_limit_lifted()
+    with ThreadPoolExecutor(1) as pool:
+        with large:
+            small = pool.submit(decode_image, file_of(Image.fromarray(LEFT_RED_RIGHT_BLUE), "PNG"))
+            assert small.result(60).shape == LEFT_RED_RIGHT_BLUE.shape
+            assert Image.MAX_IMAGE_PIXELS is None, "the large one still needs it"
+        assert limit == Image.MAX_IMAGE_PIXELS
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "GIF", "BMP", "WEBP"])
