@@ -1,7 +1,7 @@
 """Small files of 120 megapixels, one and many at once: what becomes of each click and of the memory.
 
 A PNG of one colour, 12,000 x 10,000 pixels in 0.4 MB, stands in a task of its own for each click. The server
-has a memory budget. While the many are worked on, another annotator clicks on a small photograph.
+has a memory budget. While the many are worked on, another annotator opens a small photograph.
 
     python bench/bombs.py --many 16 --memory-mb 4096
 """
@@ -87,7 +87,7 @@ def main() -> None:
             pool.submit(click, server, 100 + each, "bomb.png", (WIDTH, HEIGHT)) for each in range(asked.many)
         ]
         sleep(1)
-        other = click(server, 1, "photo.jpg", SMALL)
+        other = click(server, 3, "photo.jpg", SMALL)
         tell([each.result() for each in asking], other=other)
 
 

@@ -12,7 +12,7 @@ from ritm_model.checkpoints import CheckpointError
 from ritm_model.errors import RitmError
 from ritm_model.inference import Annotator, Predictor, open_predictor
 from ritm_model.inference.engines.graph import EngineError
-from ritm_ops.admission import Budget, SharedBudget, machine_folder
+from ritm_ops.admission import Budget, DecodingMemory, machine_folder
 from ritm_ops.admission.arenas import share_arenas
 from ritm_ops.admission.memory import cache_bytes, decoding_budget, usable_memory
 from ritm_ops.environment import SettingsError
@@ -43,7 +43,7 @@ def load(settings: CvatSettings) -> Loaded:
     return Loaded(
         Interactor(annotator, min_region_pixels=settings.ritm_min_region_pixels),
         live,
-        SharedBudget(decoding_budget(usable_memory(settings.ritm_memory_mb)), machine_folder()),
+        DecodingMemory.of_machine(decoding_budget(usable_memory(settings.ritm_memory_mb)), machine_folder()),
     )
 
 

@@ -1,15 +1,17 @@
 """Who is answered when, and how much may be held meanwhile: one policy for every service."""
 
+from ritm_ops.admission.lanes import Budget, DecodingMemory
 from ritm_ops.admission.memory import MemoryBudget
 from ritm_ops.admission.places import Admission, BusyError
 from ritm_ops.admission.queue import FairQueue, Requester
-from ritm_ops.admission.resources import Budget, Resources, decode_within
+from ritm_ops.admission.resources import Resources, decode_within
 from ritm_ops.admission.slots import SharedBudget, machine_folder
 
 __all__ = [
     "Admission",
     "Budget",
     "BusyError",
+    "DecodingMemory",
     "FairQueue",
     "MemoryBudget",
     "Requester",

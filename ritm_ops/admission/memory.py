@@ -57,12 +57,13 @@ class MemoryBudget:
         clock: seconds.
 
     Attributes:
+        total: bytes.
         largest: more than that nobody should ask for.
     """
 
     def __init__(self, total: int, clock: Callable[[], float] = monotonic) -> None:
         self.largest = largest_of(total)
-        self._total = total
+        self.total = total
         self._free = total
         self._clock = clock
         self._lock = Lock()
@@ -75,7 +76,7 @@ class MemoryBudget:
         Raises:
             BusyError: there were none until the deadline.
         """
-        wanted = min(count, self._total)
+        wanted = min(count, self.total)
         entry = (wanted, Event())
         with self._lock:
             self._waiting.append(entry)

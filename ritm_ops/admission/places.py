@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import TIMEOUT_MAX, Event, Lock
+from threading import TIMEOUT_MAX, Event, Lock, local
 from time import monotonic
 
 from ritm_model.errors import RitmError
@@ -36,6 +36,7 @@ class Admission:
         self._clock = clock
         self._lock = Lock()
         self._events: dict[Request, Event] = {}
+        self._own = local()
 
     @property
     def waiting(self) -> int:
@@ -71,11 +72,24 @@ class Admission:
             self._admit()
         try:
             self._wait(request, event)
+            self._own.request = request
             yield
         finally:
+            self._own.request = None
             with self._lock:
                 self._queue.leave(request)
                 del self._events[request]
+                self._admit()
+
+    def leave_early(self) -> None:
+        """Give the place of this thread to others; what it has begun goes on without one.
+
+        For whoever is going to wait for long for something else. Without a place nothing happens.
+        """
+        request: Request | None = getattr(self._own, "request", None)
+        if request is not None:
+            with self._lock:
+                self._queue.leave(request)
                 self._admit()
 
     def _wait(self, request: Request, event: Event) -> None:

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
 
 from ritm_model.images import DEFAULT_MAX_PIXELS, ImageError, Pixels, decode_image, decoding_bytes
 from ritm_model.inference.timing import Timings
+from ritm_ops.admission.lanes import LARGE_BYTES, Budget, DecodingMemory
+from ritm_ops.admission.low_priority import at_low_priority
 from ritm_ops.admission.memory import MemoryBudget, decoding_budget
-from ritm_ops.admission.places import Admission
+from ritm_ops.admission.places import Admission, BusyError
+
+_SHARE_OF_FILES = 8  # one part in so many of the memory is for files of large images that wait
+_MOST_FILES = 64
 
 
-class Budget(Protocol):
-    """Bytes that are waited for; `largest` is what one image may take at most."""
-
-    largest: int
-
-    def hold(self, count: int, deadline: float) -> AbstractContextManager[None]: ...
+def _anywhere(_: int) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 def decode_within(
-    budget: Budget, data: bytes, timings: Timings, deadline: float, *, max_pixels: int = DEFAULT_MAX_PIXELS
+    budget: Budget,
+    data: bytes,
+    timings: Timings,
+    deadline: float,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    where: Callable[[int], AbstractContextManager[None]] = _anywhere,
 ) -> Pixels:
     """Decode an image file once there is memory for as many pixels as its header tells of.
+
+    One that may take seconds is decoded at low priority.
 
     Args:
         budget: what the memory is taken from.
@@ -31,6 +41,7 @@ def decode_within(
         timings: receives the stages "memory" and "decode".
         deadline: until when to wait.
         max_pixels: largest width times height.
+        where: given the bytes that it takes, entered for as long as the image waits and is decoded.
 
     Returns:
         H x W x 3 uint8 RGB.
@@ -46,18 +57,27 @@ def decode_within(
             f"{budget.largest >> 20} MB; use a smaller image, or more memory (RITM_MEMORY_MB)."
         )
     with ExitStack() as stack:
+        stack.enter_context(where(needed))
         with timings.stage("memory"):
             stack.enter_context(budget.hold(needed, deadline))
         with timings.stage("decode"):
-            return decode_image(data, max_pixels=max_pixels)
+            decode = partial(decode_image, data, max_pixels=max_pixels)
+            return at_low_priority(decode) if needed > LARGE_BYTES else decode()
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Places to work in, and memory to decode images in."""
+    """Places to work in, and memory to decode images in.
+
+    Attributes:
+        admission: hands out the places.
+        memory: for decoding.
+        files: for the files of large images that wait without a place.
+    """
 
     admission: Admission
-    memory: MemoryBudget
+    memory: DecodingMemory
+    files: MemoryBudget
 
     @classmethod
     def of(cls, places: int, wait_seconds: float, memory: int) -> Resources:
@@ -68,8 +88,28 @@ class Resources:
             wait_seconds: how long a request waits for one at most.
             memory: bytes.
         """
-        return cls(Admission(places, wait_seconds), MemoryBudget(decoding_budget(memory)))
+        return cls(
+            Admission(places, wait_seconds),
+            DecodingMemory.of_process(decoding_budget(memory)),
+            MemoryBudget(memory // _SHARE_OF_FILES),
+        )
 
     def decode(self, data: bytes, max_pixels: int, timings: Timings, deadline: float) -> Pixels:
-        """`decode_within` this memory."""
-        return decode_within(self.memory, data, timings, deadline, max_pixels=max_pixels)
+        """`decode_within` this memory. A large image needs no place from here on, if its request has one."""
+
+        @contextmanager
+        def without_place(needed: int) -> Iterator[None]:
+            with ExitStack() as stack:
+                if self.memory.is_large(needed) and self._can_wait(data, stack):
+                    self.admission.leave_early()
+                yield
+
+        return decode_within(self.memory, data, timings, deadline, max_pixels=max_pixels, where=without_place)
+
+    def _can_wait(self, data: bytes, stack: ExitStack) -> bool:
+        """Whether there is memory for one more file that waits; if so, it is held by the stack."""
+        try:
+            stack.enter_context(self.files.hold(max(len(data), self.files.total // _MOST_FILES), 0))
+        except BusyError:
+            return False
+        return True

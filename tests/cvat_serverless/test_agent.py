@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 import pytest
-from decoding import is_free
+from decoding import LARGE, MEMORY_MB, TOTAL, is_free
 from processes import wait_until
 from redis_server import Redis
 
@@ -19,7 +19,7 @@ from cvat_serverless.interactor import Interactor
 from ritm_model.clicks import Click
 from ritm_model.images import ImageError
 from ritm_model.inference import Annotator, AnnotatorStats, Box, Predictor
-from ritm_ops.admission import BusyError, MemoryBudget, SharedBudget, machine_folder
+from ritm_ops.admission import BusyError, DecodingMemory, MemoryBudget, machine_folder
 from ritm_ops.object_store import open_store
 from ritm_ops.registry import Registry
 
@@ -191,20 +191,20 @@ print("done", flush=True)
 
 
 def test_processes_of_an_agent_share_the_memory_for_frames(tmp_path: Path) -> None:
-    """A frame that needs all of it waits until this process, which has some, gives it back."""
+    """A large frame that needs all of it waits until this process, which has some, gives it back."""
     environment = {
         **os.environ,
         "RITM_DEVICE": "cpu",
         "RITM_ENGINE": "torch",
-        "RITM_MEMORY_MB": "64",
+        "RITM_MEMORY_MB": str(MEMORY_MB),
         "TMPDIR": str(tmp_path),
     }
-    budget = SharedBudget(2**24, tmp_path / machine_folder().name)
+    budget = DecodingMemory.of_machine(TOTAL, tmp_path / machine_folder().name)
     with subprocess.Popen(
         [sys.executable, "-c", AGENT], stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
         assert process.stdout is not None
-        with budget.hold(1, float("inf")):
+        with budget.hold(LARGE, float("inf")):
             assert process.stdout.readline() == "ready\n"
             wait_until(lambda: not is_free(budget), "an agent that waits", within_s=60)
             assert process.poll() is None

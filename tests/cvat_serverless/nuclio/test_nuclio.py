@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from decoding import is_free
+from decoding import LARGE, MEMORY_MB, TOTAL, is_free
 from nuclio_processor import Processor, StartError, running
 from PIL import Image
 from processes import wait_until
 
 from cvat_serverless.browser import shown_shapes
-from ritm_ops.admission import SharedBudget, machine_folder
+from ritm_ops.admission import DecodingMemory, machine_folder
 
 MAIN = Path(__file__).parents[3] / "cvat_serverless" / "main.py"
 ODD = Path(__file__).with_name("odd_function.py")
@@ -100,34 +100,39 @@ def test_events_that_waited_for_a_worker_are_answered_with_less_work(
     assert not calm["light"]
 
 
-def test_workers_share_the_memory_for_decoding(tmp_path: Path) -> None:
-    """Two workers with a frame each that needs all of it wait for the test, then for each other."""
+def test_workers_share_the_memory_for_decoding(tmp_path: Path, payload: Payload) -> None:
+    """Two workers with a large frame each that needs all of it wait for the test, then for each other.
+
+    A small frame passes them.
+    """
     environment = {
         "RITM_DEVICE": "cpu",
         "RITM_ENGINE": "torch",
-        "RITM_MEMORY_MB": "64",
+        "RITM_MEMORY_MB": str(MEMORY_MB),
         "TMPDIR": str(tmp_path),
     }
     frame = io.BytesIO()
     Image.new("RGB", (1500, 1500)).save(frame, "PNG")
     image = base64.b64encode(frame.getvalue()).decode()
     click = json.dumps({"image": image, "pos_points": [[700, 700]], "neg_points": []}).encode()
-    budget = SharedBudget(2**24, tmp_path / machine_folder().name)
+    budget = DecodingMemory.of_machine(TOTAL, tmp_path / machine_folder().name)
 
     with (
         running(MAIN, environment) as one,
         running(MAIN, environment) as two,
+        running(MAIN, environment) as three,
         ThreadPoolExecutor(2) as pool,
     ):
-        with budget.hold(1, float("inf")):
+        with budget.hold(LARGE, float("inf")):
             replies = [pool.submit(worker.invoke, click) for worker in (one, two)]
             wait_until(lambda: not is_free(budget), "a worker that waits", within_s=60)
+            assert three.invoke(body(payload, "request_points_1")).status == 200
             assert not any(reply.done() for reply in replies)
         done = [reply.result(60) for reply in replies]
 
         assert [reply.status for reply in done] == [200, 200]
         assert max(reply.logs[-1]["with"]["memory"] for reply in done) > 0
-        with budget.hold(1, float("inf")):
+        with budget.hold(LARGE, float("inf")):
             other = click.replace(b"[700, 700]", b"[700, 701]")
             assert one.invoke(other).status == 200, "a frame that is known needs no memory"
 

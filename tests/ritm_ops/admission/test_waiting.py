@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
-from threading import Event
+from threading import Event, current_thread, get_native_id
 
 import numpy as np
 import pytest
 from PIL import Image
 from processes import wait_until
 
+from ritm_model.cpus import usable_cpus
 from ritm_model.images import ImageError, decoding_bytes
 from ritm_model.inference import Superseded
 from ritm_model.inference.timing import Timings
-from ritm_ops.admission import Admission, BusyError, MemoryBudget, Requester, Resources
+from ritm_ops.admission import (
+    Admission,
+    BusyError,
+    MemoryBudget,
+    Requester,
+    Resources,
+    decode_within,
+)
+from ritm_ops.admission import resources as decoding
+from ritm_ops.admission.low_priority import at_low_priority
 from ritm_ops.admission.memory import decoding_budget, usable_memory
 
 ANNA, BEN = Requester("studio", "1"), Requester("studio", "2")
@@ -112,6 +124,87 @@ def test_an_image_that_takes_half_of_the_memory_is_refused() -> None:
     assert enough.decode(file.getvalue(), 10**8, Timings(), float("inf")).shape == (2000, 4000, 3)
     with pytest.raises(ImageError, match=r"takes \d+ MB to be decoded.*one may take \d+ MB; use a smaller"):
         too_little.decode(file.getvalue(), 10**8, Timings(), float("inf"))
+
+
+def test_small_images_pass_large_ones_that_wait_for_memory() -> None:
+    resources = Resources.of(1, 60, 2**28)  # a place, and 16 MB for small images
+    small, large = png(400, 300), png(3000, 2000)
+
+    def decode(data: bytes) -> int:
+        with resources.admission.place(ANNA):
+            return resources.decode(data, 10**8, Timings(), float("inf")).size
+
+    with ThreadPoolExecutor(4) as pool:
+        with resources.memory.hold(2**26, float("inf")):  # as a large one has that is being decoded
+            waiting = [pool.submit(decode, large) for _ in range(3)]
+            assert pool.submit(decode, small).result(60) == 400 * 300 * 3
+            assert not any(one.done() for one in waiting)
+        assert [one.result(60) for one in waiting] == [3000 * 2000 * 3] * 3
+    with resources.admission.place(BEN, deadline=resources.admission.deadline()):  # given back once
+        assert resources.admission.waiting == 0
+
+
+def test_so_many_files_of_large_images_wait_without_a_place_and_no_more() -> None:
+    resources = Resources.of(2, 60, 2**28)
+    lane, data = resources.memory._large, png(3000, 2000)
+    assert isinstance(lane, MemoryBudget)
+
+    def decode(_: int) -> int:
+        with resources.admission.place(ANNA):
+            return resources.decode(data, 10**8, Timings(), float("inf")).size
+
+    with ThreadPoolExecutor(3) as pool:
+        with (
+            resources.memory.hold(2**26, float("inf")),
+            resources.files.hold(resources.files.total, float("inf")),
+        ):
+            waiting = [pool.submit(decode, number) for number in range(3)]
+            wait_until(lambda: resources.admission.waiting == 2, "two without a place", within_s=30)
+            wait_until(lambda: len(lane._waiting) == 1, "one with a place", within_s=30)
+            assert resources.admission.waiting == 2
+        assert [one.result(60) for one in waiting] == [3000 * 2000 * 3] * 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no priority of their own")
+def test_what_takes_seconds_is_done_at_low_priority_by_half_of_the_processors() -> None:
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    most = max(1, usable_cpus() // 2)
+    at_work: list[int] = []
+    may_go = Event()
+
+    def work() -> int:
+        at_work.append(1)
+        may_go.wait(60)
+        return os.getpriority(os.PRIO_PROCESS, get_native_id())
+
+    with ThreadPoolExecutor(most + 1) as pool:
+        done = [pool.submit(at_low_priority, work) for _ in range(most + 1)]
+        wait_until(lambda: len(at_work) == most, "threads at work", within_s=30)
+        assert not any(one.done() for one in done)
+        may_go.set()
+        assert {one.result(60) for one in done} == {min(19, usual + 10)}
+    assert os.getpriority(os.PRIO_PROCESS, 0) == usual
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_large_images_are_decoded_at_low_priority(large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = png(40, 30)
+    if large:
+        monkeypatch.setattr(decoding, "LARGE_BYTES", decoding_bytes(data) - 1)
+    threads = []
+
+    def decode(*_: object, **__: object) -> None:
+        threads.append(current_thread().name)
+
+    monkeypatch.setattr(decoding, "decode_image", decode)
+    decode_within(MemoryBudget(2**20), data, Timings(), float("inf"))
+    assert [name.startswith("low-priority") for name in threads] == [large]
+
+
+def png(width: int, height: int) -> bytes:
+    file = BytesIO()
+    Image.new("RGB", (width, height)).save(file, "PNG")
+    return file.getvalue()
 
 
 @pytest.mark.parametrize(
