@@ -67,6 +67,10 @@ class Interactor:
         """What answers objects that are begun now."""
         return self._annotator.current if isinstance(self._annotator, Versions) else self._annotator
 
+    def tidy(self) -> None:
+        """Let go of memory that others need now."""
+        self._annotator.tidy()
+
     def segment(
         self,
         image_key: str,

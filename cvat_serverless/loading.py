@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
+from time import sleep
 
 from cvat_serverless.interactor import Interactor
 from cvat_serverless.live import LiveInteractor, open_live
@@ -12,10 +14,12 @@ from ritm_model.checkpoints import CheckpointError
 from ritm_model.errors import RitmError
 from ritm_model.inference import Annotator, Predictor, open_predictor
 from ritm_model.inference.engines.graph import EngineError
-from ritm_ops.admission import Budget, DecodingMemory, machine_folder
+from ritm_ops.admission import Budget, DecodingMemory, LiveProcesses, machine_folder
 from ritm_ops.admission.arenas import share_arenas
 from ritm_ops.admission.memory import cache_bytes, decoding_budget, usable_memory
 from ritm_ops.environment import SettingsError
+
+_TIDY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class Loaded:
     """An interactor, where its newer versions come from, and memory for decoding frames.
 
     Nuclio's workers and agents are processes that answer one request at a time, so they share no queue. The
-    memory is shared by all of this machine or container.
+    memory is shared by all of this machine or container, and so is that for what they remember.
     """
 
     interactor: Interactor
@@ -38,16 +42,25 @@ def load(settings: CvatSettings) -> Loaded:
         RitmError: the model, the device or the registry is not there.
     """
     share_arenas()
-    live = open_live(settings, lambda model: _load_annotator(settings, model))
-    annotator = live.versions if live else _load_annotator(settings, settings.ritm_model)
-    return Loaded(
-        Interactor(annotator, min_region_pixels=settings.ritm_min_region_pixels),
-        live,
-        DecodingMemory.of_machine(decoding_budget(usable_memory(settings.ritm_memory_mb)), machine_folder()),
+    memory = DecodingMemory.of_machine(
+        decoding_budget(usable_memory(settings.ritm_memory_mb)), machine_folder()
     )
+    processes = LiveProcesses(machine_folder() / "processes")
+    live = open_live(settings, lambda model: _load_annotator(settings, model, processes))
+    annotator = live.versions if live else _load_annotator(settings, settings.ritm_model, processes)
+    interactor = Interactor(annotator, min_region_pixels=settings.ritm_min_region_pixels)
+    Thread(target=_tidy, args=(interactor,), name="tidy", daemon=True).start()
+    return Loaded(interactor, live, memory)
 
 
-def _load_annotator(settings: CvatSettings, model: str) -> Annotator:
+def _tidy(interactor: Interactor) -> None:
+    """Give up memory to processes that are started later, also while nobody clicks."""
+    while True:
+        sleep(_TIDY_SECONDS)
+        interactor.tidy()
+
+
+def _load_annotator(settings: CvatSettings, model: str, processes: LiveProcesses) -> Annotator:
     """Open a model, by its name or path, and run it once."""
     predictor = _open(settings, model)
     shared = None
@@ -60,6 +73,7 @@ def _load_annotator(settings: CvatSettings, model: str) -> Annotator:
         predictor,
         shared=shared,
         cache_bytes=cache_bytes(settings.ritm_cvat_cache_mb, usable_memory(settings.ritm_memory_mb)),
+        processes=processes.count,
         ttl_seconds=settings.ritm_cvat_ttl_seconds,
         light_after_seconds=settings.ritm_light_after_seconds or None,
     )

@@ -46,7 +46,7 @@ class CvatSettings(EnvironmentSettings):
     """Send the model's confidence, which makes CVAT show its threshold slider."""
 
     ritm_cvat_cache_mb: int = Field(default=1024, ge=1)
-    """Memory for decoded images and the states of their clicks."""
+    """Memory for decoded images and the states of their clicks, of all workers together."""
 
     ritm_cvat_ttl_seconds: float = Field(default=1800, gt=0)
     """How long an image that nobody clicks on is kept."""

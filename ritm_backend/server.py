@@ -189,8 +189,8 @@ def application(settings: Settings, workers: int) -> Site:
     from ritm_ops.pictures import PictureFetcher
 
     set_up_logging(settings.log_level)
-    memory = usable_memory(settings.memory_mb) // workers
-    settings = with_cache_within(settings, memory)
+    memory = usable_memory(settings.memory_mb)
+    settings = with_cache_within(settings, memory, workers)
     host = make_host(settings)
     host.start()
     fetcher = PictureFetcher(settings.picture_access)
@@ -200,17 +200,19 @@ def application(settings: Settings, workers: int) -> Site:
         app,
         lambda head: parts.gate.wanted(Request(environment(head, "", ("", 0)))),
         {PROBE: _PROBE_THREADS, SHORT: _SHORT_THREADS, WORK: settings.threads + _WAITING_THREADS},
-        ConnectionLimits(body_bytes=memory // _BODY_SHARE),
+        ConnectionLimits(body_bytes=memory // workers // _BODY_SHARE),
         parts.metrics.refused,
         parts.handover,
     )
 
 
-def with_cache_within(settings: Settings, memory: int) -> Settings:
-    """The settings for a process that may use so many bytes: its cache takes no more than a part of them."""
+def with_cache_within(settings: Settings, memory: int, workers: int) -> Settings:
+    """The settings for one of so many processes that may use so many bytes together, its cache divided."""
     from ritm_ops.admission.memory import cache_bytes
 
-    return settings.model_copy(update={"cache_mb": max(1, cache_bytes(settings.cache_mb, memory) >> 20)})
+    return settings.model_copy(
+        update={"cache_mb": max(1, (cache_bytes(settings.cache_mb, memory) >> 20) // workers)}
+    )
 
 
 def make_host(settings: Settings) -> ModelHost:

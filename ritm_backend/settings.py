@@ -142,7 +142,7 @@ class Settings(PictureSettings):
     cache_mb: int = Field(
         default=1024,
         ge=1,
-        description="Memory in MB for decoded images and masks of recent clicks "
+        description="Memory in MB for decoded images and masks of recent clicks, of all processes together "
         "(a quarter of it for regions that are refined); models of pipelines have equal shares of it.",
     )
     session_ttl_seconds: float = Field(

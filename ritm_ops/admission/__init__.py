@@ -3,6 +3,7 @@
 from ritm_ops.admission.lanes import Budget, DecodingMemory
 from ritm_ops.admission.memory import MemoryBudget
 from ritm_ops.admission.places import Admission, BusyError
+from ritm_ops.admission.processes import LiveProcesses
 from ritm_ops.admission.queue import FairQueue, Requester
 from ritm_ops.admission.resources import Resources, decode_within
 from ritm_ops.admission.slots import SharedBudget, machine_folder
@@ -13,6 +14,7 @@ __all__ = [
     "BusyError",
     "DecodingMemory",
     "FairQueue",
+    "LiveProcesses",
     "MemoryBudget",
     "Requester",
     "Resources",

@@ -118,9 +118,12 @@ class Versions:
             self._evict_unused()
 
     def tidy(self) -> None:
-        """Let go of ended sessions, and of the models that only they needed."""
+        """Let go of ended sessions, of the models that only they needed, and of memory that is not ours."""
         with self._lock:
             self._drop_ended()
+            annotators = [self._current, *self._older]
+        for annotator in annotators:
+            annotator.tidy()
 
     def _drop_ended(self) -> None:
         """The sessions stand in the order of their last use."""

@@ -101,7 +101,8 @@ class Annotator:
         predictor: what answers the clicks.
         at_once: clicks that are answered at the same time, without BRS. With torch, those that wait for the
             network share its next run.
-        cache_bytes: memory for images and states.
+        cache_bytes: memory for images and states, of all processes that share it.
+        processes: how many these are, asked again and again.
         ttl_seconds: how long an unused image stays.
         shared: where other processes leave their states, and find those of this one.
         light_after_seconds: of waiting, after which clicks are answered by `PredictorOptions.light`, until
@@ -115,6 +116,7 @@ class Annotator:
         *,
         at_once: int = 1,
         cache_bytes: int = 1 << 30,
+        processes: Callable[[], int] = lambda: 1,
         ttl_seconds: float = 3600,
         shared: SharedStates | None = None,
         light_after_seconds: float | None = None,
@@ -127,7 +129,7 @@ class Annotator:
         self._light = self._answering.with_options(predictor.options.light())
         self._load = Load(light_after_seconds, clock)
         self._is_adaptive = light_after_seconds is not None
-        self._cache = SessionCache(cache_bytes, ttl_seconds, clock)
+        self._cache = SessionCache(cache_bytes, ttl_seconds, clock, processes)
         self._shared = shared
         self._clock = clock
         self._at_once = at_once
@@ -270,6 +272,10 @@ class Annotator:
     def shrink(self, parts: int) -> None:
         """Keep to one part in so many of the memory from now on; what is forgotten is replayed if need be."""
         self._cache.shrink(parts)
+
+    def tidy(self) -> None:
+        """Let go of memory that is not this one's any more; clicks do that, too."""
+        self._cache.tidy()
 
     def stats(self) -> AnnotatorStats:
         images, states, nbytes = self._cache.size()

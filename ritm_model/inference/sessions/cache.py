@@ -48,10 +48,18 @@ class CacheSize(NamedTuple):
 
 class SessionCache:
     """Thread-safe. Images unused for `ttl_seconds` go, and while `max_bytes` are exceeded those unused
-    longest; of the last one, the states unused longest; at last itself."""
+    longest; of the last one, the states unused longest; at last itself. The bytes are for as many processes
+    as there are, `processes()`, in equal shares."""
 
-    def __init__(self, max_bytes: int, ttl_seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        max_bytes: int,
+        ttl_seconds: float,
+        clock: Callable[[], float],
+        processes: Callable[[], int] = lambda: 1,
+    ) -> None:
         self._max_bytes = max_bytes
+        self._processes = processes
         self._ttl_seconds = ttl_seconds
         self._clock = clock
         self._lock = threading.Lock()
@@ -62,6 +70,12 @@ class SessionCache:
         """Keep to one part in so many of the bytes from now on."""
         with self._lock:
             self._max_bytes //= parts
+            self._tidy()
+
+    def tidy(self) -> None:
+        """Let go of what is stale, and of what is beyond the share of this process."""
+        with self._lock:
+            self._expire()
             self._tidy()
 
     def image(self, image_key: str) -> Image | None:
@@ -128,7 +142,8 @@ class SessionCache:
             self._evict(image_key)
 
     def _tidy(self) -> None:
-        while self._nbytes > self._max_bytes and self._albums:
+        most = self._max_bytes // self._processes()
+        while self._nbytes > most and self._albums:
             image_key, album = next(iter(self._albums.items()))
             if len(self._albums) == 1 and album.states:
                 _, state = album.states.popitem(last=False)

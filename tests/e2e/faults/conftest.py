@@ -75,14 +75,9 @@ def models(storage: Storage, tmp_path_factory: pytest.TempPathFactory) -> Models
 
 
 @pytest.fixture(scope="session")
-def server(
-    image_settings: Mapping[str, str],
-    storage: Storage,
-    models: Models,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Server]:
-    """One process that serves the live one of `models`."""
-    settings = {
+def live_settings(image_settings: Mapping[str, str], storage: Storage, models: Models) -> Mapping[str, str]:
+    """Settings of a server that serves the live one of `models`."""
+    return {
         **image_settings,
         **ACCESS,
         "AWS_ENDPOINT_URL": storage.for_models.url,
@@ -90,5 +85,10 @@ def server(
         "RITM_REGISTRY": models.registry.uri,
         "RITM_REGISTRY_SECONDS": "0.2",
     }
-    with ritm_serve(tmp_path_factory.mktemp("server"), settings) as running:
+
+
+@pytest.fixture(scope="session")
+def server(live_settings: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One process with these settings."""
+    with ritm_serve(tmp_path_factory.mktemp("server"), live_settings) as running:
         yield running

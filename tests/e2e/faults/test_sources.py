@@ -6,13 +6,14 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from annotators import Log, annotators
-from backend import serving_pids
+from annotators import Log, annotators, click
+from backend import ritm_serve, serving_pids
 from boto3.session import Session
 from fault_servers import BUCKET, Models, Storage
 from image_source import ImageSource, Mood
@@ -35,8 +36,8 @@ def assert_trouble_is_told(troubled: Log, sentence: str) -> None:
     clicks = troubled.wait_for(lambda found: sum(not click.is_well for click in found) >= 2, "the fault")
     trouble = [click for click in clicks if not click.is_well]
     assert {(click.outcome, click.mask) for click in trouble} == {(200, "")}
-    for click in trouble:
-        assert re.search(sentence, click.message), click.message
+    for one in trouble:
+        assert re.search(sentence, one.message), one.message
 
 
 def assert_undisturbed(others: Log, server: Server, since: float) -> None:
@@ -146,6 +147,21 @@ def test_the_registry_fails(server: Server, models: Models, storage: Storage, re
         record_property("seconds_until_normal", time.monotonic() - ended)
         log.wait_for_well()
     assert all(click.is_well for click in log.clicks)
+
+
+def test_a_server_starts_while_the_registry_fails(
+    live_settings: Mapping[str, str], storage: Storage, tmp_path: Path, record_property: Any
+) -> None:
+    storage.for_models.faults.extend(["500"] * 10_000)
+    with ritm_serve(tmp_path, live_settings, health="/live") as server:
+        wait_until(lambda: "could not be loaded" in server.text(), "trouble in the log", within_s=60)
+        assert requests.get(f"{server.url}/health", timeout=30).status_code == 200
+        assert requests.get(f"{server.url}/ready", timeout=30).status_code == 503
+        storage.for_models.faults.clear()
+        ended = time.monotonic()
+        wait_until(lambda: requests.get(f"{server.url}/ready", timeout=30).ok, "the model", within_s=60)
+        record_property("seconds_until_normal", time.monotonic() - ended)
+        assert click(server.url, 1, 1, "/data/upload/started/1.jpg").is_well
 
 
 def test_a_serving_process_is_killed_while_the_registry_fails(
