@@ -62,7 +62,7 @@ def test_curves_clicks_and_noc_equal_the_paper_s(name, shapes, record_property) 
     protocol = protocol_of(golden)
     source = PredictorSource(SYNTHETIC, "cpu", protocol)
 
-    evaluation = evaluate("synthetic", source, shapes, protocol, jobs=2)
+    evaluation = evaluate("synthetic", source, shapes, protocol)
 
     assert [sample.name for sample in evaluation.samples] == golden["samples"]
     split = []
