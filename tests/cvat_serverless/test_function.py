@@ -13,6 +13,7 @@ from typing import Any
 import nuclio_sdk
 import numpy as np
 import pytest
+from decoding import LARGE, MEMORY_MB
 from PIL import Image, ImageOps
 
 from cvat_serverless import main
@@ -303,10 +304,10 @@ def test_a_frame_for_which_there_is_no_memory_in_time_gets_503(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(main, "MEMORY_WAIT_SECONDS", 0)
-    worker = Worker(ritm_model=model)
+    worker = Worker(ritm_model=model, ritm_memory_mb=MEMORY_MB)
     memory = worker.context.user_data.function.loaded.memory
 
-    with memory.hold(2**60, float("inf")):
+    with memory.hold(LARGE - 1, float("inf")):  # all that is kept for small frames
         response = worker.call(payload("request_points_1"))
 
     assert response.status_code == 503
