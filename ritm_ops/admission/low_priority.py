@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import TypeVar
 
 from ritm_model.cpus import usable_cpus
@@ -19,15 +18,14 @@ T = TypeVar("T")
 
 def at_low_priority(work: Callable[[], T]) -> T:
     """Do some work in a thread of low priority; at most half of the processors do such work at once."""
-    return _threads().submit(work).result()
-
-
-@cache  # made when it is first needed, after a server has forked
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, usable_cpus() // 2), "low-priority", initializer=_lower_priority)
+    return _THREADS.submit(work).result()
 
 
 def _lower_priority() -> None:
     if sys.platform == "linux":  # elsewhere threads have no priority of their own
         own = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, own, min(19, os.getpriority(os.PRIO_PROCESS, own) + _NICER))
+
+
+# Its threads begin with the first work, after a server has forked.
+_THREADS = ThreadPoolExecutor(max(1, usable_cpus() // 2), "low-priority", initializer=_lower_priority)
