@@ -28,6 +28,7 @@ PICTURE = SAMPLES / "coins.jpg"
 COIN = 14  # its number in the sample's mask
 ON_THE_COIN = [(101, 195), (106, 179), (87, 200), (114, 206)]
 BESIDE_IT = (69, 194)
+ON_ANOTHER_COIN = (165, 200)
 
 SCREENSHOT = ROOT / "docs/images/label-studio-click.png"
 
@@ -88,13 +89,13 @@ def test_an_accepted_region_is_refined_by_ctrl_click(
     )
     task = studio.upload(report["project_id"], PICTURE)
     editor = open_task(page, studio, report["project_id"], task, PICTURE)
-    first = ON_THE_COIN[0]
-    (finished,) = editor.click(*first)
+    editor.click(*ON_THE_COIN[0])
+    (finished,) = editor.click(*ON_ANOTHER_COIN)  # two coins are what no single click would give
     with page.expect_response(is_draft_with_a_mask):
         editor.accept()
 
     before = editor.mask(finished)
-    inside = deepest(before, [first])
+    inside = deepest(before, [ON_THE_COIN[0], ON_ANOTHER_COIN])
     (refined,) = editor.click(*inside, "Control")
     assert refined["id"] == finished["id"]
     after = editor.mask(refined)
