@@ -13,6 +13,8 @@ from pathlib import Path
 from threading import Lock
 from time import monotonic
 
+from ritm_ops.admission.slots import locked
+
 _LOOK_SECONDS = 1.0
 
 
@@ -30,7 +32,7 @@ class LiveProcesses:
         self._lock = Lock()
         self._looked_at, self._count = float("-inf"), 1
         folder.mkdir(mode=0o700, exist_ok=True)
-        self._own = next(file for number in count() if (file := self._locked(folder / str(number))))
+        self._own = next(file for number in count() if (file := locked(folder / str(number))))
 
     def count(self) -> int:
         """How many there are, this one included, as of a second ago at most."""
@@ -41,16 +43,6 @@ class LiveProcesses:
 
     def _look(self) -> int:
         return sum(not self._is_free(path) for path in self._folder.iterdir())
-
-    def _locked(self, path: Path) -> int | None:
-        """The open file, if nobody else has it locked."""
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            return None
-        return file
 
     def _is_free(self, path: Path) -> bool:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -62,7 +62,7 @@ class SharedBudget:
     def _collect(self, names: list[str], count: int, deadline: float, held: ExitStack) -> None:
         while True:
             for name in list(names):
-                if count and (file := self._locked(name)) is not None:
+                if count and (file := locked(self._folder / name)) is not None:
                     held.callback(os.close, file)
                     names.remove(name)
                     count -= 1
@@ -72,11 +72,13 @@ class SharedBudget:
                 raise BusyError("There was no memory for this image in time; click once more.")
             time.sleep(_POLL_SECONDS)
 
-    def _locked(self, name: str) -> int | None:
-        file = os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            return None
-        return file
+
+def locked(path: Path) -> int | None:
+    """A file, made if need be and locked until it is closed; None if another process has it."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return None
+    return file
