@@ -34,7 +34,7 @@ test: $(VENV)/.develop $(LABEL_STUDIO)/.installed $(LABEL_STUDIO_ML)/.installed 
 	@command -v initdb >/dev/null || test -d /usr/lib/postgresql || ./scripts/system-packages postgresql
 	@command -v kubectl >/dev/null || test -x $(KUBECTL) || ./scripts/fetch-kubectl $(KUBECTL)
 	@command -v promtool >/dev/null || test -x $(PROMTOOL) || ./scripts/fetch-promtool $(PROMTOOL)
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup --max-worker-restart 0 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --no-loadscope-reorder --max-worker-restart 0 $(PYTEST_ARGS)
 
 check: $(VENV)/.develop ## ruff, mypy --strict, import rules, and check-web where node is
 	$(BIN)/ruff check .

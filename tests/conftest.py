@@ -6,12 +6,15 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from hypothesis import settings
 from redis_server import Redis, redis_server
 from s3_server import ACCESS, s3_server
+from scheduling import SharedTogether, goes_alone
+from xdist.scheduler import Scheduling
 
 from ritm_ops.jobs.queue import JobQueue, connect
 
@@ -28,10 +31,22 @@ settings.load_profile("any machine")
 
 @pytest.hookimpl(trylast=True)  # after folders have marked their tests
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fast tests first, then slow ones, then those that start whole systems: a mistake shows early."""
-    items.sort(
-        key=lambda item: 2 * bool(item.get_closest_marker("e2e")) + bool(item.get_closest_marker("slow"))
-    )
+    """Fast tests first, then slow ones, then those that start whole systems: a mistake shows early.
+
+    Those that any process can take come last of their kind, so that several processes end at the same time.
+    """
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        kind = 2 * bool(item.get_closest_marker("e2e")) + bool(item.get_closest_marker("slow"))
+        return kind, goes_alone(item.nodeid)
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """What several tests share is made once, in one process."""
+    return SharedTogether(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -7,6 +7,8 @@ from collections import Counter
 from pathlib import Path
 from statistics import median
 
+from scheduling import APART, TOGETHER, scope
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("ritm_model", "ritm_ops", "ritm_backend", "cvat_serverless", "training")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
@@ -53,3 +55,12 @@ def test_what_catches_any_exception_is_listed_with_its_reason() -> None:
     listed = {path: 2 if "(twice)" in reason else 1 for path, reason in rows}
     found = {name_of(path): len(CATCHES_ANYTHING.findall(path.read_text())) for path in MODULES}
     assert {path: count for path, count in found.items() if count} == listed
+
+
+def test_tests_that_share_servers_go_to_one_process() -> None:
+    assert [path for path in (*TOGETHER, *APART) if not (ROOT / path).exists()] == []
+    one = scope("tests/e2e/label_studio/test_next.py::test_one[a::b]")
+    assert one == scope("tests/e2e/stack/test_stack_setup.py::test_another")
+    assert one != scope("tests/e2e/stack/test_tls.py::test_one")
+    assert scope("tests/test_docs.py::test_one") == scope("tests/test_docs.py::test_another")
+    assert scope(f"{APART[0]}::test_one") != scope(f"{APART[0]}::test_another")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,13 +20,11 @@ from processes import Server
 HERE = Path(__file__).parent
 
 
-@pytest.hookimpl(tryfirst=True)  # before tests are given to processes
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.e2e)
             item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.xdist_group("e2e"))  # one process starts the servers, once
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +41,10 @@ def template(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="session")
 def studio(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudio]:
     """Label Studio set up as the README asks: local backends allowed, legacy tokens accepted too."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        (
+            tmp_path_factory.getbasetemp().parent / "studio"
+        ).mkdir()  # fails where another process starts one too
     with label_studio(template, tmp_path_factory.mktemp("studio"), LOCAL_BACKENDS, legacy=True) as running:
         yield running
 

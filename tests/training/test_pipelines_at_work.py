@@ -23,7 +23,7 @@ from workers import RITM, WITHIN_S, Site, worker
 
 from ritm_ops.jobs.queue import JobQueue
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("redis")]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 SiteMaker: TypeAlias = Callable[..., Site]
 PAGE = Path(__file__).parents[2] / "docs/finetuning.md"

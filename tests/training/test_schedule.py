@@ -22,7 +22,6 @@ LABELS = "s3://labels/team"
 
 
 @pytest.mark.e2e
-@pytest.mark.xdist_group("redis")
 def test_a_job_is_asked_for_when_its_time_has_come(jobs: JobQueue) -> None:
     asking = AskForJob("*/5 * * * *", jobs, LABELS)
     assert not asking.should_run()
@@ -36,7 +35,6 @@ def test_a_job_is_asked_for_when_its_time_has_come(jobs: JobQueue) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.slow
-@pytest.mark.xdist_group("redis")
 def test_the_process_of_the_schedule_asks(jobs: JobQueue, redis: Redis, tmp_path: Path) -> None:
     environment = {
         "PATH": os.environ["PATH"],

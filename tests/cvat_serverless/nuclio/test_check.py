@@ -17,8 +17,6 @@ from cvat_serverless.check import check_definition
 from cvat_serverless.cli import cvat
 from cvat_serverless.dashboard import Dashboard, DashboardError
 
-pytestmark = pytest.mark.xdist_group("nuclio check")  # what they share is made once
-
 FOLDER = Path(__file__).parents[3] / "cvat_serverless"
 ODD = Path(__file__).with_name("odd_function.py")
 PAYLOADS = Path(__file__).parents[2] / "payloads" / "cvat"

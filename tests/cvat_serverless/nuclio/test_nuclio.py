@@ -23,7 +23,7 @@ ODD = Path(__file__).with_name("odd_function.py")
 
 Payload = Callable[[str], Any]
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("nuclio")]  # what they share is made once
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,15 +16,6 @@ from s3_server import ACCESS, FaultyProxy, s3_server
 from ritm_model.checkpoints import bundled_model_path, load_model, save_model
 from ritm_ops.object_store import open_store
 from ritm_ops.registry import Registry
-
-HERE = Path(__file__).parent
-
-
-@pytest.hookimpl(tryfirst=True)  # before tests are given to processes
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.xdist_group("faults"))
 
 
 @pytest.fixture(scope="session")

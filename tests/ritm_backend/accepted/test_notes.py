@@ -22,9 +22,7 @@ def note(clicks: int, **more: Any) -> Note:
 Keepers = Callable[[], NoteKeeper]
 
 
-@pytest.fixture(
-    params=["folder", pytest.param("redis", marks=[pytest.mark.e2e, pytest.mark.xdist_group("redis")])]
-)
+@pytest.fixture(params=["folder", pytest.param("redis", marks=pytest.mark.e2e)])
 def keeper(request: pytest.FixtureRequest, tmp_path: Path) -> Keepers:
     """Makes what a server keeps its notes with; all share one place."""
     if request.param == "folder":

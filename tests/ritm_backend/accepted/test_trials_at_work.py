@@ -24,7 +24,7 @@ from ritm_ops.registry.trials import Counted, Kind, Trial, Trials
 PAYLOADS = Path(__file__).parents[2] / "payloads/label_studio"
 MODELS = ("closed", "published", "shadowed")
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live server")]
+pytestmark = pytest.mark.slow
 
 Region = dict[str, Any]
 

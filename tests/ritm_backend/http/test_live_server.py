@@ -26,7 +26,7 @@ from ritm_ops.registry import Registry
 ANNOTATORS = 3
 Click = tuple[float, float, bool]
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live server")]
+pytestmark = pytest.mark.slow
 
 
 class Page:

@@ -10,7 +10,7 @@ from redis_server import Redis
 from ritm_backend.jobs import Handover
 from ritm_ops.jobs.queue import JobQueue, connect
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("redis")]
+pytestmark = pytest.mark.e2e
 
 
 def test_what_waits_is_handed_over_before_the_end(redis: Redis, caplog: pytest.LogCaptureFixture) -> None:

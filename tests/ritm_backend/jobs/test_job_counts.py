@@ -11,7 +11,7 @@ from redis_server import Redis
 
 from ritm_ops.jobs.queue import JobQueue, connect
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("redis")]
+pytestmark = pytest.mark.e2e
 
 
 def told(client: FlaskClient) -> set[str]:

@@ -22,7 +22,7 @@ Backend = Callable[..., FlaskClient]
 LABELS = "s3://labels/team"
 PAYLOADS = Path(__file__).parents[2] / "payloads/label_studio"
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("redis")]
+pytestmark = pytest.mark.e2e
 
 
 def recorded(number: str) -> Any:

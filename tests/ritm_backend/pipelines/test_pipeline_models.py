@@ -23,7 +23,7 @@ from ritm_ops.registry import Registry
 
 PAYLOADS = Path(__file__).parents[2] / "payloads/label_studio"
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live server")]
+pytestmark = pytest.mark.slow
 
 
 def picture_url() -> str:

@@ -20,7 +20,7 @@ from ritm_model.cli.main import ritm
 from ritm_ops.jobs.protocol import EndedJobError, JobError, UnknownJobError
 from ritm_ops.jobs.queue import JobQueue, connect
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("redis")]
+pytestmark = pytest.mark.e2e
 
 LABELS = "s3://labels/team"
 

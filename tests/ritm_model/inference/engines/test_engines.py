@@ -29,7 +29,7 @@ from ritm_model.inference.engines.openvino import OpenVinoEngine, converted, ope
 from ritm_model.inference.engines.torch_engine import Engine
 from ritm_model.networks import InteractiveModel, build
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("engines")]  # what they share is made once
+pytestmark = pytest.mark.slow
 
 TOLERANCE = 1e-4  # of logits; the paper's code itself differs by 2e-5 between thread counts
 UNUSED = [-1.0, -1.0, -1.0]

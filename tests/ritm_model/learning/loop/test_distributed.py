@@ -24,8 +24,6 @@ from ritm_model.learning.recipes import load_recipe
 from ritm_model.learning.step.step import Batch
 from ritm_model.networks import build
 
-pytestmark = pytest.mark.xdist_group("distributed")  # what they share is made once
-
 # A network without dropout, whose random numbers depend on how a batch is shared, and plain gradient descent,
 # which does not blow up differences by rounding.
 RECIPE = (

@@ -31,8 +31,6 @@ from ritm_model.learning.recipes import Recipe, load_recipe
 
 FullAt = Callable[[int], AbstractContextManager[None]]
 
-pytestmark = pytest.mark.xdist_group("loop")  # what they share is made once
-
 TINY = (*SHORT, *HRNET, "epochs=2", "optimiser.warmup=2")
 STEPS = 8
 

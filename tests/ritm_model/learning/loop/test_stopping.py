@@ -16,8 +16,6 @@ from ritm_model.learning.loop.run_folder import RunFolder
 from ritm_model.learning.loop.stopping import RunStopped, Stop
 from ritm_model.learning.recipes import load_recipe
 
-pytestmark = pytest.mark.xdist_group("stopping")  # what they share is made once
-
 TINY = (
     *SHORT,
     *HRNET,
