@@ -2,6 +2,7 @@
 
 import base64
 import io
+import zlib
 
 import numpy as np
 from hypothesis import given
@@ -11,6 +12,7 @@ from PIL import Image
 
 from ritm_model.masks import bitmask
 
+HEAD = "data:image/png;base64,"
 MASKS = npst.arrays(np.bool_, st.tuples(st.integers(1, 40), st.integers(1, 40)))
 
 
@@ -29,9 +31,25 @@ def test_a_part_lies_at_its_place(part, top, left, below, right):
     assert np.array_equal(bitmask.decode(url, frame[1], frame[0]), mask)
 
 
+@given(st.integers(0, 3000), st.integers(1, 30), st.integers(0, 3000), st.sampled_from([9, 1000, 5000]))
+def test_programs_that_check_everything_read_it(above, rows, below, width):
+    """`zlib.decompress` looks at the checksum and at the end, which readers of pictures pass over."""
+    part = np.ones((rows, 7), np.bool_)
+    frame = (above + rows + below, width)
+    data = base64.b64decode(bitmask.encode_part(part, (above, 2), frame).removeprefix(HEAD))
+    begin = data.index(b"IDAT")
+    length = int.from_bytes(data[begin - 4 : begin], "big")
+    lines = np.frombuffer(zlib.decompress(data[begin + 4 : begin + 4 + length]), np.uint8)
+    lines = lines.reshape(frame[0], 1 + (width + 7) // 8)
+    assert not lines[:, 0].any()
+    mask = np.unpackbits(lines[:, 1:], axis=1, count=width).view(np.bool_)
+    assert mask[above : above + rows, 2:9].all()
+    assert np.count_nonzero(mask) == part.size
+
+
 def test_the_picture_is_black_with_an_alpha_of_all_or_nothing():
     mask = np.eye(9, dtype=np.bool_)
-    data = base64.b64decode(bitmask.encode(mask).removeprefix("data:image/png;base64,"))
+    data = base64.b64decode(bitmask.encode(mask).removeprefix(HEAD))
     with Image.open(io.BytesIO(data)) as png:
         rgba = np.asarray(png.convert("RGBA"))
     assert (rgba[..., :3] == 0).all()
