@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ritm_backend.connect.config import KIND_TAGS
 from ritm_backend.label_studio.answers import RegionAnswer, results_of, to_json
 from ritm_backend.label_studio.config import parse_config
+from ritm_backend.label_studio.options import KINDS
 from ritm_backend.label_studio.outputs import choose_output
 from ritm_backend.label_studio.regions import Frame
 
@@ -80,6 +82,35 @@ def test_the_item_and_the_rotation_of_the_view_come_back(answer):
 
     assert "item_index" not in plain
     assert (item["item_index"], item["image_rotation"]) == (0, 90)
+
+
+def configuration(kind, separate):
+    """A control of a kind with the labels Object and Other, of its own or of a tag beside it."""
+    tag, names = KIND_TAGS[kind], '<Label value="Object"/><Label value="Other"/>'
+    if separate:
+        tools = f'<{tag} name="tool" toName="image"/><Labels name="lab" toName="image">{names}</Labels>'
+    else:
+        tools = f'<{tag}Labels name="tool" toName="image">{names}</{tag}Labels>'
+    return f'<View><Image name="image" value="$image"/>{tools}</View>'
+
+
+@given(
+    st.sampled_from(KINDS),
+    st.booleans(),
+    st.none() | st.sampled_from(["Object", "Other"]) | st.text(max_size=5),
+    st.none() | st.integers(0, 3),
+)
+def test_nothing_in_an_answer_is_null_whatever_the_kind_and_the_label(kind, separate, label, index):
+    """A null among the labels crashes the editor."""
+    output = choose_output(parse_config(configuration(kind, separate)), "image", label)
+    frame = Frame("image", index, 8, 6, 0)
+    name = output.label_for(label)
+    answer = RegionAnswer("0123456789ab", frame, (8, 6), {"x": 1.0}, output, name, 0.5, parent=None)
+    results = results_of(answer)
+
+    assert b"null" not in to_json(results)
+    labels = [each["value"][each["type"]] for each in results if each["type"] in each["value"]]
+    assert labels == ([] if name is None else [[name]])
 
 
 PLAIN = st.recursive(
