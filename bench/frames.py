@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model import Predictor, open_predictor
+from ritm_model import Click, Predictor, open_predictor
 from ritm_model.datasets.files import read_image, read_labels
 from ritm_model.datasets.readers.pack import IGNORED_VALUE, read_pack
 from ritm_model.evaluation.compare import bootstrap_interval
@@ -73,11 +73,20 @@ def next_frame(
 
 
 def clicks_needed(
-    predictor: Predictor, image_HW3: Pixels, truth_HW: Mask, start_HW: Mask | None
+    predictor: Predictor,
+    image_HW3: Pixels,
+    truth_HW: Mask,
+    start_HW: Mask | None,
+    *,
+    keep_mask: bool = True,
+    begins_inside: bool = False,
 ) -> list[int]:
-    """Clicks until each of the targets is reached; 0 if the mask to begin with is good enough."""
+    """Clicks until each of the targets is reached; 0 if the mask to begin with is good enough.
+
+    With `begins_inside` the first click lies in that mask, wherever the largest mistake is.
+    """
     truth: Truth = truth_HW.astype(np.int8)
-    state = predictor.start(image_HW3, mask=start_HW)
+    state = predictor.start(image_HW3, mask=start_HW, keep_mask=keep_mask)
     mask_HW = np.zeros_like(truth_HW) if start_HW is None else start_HW
     not_clicked_HW = np.ones_like(truth_HW)
     needed = [MAX_CLICKS] * len(TARGETS)
@@ -90,10 +99,20 @@ def clicks_needed(
         if reached >= max(TARGETS) or count == MAX_CLICKS:
             break
         click = next_click(mask_HW, truth, not_clicked_HW)
+        if begins_inside and count == 0 and not mask_HW[int(click.y), int(click.x)]:
+            click = inside(mask_HW, truth_HW)
         not_clicked_HW[int(click.y), int(click.x)] = False
         state = predictor.click(state, click)
         mask_HW = state.mask
     return needed
+
+
+def inside(mask_HW: Mask, truth_HW: Mask) -> Click:
+    """A click in the middle of what is right of a mask; of what is wrong, if nothing is right."""
+    right_HW = mask_HW & truth_HW
+    if right_HW.any():
+        return next_click(np.zeros_like(mask_HW), right_HW.astype(np.int8))
+    return next_click(mask_HW, np.zeros_like(mask_HW, np.int8))
 
 
 def run(pack: Path, out: Path, source: str, objects: int, strength: float) -> None:

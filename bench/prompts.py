@@ -102,7 +102,7 @@ def deepest(mask_HW: Mask) -> Click:
 
 def begun(predictor: Predictor, asked: Asked, mask_HW: Mask | None = None, box: Box | None = None) -> State:
     """A mask that was drawn by rule is a first guess, not one to be kept where it is not clicked."""
-    return replace(predictor.start(asked.image_HW3, mask_HW, box), from_mask=False)
+    return predictor.start(asked.image_HW3, mask_HW, box, keep_mask=False)
 
 
 def kept_inside(predictor: Predictor, state: State, inside_HW: Mask, most: int, share: float = 0.05) -> State:

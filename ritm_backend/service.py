@@ -254,6 +254,7 @@ class LabelStudioService:
                     clicks=clicks,
                     mask=mask_HW,
                     mask_key=existing.key if existing and mask_HW is not None else "",
+                    keep_mask=existing is None or not existing.is_guess,
                     region=prompt.region(width, height),
                     queue_key=own_id,
                 ),

@@ -9,6 +9,11 @@ counts, because the others are older versions of it. Its mask becomes the previo
 region of interest; its id, label and control are kept, so the editor replaces it, all but the id of a
 bitmask.
 
+What a person made, changed or submitted is kept where no click is about it. What a model predicted and nobody
+has touched is a first guess, which a click may change as a whole: that takes fewer clicks (`bench/boxes.py`).
+It is untouched in a prediction whose region stands in no annotation, and in the draft of a new annotation if
+the editor marks it as predicted and a prediction shows it so.
+
 Memory. Choices and masks are bounded by bytes, not by time: what was not used for longest goes first.
 
 The choice must not change while the object is being clicked. But what Label Studio sends changes
@@ -27,25 +32,39 @@ What this cannot see: a mask accepted less than those five seconds ago.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import NamedTuple
+
+import numpy as np
 
 from ritm_backend.label_studio import regions
 from ritm_backend.label_studio.config import LabelingConfig
 from ritm_backend.label_studio.masks import PackedMask
-from ritm_backend.label_studio.prompts import ObjectPrompt, sources_on_screen, stable_id
+from ritm_backend.label_studio.prompts import (
+    ObjectPrompt,
+    Source,
+    predictions_of,
+    sources,
+    sources_on_screen,
+    stable_id,
+)
 from ritm_backend.label_studio.regions import Json, KeyPoint
 from ritm_backend.lru import BytesLru
 from ritm_ops.label_studio.results import Drawing, read_results
 from ritm_ops.label_studio.shapes import Bitmask, Brush, Polygon, Rectangle, Shape, ShapeError
 
 _OVERHEAD = 512  # bytes of an entry without its mask
+_SAME_IOU = 0.98  # the editor rounds what it was given
 
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """A region to be refined: its mask, or its rectangle. `key` names the mask's content."""
+    """A region to be refined: its mask, or its rectangle.
+
+    `key` names the mask's content. `is_guess` says that it is a model's, and nobody has touched it.
+    """
 
     id: str
     kind: str
@@ -54,6 +73,7 @@ class Existing:
     mask: PackedMask
     key: str
     rectangle: Rectangle | None = None
+    is_guess: bool = False
 
     @property
     def can_be_replaced(self) -> bool:
@@ -83,6 +103,11 @@ def within(prompt: ObjectPrompt, existing: Existing) -> ObjectPrompt:
         rotation=shape.rotation,
     )
     return replace(prompt, box=box)
+
+
+class _Candidate(NamedTuple):
+    drawing: Drawing
+    source: Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,23 +151,24 @@ class ExistingRegions:
         key = (own_id, first.x, first.y)
         choice = self._choices.get(key)
         if choice is None:
-            drawings = [
-                drawing
-                for drawing in _candidates(task, config, of_everyone=of_everyone)
-                if drawing.id != own_id and _is_comparable(drawing, prompt, size)
+            candidates = [
+                each
+                for each in _candidates(task, config, of_everyone=of_everyone)
+                if each.drawing.id != own_id and _is_comparable(each.drawing, prompt, size)
             ]
             # A rectangle often stands around a mask.
-            drawings.sort(key=lambda drawing: drawing.kind == "rectangle")
-            found = self._first_around(drawings, first, size)
+            candidates.sort(key=lambda each: each.drawing.kind == "rectangle")
+            found = self._first_around(task, candidates, first, size)
             nbytes = _OVERHEAD + (found.mask.bits.nbytes if found else 0)
             choice = self._choices.setdefault(key, _Choice(found), nbytes)
         return choice.existing
 
     def _first_around(
-        self, drawings: list[Drawing], first: KeyPoint, size: tuple[int, int]
+        self, task: Json, candidates: list[_Candidate], first: KeyPoint, size: tuple[int, int]
     ) -> Existing | None:
         x, y = first.x / 100 * size[0], first.y / 100 * size[1]
-        for drawing in drawings:
+        for candidate in candidates:
+            drawing = candidate.drawing
             try:
                 key, mask = self._paint(drawing, size)
             except ShapeError:
@@ -150,9 +176,41 @@ class ExistingRegions:
             if mask.contains(x, y):
                 rectangle = drawing.shape if isinstance(drawing.shape, Rectangle) else None
                 return Existing(
-                    drawing.id, drawing.kind, drawing.from_name, drawing.label, mask, key, rectangle
+                    drawing.id,
+                    drawing.kind,
+                    drawing.from_name,
+                    drawing.label,
+                    mask,
+                    key,
+                    rectangle,
+                    is_guess=self._is_untouched(task, candidate, mask, size),
                 )
         return None
+
+    def _is_untouched(
+        self, task: Json, candidate: _Candidate, mask: PackedMask, size: tuple[int, int]
+    ) -> bool:
+        drawing, source = candidate
+        if source.kind == "prediction":
+            annotated = (each for each in sources(task) if each.kind == "annotation")
+            return all(other.id != drawing.id for other in _drawings(annotated))
+        if source.kind == "annotation" or source.entry.get("annotation") is not None:
+            return False  # submitted
+        if drawing.origin != "prediction":
+            return False
+        return any(
+            other.id == drawing.id and self._shows(other, mask, size)
+            for other in _drawings(predictions_of(task))
+        )
+
+    def _shows(self, drawing: Drawing, mask: PackedMask, size: tuple[int, int]) -> bool:
+        try:
+            _, other = self._paint(drawing, size)
+        except ShapeError:
+            return False
+        first_HW, second_HW = mask.unpack(), other.unpack()
+        either = np.count_nonzero(first_HW | second_HW)
+        return bool(np.count_nonzero(first_HW & second_HW) >= _SAME_IOU * either)
 
     def _paint(self, drawing: Drawing, size: tuple[int, int]) -> tuple[str, PackedMask]:
         content = _content(drawing.shape)
@@ -175,15 +233,20 @@ def _content(shape: Shape) -> bytes:
     return repr(shape).encode()
 
 
-def _candidates(task: Json, config: LabelingConfig, *, of_everyone: bool) -> Iterator[Drawing]:
+def _drawings(found: Iterable[Source]) -> Iterator[Drawing]:
+    for source in found:
+        yield from read_results(source.entry.get("result")).drawings
+
+
+def _candidates(task: Json, config: LabelingConfig, *, of_everyone: bool) -> Iterator[_Candidate]:
     seen: set[str] = set()
     for source in sources_on_screen(task, of_everyone=of_everyone):
-        for drawing in reversed(read_results(source.get("result")).drawings):
+        for drawing in reversed(read_results(source.entry.get("result")).drawings):
             if drawing.id in seen:
                 continue
             seen.add(drawing.id)
             if drawing.kind != "rectangle" or not _asks(drawing, config):
-                yield drawing
+                yield _Candidate(drawing, source)
 
 
 def _asks(rectangle: Drawing, config: LabelingConfig) -> bool:

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID, uuid5
 
 from ritm_backend.label_studio.config import LabelingConfig
@@ -95,6 +95,13 @@ class ObjectPrompt:
         return Box(left, top, max(right, left + 1), max(bottom, top + 1))
 
 
+class Source(NamedTuple):
+    """Where regions of a task stand."""
+
+    kind: Literal["draft", "annotation", "prediction"]
+    entry: Json
+
+
 def stable_id(task_id: object, prompt: ObjectPrompt) -> str:
     """The id of the region that an object's clicks make: the same at every click, for every process.
 
@@ -156,7 +163,7 @@ def objects_of_task(
     """
     notes: list[str] = []
     for source in sources(task):
-        reading = read_regions(source.get("result"))
+        reading = read_regions(source.entry.get("result"))
         notes += reading.notes
         # A mask that stands in a task is finished.
         reading = replace(reading, regions=(*reading.points(), *reading.boxes()))
@@ -166,21 +173,26 @@ def objects_of_task(
     return [], notes
 
 
-def sources(task: Json) -> Iterator[Json]:
+def sources(task: Json) -> Iterator[Source]:
     """The task's drafts, then annotations, then predictions, each newest first.
 
     An annotation with a draft is left out, because the draft is its newer self; so is a cancelled one.
     """
     drafts = _newest_first(task.get("drafts"))
-    yield from drafts
+    yield from (Source("draft", draft) for draft in drafts)
     drafted = [draft.get("annotation") for draft in drafts]
     for annotation in _newest_first(task.get("annotations")):
         if annotation.get("id") not in drafted and annotation.get("was_cancelled") is not True:
-            yield annotation
-    yield from _newest_first(task.get("predictions"))
+            yield Source("annotation", annotation)
+    yield from predictions_of(task)
 
 
-def sources_on_screen(task: Json, *, of_everyone: bool) -> Iterator[Json]:
+def predictions_of(task: Json) -> Iterator[Source]:
+    """The task's predictions, newest first."""
+    return (Source("prediction", prediction) for prediction in _newest_first(task.get("predictions")))
+
+
+def sources_on_screen(task: Json, *, of_everyone: bool) -> Iterator[Source]:
     """Where the regions can be that the annotator sees.
 
     A draft is the full state of the open editor, so with drafts it is the newest one alone: what the
@@ -189,11 +201,11 @@ def sources_on_screen(task: Json, *, of_everyone: bool) -> Iterator[Json]:
     """
     drafts = _newest_first(task.get("drafts"))
     if drafts:
-        yield drafts[0]
+        yield Source("draft", drafts[0])
     elif of_everyone:
         yield from sources(task)
     else:
-        yield from _newest_first(task.get("predictions"))
+        yield from predictions_of(task)
 
 
 def _newest_first(entries: object) -> Sequence[Json]:

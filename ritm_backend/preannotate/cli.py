@@ -48,7 +48,7 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--min-mask-score",
     type=click.FloatRange(0, 1),
-    help="Leave out regions of which the model is less sure.  [0.75]",
+    help="Leave out regions of which the model is less sure.  [0.7]",
 )
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Tasks that get regions at most.")
 @click.option("--model", default="", help="Model by name or path.  [that of the backend: RITM_MODEL, …]")

@@ -44,8 +44,8 @@ from ritm_ops.admission.memory import usable_memory
 from ritm_ops.label_studio.client import LabelStudioClient
 from ritm_ops.pictures import PictureFetcher
 
-MIN_MASK_SCORE = 0.75
-"""Correcting masks below it takes more clicks than none: `bench/boxes.py`."""
+MIN_MASK_SCORE = 0.7
+"""Going on from masks below it may take more clicks than none: `bench/boxes.py`."""
 MODEL_SECONDS = 900.0  # to load a model, an engine that is compiled first included
 
 

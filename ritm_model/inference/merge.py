@@ -32,7 +32,7 @@ class ProgressiveMerge:
     (Chen et al., "FocalClick", 2022.)
 
     Attributes:
-        from_mask: from the first click on, when a mask was given to be corrected.
+        from_mask: from the first click on, when a mask was given to be kept but for corrections.
         from_click: from this click on, counted from 1, when it was not; None for never.
     """
 

@@ -48,7 +48,12 @@ class Predictor:
         self.options = options or PredictorOptions.serving()
 
     def start(
-        self, image: Picture, mask: npt.NDArray[Any] | None = None, region: Region | None = None
+        self,
+        image: Picture,
+        mask: npt.NDArray[Any] | None = None,
+        region: Region | None = None,
+        *,
+        keep_mask: bool = True,
     ) -> State:
         """Look at an image before the first click.
 
@@ -61,6 +66,8 @@ class Predictor:
             region: a box or a lasso around the object. ZoomIn treats it as the object's extent until there is
                 a prediction, so the first click is answered inside it and a little around. Without a mask,
                 a lasso is also shown to the network, filled, as a first guess at it.
+            keep_mask: whether the mask stays where no click is about it, if the options merge answers.
+                Otherwise it is a first guess, and the answer to a click may change all of it.
 
         Raises:
             PromptError: the image is of another kind, the mask of another kind or size, or the region lies
@@ -74,7 +81,8 @@ class Predictor:
             return state
         given_HW = mask_of(mask, state.frame)
         roi = mask_roi(given_HW > 0) or Roi(0, 0, 0, 0)
-        return self._refining(state, SoftMap(given_HW[roi.slices].copy(), roi, state.frame))
+        started = self._refining(state, SoftMap(given_HW[roi.slices].copy(), roi, state.frame))
+        return started if keep_mask else replace(started, from_mask=False)
 
     def click(self, state: State, click: Click, timings: Timings | None = None) -> State:
         """Answer one more click with one run of the network.

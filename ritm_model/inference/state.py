@@ -87,7 +87,7 @@ class State:
         prediction: the last answer, or the mask that was given at the start; None before both.
         roi: where the network looked last; None if it saw the whole image at its own resolution.
         region: bounding box of the object as drawn by the annotator.
-        from_mask: whether a mask with something in it was given at the start.
+        from_mask: whether a mask with something in it was given at the start, to be kept but for corrections.
         guess: what the network is shown as its previous mask before the first click, and nobody else: the
             lasso that was drawn around the object, filled.
     """

@@ -37,6 +37,8 @@ class Drawing:
         label: or None.
         size: (height, width) of the picture that it was drawn on, or None where the result does not say.
         shape: what encloses the pixels.
+        origin: "manual", "prediction" or "prediction-changed", or nothing where the result does not say. The
+            editor (1.23.2) leaves "prediction" on a polygon that somebody has moved as a whole.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Drawing:
     label: str | None
     size: tuple[int, int] | None
     shape: Shape = field(repr=False)
+    origin: str = ""
 
     def mask(self, height: int, width: int) -> Mask:
         """Paint it on a photograph.
@@ -127,6 +130,7 @@ def _drawing(id: str, kind: str, label: str | None, result: Json) -> Drawing:
         label,
         size_of(result),
         shape_of(KINDS[kind], result.get("value")),
+        _text(result.get("origin")),
     )
 
 

@@ -50,6 +50,7 @@ class Prompt:
         mask_key: names the mask; worked out from its pixels if left empty.
         region: drawn around the object; see `Predictor.start`.
         queue_key: of waiting requests with the same key only the newest is answered; None waits its turn.
+        keep_mask: whether the mask stays where no click is about it; see `Predictor.start`.
     """
 
     image_key: str
@@ -58,12 +59,14 @@ class Prompt:
     mask_key: str = ""
     region: Region | None = None
     queue_key: str | None = None
+    keep_mask: bool = True
 
     @property
     def start(self) -> Start:
         if self.mask is None:
             return Start("", self.region)
-        return Start(self.mask_key or _digest(self.mask), self.region)
+        key = self.mask_key or _digest(self.mask)
+        return Start(key if self.keep_mask else f"guess {key}", self.region)
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +302,9 @@ class Annotator:
     def _known(self, prompt: Prompt, start: Start, image: Image) -> State:
         """The state after as many of the clicks as are remembered."""
         known = self._cache.longest(prompt.image_key, start, prompt.clicks)
-        return known or self._predictor.start(image, prompt.mask, prompt.region)
+        if known is not None:
+            return known
+        return self._predictor.start(image, prompt.mask, prompt.region, keep_mask=prompt.keep_mask)
 
     def _known_to_others(self, prompt: Prompt, start: Start, state: State) -> State:
         """The state after more of the clicks than in `state`, if another process left one."""

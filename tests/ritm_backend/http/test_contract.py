@@ -144,6 +144,45 @@ def test_an_accepted_mask_in_the_draft_is_refined_by_a_click_inside(client, reco
     assert [region["id"] for region in result["result"]] == [accepted["id"]]
 
 
+def test_a_predicted_region_is_a_first_guess_until_somebody_has_changed_it(client, recorded, mask_of):
+    """It is a square around a disc and another one beside it, which a click takes away."""
+    body = recorded("14")
+    (task,) = body["tasks"]
+    accepted = next(r for r in task["drafts"][0]["result"] if r["type"] == "brushlabels")
+    around, beside = np.zeros((2, 600, 800), np.bool_)
+    around[190:410, 130:360] = True
+    beside[500:580, 600:760] = True
+    value = accepted["value"] | {"rle": encode(around | beside)}
+    region = {key: accepted[key] for key in accepted if key not in ("origin", "score")} | {
+        "id": "R",
+        "value": value,
+    }
+    click = body["params"]["context"]["result"][-1]
+    click["value"] |= {"x": 85, "y": 90}
+    body["params"]["context"]["result"] = [click | {"is_positive": False}]
+    draft = task["drafts"][0]
+
+    def answered(number, drawn, **more):
+        """The mask that the click leaves, in a task of its own."""
+        task["id"] = number
+        task["predictions"] = [task["predictions"][0] | {"result": [region]}]
+        task["drafts"] = [draft | {"result": [drawn], **more}] if drawn else []
+        (result,) = client.post("/predict", json=body).json["results"]
+        assert [each["id"] for each in result["result"]] == ["R"]
+        return mask_of(result["result"][0])
+
+    of_prediction = answered(901, None)
+    untouched = answered(902, region | {"origin": "prediction"})
+    changed = answered(903, region | {"origin": "prediction-changed"})
+    submitted = answered(904, region | {"origin": "prediction"}, annotation=7)
+
+    np.testing.assert_array_equal(of_prediction, untouched)
+    np.testing.assert_array_equal(changed, submitted)
+    np.testing.assert_array_equal(changed & around, around)
+    assert not (changed & beside).all()
+    assert (of_prediction ^ around).any()
+
+
 def test_stored_clicks_become_masks_of_a_batch(client, recorded):
     body = recorded("06")
     points = [

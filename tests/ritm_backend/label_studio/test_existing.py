@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ritm_backend.label_studio.config import parse_config
 from ritm_backend.label_studio.existing import ExistingRegions, within
@@ -16,6 +18,18 @@ CONFIG = parse_config(
     <RectangleLabels name="box" toName="image"><Label value="Cat"/></RectangleLabels></View>"""
 )
 MEMORY = 1 << 20
+POINTS = """<View><Image name="image" value="$image"/>
+    <KeyPointLabels name="kp" toName="image" smart="true"><Label value="Cat"/></KeyPointLabels></View>"""
+POINT = {
+    "id": "k1",
+    "type": "keypointlabels",
+    "from_name": "kp",
+    "to_name": "image",
+    "original_width": SIZE[0],
+    "original_height": SIZE[1],
+    "is_positive": True,
+    "value": {"x": 20, "y": 30, "width": 0.2, "keypointlabels": ["Cat"]},
+}
 
 
 def square(left, top, side=40):
@@ -307,3 +321,73 @@ def test_drafts_and_predictions_are_always_refined(regions, prompt, kind):
     held = task(**{kind: [brush("R", square(20, 20))]})
 
     assert regions.choose(held, prompt(), SIZE, CONFIG, of_everyone=False) is not None
+
+
+class TestWhatNobodyHasTouchedIsAFirstGuess:
+    """Whether a region is kept where no click is about it: `Existing.is_guess`."""
+
+    @pytest.mark.parametrize("region", KINDS[:3], ids=lambda region: region["type"])
+    def test_a_region_of_a_prediction(self, regions, prompt, region):
+        found = regions.choose(task(predictions=[region]), prompt(20, 30), SIZE, CONFIG, of_everyone=False)
+
+        assert found is not None
+        assert found.is_guess
+
+    @pytest.mark.parametrize("region", KINDS[:3], ids=lambda region: region["type"])
+    def test_the_same_region_in_the_draft_of_a_new_annotation(self, regions, prompt, region):
+        """Label Studio copies the prediction; a polygon comes back rounded."""
+        copied = region | {"origin": "prediction"}
+        if "points" in region["value"]:
+            points = [[x + 0.001, y - 0.001] for x, y in region["value"]["points"]]
+            copied["value"] = region["value"] | {"points": points}
+        held = task(predictions=[region], drafts=[copied])
+
+        found = regions.choose(held, prompt(20, 30), SIZE, CONFIG, of_everyone=False)
+        assert found is not None
+        assert found.is_guess
+
+    @settings(max_examples=200, deadline=None)
+    @given(
+        origin=st.sampled_from(["manual", "prediction", "prediction-changed", None]),
+        places=st.fixed_dictionaries(
+            {},
+            optional={
+                kind: st.sampled_from([20, 24, 30]) for kind in ("predictions", "drafts", "annotations")
+            },
+        ),
+        of_an_annotation=st.booleans(),
+        of_everyone=st.booleans(),
+    )
+    def test_it_is_exactly_where_no_person_had_a_part(self, origin, places, of_an_annotation, of_everyone):
+        """The places are the left edges of one region in what a task holds."""
+        more = {} if origin is None else {"origin": origin}
+        held = task(**{kind: [brush("R", square(left, 20), **more)] for kind, left in places.items()})
+        if "drafts" in places:
+            held["drafts"][0]["annotation"] = 1 if of_an_annotation else None
+        (asked,) = objects_in(read_regions([POINT]), parse_config(POINTS))
+
+        found = ExistingRegions(MEMORY).choose(held, asked, SIZE, CONFIG, of_everyone=of_everyone)
+        if found is None:
+            assert not set(places) - ({"annotations"} if not of_everyone else set())
+            return
+        shown = "drafts" if "drafts" in places else "predictions"
+        if of_everyone and "drafts" not in places and "annotations" in places:
+            shown = "annotations"
+        assert (found.mask.unpack() == square(places[shown], 20)).all()
+        untouched = {
+            "annotations": False,
+            "predictions": "annotations" not in places,
+            "drafts": origin == "prediction"
+            and not of_an_annotation
+            and places.get("predictions") == places.get("drafts"),
+        }
+        assert found.is_guess is untouched[shown]
+
+    def test_a_prediction_that_cannot_be_read_vouches_for_nothing(self, regions, prompt):
+        broken = brush("R", square(20, 20))
+        broken["value"]["rle"] = [1, 2, 3]
+        held = task(predictions=[broken], drafts=[brush("R", square(20, 20), origin="prediction")])
+
+        found = regions.choose(held, prompt(), SIZE, CONFIG, of_everyone=False)
+        assert found is not None
+        assert not found.is_guess

@@ -136,6 +136,16 @@ def test_correcting_a_mask_changes_only_what_was_clicked(hrnet_engine, clicks):
         state = merged
 
 
+@settings(max_examples=6, deadline=None)
+@given(clicks=st.lists(clicks_on_the_image, min_size=1, max_size=3))
+def test_a_first_guess_is_shown_to_the_network_and_not_kept(hrnet_engine, clicks):
+    predictor = Predictor(hrnet_engine, replace(PLAIN, merge=ProgressiveMerge()))
+    plain = Predictor(hrnet_engine, PLAIN)
+    guess = predictor.start(IMAGE, mask=DISK, keep_mask=False)
+    np.testing.assert_array_equal(guess.mask, DISK)
+    assert_same(predictor.replay(guess, clicks), plain.replay(plain.start(IMAGE, mask=DISK), clicks))
+
+
 def test_a_merge_waits_for_its_click(hrnet_engine):
     clicks = [Click(60, 50), Click(10, 10, False), Click(30, 70), Click(100, 20, False)]
     late = Predictor(hrnet_engine, replace(PLAIN, merge=ProgressiveMerge(from_click=4)))

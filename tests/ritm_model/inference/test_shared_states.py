@@ -64,9 +64,10 @@ def given_mask() -> np.ndarray:
     return mask
 
 
-@pytest.mark.parametrize("with_mask", [False, True], ids=["from nothing", "from a mask"])
-def test_a_state_comes_back_equal_and_goes_on_equally(predictor, given_mask, with_mask) -> None:
-    state = predictor.start(IMAGE, given_mask if with_mask else None)
+@pytest.mark.parametrize("start", ["from nothing", "from a mask", "from a guess"])
+def test_a_state_comes_back_equal_and_goes_on_equally(predictor, given_mask, start) -> None:
+    mask = None if start == "from nothing" else given_mask
+    state = predictor.start(IMAGE, mask, keep_mask=start == "from a mask")
     for click in CLICKS:
         exact = predictor.click(state, click)
         data, state = encode_state(exact), rounded(exact)

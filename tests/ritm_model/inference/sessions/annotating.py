@@ -40,8 +40,8 @@ class Clock:
         return self.now
 
 
-def replayed(predictor, image, *clicks, mask=None, region=None):
-    return predictor.replay(predictor.start(image, mask, region), clicks)
+def replayed(predictor, image, *clicks, mask=None, region=None, keep_mask=True):
+    return predictor.replay(predictor.start(image, mask, region, keep_mask=keep_mask), clicks)
 
 
 def assert_same_answer(state, expected):

@@ -112,11 +112,15 @@ def test_masks_and_regions_begin_sessions_of_their_own(annotator, predictor, ima
             (Prompt("cat", (A, B)), replayed(predictor, image, A, B)),
             (Prompt("cat", (A, B), left, names[0]), replayed(predictor, image, A, B, mask=left)),
             (Prompt("cat", (A, B), right, names[1]), replayed(predictor, image, A, B, mask=right)),
+            (
+                Prompt("cat", (A, B), left, names[0], keep_mask=False),
+                replayed(predictor, image, A, B, mask=left, keep_mask=False),
+            ),
             (Prompt("cat", (A, B), region=region), replayed(predictor, image, A, B, region=region)),
         ]:
             assert_same_answer(annotator.segment(prompt, images.of("cat")), expected)
-    assert annotator.stats().cached_states == 8
-    assert annotator.stats().remembered == 4
+    assert annotator.stats().cached_states == 10
+    assert annotator.stats().remembered == 5
 
 
 def test_annotators_on_different_images_never_mix(predictor, engine, images):
