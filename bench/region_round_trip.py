@@ -1,8 +1,9 @@
 """What a click costs in Label Studio by kind and number of the regions that stand in the task already.
 
-Starts a real Label Studio and `ritm serve`, leaves so many regions in the draft of a task, and asks for a
-click as the editor does: from the REST request to Label Studio to its answer, the median of several. Prints
-one Markdown row per kind, with the bytes of the draft.
+Starts a real Label Studio and `ritm serve`, leaves so many regions in the drafts of tasks, and asks for
+clicks as the editor does, from one kind to the next: from the REST request to Label Studio to its answer, the
+median of several, and the processor time of both servers, the mean. Prints one Markdown row per kind, with
+the bytes of the draft.
 
     python bench/region_round_trip.py --template FOLDER      # made once; keeps a migrated Label Studio
 """
@@ -12,17 +13,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import clock_gettime, perf_counter
 
 import cv2
 import numpy as np
 from region_kinds import blob, part_of, values
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/servers"))
-from backend import connected, ritm_serve
+from backend import connected, ritm_serve, serving_pids
 from label_studio_server import LEGACY_TOKEN, LOCAL_BACKENDS, LabelStudio, label_studio, prepare_template
 from processes import Server
 
@@ -75,37 +77,60 @@ def regions(kind: Kind, count: int) -> bytes:
     return to_json(results)
 
 
-def measured(studio: LabelStudio, project: int, picture: Path, kind: Kind, repeat: int) -> str:
-    (connection,) = studio.call("GET", f"/api/ml?project={project}")
-    cells, stored = [], b""
-    for count in COUNTS:
-        task = studio.upload(project, picture)["id"]
-        stored = regions(kind, count)
-        draft = {"result": json.loads(stored), "lead_time": 1.0}
-        studio.call("POST", f"/api/tasks/{task}/drafts", json=draft)
-        times = []
-        for number in range(repeat + 1):
-            click = {**CLICK, "id": f"click{number}"}
-            body = {"task": task, "context": {"result": [click]}}
-            start = perf_counter()
-            answer = studio.call("POST", f"/api/ml/{connection['id']}/interactive-annotating", json=body)
-            times.append((perf_counter() - start) * 1000)
-            assert "errors" not in answer, answer
-        cells.append(f"{median(times[1:]):.0f} ms")  # the first one decodes the picture
-    return f"| {kind} | {' | '.join(cells)} | {len(stored) / 1000:,.0f} kB |"
+def busy_ms(pids: Iterable[int]) -> float:
+    """Processor time of processes so far, all their threads together."""
+    return sum(clock_gettime(~pid << 3 | 2) for pid in pids) * 1000  # as clock_getcpuclockid(3) names it
+
+
+class Clicks:
+    """Clicks on tasks whose drafts hold regions of one kind."""
+
+    def __init__(self, studio: LabelStudio, backend: Server, picture: Path, kind: Kind) -> None:
+        self._studio, self.kind = studio, kind
+        self._pids = [studio.server.process.pid, *serving_pids(backend)]
+        title = f"Round trip {kind}"
+        body = {"title": title, "label_config": CONFIG}
+        project = studio.call("POST", "/api/projects", json=body)["id"]
+        self._tasks = {}
+        for count in COUNTS:
+            self._tasks[count] = studio.upload(project, picture)["id"]
+            self.stored = regions(kind, count)
+            draft = {"result": json.loads(self.stored), "lead_time": 1.0}
+            studio.call("POST", f"/api/tasks/{self._tasks[count]}/drafts", json=draft)
+        connected(studio.url, LEGACY_TOKEN, "--project", title, "--backend", backend.url)
+        (connection,) = studio.call("GET", f"/api/ml?project={project}")
+        self._route = f"/api/ml/{connection['id']}/interactive-annotating"
+        self._took: dict[int, list[tuple[float, float]]] = {count: [] for count in COUNTS}
+
+    def click(self, count: int) -> None:
+        click = {**CLICK, "id": f"click{len(self._took[count])}"}
+        body = {"task": self._tasks[count], "context": {"result": [click]}}
+        busy, start = busy_ms(self._pids), perf_counter()
+        answer = self._studio.call("POST", self._route, json=body)
+        took = (perf_counter() - start) * 1000
+        assert "errors" not in answer, answer
+        self._took[count].append((took, busy_ms(self._pids) - busy))
+
+    def row(self) -> str:
+        cells = [
+            f"{median(took for took, _ in found[1:]):.0f} ({mean(busy for _, busy in found[1:]):.0f})"
+            for found in self._took.values()  # the first one decodes the picture
+        ]
+        return f"| {self.kind} | {' | '.join(cells)} | {len(self.stored) / 1000:,.0f} kB |"
 
 
 def run(studio: LabelStudio, backend: Server, folder: Path, repeat: int) -> None:
     picture = folder / "picture.jpg"
     cv2.imwrite(str(picture), np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8))
+    kinds = [Clicks(studio, backend, picture, kind) for kind in KINDS]
+    for _ in range(repeat + 1):
+        for count in COUNTS:
+            for clicks in kinds:
+                clicks.click(count)
     print("| kind | " + " | ".join(f"{count} regions" for count in COUNTS) + " | stored |")
     print("|---" * (len(COUNTS) + 2) + "|")
-    for kind in KINDS:
-        title = f"Round trip {kind}"
-        project = studio.call("POST", "/api/projects", json={"title": title, "label_config": CONFIG})["id"]
-        studio.upload(project, picture)
-        connected(studio.url, LEGACY_TOKEN, "--project", title, "--backend", backend.url)
-        print(measured(studio, project, picture, kind, repeat), flush=True)
+    for clicks in kinds:
+        print(clicks.row())
 
 
 def main() -> None:
