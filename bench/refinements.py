@@ -46,7 +46,7 @@ from ritm_model.inference import Predictor, PredictorOptions, ProgressiveMerge, 
 from ritm_model.inference.state import Image, Mask, State
 from ritm_model.learning.held_out import is_held_out
 from ritm_model.learning.recipes import load_recipe
-from ritm_model.networks import InteractiveModel, build
+from ritm_model.networks import InteractiveModel, LiteModel, build
 
 TARGETS = {False: (0.80, 0.85, 0.90), True: (0.85, 0.90)}
 IOU_AFTER = (1, 3, 5, 10)
@@ -108,7 +108,24 @@ def variants_at(size: int) -> dict[str, Variant]:
     }
 
 
-VARIANTS = {name: variant for size in (400, 320, 256, 192) for name, variant in variants_at(size).items()}
+def variants_under_load() -> dict[str, Variant]:
+    """The bundled model as it is shown photographs when few click, and with less work when many do."""
+    default = PredictorOptions.serving(LiteModel.viewing)
+    light = default.light()
+    assert default.zoom_in is not None
+    as_ever = replace(default.zoom_in, late_size=None)
+    smaller = replace(as_ever, target_size=192, first_size=None)
+    return {
+        "default": Variant(default),
+        "light": Variant(light),
+        "light, 320 once there is a mask": Variant(replace(light, zoom_in=as_ever)),
+        "light, 192": Variant(replace(light, zoom_in=smaller)),
+    }
+
+
+VARIANTS = variants_under_load() | {
+    name: variant for size in (400, 320, 256, 192) for name, variant in variants_at(size).items()
+}
 
 
 @dataclass(frozen=True, eq=False)

@@ -87,7 +87,8 @@ class Settings(PictureSettings):
         ge=0,
         le=3600,
         description="Wait for the network in seconds after which clicks are answered with less work, without "
-        "mirror images and larger views, until they wait less than a quarter of that; 0 for never.",
+        "mirror images and views larger than the first, until they wait less than a quarter of that; 0 for "
+        "never.",
     )
     memory_mb: int | None = Field(
         default=None,

@@ -62,6 +62,9 @@ class PredictorOptions:
         return cls(zoom_in=zoom_in, with_flip=viewing.with_flip, antialias=True, merge=ProgressiveMerge())
 
     def light(self) -> PredictorOptions:
-        """The same without what gives least for its time: the mirror image, and larger views for outlines."""
-        zoom_in = replace(self.zoom_in, late_size=None) if self.zoom_in else None
+        """The same without what gives least for its time: mirror images, and views larger than the first."""
+        zoom_in = self.zoom_in
+        if zoom_in:
+            size = zoom_in.first_size or zoom_in.target_size
+            zoom_in = replace(zoom_in, target_size=size, late_size=None)
         return replace(self, zoom_in=zoom_in, with_flip=False)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from ritm_model.clicks import Click
+from ritm_model.inference import PredictorOptions
 from ritm_model.inference.geometry import Roi, to_crop, whole
 from ritm_model.inference.reference import needs_second_pass
 from ritm_model.inference.resampling import crop_pixels
@@ -147,6 +148,17 @@ def test_late_looks_may_be_larger() -> None:
     sizes = [zoom_in.input_size(whole((300, 600)), clicks=clicks) for clicks in (1, 2, 3, 4)]
     assert sizes == [(160, 320), (160, 320), (256, 512), (256, 512)]
     assert zoom_in.input_size(whole((300, 600)), clicks=4, has_mask=False) == (64, 128)
+
+
+@pytest.mark.parametrize("first_size", [None, 128])
+def test_with_less_work_all_looks_are_as_small_as_the_first(first_size: int | None) -> None:
+    zoom_in = ZoomIn(skip_clicks=-1, target_size=400, first_size=first_size, late_size=512, late_click=4)
+    light = PredictorOptions(zoom_in=zoom_in).light().zoom_in
+    assert light
+    sizes = {
+        light.input_size(whole((300, 600)), clicks=clicks, has_mask=clicks > 1) for clicks in range(1, 6)
+    }
+    assert sizes == {(64, 128) if first_size else (200, 400)}
 
 
 def test_sides_of_later_views_are_multiples_of_a_step() -> None:
