@@ -5,11 +5,14 @@ Each annotator opens a task with a 1080p photograph of its own address, makes fi
 made again after the time that the server asks for, and count from the first attempt. `network_per_s` is what
 the network alone does in another process with the same views, measured before and after each number of
 annotators; `share` is throughput over their mean. `light` is the share of the time in which the server
-answered with less work (`RITM_LIGHT_AFTER_SECONDS`, or `--light`). With `--first 64`, as many annotators make
-their first click at the same moment.
+answered with less work (`RITM_LIGHT_AFTER_SECONDS`, or `--light`), `health_ms` how long `/health` took
+meanwhile. With `--first 64`, as many annotators make their first click at the same moment. With `--half-open
+500`, as many connections beside them send half of a head or of a body and nothing more; those that the server
+closes are opened again.
 
     python bench/load.py --model tests/models/h18s-synthetic.safetensors --seconds 20
     python bench/load.py --annotators 1,16,64,200 --think 2 --first 64 --no-network
+    python bench/load.py --annotators 16 --think 2 --half-open 500 --no-network
 """
 
 from __future__ import annotations
@@ -20,10 +23,12 @@ import http.client
 import json
 import multiprocessing
 import random
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 from tempfile import TemporaryDirectory
@@ -139,16 +144,26 @@ def first_clicks(port: int, annotators: int) -> tuple[list[float], int]:
     return took, annotators - len(took)
 
 
+@dataclass
+class Watched:
+    """What was seen of a server."""
+
+    is_light: list[bool] = field(default_factory=list)
+    health_ms: list[float] = field(default_factory=list)
+
+
 @contextlib.contextmanager
-def watched_for_light(server: Served) -> Iterator[list[bool]]:
-    """Whether the server answers with less work, every half second until the block ends."""
+def watched(server: Served) -> Iterator[Watched]:
+    """Ask, until the block ends, whether the server answers with less work, and how it is."""
     ended = threading.Event()
-    seen: list[bool] = []
+    seen = Watched()
 
     def look() -> None:
         while not ended.wait(0.5):
-            page = server.get("/metrics")[1]
-            seen.append(b"\nritm_light 1.0\n" in page)
+            seen.is_light.append(b"\nritm_light 1.0\n" in server.get("/metrics")[1])
+            start = perf_counter()
+            server.get("/health")
+            seen.health_ms.append((perf_counter() - start) * 1000)
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -157,6 +172,50 @@ def watched_for_light(server: Served) -> Iterator[list[bool]]:
     finally:
         ended.set()
         thread.join()
+
+
+@contextlib.contextmanager
+def half_open(port: int, count: int) -> Iterator[None]:
+    """So many connections that send half of a request, until the block ends."""
+    halves = (
+        b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Le",
+        b"POST /webhook HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 4096\r\n\r\n{",
+    )
+    held: list[socket.socket] = []
+
+    def connect(half: bytes) -> socket.socket:
+        one = socket.create_connection(("127.0.0.1", port), timeout=10)
+        one.sendall(half)
+        one.setblocking(False)
+        return one
+
+    def is_open(one: socket.socket) -> bool:
+        try:
+            return one.recv(4096) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    ended = threading.Event()
+
+    def hold() -> None:
+        while not ended.wait(0.2):
+            for index, one in enumerate(held):
+                if not is_open(one):
+                    one.close()
+                    held[index] = connect(halves[index % 2])
+
+    held.extend(connect(halves[index % 2]) for index in range(count))
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        for one in held:
+            one.close()
 
 
 def main() -> None:
@@ -170,6 +229,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15, help="for each number of annotators")
     parser.add_argument("--first", type=int, default=0, help="first clicks at the same moment")
     parser.add_argument("--light", default="0.3", help="RITM_LIGHT_AFTER_SECONDS of the server")
+    parser.add_argument("--half-open", type=int, default=0, help="connections that send half of a request")
     parser.add_argument("--no-network", action="store_true", help="do not measure the network alone")
     asked = parser.parse_args()
 
@@ -180,6 +240,7 @@ def main() -> None:
         engine=asked.engine,
         think_s=asked.think,
         light_after_s=float(asked.light),
+        half_open=asked.half_open,
     )
     settings = {"RITM_ENGINE": asked.engine, "RITM_LIGHT_AFTER_SECONDS": asked.light}
     with (
@@ -187,6 +248,7 @@ def main() -> None:
         served({"photo.jpg": photo(SIZE)}, asked.model, **settings) as server,
         # Annotators live in a process of their own, one crowd after the other.
         multiprocessing.get_context("spawn").Pool(1) as pool,
+        half_open(server.port, asked.half_open),
     ):
         image = Path(folder, "photo.jpg")
         image.write_bytes(photo(SIZE))
@@ -197,7 +259,7 @@ def main() -> None:
         pool.apply(crowd, (server.port, 1, asked.think, 3.0))
         before = network_alone()
         for annotators in map(int, asked.annotators.split(",")):
-            with watched_for_light(server) as light:
+            with watched(server) as seen:
                 took, refused = pool.apply(crowd, (server.port, annotators, asked.think, asked.seconds))
             after = network_alone()
             rate = len(took) / asked.seconds
@@ -210,7 +272,8 @@ def main() -> None:
                 clicks_per_s=round(rate, 2),
                 ms=percentiles(took, 50, 95, 99),
                 refused=refused,
-                light=round(mean(light), 2),
+                light=round(mean(seen.is_light), 2),
+                health_ms=percentiles(seen.health_ms, 50, 95, 100),
                 **network,
             )
             before = after
