@@ -114,7 +114,7 @@ def variants_under_load() -> dict[str, Variant]:
     light = default.light()
     assert default.zoom_in is not None
     as_ever = replace(default.zoom_in, late_size=None)
-    smaller = replace(as_ever, target_size=192, first_size=None)
+    smaller = replace(as_ever, target_size=192, first_size=192)
     return {
         "default": Variant(default),
         "light": Variant(light),
