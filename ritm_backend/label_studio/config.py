@@ -122,8 +122,8 @@ def parse_config(xml: str) -> LabelingConfig:
 def _parse(xml: str) -> LabelingConfig:
     root = parse_xml(xml)
     controls = [
-        _control(kind, attributes, element, flags)
-        for kind, attributes, element, flags in elements(root)
+        _control(kind, attributes, element, tuple(repeater.flag for repeater in repeaters))
+        for kind, attributes, element, repeaters in elements(root)
         if kind in _CONTROLS and "name" in attributes
     ]
     return LabelingConfig(image_tags(root), tuple(controls))

@@ -122,9 +122,7 @@ class FromDetections:
             self.left_out[_below(min_score)] = len(detections.boxes) - len(boxes)
         places = [place for task in tasks for place in places_of(task.id, task.data, config.images)]
         matching = Matching((each.image for each in boxes), places)
-        numbers: Counter[str] = Counter()
         for box in boxes:
-            numbers[box.image] += 1
             if box.image in matching.problems:
                 self.left_out[matching.problems[box.image]] += 1
                 continue
@@ -133,8 +131,9 @@ class FromDetections:
                 if box.label is not None and label is None:
                     self.left_out[labels.missing(box.label, place.to_name)] += 1
                     continue
-                region = _region(f"box-{numbers[box.image]}", label, place)
-                self._of_task[place.task].append(Asked(place.to_name, place.item_index, region, box))
+                of_task = self._of_task[place.task]
+                region = _region(f"box-{len(of_task) + 1}", label, place)
+                of_task.append(Asked(place.to_name, place.item_index, region, box))
 
     def asked(self, task: Task, _: Sequence[Json], /) -> Sequence[Asked]:
         return self._of_task.get(task.id, ())

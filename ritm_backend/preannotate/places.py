@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count
 
 from ritm_model.errors import shown
 from ritm_model.images.finding import fit
 from ritm_model.images.names import NamedPath, Parts, loose_key, named_paths
-from ritm_ops.label_studio.images import ImageTag, NoImageError, reference_of
+from ritm_ops.label_studio.images import ImageTag, pictures_of
 
 _Fit = tuple[int, ...]
 
@@ -21,7 +20,7 @@ class Place:
 
     Attributes:
         task: its number.
-        to_name: the `Image` tag that shows it.
+        to_name: the `Image` that shows it; on a page of a Repeater, with its index.
         item_index: which of the tag's pictures, None where it has one.
         reference: as the task's data says it.
     """
@@ -33,18 +32,10 @@ class Place:
 
 
 def places_of(task: int, data: object, tags: Iterable[ImageTag]) -> Iterator[Place]:
-    """The pictures of a task, but for those in a Repeater."""
+    """The pictures of a task."""
     for tag in tags:
-        if tag.flags:
-            continue
-        for index in count():
-            try:
-                reference = reference_of([tag], tag.name, index, data)
-            except NoImageError:
-                break
-            yield Place(task, tag.name, index if tag.is_list else None, reference)
-            if not tag.is_list:
-                break
+        for found in pictures_of(tag, data):
+            yield Place(task, found.to_name, found.item_index, found.reference)
 
 
 class Matching:

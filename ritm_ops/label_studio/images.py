@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import count
 from xml.etree import ElementTree as ET
 
 from ritm_model.errors import RitmError
@@ -33,16 +34,43 @@ class NoImageError(RitmError):
 
 
 @dataclass(frozen=True, slots=True)
+class Repeater:
+    """A `Repeater`: `flag` stands for the index in the list that `values` names, as in `$pages`."""
+
+    flag: str
+    values: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImageTag:
     """An `Image`; `value` names the task's data, as in `$image`, and holds several pictures if `is_list`.
 
-    `flags` stand in `name` and `value` for the indices of the Repeaters around it.
+    The flags of the `repeaters` around it, the outermost first, stand in `name` and `value` for indices.
     """
 
     name: str
     value: str
     is_list: bool
-    flags: tuple[str, ...] = ()
+    repeaters: tuple[Repeater, ...] = ()
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        return tuple(repeater.flag for repeater in self.repeaters)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of a task.
+
+    Attributes:
+        to_name: the `Image` that shows it; on a page of a Repeater, with its index.
+        item_index: which of the tag's pictures, None where it has one.
+        reference: as the task's data says it.
+    """
+
+    to_name: str
+    item_index: int | None
+    reference: str
 
 
 def parse_xml(xml: str) -> ET.Element:
@@ -66,31 +94,32 @@ def parse_xml(xml: str) -> ET.Element:
         ) from None
 
 
-def elements(root: ET.Element) -> Iterator[tuple[str, Mapping[str, str], ET.Element, tuple[str, ...]]]:
-    """Every element in order: its tag and attributes in lower case, itself, and the flags of Repeaters."""
-    stack: list[tuple[ET.Element, tuple[str, ...]]] = [(root, ())]
+def elements(root: ET.Element) -> Iterator[tuple[str, Mapping[str, str], ET.Element, tuple[Repeater, ...]]]:
+    """Every element in order: its tag and attributes in lower case, itself, and the Repeaters around it."""
+    stack: list[tuple[ET.Element, tuple[Repeater, ...]]] = [(root, ())]
     while stack:
-        element, flags = stack.pop()
+        element, repeaters = stack.pop()
         tag = str(element.tag).lower()
         attributes = {name.lower(): value for name, value in element.attrib.items()}
-        yield tag, attributes, element, flags
+        yield tag, attributes, element, repeaters
         if tag == "repeater":
-            flags = (*flags, attributes.get("indexflag") or INDEX_FLAG)
-        stack += [(child, flags) for child in reversed(element)]
+            own = Repeater(attributes.get("indexflag") or INDEX_FLAG, attributes.get("on", ""))
+            repeaters = (*repeaters, own)
+        stack += [(child, repeaters) for child in reversed(element)]
 
 
 def image_tags(root: ET.Element) -> tuple[ImageTag, ...]:
     """The pictures that a configuration shows."""
     return tuple(
-        image_tag(attributes, flags)
-        for tag, attributes, _, flags in elements(root)
+        image_tag(attributes, repeaters)
+        for tag, attributes, _, repeaters in elements(root)
         if tag == "image" and "name" in attributes
     )
 
 
-def image_tag(attributes: Mapping[str, str], flags: tuple[str, ...]) -> ImageTag:
+def image_tag(attributes: Mapping[str, str], repeaters: tuple[Repeater, ...]) -> ImageTag:
     several = attributes.get("valuelist")
-    return ImageTag(attributes["name"], several or attributes.get("value", ""), bool(several), flags)
+    return ImageTag(attributes["name"], several or attributes.get("value", ""), bool(several), repeaters)
 
 
 def indices_in(written: str, name: str, flags: tuple[str, ...]) -> dict[str, str] | None:
@@ -137,6 +166,35 @@ def reference_of(tags: Sequence[ImageTag], to_name: str, item_index: int, data: 
     if not isinstance(found, str) or not found:
         raise NoImageError(f"The task's data holds no image under {value[:80]!r}.")
     return found
+
+
+def pictures_of(tag: ImageTag, data: object) -> Iterator[Picture]:
+    """What a tag shows of a task with this data, in the order of the pages of Repeaters, and of lists."""
+    for page in _pages(tag, data):
+        for index in count() if tag.is_list else (0,):
+            try:
+                reference = reference_of([page], page.name, index, data)
+            except NoImageError:
+                break
+            yield Picture(page.name, index if tag.is_list else None, reference)
+
+
+def _pages(tag: ImageTag, data: object) -> Iterator[ImageTag]:
+    """The tag as often as the Repeaters around it repeat it, with indices in the place of their flags."""
+    if not tag.repeaters:
+        yield tag
+        return
+    outer, *inner = tag.repeaters
+    values = _resolve(outer.values, data)
+    for index in range(len(values) if isinstance(values, list) else 0):
+        indices = {outer.flag: str(index)}
+        page = ImageTag(
+            with_indices(tag.name, indices),
+            with_indices(tag.value, indices),
+            tag.is_list,
+            tuple(replace(each, values=with_indices(each.values, indices)) for each in inner),
+        )
+        yield from _pages(page, data)
 
 
 @lru_cache(maxsize=256)

@@ -93,7 +93,7 @@ def moved_regions(client: LabelStudioClient, fetcher: Fetcher, before: Task, aft
 
 
 def _frame_of(task: Task) -> tuple[tuple[str, ...], int] | None:
-    if len(task.references) != 1:
+    if len(task.references) != 1 or task.has_more:
         return None
     folder, _, name = task.references[0].partition("?")[0].rpartition("/")
     found = _FRAME.fullmatch(loose_key(name))

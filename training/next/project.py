@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from ritm_model.errors import RitmError
 from ritm_ops.environment import SettingsError
 from ritm_ops.label_studio.client import LabelStudioClient
-from ritm_ops.label_studio.images import ImageTag, NoImageError, image_tags, parse_xml, reference_of
+from ritm_ops.label_studio.images import ImageTag, image_tags, parse_xml, pictures_of
 from ritm_ops.label_studio.projects import project_record, task_rows
 from training.settings import TrainingSettings
 
@@ -29,15 +28,17 @@ class Task:
 
     Attributes:
         id: its number.
-        references: its pictures, as its data says them; none where it has none.
+        references: the first picture of each tag, as its data says it; none where it has none.
         is_labelled: somebody has annotated it.
         meta: all of it, what an earlier order has written included.
+        has_more: further pictures, of a list or on pages of a Repeater.
     """
 
     id: int
     references: tuple[str, ...]
     is_labelled: bool
     meta: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    has_more: bool = False
 
     @property
     def written(self) -> Mapping[str, Any] | None:
@@ -92,19 +93,14 @@ def read_tasks(client: LabelStudioClient, project: Project) -> Iterator[Task]:
 
 def _task(number: int, row: Mapping[str, Any], project: Project) -> Task:
     meta = row.get("meta")
+    of_tags = [list(pictures_of(tag, row.get("data"))) for tag in project.tags]
     return Task(
         number,
-        tuple(_references(row.get("data"), project.tags)),
+        tuple(found[0].reference for found in of_tags if found),
         bool(row.get("is_labeled") or row.get("total_annotations")),
         meta if isinstance(meta, dict) else {},
+        has_more=any(len(found) > 1 for found in of_tags),
     )
-
-
-def _references(data: object, tags: tuple[ImageTag, ...]) -> Iterator[str]:
-    """One picture of each tag; of a list, the first."""
-    for tag in tags:
-        with suppress(NoImageError):  # of a Repeater, or the task leaves it out
-            yield reference_of([tag], tag.name, 0, data)
 
 
 def project_number(settings: TrainingSettings) -> int:

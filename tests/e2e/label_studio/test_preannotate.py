@@ -31,6 +31,14 @@ CONFIG = """
   <PolygonLabels name="outline" toName="image"><Label value="Coin"/><Label value="Thing"/></PolygonLabels>
 </View>
 """
+PAGES = """
+<View><Repeater on="$pages" indexFlag="{{idx}}" mode="pagination">
+  <Image name="page_{{idx}}" value="$pages[{{idx}}].url"/>
+  <BrushLabels name="brush_{{idx}}" toName="page_{{idx}}"><Label value="Thing"/></BrushLabels>
+  <RectangleLabels name="box_{{idx}}" toName="page_{{idx}}" smart="true">
+    <Label value="Thing"/></RectangleLabels>
+</Repeater></View>
+"""
 CATEGORIES = [{"id": 1, "name": "coin"}, {"id": 2, "name": "Thing"}, {"id": 3, "name": "zebra"}]
 COINS = (3, 14, 20)  # their numbers in the sample's mask
 
@@ -222,6 +230,35 @@ def test_predictions_that_stand_in_the_project(studio: LabelStudio, tmp_path: Pa
     again = json.loads(ritm(variables, *words))
     assert (again["written"], again["predicted"]) == ({}, 2)
     assert predictions_of(studio, project) == found
+
+
+@pytest.mark.timeout(900)
+def test_pages_of_a_repeater(studio: LabelStudio, tmp_path: Path) -> None:
+    """Each page has its own picture and its own controls."""
+    of_uploads = studio.call("POST", "/api/projects", json={"title": "Uploads", "label_config": CONFIG})["id"]
+    bear, coins = (
+        studio.upload(of_uploads, SAMPLES / f"{name}.jpg")["data"]["image"] for name in ("bear", "coins")
+    )
+    project = studio.call("POST", "/api/projects", json={"title": "Pages", "label_config": PAGES})["id"]
+    pages = {"pages": [{"url": bear}, {"url": coins}]}
+    studio.call("POST", f"/api/projects/{project}/import", json=[{"data": pages}])
+    (task,) = (each["id"] for each in studio.tasks(project))
+    boxes = [
+        {"file_name": f"{name}.jpg", "category_name": "Thing", "bbox": box_of(truth(name, number))}
+        for name, number in (("bear", 1), ("coins", COINS[0]))
+    ]
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    variables = environment(studio, tmp_path)
+    words = ["--project-id", str(project), "--min-mask-score", "0", "--json"]
+    words += ["--detections", str(tmp_path / "boxes.json")]
+
+    made = json.loads(ritm(variables, *words))
+    assert (made["written"], made["left_out"], made["problems"]) == ({str(task): 2}, {}, {})
+    (prediction,) = predictions_of(studio, project)[task]
+    for page, (name, number) in enumerate((("bear", 1), ("coins", COINS[0]))):
+        regions = [each for each in prediction["result"] if each["to_name"] == f"page_{page}"]
+        assert {each["from_name"] for each in regions} == {f"brush_{page}"}
+        assert overlaps({"result": regions}, [truth(name, number)])[0] > 0.6
 
 
 def test_what_cannot_be_done_is_a_sentence(studio: LabelStudio, tmp_path: Path) -> None:

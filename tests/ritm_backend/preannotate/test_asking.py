@@ -58,6 +58,23 @@ def test_other_names_are_left_out_and_counted() -> None:
     }
 
 
+def test_boxes_on_several_pictures_of_a_task_are_several_objects() -> None:
+    pages = parse_config("""<View><Image name="image" value="$image"/><Image name="list" valueList="$list"/>
+      <Brush name="b" toName="image,list"/>
+      <Repeater on="$pages"><Image name="page_{{idx}}" value="$pages[{{idx}}]"/>
+      <Brush name="brush_{{idx}}" toName="page_{{idx}}"/></Repeater></View>""")
+    names = ["1.png", "2.png", "3.png", "4.png", "5.png"]
+    boxes = [detection(image=name) for name in names]
+    (found, left_out) = asked(*boxes, config=pages, image="1.png", list=names[1:3], pages=names[3:])
+    assert not left_out
+    standing = {"predictions": [{"result": [each.result(100, 100) for each in found]}]}
+    objects, _ = objects_of_task(standing, pages)
+    assert [(each.frame.to_name, each.frame.item_index) for each in objects] == [
+        *(("image", None), ("list", 0), ("list", 1)),
+        *(("page_0", None), ("page_1", None)),
+    ]
+
+
 def test_without_labels_any_name_will_do() -> None:
     assert len(asked(detection("zebra"), config=NAMELESS, image="1.png")[0]) == 1
 

@@ -68,6 +68,7 @@ def test_the_pictures_of_a_task() -> None:
         Place(5, "one", None, "1.png"),
         Place(5, "many", 0, "2.png"),
         Place(5, "many", 1, "3.png"),
+        Place(5, "p_0", None, "4.png"),
     ]
     assert list(places_of(5, None, tags)) == []
 

@@ -48,3 +48,8 @@ def test_tasks_with_several_pictures_are_no_frames() -> None:
         2: Task(2, ("c_2.jpg", "d_2.jpg"), is_labelled=False),
     }
     assert frames_before(both) == {}
+    pages = {
+        1: Task(1, ("c_1.jpg",), is_labelled=True, has_more=True),
+        2: Task(2, ("c_2.jpg",), is_labelled=False, has_more=True),
+    }
+    assert frames_before(pages) == {}
