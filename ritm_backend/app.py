@@ -33,7 +33,7 @@ from ritm_backend.auth import is_allowed
 from ritm_backend.boundary import answer, refusal, surround
 from ritm_backend.demo import demo_routes
 from ritm_backend.jobs import Handover, JobCounts, Queues, model_routes, training_routes
-from ritm_backend.jobs.events import bytes_of
+from ritm_backend.jobs.events import is_trusted
 from ritm_backend.label_studio.body import read_body
 from ritm_backend.label_studio.errors import RequestError
 from ritm_backend.metrics import CONTENT_TYPE, Metrics
@@ -101,7 +101,7 @@ def create_app(
     service = LabelStudioService(hosts, pictures, settings, resources, projects, counting, rings)
     queues = Queues(settings)
     metrics = Metrics(hosts, resources.admission, JobCounts(queues))
-    gate = Gate(settings, lambda event: bytes_of(event, settings))
+    gate = Gate(settings, lambda event: is_trusted(event, settings))
     handover = Handover()
     app.extensions["ritm"] = Parts(gate, metrics, handover)
     app.register_blueprint(demo_routes(host, settings, resources))

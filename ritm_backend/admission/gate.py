@@ -45,12 +45,12 @@ class Gate:
 
     Args:
         settings: of the server.
-        of_event: how many bytes of an event have to be read.
+        is_trusted: whether an event may have effects; of others, nothing is read.
     """
 
-    def __init__(self, settings: Settings, of_event: Callable[[Request], int]) -> None:
+    def __init__(self, settings: Settings, is_trusted: Callable[[Request], bool]) -> None:
         self._settings = settings
-        self._of_event = of_event
+        self._is_trusted = is_trusted
         self._hosts = AllowedHosts(settings.host, settings.public_hosts, is_local=is_loopback(settings.host))
         self._most_bytes = settings.request_max_mb * 2**20
 
@@ -69,8 +69,8 @@ class Gate:
         lane = _lane(request)
         if self.judge(request) is not None or request.method in _SAFE:
             return Wanted(lane, 0)
-        if request.path == "/webhook":
-            return Wanted(lane, self._of_event(request))
+        if request.path == "/webhook" and not self._is_trusted(request):
+            return Wanted(lane, 0)
         return Wanted(lane, self._most_bytes)
 
     def _of_host(self, request: Request) -> Refusal | None:

@@ -6,7 +6,6 @@ event, so it is handed over to a thread (`handover.py`), and nothing about it ca
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
@@ -26,19 +25,10 @@ NEW_ANNOTATIONS = ("ANNOTATION_CREATED", "ANNOTATIONS_CREATED")
 
 CHANGED_ANNOTATIONS = (*NEW_ANNOTATIONS, "ANNOTATION_UPDATED")
 
-EVENT_BYTES = 4 * 1024 * 1024
-"""Events up to this size are read; of larger ones, which hold very many masks, only the beginning."""
-BEGINNING = 512
+WITH_MASKS_BYTES = 4 * 1024 * 1024
+"""Larger events are read without their masks, for many may wait until they are counted."""
 
 _SECONDS_FOR_AN_ID = 0.5  # of a job that a person waits for
-_ACTION = re.compile(rb'\s*\{\s*"action"\s*:\s*"([A-Z_]{1,60})"')
-
-
-def bytes_of(request: Request, settings: Settings) -> int:
-    """How much of an event has to be read: nothing if it may have no effects."""
-    if not is_trusted(request, settings):
-        return 0
-    return BEGINNING if (request.content_length or 0) > EVENT_BYTES else EVENT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +47,10 @@ class LabelStudioEvent:
 
 
 def event_of(request: Request) -> LabelStudioEvent:
-    """What an event says; nothing if it is none. Of very large ones only the beginning is read."""
-    length = request.content_length or 0
-    if length > EVENT_BYTES:
-        found = _ACTION.match(request.stream.read(BEGINNING))
-        return LabelStudioEvent(found[1].decode() if found else "")
+    """What an event says; nothing if it is none. The masks of very large ones are left out."""
+    body = request.get_data(cache=False)
     try:
-        event = read_body(request.get_data(cache=False))
+        event = read_body(body, with_masks=len(body) <= WITH_MASKS_BYTES)
     except (ValueError, RecursionError):
         return LabelStudioEvent()
     action = event.get("action") if isinstance(event, dict) else None

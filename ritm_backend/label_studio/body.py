@@ -29,8 +29,12 @@ class UnreadRle:
         return b"".join(bytes(json.loads(b"[" + piece + b"]")) for piece in _pieces(self.text))
 
 
-def read_body(body: bytes) -> object:
+def read_body(body: bytes, *, with_masks: bool = True) -> object:
     """Read JSON as `json.loads` does, with an `UnreadRle` in the place of each list of numbers named `rle`.
+
+    Args:
+        body: as it came.
+        with_masks: keep the text of these lists; without, they are empty.
 
     Raises:
         ValueError, RecursionError: it is not JSON.
@@ -47,7 +51,7 @@ def read_body(body: bytes) -> object:
         end = body.find(b"]", start, None if quote < 0 else quote)
         if end >= 0 and not body[start:end].translate(None, _OF_WHOLE_NUMBERS):
             kept += [body[done:start], f'"{mark}{len(masks)}"'.encode()]
-            masks.append(UnreadRle(body[start:end]))
+            masks.append(UnreadRle(body[start:end] if with_masks else b""))
             done = end
 
     def put_back(value: dict[str, object]) -> dict[str, object]:

@@ -15,6 +15,7 @@ from redis_server import Redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from ritm_backend.jobs.events import WITH_MASKS_BYTES
 from ritm_ops.jobs.protocol import JobReport
 from ritm_ops.jobs.queue import JobQueue
 
@@ -132,7 +133,7 @@ def test_projects_have_the_jobs_of_their_pipelines(
     client.post("/webhook", json=START)
     wait_until(lambda: bool(of("cells")), "a job of the pipeline", within_s=30)
     set_up("roads")
-    client.post("/webhook", json=CREATED)
+    client.post("/webhook", json=CREATED | {"more": "x" * WITH_MASKS_BYTES})  # however much they hold
     wait_until(lambda: bool(of("roads")), "a job of the other pipeline", within_s=30)
     ((_, first),), ((other_id, second),) = of("cells"), of("roads")
     assert (first, second) == ("s3://labels/cells", "s3://labels/roads")
@@ -157,7 +158,7 @@ def test_every_third_new_annotation_asks_for_a_job(client: FlaskClient, jobs: Jo
 
 
 def test_events_that_hold_large_masks_count_too(client: FlaskClient, jobs: JobQueue) -> None:
-    large = {"action": "ANNOTATION_CREATED", "annotation": {"result": "x" * 600_000}}
+    large = {"action": "ANNOTATION_CREATED", "annotation": {"result": "x" * WITH_MASKS_BYTES}}
     for _ in range(3):
         assert client.post("/webhook", json=large).status_code == 200
     wait_until(lambda: len(jobs.jobs()) == 1, "a job", within_s=30)
