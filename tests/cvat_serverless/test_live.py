@@ -47,6 +47,7 @@ def context(registry: Registry, log: io.StringIO) -> Iterator[Any]:
             ritm_registry=registry.uri,
             ritm_registry_seconds=0.05,
             ritm_device="cpu",
+            ritm_engine="torch",  # nothing to convert first, for either version
         )
     )
     assert function.live is not None

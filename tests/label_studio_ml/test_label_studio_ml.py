@@ -104,7 +104,7 @@ print(torch.get_num_threads() == usable_cpus(), os.environ["OMP_WAIT_POLICY"])
 """
     done = subprocess.run(
         [PYTHON, "-c", script, ROOT, sysconfig.get_path("purelib")],
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "RITM_ENGINE": "torch"},
         capture_output=True,
         text=True,
         check=True,

@@ -24,6 +24,7 @@ def label_studio_ml(folder: Path, extra: Mapping[str, str]) -> Iterator[Server]:
         "OMP_WAIT_POLICY": "passive",
         "GOMP_SPINCOUNT": "0",
         "RITM_DEVICE": "cpu",
+        "RITM_ENGINE": "torch",  # nothing to convert first
         **extra,
     }
     command = [PYTHON, SCRIPT, str(port), folder / "models", ROOT, sysconfig.get_path("purelib")]

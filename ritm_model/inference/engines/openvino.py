@@ -47,8 +47,11 @@ class OpenVinoEngine:
         self.model = model
         self.with_prev_mask = model.with_prev_mask
         self.at_once = torch.get_num_threads()
-        self._alone = _compiled(network, streams=1, threads=self.at_once).create_infer_request()
-        together = _compiled(network, streams=self.at_once, threads=self.at_once)
+        alone = _compiled(network, streams=1, threads=self.at_once)
+        together = (
+            alone if self.at_once == 1 else _compiled(network, streams=self.at_once, threads=self.at_once)
+        )
+        self._alone = alone.create_infer_request()
         self._together: SimpleQueue[Any] = SimpleQueue()
         for _ in range(self.at_once):
             self._together.put(together.create_infer_request())

@@ -40,7 +40,7 @@ def deployment(
 
 @pytest.fixture(scope="module", params=["shapes", "mask"])
 def our_function(request: pytest.FixtureRequest) -> Iterator[str]:
-    environment = {"RITM_DEVICE": "cpu", "RITM_CVAT_ANSWER": request.param}
+    environment = {"RITM_DEVICE": "cpu", "RITM_ENGINE": "torch", "RITM_CVAT_ANSWER": request.param}
     with deployment(FOLDER / "main.py", environment) as url:
         yield url
 

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def function() -> Iterator[Processor]:
-    with running(MAIN, {"RITM_DEVICE": "cpu"}) as processor:
+    with running(MAIN, {"RITM_DEVICE": "cpu", "RITM_ENGINE": "torch"}) as processor:
         yield processor
 
 
