@@ -6,6 +6,7 @@ Holds no torch, so that listing the models is quick.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -71,6 +72,14 @@ class Catalogue(Value):
 def catalogue() -> Catalogue:
     """The catalogue that ships with the package."""
     return Catalogue.model_validate_json(Path(__file__).with_suffix(".json").read_bytes())
+
+
+def architecture_name(family: str, params: Mapping[str, JsonValue]) -> str | None:
+    """What the catalogue calls an architecture, if it knows it."""
+    for name, known in catalogue().architectures.items():
+        if known.family == family and known.params.items() <= params.items():
+            return name
+    return None
 
 
 def models_folder() -> Path:

@@ -33,12 +33,19 @@ def test_every_command_is_a_click_command_with_help(name: str) -> None:
     assert command.help
 
 
-def test_help_loads_neither_torch_nor_the_web_framework() -> None:
+@pytest.mark.parametrize(
+    ("command", "heavy"),
+    [
+        (["--help"], {"torch", "cv2", "flask", "numpy", "pydantic", "requests"}),
+        (["models", "list"], {"torch", "cv2", "flask", "numpy", "requests"}),
+    ],
+)
+def test_neither_torch_nor_the_web_framework_is_loaded_for(command: list[str], heavy: set[str]) -> None:
     program = (
         "import sys\n"
         "from ritm_model.cli.main import ritm\n"
-        "ritm(['--help'], standalone_mode=False)\n"
-        "heavy = {'torch', 'cv2', 'flask', 'numpy', 'pydantic', 'requests'} & set(sys.modules)\n"
+        f"ritm({command}, standalone_mode=False)\n"
+        f"heavy = {heavy} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import torch
-from pydantic import JsonValue
 from torch import Tensor
 
 from ritm_model.catalogue import Architecture, catalogue
@@ -29,14 +28,6 @@ def named_architecture(name: str) -> Architecture:
             f"There is no architecture '{name}'; known ones are {', '.join(known.architectures)}."
         )
     return known.architectures[name]
-
-
-def architecture_name(family: str, params: Mapping[str, JsonValue]) -> str | None:
-    """What the catalogue calls an architecture, if it knows it."""
-    for name, known in catalogue().architectures.items():
-        if known.family == family and known.params.items() <= params.items():
-            return name
-    return None
 
 
 def build_network(architecture: Architecture, state: Mapping[str, Tensor], source: str) -> InteractiveModel:

@@ -11,6 +11,7 @@ from pydantic import Field, JsonValue, ValidationError
 from ritm_model.errors import CheckpointError
 from ritm_model.values import Value, first_problem
 
+SUFFIX = ".safetensors"
 MAX_CARD_BYTES = 1_000_000
 
 
@@ -72,3 +73,31 @@ def read_card_file(path: Path) -> ModelCard:
         return ModelCard.model_validate_json(data)
     except ValidationError as error:
         raise CheckpointError(f"{path} is not a model card: {first_problem(error)}.") from None
+
+
+def read_card(path: str | Path) -> ModelCard:
+    """Read what a model is without building it; for `.pth` files the card is made up from their config."""
+    path = Path(path)
+    if path.suffix == SUFFIX and card_path(path).exists():
+        return read_card_file(card_path(path))
+    from ritm_model.checkpoints.reading import read_contents  # with torch
+
+    contents = read_contents(path)
+    return ModelCard(
+        name=path.stem,
+        family=contents.architecture.family,
+        params=contents.architecture.params,
+        sha256=contents.sha256,
+    )
+
+
+def model_version(path: str | Path) -> str:
+    """Name and first eight digits of the weights' hash, such as "starter-1a2b3c4d".
+
+    Two files of the same version give the same masks.
+    """
+    path = Path(path)
+    if path.suffix == SUFFIX:
+        card = read_card(path)
+        return f"{card.name}-{card.sha256[:8]}"
+    return f"{path.stem}-{sha256_hex(read_bytes(path))[:8]}"

@@ -11,7 +11,7 @@ from ritm_model.catalogue import (
     models_folder,
     pulled_model_path,
 )
-from ritm_model.checkpoints.native import SUFFIX
+from ritm_model.checkpoints.card import SUFFIX
 from ritm_model.errors import CheckpointError
 
 

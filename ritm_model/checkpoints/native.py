@@ -10,12 +10,10 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ritm_model.checkpoints.card import ModelCard, TrainingCard, card_path, sha256_hex
+from ritm_model.checkpoints.card import SUFFIX, ModelCard, TrainingCard, card_path, sha256_hex
 from ritm_model.errors import CheckpointError
 from ritm_model.files import write_file, writing
 from ritm_model.networks import InteractiveModel
-
-SUFFIX = ".safetensors"
 
 
 def parse_safetensors(data: bytes, source: str) -> dict[str, Tensor]:

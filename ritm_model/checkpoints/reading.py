@@ -10,7 +10,7 @@ from torch import Tensor
 from ritm_model.catalogue import Architecture
 from ritm_model.checkpoints.architecture import build_network, named_architecture
 from ritm_model.checkpoints.card import (
-    ModelCard,
+    SUFFIX,
     TrainingCard,
     card_path,
     read_bytes,
@@ -18,7 +18,7 @@ from ritm_model.checkpoints.card import (
     sha256_hex,
 )
 from ritm_model.checkpoints.locate import resolve_model
-from ritm_model.checkpoints.native import SUFFIX, parse_safetensors
+from ritm_model.checkpoints.native import parse_safetensors
 from ritm_model.checkpoints.paper import read_torch_file
 from ritm_model.checkpoints.recognised import by_beginning, by_keys
 from ritm_model.errors import CheckpointError
@@ -57,32 +57,6 @@ def load_model(
     path = model if isinstance(model, Path) else resolve_model(model)
     contents = read_contents(path, architecture)
     return build_network(contents.architecture, contents.state, str(path)).to(device)
-
-
-def read_card(path: str | Path) -> ModelCard:
-    """Read what a model is without building it; for `.pth` files the card is made up from their config."""
-    path = Path(path)
-    if path.suffix == SUFFIX and card_path(path).exists():
-        return read_card_file(card_path(path))
-    contents = read_contents(path)
-    return ModelCard(
-        name=path.stem,
-        family=contents.architecture.family,
-        params=contents.architecture.params,
-        sha256=contents.sha256,
-    )
-
-
-def model_version(path: str | Path) -> str:
-    """Name and first eight digits of the weights' hash, such as "starter-1a2b3c4d".
-
-    Two files of the same version give the same masks.
-    """
-    path = Path(path)
-    if path.suffix == SUFFIX:
-        card = read_card(path)
-        return f"{card.name}-{card.sha256[:8]}"
-    return f"{path.stem}-{sha256_hex(read_bytes(path))[:8]}"
 
 
 def read_contents(path: Path, architecture: Architecture | str | None = None) -> Contents:

@@ -21,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LABEL_STUDIO = ROOT / ".venvs/label-studio/bin/label-studio"
-POLL_S = 0.2
+FIRST_POLL_S, POLL_S = 0.01, 0.2
 _PORTS = range(15_000, 32_000)  # outgoing connections have those from 32,768 on
 _COUNT = count(randrange(len(_PORTS)))  # two runs side by side hardly meet
 
@@ -77,17 +77,18 @@ def wait_until(
     probe: Callable[[], bool], what: str, *, within_s: float, server: Server | None = None
 ) -> None:
     """Ask `probe` until it says yes; fail after `within_s`, or at once when the process has ended."""
-    deadline = time.monotonic() + within_s
+    deadline, pause = time.monotonic() + within_s, FIRST_POLL_S
     while not probe():
         ended = None
         if server is None:
-            time.sleep(POLL_S)
+            time.sleep(pause)
         else:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                ended = server.process.wait(POLL_S)
+                ended = server.process.wait(pause)
         if ended is not None or time.monotonic() > deadline:
             log = "" if server is None else server.text()[-3000:]
             raise AssertionError(f"{what} did not happen (exit status {ended}). {log}")
+        pause = min(2 * pause, POLL_S)  # what is there at once costs no wait, what takes long no work
 
 
 @contextlib.contextmanager

@@ -56,6 +56,7 @@ class FaultyProxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # head and body are sent one by one: 40 ms for each answer
 
             def handle_one_request(self) -> None:
                 with contextlib.suppress(ConnectionError):

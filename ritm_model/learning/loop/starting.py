@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from ritm_model.checkpoints import load_model, resolve_model
-from ritm_model.checkpoints.card import read_bytes
-from ritm_model.checkpoints.native import SUFFIX, parse_safetensors
+from ritm_model.checkpoints.card import SUFFIX, read_bytes
+from ritm_model.checkpoints.native import parse_safetensors
 from ritm_model.checkpoints.paper import read_torch_file
 from ritm_model.errors import TrainingError
 from ritm_model.learning.recipes import Recipe
