@@ -17,6 +17,9 @@ export GOMP_SPINCOUNT := 0
 # Tests start hundreds of processes: what one has compiled, no other compiles anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Tests wait for servers and browsers for much of their time: more processes than cores may be quicker.
+WORKERS ?= auto
+
 FUZZ := brush results documents xml zips members bodies objects requests chunks
 SECONDS := 120
 
@@ -34,7 +37,7 @@ test: $(VENV)/.develop $(LABEL_STUDIO)/.installed $(LABEL_STUDIO_ML)/.installed 
 	@command -v initdb >/dev/null || test -d /usr/lib/postgresql || ./scripts/system-packages postgresql
 	@command -v kubectl >/dev/null || test -x $(KUBECTL) || ./scripts/fetch-kubectl $(KUBECTL)
 	@command -v promtool >/dev/null || test -x $(PROMTOOL) || ./scripts/fetch-promtool $(PROMTOOL)
-	$(BIN)/python -m pytest --numprocesses auto --no-loadscope-reorder --max-worker-restart 0 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --no-loadscope-reorder --max-worker-restart 0 $(PYTEST_ARGS)
 
 check: $(VENV)/.develop ## ruff, mypy --strict, import rules, and check-web where node is
 	$(BIN)/ruff check .
