@@ -23,7 +23,7 @@ from ritm_model.cli.models import models
 from ritm_model.clicks import Click
 from ritm_model.inference import Predictor, TorchEngine, open_predictor
 from ritm_model.inference.engines.choice import engine_for
-from ritm_model.inference.engines.compiled import CompiledEngine
+from ritm_model.inference.engines.compiled import CompiledEngine, Frequent
 from ritm_model.inference.engines.graph import EngineError
 from ritm_model.inference.engines.openvino import OpenVinoEngine, converted, open_openvino
 from ritm_model.inference.engines.torch_engine import Engine
@@ -102,6 +102,14 @@ def test_the_compiled_engine_answers_several_threads(model: InteractiveModel) ->
         answers = list(threads.map(lambda one: engine.run(*one), asked))
     for one, answer in zip(asked, answers, strict=True):
         assert torch.allclose(answer, model(*one)["instances"], atol=TOLERANCE)
+
+
+def test_only_so_many_sizes_that_are_met_again_get_a_graph() -> None:
+    frequent = Frequent(2)
+    first, second, third = (torch.Size((1, 4, side, 320)) for side in (320, 224, 96))
+    assert frequent.has(first), "a server compiles before it is ready, by its first run"
+    assert [frequent.has(size) for size in (second, third, third, second)] == [False, False, True, False]
+    assert frequent.has(first)
 
 
 def test_openvino_answers_several_threads_at_once(by_openvino: OpenVinoEngine) -> None:
