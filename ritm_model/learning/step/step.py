@@ -114,12 +114,7 @@ def interact(model: InteractiveModel, batch: Batch, clicks: int, randoms: Sequen
     try:
         for order in range(1, clicks + 1):
             prev_mask = predict(model, batch.image_B3HW, interaction)["instances"].sigmoid()
-            masks = prev_mask.cpu()
-            added = [
-                next_points(masks[i : i + 1], truth[i : i + 1], points[i : i + 1], order, random)
-                for i, random in enumerate(randoms)
-            ]
-            points = torch.cat(added)
+            points = next_points(prev_mask, truth, points, order, randoms)
             interaction = Interaction(points.to(prev_mask.device, non_blocking=True), prev_mask)
     finally:
         model.train(was_training)

@@ -26,14 +26,15 @@ def test_two_rounds_equal_the_golden_ones(golden: Path) -> None:
     chooser = LegacyChooser(321)
     points = recorded["points0"]
     for order in (1, 2):
-        points = next_points(recorded["pred"], recorded["gt"], points, order, chooser)
+        points = next_points(recorded["pred"], recorded["gt"], points, order, [chooser] * len(points))
         assert torch.equal(points, recorded[f"points{order}"]), order
 
 
 def test_own_generator_stays_in_the_candidate_set_and_in_the_slot(golden: Path) -> None:
     with np.load(golden / "unit_next_points.npz") as arrays:
         truth, probability, points = (arrays[name] for name in ("gt", "pred", "points0"))
-    added = next_points(*map(torch.from_numpy, (probability, truth, points)), 1, np.random.default_rng(0))
+    randoms = [np.random.default_rng(0)] * len(points)
+    added = next_points(*map(torch.from_numpy, (probability, truth, points)), 1, randoms)
     for sample in range(len(points)):
         is_positive, allowed = candidates(probability[sample, 0], truth[sample, 0] > 0.5)
         changed = np.flatnonzero((added.numpy()[sample] != points[sample]).any(1))
@@ -50,7 +51,7 @@ def test_a_perfect_mask_gets_no_click_and_the_input_is_left_alone() -> None:
     probability = truth.clone()
     probability[1] = 0
     points = torch.full((2, 8, 3), -1.0)
-    added = next_points(probability, truth, points, 1, np.random.default_rng(0))
+    added = next_points(probability, truth, points, 1, [np.random.default_rng(0)] * 2)
     assert points.eq(-1).all()
     assert added[0].eq(-1).all()
     row, column, order = added[1, 3].tolist()
