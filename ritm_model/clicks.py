@@ -27,15 +27,18 @@ class Click:
     is_positive: bool = True
 
 
-def points_array(clicks: Sequence[Click], *, limit: int | None = None) -> npt.NDArray[np.float32]:
+def points_array(
+    clicks: Sequence[Click], *, limit: int | None = None, least: int = 1
+) -> npt.NDArray[np.float32]:
     """Lay clicks out as the networks want them.
 
     The first half of the rows holds the positive clicks, the second half the negative ones, both in
-    chronological order, each half padded with (-1, -1, -1) to the length of the longer one, at least 1.
+    chronological order, each half padded with (-1, -1, -1) to the length of the longer one.
 
     Args:
         clicks: in the order in which they were made.
         limit: only the first `limit` clicks enter, both signs counted together; None for all.
+        least: rows of each half; more where there are more clicks.
 
     Returns:
         2N x 3 float32 rows (row, column, order); the order counts the clicks from 0.
@@ -43,6 +46,6 @@ def points_array(clicks: Sequence[Click], *, limit: int | None = None) -> npt.ND
     rows: dict[bool, list[tuple[float, float, float]]] = {True: [], False: []}
     for order, click in enumerate(clicks[:limit]):
         rows[click.is_positive].append((click.y, click.x, float(order)))
-    n = max(len(rows[True]), len(rows[False]), 1)
+    n = max(len(rows[True]), len(rows[False]), least)
     padded = [half + [UNUSED_POINT] * (n - len(half)) for half in (rows[True], rows[False])]
     return np.array(padded[0] + padded[1], dtype=np.float32)

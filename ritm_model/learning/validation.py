@@ -10,11 +10,15 @@ import hashlib
 import logging
 import math
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from ritm_model.clicks import Click, points_array
 from ritm_model.datasets.layers import Instance
@@ -23,6 +27,7 @@ from ritm_model.errors import TrainingError
 from ritm_model.learning.augment import augment, pipeline
 from ritm_model.learning.loop.distributed import World
 from ritm_model.learning.loop.stopping import SIGNALS, RunStopped, Stop
+from ritm_model.learning.loop.workers import begin_worker, each_of
 from ritm_model.learning.photographs import TrainingPhotograph
 from ritm_model.learning.scene import Scene
 from ritm_model.learning.step.step import Interaction, predict
@@ -69,7 +74,7 @@ def questions(
             if not skip_broken:
                 raise
             broken = error
-            _warn(error)
+            _warn(str(error))
             continue
         ranked += [(rank, place, ValidationObject(photograph, each)) for rank, each in enumerate(instances)]
     if broken and not ranked:
@@ -84,10 +89,23 @@ def validate(
     clicks: int,
     world: World,
     stop: Stop | None = None,
+    *,
+    at_once: int = 1,
+    workers: int = 0,
 ) -> npt.NDArray[np.float64]:
     """Ask for every object; the model is in eval mode afterwards.
 
     Every process asks its share of the questions, and all learn the answers.
+
+    Args:
+        model: to ask.
+        asked: the objects.
+        size: (H, W) into which photographs are fitted.
+        clicks: on each object.
+        world: the processes.
+        stop: tells them to end meanwhile.
+        at_once: objects that are asked for together.
+        workers: processes that read photographs for this one.
 
     Returns:
         N x `clicks`: IoUs after 1, 2, … clicks of the N objects whose photographs can be read. The others are
@@ -99,12 +117,25 @@ def validate(
     """
     stop = stop or Stop()
     model.eval()
-    transforms = pipeline("validation", size)
+    loader: DataLoader[Any] = DataLoader(
+        _Shows(asked, size),
+        batch_size=at_once,
+        sampler=range(world.rank, len(asked), world.size),
+        num_workers=min(workers, math.ceil(len(asked) / world.size / at_once)),
+        collate_fn=list,
+        worker_init_fn=begin_worker if workers else None,
+    )
     ious = torch.zeros(len(asked), clicks, dtype=torch.float64)
-    for number in range(world.rank, len(asked), world.size):
-        if stop.signal:
-            break
-        ious[number] = torch.tensor(_ious(model, asked[number], transforms, clicks), dtype=torch.float64)
+    with closing(each_of(loader)) as batches:
+        for batch in batches:
+            if stop.signal:
+                break
+            for broken in batch:
+                if isinstance(broken, _Broken):
+                    _warn(broken.reason)
+                    ious[broken.number] = math.nan
+            if shown := [each for each in batch if isinstance(each, _Shown)]:
+                ious[[each.number for each in shown]] = _ious(model, shown, clicks, stop)
     if world.mean(torch.tensor(float(stop.signal or 0))) > 0:
         raise RunStopped(stop.signal or SIGNALS[0])
     found: npt.NDArray[np.float64] = world.mean(ious).numpy() * world.size
@@ -114,38 +145,81 @@ def validate(
     return found
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shown:
+    """An object of a photograph that is fitted into the crop.
+
+    Attributes:
+        number: of the question.
+        image_HW3: uint8.
+        truth_HW: int8, 1 on the object, 0 off it, -1 ignored.
+    """
+
+    number: int
+    image_HW3: npt.NDArray[np.uint8]
+    truth_HW: npt.NDArray[np.int8]
+
+    def iou(self, mask_HW: npt.NDArray[np.bool_]) -> float:
+        object_HW, counts_HW = self.truth_HW == 1, self.truth_HW >= 0
+        common, either = (mask_HW & object_HW).sum(), ((mask_HW | object_HW) & counts_HW).sum()
+        return float(common / max(either, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """A question whose photograph cannot be read."""
+
+    number: int
+    reason: str
+
+
+class _Shows(Dataset["_Shown | _Broken"]):
+    """What is asked, by its number."""
+
+    def __init__(self, asked: Sequence[ValidationObject], size: tuple[int, int]) -> None:
+        self._asked = asked
+        self._transforms = pipeline("validation", size)
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    def __getitem__(self, number: int) -> _Shown | _Broken:
+        question = self._asked[number]
+        try:
+            whole = question.scene()
+        except BrokenFileError as error:
+            return _Broken(number, str(error))
+        scene = augment(whole, self._transforms, seed=0)
+        truth_HW = np.where(scene.ignored_HW, -1, scene.mask(question.instance)).astype(np.int8)
+        return _Shown(number, scene.image_HW3, truth_HW)
+
+
 @torch.no_grad()
-def _ious(
-    model: InteractiveModel, question: ValidationObject, transforms: object, clicks: int
-) -> list[float]:
-    try:
-        whole = question.scene()
-    except BrokenFileError as error:
-        _warn(error)
-        return [math.nan] * clicks
-    scene = augment(whole, transforms, seed=0)
-    object_HW = scene.mask(question.instance)
-    truth_HW = np.where(scene.ignored_HW, -1, object_HW).astype(np.int8)
+def _ious(model: InteractiveModel, shown: Sequence[_Shown], clicks: int, stop: Stop) -> Tensor:
+    """B x `clicks`; after a signal to stop, the rest is 0."""
     device = model.device
-    image_13HW = (torch.from_numpy(scene.image_HW3).permute(2, 0, 1)[None].float() / 255).to(device)
-    prev_mask_11HW = torch.zeros_like(image_13HW[:, :1])
-    mask_HW = np.zeros(scene.size, bool)
-    counts_HW = ~scene.ignored_HW
-    made: list[Click] = []
-    ious = []
-    for _ in range(clicks):
-        made.append(next_click(mask_HW, truth_HW))
-        points_1P3 = torch.from_numpy(points_array(made))[None].to(device)
-        logits = predict(model, image_13HW, Interaction(points_1P3, prev_mask_11HW))["instances"]
-        prev_mask_11HW = logits.sigmoid()
-        mask_HW = (prev_mask_11HW[0, 0] > THRESHOLD).cpu().numpy()
-        common, either = (mask_HW & object_HW & counts_HW).sum(), ((mask_HW | object_HW) & counts_HW).sum()
-        ious.append(float(common / max(either, 1)))
+    images = torch.from_numpy(np.stack([each.image_HW3 for each in shown])).to(device)
+    image_B3HW = images.permute(0, 3, 1, 2).float() / 255
+    prev_mask_B1HW = torch.zeros_like(image_B3HW[:, :1])
+    masks_BHW = np.zeros((len(shown), *image_B3HW.shape[2:]), bool)
+    made: list[list[Click]] = [[] for _ in shown]
+    ious = torch.zeros(len(shown), clicks, dtype=torch.float64)
+    for done in range(clicks):
+        if stop.signal:
+            break
+        for each, mask_HW, so_far in zip(shown, masks_BHW, made, strict=True):
+            so_far.append(next_click(mask_HW, each.truth_HW))
+        points = np.stack([points_array(each, least=clicks) for each in made])
+        interaction = Interaction(torch.from_numpy(points).to(device), prev_mask_B1HW)
+        prev_mask_B1HW = predict(model, image_B3HW, interaction)["instances"].sigmoid()
+        masks_BHW = (prev_mask_B1HW[:, 0] > THRESHOLD).cpu().numpy()
+        found = [each.iou(mask_HW) for each, mask_HW in zip(shown, masks_BHW, strict=True)]
+        ious[:, done] = torch.tensor(found, dtype=torch.float64)
     return ious
 
 
-def _warn(error: BrokenFileError) -> None:
-    _logger.warning("%s The validation does without it.", error)
+def _warn(reason: str) -> None:
+    _logger.warning("%s The validation does without it.", reason)
 
 
 def _shuffled(photograph: TrainingPhotograph) -> list[Instance]:

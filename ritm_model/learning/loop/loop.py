@@ -7,22 +7,19 @@ from contextlib import ExitStack, closing, contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 
-import cv2
-import torch
 from torch.utils.data import DataLoader
-from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 from tqdm import tqdm
 
-from ritm_model.cpus import usable_cpus
 from ritm_model.learning.augment import MakeTransforms
-from ritm_model.learning.data import BrokenSample, Samples, collate, make_samples, unbroken
+from ritm_model.learning.data import Samples, collate, make_samples, unbroken
 from ritm_model.learning.loop.callbacks import Callback
 from ritm_model.learning.loop.distributed import World, joined
 from ritm_model.learning.loop.memory import keep_freed_memory
 from ritm_model.learning.loop.run_folder import RunFolder
-from ritm_model.learning.loop.stopping import RunStopped, Stop, leave_signals_to_parent
+from ritm_model.learning.loop.stopping import RunStopped, Stop
 from ritm_model.learning.loop.tensorboard import BoardWriter
 from ritm_model.learning.loop.trainer import Trainer
+from ritm_model.learning.loop.workers import begin_worker, each_of, workers_of
 from ritm_model.learning.recipe_data import Places, open_data
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.recipes.resuming import fingerprint
@@ -166,31 +163,8 @@ def load(
         sampler=numbers,
         num_workers=workers,
         collate_fn=collate,
-        worker_init_fn=_begin_worker if workers else None,
+        worker_init_fn=begin_worker if workers else None,
         pin_memory=world.device.type == "cuda",
     )
-    return _batches(loader)
-
-
-def workers_of(recipe: Recipe, world: World) -> int:
-    """How many processes make samples for this one; see `DataPart.workers`."""
-    if recipe.data.workers is not None:
-        return recipe.data.workers
-    return max(1, usable_cpus() // world.local_size) if world.device.type == "cuda" else 0
-
-
-def _batches(loader: DataLoader[Batch | BrokenSample]) -> Generator[Batch, None, None]:
-    each = iter(loader)
-    try:
+    with closing(each_of(loader)) as each:
         yield from unbroken(each)
-    finally:
-        # Not left to the end of the process, which would end workers by SIGTERM: they do not listen to it.
-        if isinstance(each, _MultiProcessingDataLoaderIter):
-            each._shutdown_workers()
-
-
-def _begin_worker(_number: int) -> None:
-    leave_signals_to_parent()
-    torch.set_num_threads(1)
-    # Not 1: that would wait for threads of the parent process, which are not in a process that was forked.
-    cv2.setNumThreads(0)

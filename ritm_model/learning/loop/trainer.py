@@ -28,6 +28,7 @@ from ritm_model.learning.loop.run_folder import RunFolder
 from ritm_model.learning.loop.starting import check_batch, make_model
 from ritm_model.learning.loop.stopping import SIGNALS, RunStopped, Stop
 from ritm_model.learning.loop.tensorboard import BoardWriter
+from ritm_model.learning.loop.workers import workers_of
 from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.recipes.schema import LossName
 from ritm_model.learning.step.losses import (
@@ -186,7 +187,16 @@ class Trainer:
         if asked:
             size, clicks = recipe.data.crop, recipe.validation.clicks
             with self.precision.autocast():
-                ious = validate(self.ema_model, asked, size, clicks, self.world, self.stop)
+                ious = validate(
+                    self.ema_model,
+                    asked,
+                    size,
+                    clicks,
+                    self.world,
+                    self.stop,
+                    at_once=self.share,
+                    workers=workers_of(recipe, self.world),
+                )
             rounded = [round(iou, 4) for iou in ious.mean(axis=0).tolist()]
             line["validation_iou"] = self.validation = rounded
             line["validation_objects"] = len(ious)

@@ -21,11 +21,11 @@ from ritm_model.checkpoints import TrainingCard, load_model, read_card
 from ritm_model.cli.main import ritm
 from ritm_model.errors import TrainingError
 from ritm_model.learning.data import make_samples
-from ritm_model.learning.loop import loop
 from ritm_model.learning.loop.distributed import World
 from ritm_model.learning.loop.loop import load, train
 from ritm_model.learning.loop.run_folder import RunFolder
 from ritm_model.learning.loop.trainer import Trainer
+from ritm_model.learning.loop.workers import workers_of
 from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import Recipe, load_recipe
 
@@ -154,9 +154,9 @@ def test_workers_do_not_change_the_samples(finished: Path, pack: Path, tmp_path:
 def test_cores_make_samples_unless_the_network_needs_them(
     asked: str, device: str, processes: int, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "usable_cpus", lambda: 6)
+    monkeypatch.setattr("ritm_model.learning.loop.workers.usable_cpus", lambda: 6)
     world = World(0, processes, torch.device(device), processes)
-    assert loop.workers_of(tiny(f"data.workers={asked}"), world) == workers
+    assert workers_of(tiny(f"data.workers={asked}"), world) == workers
 
 
 def test_a_finished_run_is_left_alone(finished: Path, pack: Path) -> None:
