@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 DEVICE = torch.device("meta")
 aten = torch.ops.aten
 # What may move values from one device to another, and what may be told of places by indices on the CPU.
-MOVES = (aten._to_copy, aten.copy_)
+MOVES = (aten._to_copy, aten.to, aten.copy_)  # `to` is what inference mode calls
 INDEXED = (aten.index, aten.index_put, aten.index_put_, aten._index_put_impl_)
 # What the host waits for on a GPU: numbers that it is told, and results whose size depends on values.
 WAITED_FOR = (aten._local_scalar_dense, aten.nonzero, aten.masked_select, aten.equal)
@@ -114,7 +114,7 @@ def computed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """
     tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
     theirs = [tensor for tensor in tensors if isinstance(tensor, There)]
-    asked = kwargs.get("device")
+    asked = next((leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.device)), None)
     packet = func.overloadpacket
     if theirs and packet not in MOVES:
         checked = [args[0]] if packet in INDEXED and isinstance(args[0], There) else tensors
@@ -126,11 +126,9 @@ def computed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if packet is aten.copy_:
         is_there = isinstance(args[0], There)
     elif asked is not None:
-        is_there = torch.device(asked).type == DEVICE.type
+        is_there = asked.type == DEVICE.type
     else:
         is_there = bool(theirs)
-    if asked is not None:
-        kwargs["device"] = torch.device("cpu")
     inner_args, inner_kwargs = tree_map(_here, (args, kwargs))
     result = func(*inner_args, **inner_kwargs)
     if theirs:
@@ -156,4 +154,6 @@ def _chooses(packet: Any, args: tuple[Any, ...]) -> bool:
 
 
 def _here(leaf: Any) -> Any:
+    if isinstance(leaf, torch.device):
+        return torch.device("cpu")
     return leaf.here if isinstance(leaf, There) else leaf

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from second_device import MixedDevices, done, second_device
+from second_device import MixedDevices, second_device
+from small_runs import TESTS, made, small
 
 from ritm_model.checkpoints import TrainingCard, load_model
 from ritm_model.clicks import Click
@@ -26,26 +25,12 @@ from ritm_model.learning.loop.loop import load
 from ritm_model.learning.loop.run_folder import RunFolder
 from ritm_model.learning.loop.trainer import Trainer
 from ritm_model.learning.recipe_data import open_data
-from ritm_model.learning.recipes import Recipe, load_recipe
 from ritm_model.learning.validation import questions
-from ritm_model.networks import InteractiveModel, build, initialise
 
-TESTS = Path(__file__).parents[2]
 OPTIONS = PredictorOptions(
     zoom_in=ZoomIn(skip_clicks=1, target_size=64, min_crop_size=40), net_clicks_limit=1
 )
-INPUTS = {"with_prev_mask": True, "use_rgb_conv": False, "use_disks": True, "norm_radius": 5}
-FAMILIES: dict[str, dict[str, Any]] = {
-    "hrnet": {**INPUTS, "width": 2, "ocr_width": 4, "small": True, "with_aux_output": True},
-    "lite": INPUTS,
-}
 CLICKS = (Click(30, 40), Click(10.5, 12, False))
-
-
-@pytest.fixture
-def device() -> Iterator[torch.device]:
-    with second_device() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +43,6 @@ def engines() -> tuple[TorchEngine, TorchEngine]:
 @pytest.fixture(scope="module")
 def image() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (80, 96, 3), np.uint8)
-
-
-def made(family: str) -> InteractiveModel:
-    model = build(family, FAMILIES[family])
-    initialise(model, torch.Generator().manual_seed(0), 1.0)
-    return model
 
 
 def plain(engine: TorchEngine) -> Predictor:
@@ -132,28 +111,6 @@ def test_evaluation(engines: tuple[TorchEngine, TorchEngine], image: np.ndarray)
     assert [len(sample.ious) for sample in found.samples] == [2, 2]
 
 
-def small(family: str, *overrides: str) -> Recipe:
-    """Three steps on small cuts of the samples."""
-    return load_recipe(
-        "starter",
-        (
-            f"model.family={family}",
-            f"model.params={json.dumps(FAMILIES[family])}",
-            "data.licence_classes=null",
-            "data.source_weights={}",
-            "data.crop=[64, 64]",
-            "data.min_area=20",
-            "clicks.max_next_clicks=2",
-            "batch_size=2",
-            "epochs=1",
-            "epoch_samples=6",
-            "log_steps=1",
-            "optimiser.warmup=1",
-            *overrides,
-        ),
-    )
-
-
 @pytest.mark.parametrize(
     ("family", "overrides"),
     [
@@ -181,31 +138,6 @@ def test_training_validation_and_going_on(
     for batch in load(recipe, make_samples(recipe, found.sources), again.step, world):
         again.learn(batch)
     assert again.step == 3
-
-
-@pytest.mark.parametrize(
-    ("clicks", "overrides", "waits"),
-    [
-        (0, (), 1),
-        (1, (), 4),
-        (2, (), 5),
-        (2, ("clicks.from_mask_prob=0.5", "clicks.prev_mask_dropout=0.5", "loss.instance=soft_iou"), 5),
-    ],
-)
-def test_the_host_waits_for_a_step_once_and_for_each_click(
-    clicks: int, overrides: tuple[str, ...], waits: int, device: torch.device, tmp_path: Path
-) -> None:
-    """Clicks are chosen on the CPU: truth and points are brought there once, the mask before each click."""
-    recipe, world = small("lite", *overrides), World(device=device)
-    samples = make_samples(recipe, open_data(recipe, TESTS / "samples").sources)
-    trainer = Trainer(recipe, RunFolder(tmp_path), world)
-    trainer.clicks_drawn = lambda random: clicks  # type: ignore[method-assign]
-    counted = []
-    for batch in islice(load(recipe, samples, 0, world), 2):
-        before = replace(done)
-        trainer.learn(batch)
-        counted.append(done.waits - before.waits)
-    assert counted == [waits, waits]
 
 
 def test_a_network_on_a_device_is_exported_from_a_copy_on_the_cpu(device: torch.device) -> None:
