@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from processes import require
 from stack_files import COMPOSE, GPU, OURS, ROOT, SERVICES, TLS, env_of
@@ -212,6 +213,14 @@ def test_each_service_takes_the_gpu_that_its_setting_names() -> None:
         assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
         taken += device["device_ids"]
     assert taken == ["${BACKEND_GPU:-0}", "${BACKEND_GPU_2:-1}", "${WORKER_GPU:-0}"]
+
+
+def test_the_page_says_what_the_pinned_build_needs_of_a_gpu() -> None:
+    (pinned,) = re.findall(r"^torch==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    page = (ROOT / "docs/deployment.md").read_text()
+    assert f"torch {pinned} is built with CUDA" in page, "look up anew what it needs"
+    if torch.version.cuda and torch.__version__.startswith(pinned):
+        assert f"torch {pinned} is built with CUDA {torch.version.cuda}:" in page
 
 
 def test_the_object_store_finds_room_on_small_disks() -> None:
