@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, Request, ViewportSize, expect
 from processes import Server
 
 PHONE: ViewportSize = {"width": 360, "height": 740}
+LARGE_PHONE: ViewportSize = {"width": 390, "height": 844}
 LAPTOP: ViewportSize = {"width": 1280, "height": 800}
 MOST_STOPS = 60
 
@@ -170,6 +171,49 @@ def test_all_of_a_tall_picture_is_seen_on_a_phone(phone: Demo, tmp_path: Path) -
     tools = phone.page.locator("#tools").bounding_box()
     assert tools is not None
     assert phone.place(0, height)[1] < tools["y"]
+
+
+_UNREADABLE = """() => {
+    const boxOf = (element) => {
+        const range = document.createRange();
+        range.selectNodeContents(element);
+        return range.getBoundingClientRect();
+    };
+    const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+    const isOnScreen = ({ left, top, right, bottom, width }) =>
+        width > 0 && left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight;
+    const isCut = ({ scrollWidth, clientWidth }) => clientWidth > 0 && scrollWidth > clientWidth + 1;
+    const others = [...document.querySelectorAll("button, input, #tools")].filter((one) => one.offsetParent);
+    const troubles = (element) => {
+        element.scrollIntoView({ block: "nearest" });
+        const box = boxOf(element);
+        const beside = others.filter((one) => meet(box, one.getBoundingClientRect()));
+        return [
+            ...(isOnScreen(box) ? [] : ["beside the screen"]),
+            ...(parseFloat(getComputedStyle(element).fontSize) < 12 ? ["too small"] : []),
+            ...([element, element.parentElement].some(isCut) ? ["cut off"] : []),
+            ...beside.map((one) => `under ${one.id || one.className}`),
+        ].map((trouble) => `${element.textContent}: ${trouble}`);
+    };
+    return [...document.querySelectorAll("#status, #objects .facts > span")].flatMap(troubles);
+}"""
+"""Sentences about text of the page that cannot be read."""
+
+
+def test_the_status_and_the_points_of_polygons_are_read_on_a_phone(phone: Demo) -> None:
+    page = phone.page
+    page.touchscreen.tap(*phone.place(*ON_A_COIN))
+    phone.settle()
+    page.locator("#polygons").tap()
+    expect(page.locator("#objects .facts")).to_contain_text("points")
+    for size in (PHONE, LARGE_PHONE):
+        page.set_viewport_size(size)
+        page.evaluate("scrollTo(0, 0)")
+        phone.view()
+        assert page.locator("#status").inner_text()
+        assert page.evaluate(_UNREADABLE) == []
+        page.evaluate("document.getElementById('status').textContent = 'Word '.repeat(30)")
+        assert page.evaluate(_UNREADABLE) == []
 
 
 PRESSED = "button, summary, input[type=color], input[type=range]"
