@@ -13,6 +13,7 @@ what both rings do not share, however they wind, so nothing has to be painted to
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -48,8 +49,9 @@ def simplify(ring_N2: Ring_N2, allowed_area: float, limits: tuple[float, float])
     tolerance = _FIRST_GUESS * left_over / len(ring_N2)
     for _ in range(_TRIALS):
         kept_K = _kept(ring_N2, tolerance)
-        corners_K2 = _meeting(ring_N2, kept_K, _FARTHEST * tolerance, limits)
-        spent = _area_between(ring_N2, kept_K, corners_K2)
+        pieces = _Pieces.of(ring_N2, kept_K)
+        corners_K2 = _meeting(pieces, _FARTHEST * tolerance, limits)
+        spent = _area_between(pieces, corners_K2)
         if len(kept_K) >= FEWEST_CORNERS and spent <= left_over:
             low = tolerance
             if len(corners_K2) <= len(best_K2):
@@ -75,7 +77,7 @@ def _thinned(ring_N2: Ring_N2, allowed_area: float) -> tuple[Ring_N2, float]:
     step = len(ring_N2) // _MOST_POINTS
     while step > 1:
         kept_K = np.arange(0, len(ring_N2), step)
-        spent = _area_between(ring_N2, kept_K, ring_N2[kept_K])
+        spent = _area_between(_Pieces.of(ring_N2, kept_K), ring_N2[kept_K])
         if spent <= _THINNING_SHARE * allowed_area:
             return ring_N2[kept_K], allowed_area - spent
         step //= 2
@@ -97,20 +99,42 @@ def _names(points_N2: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
     return wide_N2[:, 0] << 32 | wide_N2[:, 1]
 
 
-def _pieces(ring_N2: Ring_N2, kept_K: _Indices) -> tuple[Ring_N2, _Indices, _Indices]:
-    """The ring from the first kept point on; to which piece each point belongs; points of each piece."""
-    sizes_K = np.diff(np.append(kept_K - kept_K[0], len(ring_N2)))
-    return np.roll(ring_N2, -kept_K[0], axis=0), np.repeat(np.arange(len(kept_K)), sizes_K), sizes_K
+class _Pieces(NamedTuple):
+    """A ring, cut at some of its points.
+
+    Attributes:
+        turned_N2: the ring from the first cut on.
+        owner_N: to which piece each point belongs.
+        sizes_K: points of each piece.
+        firsts_K2: where each piece begins.
+        lasts_K2: where it ends, which is where the next one begins.
+    """
+
+    turned_N2: Ring_N2
+    owner_N: _Indices
+    sizes_K: _Indices
+    firsts_K2: Ring_N2
+    lasts_K2: Ring_N2
+
+    @classmethod
+    def of(cls, ring_N2: Ring_N2, kept_K: _Indices) -> _Pieces:
+        sizes_K = np.diff(np.append(kept_K - kept_K[0], len(ring_N2)))
+        firsts_K2 = ring_N2[kept_K]
+        owner_N = np.repeat(np.arange(len(kept_K)), sizes_K)
+        return cls(_turned(ring_N2, int(kept_K[0])), owner_N, sizes_K, firsts_K2, _turned(firsts_K2, 1))
 
 
-def _meeting(ring_N2: Ring_N2, kept_K: _Indices, farthest: float, limits: tuple[float, float]) -> Ring_N2:
+def _turned(points_N2: Ring_N2, by: int) -> Ring_N2:
+    """The ring from another of its points on: `np.roll` by minus so many, in a third of the time."""
+    return np.concatenate((points_N2[by:], points_N2[:by]))
+
+
+def _meeting(pieces: _Pieces, farthest: float, limits: tuple[float, float]) -> Ring_N2:
     """Where the lines that fit neighbouring pieces best meet; a kept point itself where that is too far."""
-    turned_N2, owner_N, sizes_K = _pieces(ring_N2, kept_K)
-    firsts_K2 = ring_N2[kept_K]
-    lasts_K2 = np.roll(firsts_K2, -1, axis=0)  # a piece ends where the next one begins
+    turned_N2, owner_N, sizes_K, firsts_K2, lasts_K2 = pieces
 
     def sums(values_N: npt.NDArray[np.float64], lasts_K: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.bincount(owner_N, values_N, minlength=len(kept_K)) + lasts_K
+        return np.bincount(owner_N, values_N, minlength=len(sizes_K)) + lasts_K
 
     counts_K = sizes_K + 1
     centres_K2 = np.stack([sums(turned_N2[:, i], lasts_K2[:, i]) / counts_K for i in (0, 1)], axis=1)
@@ -121,7 +145,7 @@ def _meeting(ring_N2: Ring_N2, kept_K: _Indices, farthest: float, limits: tuple[
     angles_K = np.arctan2(2 * xy_K, xx_K - yy_K) / 2
     ways_K2 = np.stack([np.cos(angles_K), np.sin(angles_K)], axis=1)
 
-    before_K2, ways_before_K2 = np.roll(centres_K2, 1, axis=0), np.roll(ways_K2, 1, axis=0)
+    before_K2, ways_before_K2 = _turned(centres_K2, -1), _turned(ways_K2, -1)
     sines_K = _cross(ways_before_K2, ways_K2)
     meets_K = np.abs(sines_K) >= _PARALLEL
     along_K = _cross(centres_K2 - before_K2, ways_K2) / np.where(meets_K, sines_K, 1.0)
@@ -129,26 +153,27 @@ def _meeting(ring_N2: Ring_N2, kept_K: _Indices, farthest: float, limits: tuple[
     between_K2 = (
         _nearest(firsts_K2, centres_K2, ways_K2) + _nearest(firsts_K2, before_K2, ways_before_K2)
     ) / 2
-    for candidate_K2, is_good_K in ((between_K2, ~meets_K), (firsts_K2, np.zeros(len(kept_K), np.bool_))):
+    for candidate_K2, is_good_K in ((between_K2, ~meets_K), (firsts_K2, np.zeros(len(sizes_K), np.bool_))):
         is_near_K = np.hypot(*(meeting_K2 - firsts_K2).T) <= farthest
         replaced_K = is_good_K | ~is_near_K
         meeting_K2[replaced_K] = candidate_K2[replaced_K]
     return np.clip(meeting_K2, 0.0, limits)
 
 
-def _area_between(ring_N2: Ring_N2, kept_K: _Indices, corners_K2: Ring_N2) -> float:
+def _area_between(pieces: _Pieces, corners_K2: Ring_N2) -> float:
     """At most so much area lies between the pieces of a ring and the lines from corner to corner."""
-    turned_N2, owner_N, sizes_K = _pieces(ring_N2, kept_K)
+    turned_N2, owner_N, sizes_K, _, lasts_K2 = pieces
+    next_corners_K2 = _turned(corners_K2, 1)
     # Each piece as M points: its corner, its own points, the next piece's first, and the next corner.
     ends_K = np.cumsum(sizes_K + 3)
-    owner_M = np.repeat(np.arange(len(kept_K)), sizes_K + 3)
+    owner_M = np.repeat(np.arange(len(sizes_K)), sizes_K + 3)
     points_M2 = np.empty((int(ends_K[-1]), 2))
     points_M2[ends_K - sizes_K - 3] = corners_K2
     points_M2[np.arange(len(turned_N2)) + 3 * owner_N + 1] = turned_N2
-    points_M2[ends_K - 2] = np.roll(ring_N2[kept_K], -1, axis=0)
-    points_M2[ends_K - 1] = np.roll(corners_K2, -1, axis=0)
+    points_M2[ends_K - 2] = lasts_K2
+    points_M2[ends_K - 1] = next_corners_K2
 
-    lines_K2 = np.roll(corners_K2, -1, axis=0) - corners_K2
+    lines_K2 = next_corners_K2 - corners_K2
     lengths_K = np.hypot(*lines_K2.T)
     lines_K2 = lines_K2 / np.where(lengths_K > 0, lengths_K, 1.0)[:, np.newaxis]
     from_corner_M2, ways_M2 = points_M2 - corners_K2[owner_M], lines_K2[owner_M]
