@@ -43,7 +43,7 @@ check: $(VENV)/.develop ## ruff, mypy --strict, import rules, and check-web wher
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	MYPYPATH=tests/servers:tests/e2e:tests/golden $(BIN)/mypy --scripts-are-modules bench/*.py
+	MYPYPATH=tests/servers:tests/e2e:tests/golden $(BIN)/mypy --scripts-are-modules bench/*.py bench/*/*.py
 	$(BIN)/lint-imports
 	@if command -v npm >/dev/null; then $(MAKE) check-web; else echo "No npm here: the demo's modules go unchecked."; fi
 

@@ -22,7 +22,8 @@ def name_of(path: Path) -> str:
 
 
 def test_a_folder_holds_at_most_fifteen_modules() -> None:
-    every = (*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "ritm_backend" / "web").rglob("*.js"))
+    scripts = (path for folder in ("tests", "bench") for path in (ROOT / folder).rglob("*.py"))
+    every = (*MODULES, *scripts, *(ROOT / "ritm_backend" / "web").rglob("*.js"))
     counts = Counter(
         name_of(path.parent) for path in every if path.name not in ("__init__.py", "conftest.py")
     )

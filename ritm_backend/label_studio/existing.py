@@ -10,9 +10,9 @@ region of interest; its id, label and control are kept, so the editor replaces i
 bitmask.
 
 What a person made, changed or submitted is kept where no click is about it. What a model predicted and nobody
-has touched is a first guess, which a click may change as a whole: that takes fewer clicks (`bench/boxes.py`).
-It is untouched in a prediction whose region stands in no annotation, and in the draft of a new annotation if
-the editor marks it as predicted and a prediction shows it so.
+has touched is a first guess, which a click may change as a whole: that takes fewer clicks, as
+`bench/clicks/boxes.py` shows. It is untouched in a prediction whose region stands in no annotation, and in
+the draft of a new annotation if the editor marks it as predicted and a prediction shows it so.
 
 Memory. Choices and masks are bounded by bytes, not by time: what was not used for longest goes first.
 

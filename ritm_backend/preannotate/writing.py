@@ -45,7 +45,7 @@ from ritm_ops.label_studio.client import LabelStudioClient
 from ritm_ops.pictures import PictureFetcher
 
 MIN_MASK_SCORE = 0.7
-"""Going on from masks below it may take more clicks than none: `bench/boxes.py`."""
+"""Going on from masks below it may take more clicks than none: `bench/clicks/boxes.py`."""
 MODEL_SECONDS = 900.0  # to load a model, an engine that is compiled first included
 
 

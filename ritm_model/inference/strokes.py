@@ -1,7 +1,7 @@
 """From what is drawn to clicks: networks know clicks and a previous mask.
 
 A stroke is answered as a few clicks on it. What is drawn around an object is where to look and clicks inside;
-a lasso is a first guess at the mask, too. `bench/prompts.py` has measured the ways to do so.
+a lasso is a first guess at the mask, too. `bench/clicks/prompts.py` has measured the ways to do so.
 
 Shapes: H x W the image, N points, 2 = (x, y), K clicks.
 """
@@ -23,7 +23,7 @@ from ritm_model.inference.soft_map import SoftMap
 from ritm_model.simulation import squared_depth
 
 MOST_CLICKS = 3
-"""On one stroke. Each is a run of the network, and further ones add little (`bench/strokes.py`)."""
+"""On one stroke. Each is a run of the network, and further ones add little (`bench/clicks/strokes.py`)."""
 
 _LENGTH_OF_A_CLICK = 0.05  # of the longer side of the image: a shorter stroke is one click
 _BREADTH = 0.004  # of the longer side of the image, of a line that is painted

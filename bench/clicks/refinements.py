@@ -8,8 +8,8 @@ The objects come from a pack (`manifest.json`), one per photograph and from all 
 that the starter model has learnt from are left out: of the licences that it learns from only the
 held-out ones are taken, of all others any. The choice follows from names, so it is always the same.
 
-    python bench/refinements.py --data PACK --model bundled --objects 100 --output results.jsonl
-    python bench/refinements.py --output results.jsonl --csv results.csv      # the table once more
+    python bench/clicks/refinements.py --data PACK --model bundled --objects 100 --output results.jsonl
+    python bench/clicks/refinements.py --output results.jsonl --csv results.csv      # the table once more
 """
 
 from __future__ import annotations

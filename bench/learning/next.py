@@ -1,7 +1,7 @@
 """Does it pay to label in an order? Fine-tunes on what each order brings first, at equal numbers of objects.
 
-    OMP_NUM_THREADS=1 python bench/next.py run PACK OUT --source clothing --variant parts
-    python bench/next.py table OUT
+    OMP_NUM_THREADS=1 python bench/learning/next.py run PACK OUT --source clothing --variant parts
+    python bench/learning/next.py table OUT
 
 A third of the photographs is held out; the clicks are counted on objects of those. Every seed draws its own
 pool from the rest, its own random order and its own samples. Photographs are labelled whole, in the order,

@@ -9,8 +9,8 @@ list      list that data set, as training does
 
 Prints processor seconds, which other work on the machine does not change much, and the greatest memory:
 
-    python bench/exports.py --tasks 100000 --steps read divide list
-    python bench/exports.py --tasks 10000 --formats coco datumaro
+    python bench/exports/exports.py --tasks 100000 --steps read divide list
+    python bench/exports/exports.py --tasks 10000 --formats coco datumaro
 
 The formats `s3` and `s3-moto` are Label Studio's target storage in a bucket, one task a key, of larger
 pictures (320 x 240), collected twice with one cache: the second time, nothing has changed. `s3` is served by
@@ -36,7 +36,7 @@ from time import perf_counter
 from export_files import FORMATS, drawings, written_file
 from export_server import ACCESS, BUCKET, fill
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "servers"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "servers"))
 
 STEPS = ("read", "collect", "divide", "list")
 BUCKETS = ("s3", "s3-moto")

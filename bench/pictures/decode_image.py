@@ -3,7 +3,7 @@
 Another thread wakes every millisecond meanwhile. The longest time in which it did not get to run is what
 decoding adds to the answer of a health check. Prints one JSON line per kind of file, with medians.
 
-    python bench/decode_image.py --image tests/samples/images/bus.jpg --repeat 9
+    python bench/pictures/decode_image.py --image tests/samples/images/bus.jpg --repeat 9
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ server logs. Meanwhile another process asks for /health as Label Studio does, to
 With --masks each request also carries so many masks of other objects with rough edges, as Label Studio sends
 all that a task holds: at 12 megapixels 1.2 MB each.
 
-    python bench/label_studio_predict.py --image tests/samples/images/bus.jpg --repeat 20
+    python bench/regions/label_studio_predict.py --image tests/samples/images/bus.jpg --repeat 20
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ from typing import Any
 import numpy as np
 from brush_rle import rough_blob
 from PIL import Image
+
+sys.path.append(str(Path(__file__).parents[1]))
 from served import click_regions
 
 from ritm_backend.connect.config import recommended_config

@@ -4,7 +4,7 @@ The mask is a smooth five-lobed blob, as the network draws them, in the middle o
 of the process, the best of several, from the mask to the JSON that is sent. Prints one Markdown row per size
 and kind.
 
-    python bench/region_kinds.py
+    python bench/regions/region_kinds.py
 """
 
 from __future__ import annotations

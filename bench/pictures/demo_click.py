@@ -5,7 +5,7 @@ The page itself measures: from the button to the frame after the one in which th
 one JSON line per size with the median and the largest time, the stages' medians, and frames per second while
 panning.
 
-    python bench/demo_click.py --image tests/samples/images/bus.jpg
+    python bench/pictures/demo_click.py --image tests/samples/images/bus.jpg
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 from PIL import Image
 
-sys.path.extend(str(Path(__file__).parents[1] / "tests" / folder) for folder in ("servers", "e2e"))
+sys.path.extend(str(Path(__file__).parents[2] / "tests" / folder) for folder in ("servers", "e2e"))
 from backend import RITM
 from demo_page import Demo, quiet_chromium
 from playwright.sync_api import expect

@@ -1,7 +1,7 @@
 """Processor time of one training sample, on synthetic data like COCO+LVIS.
 
-    python bench/training_samples.py --samples 200
-    python bench/training_samples.py --against ../other-checkout --rounds 5
+    python bench/learning/training_samples.py --samples 200
+    python bench/learning/training_samples.py --against ../other-checkout --rounds 5
 
 The data are drawn anew from a seed: photographs of 640 x 480 pixels with about 20 objects, some of which are
 parts of others, and stuff; in the paper's COCO_LVIS layout and in the COCO-RLE layout. A checksum over the
@@ -62,7 +62,7 @@ def main() -> None:
 
 def compare(folder: Path, options: argparse.Namespace) -> None:
     """Run both checkouts in turns, each in a process of its own."""
-    checkouts = {"other": options.against.resolve(), "this": Path(__file__).resolve().parents[1]}
+    checkouts = {"other": options.against.resolve(), "this": Path(__file__).resolve().parents[2]}
     found: dict[tuple[str, str], list[dict[str, object]]] = {}
     for _ in range(options.rounds):
         for name, checkout in checkouts.items():

@@ -4,7 +4,7 @@ A stroke runs along the middle of the object, as long as a share of it. It is an
 beside as many clicks of the simulated annotator, which sees the mistakes of each mask. Photographs count
 alike, however many objects they have.
 
-    python bench/strokes.py --data labels:tests/samples --model bundled
+    python bench/clicks/strokes.py --data labels:tests/samples --model bundled
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A bucket with a large export, for `bench/exports.py`: tasks of Label Studio's target storage, and pictures.
+"""A bucket with a large export, for `exports.py`: tasks of Label Studio's target storage, and pictures.
 
 Pictures have 320 x 240 pixels, other bytes each, and one mask with a ragged edge. Run as a program, this is a
 server that makes every object when it is asked for, so that it needs neither memory nor time to be filled.

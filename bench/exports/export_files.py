@@ -1,4 +1,4 @@
-"""Large exports of every format that the project reads, for `bench/exports.py`.
+"""Large exports of every format that the project reads, for `exports.py`.
 
 Pictures have 64 x 48 pixels; each task has a mask with a ragged edge and a polygon of 40 points. A few
 pictures are made, each with many names, so that writing an export takes seconds.

@@ -3,7 +3,7 @@
 Takes photographs of a pack, changes their colours so that they look like another kind of picture, writes them
 as an export of labels, and runs one fine-tuning job on it, as a worker does:
 
-    python bench/finetune_loop.py PACK OUT --source ecssd --images 150 --shift false-colour
+    python bench/learning/finetune_loop.py PACK OUT --source ecssd --images 150 --shift false-colour
 
 Prints a table of clicks before and after on the held-out images, with intervals, and the time of each stage.
 """

@@ -1,7 +1,7 @@
 """Does the mask of the previous frame save clicks in the next? On frames made from photographs of packs.
 
-    OMP_NUM_THREADS=1 python bench/frames.py PACK OUT.jsonl --source ecssd --objects 60
-    python bench/frames.py --table OUT.jsonl
+    OMP_NUM_THREADS=1 python bench/clicks/frames.py PACK OUT.jsonl --source ecssd --objects 60
+    python bench/clicks/frames.py --table OUT.jsonl
 
 In the next frame, the camera has turned, come nearer or gone further and moved aside; the object has moved on
 its own besides, the hole that it leaves is painted over; there is noise, and the light has changed. The

@@ -5,8 +5,8 @@ the same each time; each is answered in several ways, and the simulated annotato
 is good. Clicks are counted with the prompt as one. Photographs count alike, however many objects they have;
 intervals are by bootstrap over photographs.
 
-    python bench/prompts.py --data labels:tests/samples --objects 3      # of each photograph
-    python bench/prompts.py --data coco_rle:OWN --only lasso             # own_benchmark.py has built OWN
+    python bench/clicks/prompts.py --data labels:tests/samples --objects 3       # of each photograph
+    python bench/clicks/prompts.py --data coco_rle:OWN --only lasso      # own_benchmark.py has built OWN
 
 Shapes: H x W the image, N points, 2 = (x, y).
 """

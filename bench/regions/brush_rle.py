@@ -3,7 +3,7 @@
 The mask is a blob with a rough edge, the same at every run. Label Studio's codec runs in its own virtual
 environment and takes its own time. Prints one JSON line per image size with medians and ratios.
 
-    python bench/brush_rle.py --repeat 7
+    python bench/regions/brush_rle.py --repeat 7
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from ritm_model.masks import brush_rle
 
-ORACLES = Path(__file__).parents[1] / "tests" / "oracles"
+ORACLES = Path(__file__).parents[2] / "tests" / "oracles"
 SIZES = [(640, 480), (1920, 1080), (4000, 3000)]
 ROUGHNESS = 0.0367  # gives about 124,000 runs at 12 megapixels
 

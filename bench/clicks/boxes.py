@@ -1,8 +1,8 @@
 """Do boxes of a detector save clicks? The masks made of them, as `ritm preannotate` does, against nothing.
 
-    OMP_NUM_THREADS=1 python bench/boxes.py tests/samples boxes.jsonl
-    OMP_NUM_THREADS=1 python bench/boxes.py PACK boxes.jsonl --source ecssd --photographs 40
-    python bench/boxes.py --table PACK boxes.jsonl
+    OMP_NUM_THREADS=1 python bench/clicks/boxes.py tests/samples boxes.jsonl
+    OMP_NUM_THREADS=1 python bench/clicks/boxes.py PACK boxes.jsonl --source ecssd --photographs 40
+    python bench/clicks/boxes.py --table PACK boxes.jsonl
 
 A detector's box is that of the object with its centre moved and its sides scaled, by normal noise of a tenth
 of its size. The simulated annotator goes on from the mask of the box, which is kept where no click is about

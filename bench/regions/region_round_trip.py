@@ -5,7 +5,7 @@ clicks as the editor does, from one kind to the next: from the REST request to L
 median of several, and the processor time of both servers, the mean. Prints one Markdown row per kind, with
 the bytes of the draft.
 
-    python bench/region_round_trip.py --template FOLDER      # made once; keeps a migrated Label Studio
+    python bench/regions/region_round_trip.py --template FOLDER     # made once; keeps a migrated Label Studio
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from region_kinds import blob, part_of, values
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests/servers"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests/servers"))
 from backend import connected, ritm_serve, serving_pids
 from label_studio_server import LEGACY_TOKEN, LOCAL_BACKENDS, LabelStudio, label_studio, prepare_template
 from processes import Server

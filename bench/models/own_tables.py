@@ -2,7 +2,7 @@
 
     ritm evaluate OLD NEW --datasets own --root own=COCO:OWN/annotations.json --eval-mode serving \
         --iou-analysis --output RUNS
-    python bench/own_tables.py RUNS/OLD/* RUNS/NEW/*
+    python bench/models/own_tables.py RUNS/OLD/* RUNS/NEW/*
 
 Wants runs that always use all clicks, from nothing or from a mask. Of the clicks that lower the IoU, those
 count that come before the mask has an IoU of 0.9. Intervals are by bootstrap over the objects, paired.

@@ -6,8 +6,8 @@ the serving profile. Times are processor milliseconds of one run on one thread, 
 rounds; ratios are taken round by round. OpenVINO computes in bf16 where the processor has the instructions
 for it (`avx512_bf16` or `amx_bf16` in `lscpu`).
 
-    python bench/own_benchmark.py build --pack train_pack --pack train_pack2 --out OWN
-    OMP_NUM_THREADS=1 python bench/precisions.py --data OWN --model bundled
+    python bench/models/own_benchmark.py build --pack train_pack --pack train_pack2 --out OWN
+    OMP_NUM_THREADS=1 python bench/models/precisions.py --data OWN --model bundled
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 The photographs are those of a pack that are for research only, and of microscopy the held-out
 ones. `choose` wrote the list; `build` makes a data set of it, with the kind as the class of each object:
 
-    python bench/own_benchmark.py choose --pack train_pack --pack train_pack2 > bench/own_benchmark.tsv
-    python bench/own_benchmark.py build --pack train_pack --pack train_pack2 --out OWN
+    python bench/models/own_benchmark.py choose --pack train_pack --pack train_pack2 > own_benchmark.tsv
+    python bench/models/own_benchmark.py build --pack train_pack --pack train_pack2 --out OWN
     ritm evaluate bundled --datasets own --root own=COCO:OWN/annotations.json --eval-mode serving
 
 Shapes: H x W the photograph.

@@ -7,9 +7,9 @@ the held-out photographs of the recipes, and prints a JSON line for each; `draw`
 such lines.
 
     ritm dataset validation starter OBJECTS --data PACK
-    python bench/learning_curves.py train bench/recipes/*.yaml --data PACK --out RUNS
-    python bench/learning_curves.py measure RUNS/* --objects OBJECTS > results.jsonl
-    python bench/learning_curves.py draw results.jsonl > curves.svg
+    python bench/learning/learning_curves.py train bench/learning/recipes/*.yaml --data PACK --out RUNS
+    python bench/learning/learning_curves.py measure RUNS/* --objects OBJECTS > results.jsonl
+    python bench/learning/learning_curves.py draw results.jsonl > curves.svg
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Each object of a pack is clicked until its IoU is 0.9 or ten clicks are made, wi
 get, twice: with states as the network gives them, and rounded as servers with SESSION_STORE do. Bytes are
 those of the values in Redis, the last two states of each object; keys take about 150 more.
 
-    python bench/session_states.py --pack tests/samples
+    python bench/clicks/session_states.py --pack tests/samples
 """
 
 from __future__ import annotations
