@@ -10,7 +10,7 @@ turn:
 
 Prints one Markdown row per size and kind: bytes of the answer, and the medians.
 
-    python bench/region_answers.py --template FOLDER      # made once; keeps a migrated Label Studio
+    python bench/regions/region_answers.py --template FOLDER   # made once; keeps a migrated Label Studio
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from playwright.sync_api import CDPSession, Page
 from region_kinds import SIZES
 from region_round_trip import CONFIG, CONTROLS, busy_ms
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests/servers"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests/e2e"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests/servers"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests/e2e"))
 from backend import connected, ritm_serve, serving_pids
 from label_studio_editor import browser_page, open_task
 from label_studio_server import LEGACY_TOKEN, LOCAL_BACKENDS, LabelStudio, label_studio, prepare_template
@@ -41,7 +41,7 @@ from processes import Server
 from ritm_backend.connect.config import KIND_TAGS
 from ritm_backend.label_studio.options import KINDS, Kind
 
-PHOTO = Path(__file__).parents[1] / "tests/samples/images/bus.jpg"
+PHOTO = Path(__file__).parents[2] / "tests/samples/images/bus.jpg"
 SHOW = "(answer) => Htx.annotationStore.selected.setSuggestions(JSON.parse(answer))"
 QUIET_MS, POLLS, BETWEEN_POLLS_S = 4, 3, 0.15  # the browser has drawn when it does nothing for so long
 
