@@ -10,7 +10,6 @@ from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER = {
     "tests/e2e/label_studio/": "Label Studio",
-    "tests/e2e/stack/test_kubernetes.py": "Label Studio",
     "tests/e2e/stack/test_stack_setup.py": "Label Studio",
     "tests/e2e/demo/": "demo",
     "tests/e2e/faults/": "faults",
