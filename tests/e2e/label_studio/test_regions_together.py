@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from backend import connected
-from label_studio_editor import browser_page, open_task
+from label_studio_editor import browser_page, is_draft_with_a_mask, open_task
 from label_studio_server import LEGACY_TOKEN, SAMPLES, LabelStudio
 from processes import Server
 
+from ritm_backend.label_studio.config import parse_config
+from ritm_backend.label_studio.existing import Existing, ExistingRegions
+from ritm_backend.label_studio.prompts import objects_in
+from ritm_backend.label_studio.regions import read_regions
 from ritm_ops.label_studio.results import read_results
 
 PICTURE = SAMPLES / "coins.jpg"
@@ -103,3 +107,65 @@ def test_a_second_annotator_does_not_get_the_mask_of_the_first(studio: LabelStud
 def in_a_new_project(studio: LabelStudio, backend: Server, title: str) -> tuple[int, int]:
     project, task = project_of(studio, backend, title, output="polygon")
     return project, task["id"]
+
+
+SQUARES = {"first": (88, 175, 40), "second": (150, 172, 32)}  # around two coins: left, top and side
+
+
+def square(id: str) -> dict[str, Any]:
+    """A polygon of a prediction."""
+    left, top, side = SQUARES[id]
+    corners = [(left, top), (left + side, top), (left + side, top + side), (left, top + side)]
+    return {
+        "id": id,
+        "type": "polygonlabels",
+        "from_name": "polygon",
+        "to_name": "image",
+        "original_width": WIDTH,
+        "original_height": HEIGHT,
+        "value": {
+            "points": [[100 * x / WIDTH, 100 * y / HEIGHT] for x, y in corners],
+            "closed": True,
+            "polygonlabels": ["Coin"],
+        },
+    }
+
+
+def refined_by_a_click(task: dict[str, Any], id: str) -> Existing:
+    """What a click in the middle of a square would go on from."""
+    left, top, side = SQUARES[id]
+    config = parse_config(CONFIG)
+    point = read_regions([keypoint("k", left + side / 2, top + side / 2)])
+    (prompt,) = objects_in(point, config)
+    found = ExistingRegions(1 << 20).choose(task, prompt, (WIDTH, HEIGHT), config, of_everyone=False)
+    assert found is not None
+    assert found.id == id
+    return found
+
+
+def test_the_editor_says_which_regions_of_a_prediction_nobody_has_touched(
+    studio: LabelStudio, backend: Server
+) -> None:
+    project, task = project_of(studio, backend, "Guessed", output="polygon")
+    prediction = {
+        "task": task["id"],
+        "result": [square(id) for id in SQUARES],
+        "model_version": "detector",
+        "score": 0.9,
+    }
+    studio.call("POST", "/api/predictions/", json=prediction)
+    studio.call("PATCH", f"/api/projects/{project}", json={"model_version": "detector"})
+    route = f"/api/tasks/{task['id']}/"
+    assert all(refined_by_a_click(studio.call("GET", route), id).is_guess for id in SQUARES)
+
+    left, top, side = SQUARES["first"]
+    with browser_page() as page:
+        editor = open_task(page, studio, project, task, PICTURE)
+        (refined, *_) = editor.click(left + side // 2, top + side // 2, "Control")
+        assert refined["id"] == "first"
+        with page.expect_response(is_draft_with_a_mask):
+            editor.accept()
+    opened = studio.call("GET", route)
+    assert len(opened["drafts"]) == 1
+    assert not refined_by_a_click(opened, "first").is_guess
+    assert refined_by_a_click(opened, "second").is_guess
