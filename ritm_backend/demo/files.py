@@ -11,7 +11,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -20,8 +20,10 @@ from pydantic import Field, ValidationError
 from ritm_backend.demo.masks import RunsError, read_runs
 from ritm_backend.label_studio.answers import RegionAnswer, results_of, to_json
 from ritm_backend.label_studio.config import Control
-from ritm_backend.label_studio.drawing import MaskPart, value_of
+from ritm_backend.label_studio.drawing import MaskPart, polygon_value, rings_of, value_of
+from ritm_backend.label_studio.drawing import Value as MaskValue
 from ritm_backend.label_studio.errors import RequestError
+from ritm_backend.label_studio.options import ProjectOptions
 from ritm_backend.label_studio.outputs import Output
 from ritm_backend.label_studio.regions import Frame
 from ritm_model.masks import bitmask
@@ -61,7 +63,7 @@ class SavedObject(Value):
 class FileWanted(Value):
     """A picture, the objects on it, and what to write of them."""
 
-    format: Literal["coco-polygons", "label-studio", "bitmask"]
+    format: Literal["coco-polygons", "label-studio", "label-studio-polygons", "bitmask"]
     image: str = Field(max_length=1000)
     width: Side
     height: Side
@@ -100,7 +102,9 @@ def write_file(wanted: FileWanted) -> File:
         case "coco-polygons":
             return File(json.dumps(_coco(wanted, drawn)).encode(), "application/json")
         case "label-studio":
-            return File(to_json([_task(wanted, drawn)]), "application/json")
+            return File(to_json([_task(wanted, drawn, "brush")]), "application/json")
+        case "label-studio-polygons":
+            return File(to_json([_task(wanted, drawn, "polygon")]), "application/json")
         case "bitmask":
             return _bitmasks(drawn)
 
@@ -130,24 +134,34 @@ def _coco(wanted: FileWanted, drawn: Drawn) -> dict[str, object]:
     return {"images": [image], "categories": categories, "annotations": annotations}
 
 
-def _task(wanted: FileWanted, drawn: Drawn) -> dict[str, object]:
-    """A task to import, for the names of the recommended labeling configuration."""
-    brush = Control("brushlabels", "brush", ("image",), None, is_smart=False)
+def _task(wanted: FileWanted, drawn: Drawn, kind: Literal["brush", "polygon"]) -> dict[str, object]:
+    """A task to import, for the names of the recommended labeling configuration of a kind."""
+    control = Control(f"{kind}labels", kind, ("image",), None, is_smart=False)
     frame = Frame("image", None, wanted.width, wanted.height, 0)
     results: list[dict[str, object]] = []
     for number, (one, part) in enumerate(drawn, 1):
-        results += results_of(
-            RegionAnswer(
-                id=f"object-{number}",
-                frame=frame,
-                size=(wanted.width, wanted.height),
-                value=value_of("brush", part),
-                output=Output("brush", brush, brush),
-                label=one.name,
-                score=one.score,
+        for id, value in _regions(f"object-{number}", part, kind):
+            results += results_of(
+                RegionAnswer(
+                    id=id,
+                    frame=frame,
+                    size=(wanted.width, wanted.height),
+                    value=value,
+                    output=Output(kind, control, control),
+                    label=one.name,
+                    score=one.score,
+                )
             )
-        )
     return {"data": {"image": wanted.image}, "annotations": [{"result": results}]}
+
+
+def _regions(id: str, part: MaskPart, kind: Literal["brush", "polygon"]) -> Iterator[tuple[str, MaskValue]]:
+    """An object's regions: several polygons, if it has several parts, with ids that begin alike."""
+    if kind == "brush":
+        yield id, value_of(kind, part)
+        return
+    for number, ring_N2 in enumerate(rings_of(part, ProjectOptions())):
+        yield f"{id}-{number}" if number else id, polygon_value(ring_N2, part.frame)
 
 
 def _bitmasks(drawn: Drawn) -> File:

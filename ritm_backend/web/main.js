@@ -213,7 +213,8 @@ for (const format of FORMATS) {
 async function saveAs(format) {
   try {
     const things = await session.segmented();
-    if (session.image && things.length) await save(format, things, session.image);
+    const asShown = format === "label-studio" && polygons.isShown ? "label-studio-polygons" : format;
+    if (session.image && things.length) await save(asShown, things, session.image);
   } catch (error) {
     complain(error);
   }

@@ -16,6 +16,10 @@ export class Polygons extends EventTarget {
   #known = new WeakMap();
   #last = Promise.resolve();
 
+  get isShown() {
+    return this.#isShown;
+  }
+
   /** @param {boolean} isShown */
   show(isShown) {
     if (isShown === this.#isShown) return;

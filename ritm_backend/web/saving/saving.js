@@ -14,7 +14,7 @@ const SUFFIXES = { "application/json": "json", "image/png": "png", "application/
 /**
  * @typedef {import("./coco.js").Segmented} Segmented
  * @typedef {{name: string, width: number, height: number}} Picture
- * @typedef {typeof FORMATS[number]} Format
+ * @typedef {typeof FORMATS[number] | "label-studio-polygons"} Format
  */
 
 /**

@@ -137,6 +137,10 @@ def test_polygons_are_shown_as_they_are_saved(demo: Demo) -> None:
     assert min(min(colour) for colour in after) > 230, "corners are white"
     assert min(min(colour) for colour in before) < 200
     assert np.array_equal(demo.mask(), mask)
+    (task,) = json.loads(demo.saved("label-studio"))
+    (region,) = task["annotations"][0]["result"]
+    assert region["type"] == "polygonlabels"
+    assert len(region["value"]["points"]) == len(corners)
 
     demo.click(*ON_ANOTHER)
     expect(facts.last).to_contain_text("points")

@@ -92,6 +92,21 @@ def test_a_label_studio_task_holds_the_masks_for_the_recommended_configuration(s
         assert np.array_equal(each.mask(*SIZE), mask)
 
 
+def test_a_label_studio_task_of_polygons_has_one_for_each_part(save, masks):
+    (task,) = save("label-studio-polygons", drawn("Ring", masks[0]), drawn("Discs", masks[1])).json
+    drawings = read_results(task["annotations"][0]["result"]).drawings
+    config = parse_config(recommended_config(["Ring", "Discs"], kind="polygon"))
+
+    assert [each.label for each in drawings] == ["Ring", "Discs", "Discs"]
+    assert len({each.id for each in drawings}) == 3
+    for each in drawings:
+        (control,) = config.of_image(each.to_name, "polygonlabels")
+        assert (control.name, control.accepts(each.label)) == (each.from_name, True)
+    ring, *discs = (each.mask(*SIZE) for each in drawings)
+    assert iou(ring, masks[0]) > 0.95
+    assert iou(np.logical_or.reduce(discs), masks[1]) > 0.95
+
+
 def test_bitmasks_are_pictures_with_a_transparent_ground(save, masks):
     alone = save("bitmask", drawn("Ring", masks[0]))
     empty = drawn("none", np.zeros(SIZE, bool))
