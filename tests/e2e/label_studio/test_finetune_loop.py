@@ -2,97 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from pathlib import Path
-from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 import requests
-from backend import RITM, connected, ritm_serve
-from boto3.session import Session
+from backend import connected, ritm_serve
+from discs import accepted, clicked, make_bucket, store_labels, upload
 from label_studio_server import LEGACY_TOKEN, LabelStudio
 from processes import wait_until
 from redis_server import redis_server
 from s3_server import ACCESS, s3_server
-from team import RECIPE, SIDE, paint
+from team import RECIPE
 from workers import Site, worker
 
 from ritm_ops.jobs.queue import JobQueue, connect
-from ritm_ops.registry.tallies import Counts
 
 PICTURES = 6
 BUCKET = "team"
-
-
-def clicked(
-    studio: LabelStudio, backend_id: int, task: int, mask: np.ndarray, clicks: int = 1
-) -> dict[str, Any]:
-    """What the editor gets for clicks in the middle of a disc."""
-    rows, columns = np.nonzero(mask)
-    point = {
-        "id": "in-the-middle",
-        "type": "keypoint",
-        "from_name": "click",
-        "to_name": "image",
-        "original_width": SIDE,
-        "original_height": SIDE,
-        "image_rotation": 0,
-        "is_positive": True,
-        "value": {
-            "x": (columns.mean() + 0.5) / SIDE * 100,
-            "y": (rows.mean() + 0.5) / SIDE * 100,
-            "width": 0.5,
-            "labels": [],
-        },
-    }
-    points = [point, *({**point, "id": f"again-{number}"} for number in range(1, clicks))]
-    body = {"task": task, "context": {"result": points}}
-    answer = studio.call("POST", f"/api/ml/{backend_id}/interactive-annotating", json=body)
-    found: dict[str, Any] = answer["data"]
-    return found
-
-
-def accepted(site: Site) -> dict[str, tuple[int, int]]:
-    """Accepted objects and their clicks by version, as an administrator is told."""
-    done = subprocess.run(
-        [RITM, "models", "history", "ritm", "--json"],
-        env={**site.environment, "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    counts = Counts(by_day=json.loads(done.stdout)["accepted"])
-    versions = {version for day in counts.by_day.values() for version in day}
-    tallies = {version: counts.of_version(version) for version in versions}
-    return {version: (tally.objects, tally.clicks) for version, tally in tallies.items()}
-
-
-def store_labels(studio: LabelStudio, project: int, s3: str) -> None:
-    """Have Label Studio write each annotation to the bucket as soon as it is made."""
-    storage = {
-        "project": project,
-        "title": "labels",
-        "bucket": BUCKET,
-        "prefix": "labels",
-        "s3_endpoint": s3,
-        "region_name": ACCESS["AWS_DEFAULT_REGION"],
-        "aws_access_key_id": ACCESS["AWS_ACCESS_KEY_ID"],
-        "aws_secret_access_key": ACCESS["AWS_SECRET_ACCESS_KEY"],
-    }
-    studio.call("POST", "/api/storages/export/s3", json=storage)
-
-
-def upload(studio: LabelStudio, project: int, folder: Path, number: int) -> tuple[int, np.ndarray]:
-    """A new task with a painted picture, and the mask of its disc."""
-    picture, mask = paint(number)
-    path = folder / f"{number}.png"
-    assert cv2.imwrite(str(path), picture)
-    return studio.upload(project, path)["id"], mask
 
 
 @pytest.mark.timeout(1800)
@@ -101,9 +27,7 @@ def test_what_annotators_accept_makes_the_next_model(studio: LabelStudio, tmp_pa
     redis_folder.mkdir()
     with s3_server(tmp_path) as s3, redis_server(redis_folder) as redis:
         access = {**ACCESS, "AWS_ENDPOINT_URL": s3.url}
-        Session(ACCESS["AWS_ACCESS_KEY_ID"], ACCESS["AWS_SECRET_ACCESS_KEY"]).client(
-            "s3", endpoint_url=s3.url, region_name=ACCESS["AWS_DEFAULT_REGION"]
-        ).create_bucket(Bucket=BUCKET)
+        make_bucket(s3.url, BUCKET)
         client = connect(redis.url)
         site = Site(
             tmp_path,
@@ -136,7 +60,7 @@ def test_what_annotators_accept_makes_the_next_model(studio: LabelStudio, tmp_pa
             order = ["--create-project", "The loop", "--label", "Coin", "--backend", backend.url]
             report = connected(studio.url, LEGACY_TOKEN, *order)
             project, backend_id = report["project_id"], report["backend_id"]
-            store_labels(studio, project, s3.url)
+            store_labels(studio, project, s3.url, BUCKET, "labels")
             tasks = [upload(studio, project, tmp_path, number) for number in range(PICTURES)]
             for task, mask in tasks:
                 found = clicked(studio, backend_id, task, mask)
@@ -165,7 +89,7 @@ def test_what_annotators_accept_makes_the_next_model(studio: LabelStudio, tmp_pa
 
             studio.call("POST", f"/api/tasks/{fresh}/annotations/", json={"result": found["result"]})
             wait_until(
-                lambda: accepted(site) == {old: (PICTURES, PICTURES), new: (1, 2)},
+                lambda: accepted(site, "ritm") == {old: (PICTURES, PICTURES), new: (1, 2)},
                 "accepted objects, counted by version",
                 within_s=120,
             )
