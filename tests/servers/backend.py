@@ -77,7 +77,8 @@ def ritm_connect(
 
 def connected(studio_url: str, token: str, *arguments: str) -> dict[str, Any]:
     """The report of `ritm connect --json`, which has to find nothing to complain of."""
-    done = ritm_connect(studio_url, token, "--json", *arguments)
+    # Label Studio waits one second for a health check and three for a setup: not enough on a busy machine.
+    done = ritm_connect(studio_url, token, "--json", "--wait", "120", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     return report
