@@ -110,7 +110,7 @@ class DemoModels:
                 _OTHER_MODELS,
                 lambda: open_engine(wanted.model, self._settings.device),
             )
-            engine, options = other, self._usual_options(other.model.viewing)
+            engine, options = other, self._usual_options(other.viewing)
         options = replace(options, zoom_in=_zoom_in(wanted.zoom_in, options.zoom_in))
         predictor = _predictor(engine, options, wanted.brs)
         ttl_seconds = self._settings.session_ttl_seconds

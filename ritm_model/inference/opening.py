@@ -59,7 +59,7 @@ def open_engine(model: str | Path = "bundled", device: str = "auto") -> TorchEng
     """Load a model for torch, by the rules of `open_predictor`."""
     path = resolve_model(model)
     chosen = chosen_device(device)
-    return TorchEngine(load_model(path), chosen, name=model_version(path))
+    return TorchEngine(load_model(path), chosen, model_version(path), path)
 
 
 def chosen_device(device: str) -> str:

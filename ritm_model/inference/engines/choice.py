@@ -48,17 +48,17 @@ def engine_for(model: InteractiveModel, path: Path | None, device: str, version:
         return CompiledEngine(model, device, version)
     if kind not in get_args(EngineKind):
         raise EngineError(f"There is no engine '{kind}'; known ones are {', '.join(get_args(EngineKind))}.")
-    by_torch = TorchEngine(model, device, version)
-    return _quickest(by_torch, path) if kind == "auto" and device == "cpu" else by_torch
+    by_torch = TorchEngine(model, device, version, path)
+    return _quickest(by_torch, model, path) if kind == "auto" and device == "cpu" else by_torch
 
 
-def _quickest(by_torch: TorchEngine, path: Path | None) -> Engine:
+def _quickest(by_torch: TorchEngine, model: InteractiveModel, path: Path | None) -> Engine:
     version = by_torch.name
     if find_spec("openvino") is None:
         _logger.info("%s runs on torch: openvino, which is quicker on most CPUs, is not installed", version)
         return by_torch
     try:
-        by_openvino = open_openvino(by_torch.model, path, version)
+        by_openvino = open_openvino(model, path, version)
     except EngineError as error:
         _logger.warning("%s runs on torch: %s", version, error)
         return by_torch

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from ritm_model.catalogue import bundled_model_path, models_folder
 from ritm_model.inference.engines.graph import EngineError, Graph
+from ritm_model.inference.engines.original import Original
 from ritm_model.networks import InteractiveModel, inference_copy
 
 _logger = logging.getLogger(__name__)
@@ -37,14 +38,21 @@ class OpenVinoEngine:
     A run that finds the engine idle takes all threads, which is quickest for whoever waits. Runs that meet
     others take one thread each, which is quickest for all of them together.
 
+    Args:
+        network: what OpenVINO has converted.
+        model: what it was converted from; it is left as it is.
+        name: of the weights; of a model with a file, its version.
+        path: the file of the model, if it has one, so that its weights need not be held twice.
+
     Attributes:
-        model: what the network was converted from, for whoever needs its parts or gradients.
         at_once: how many runs may meet; more wait.
     """
 
-    def __init__(self, network: Any, model: InteractiveModel, name: str = "unnamed") -> None:
+    def __init__(
+        self, network: Any, model: InteractiveModel, name: str = "unnamed", path: Path | None = None
+    ) -> None:
         self.name = name
-        self.model = model
+        self._original = Original(model if path else inference_copy(model), path, name)
         self.with_prev_mask = model.with_prev_mask
         self.at_once = torch.get_num_threads()
         alone = _compiled(network, streams=1, threads=self.at_once)
@@ -57,6 +65,15 @@ class OpenVinoEngine:
             self._together.put(together.create_infer_request())
         self._lock = Lock()
         self._running = 0
+
+    @property
+    def model(self) -> InteractiveModel:
+        """A copy of what was converted, for whoever needs its parts or gradients.
+
+        Raises:
+            CheckpointError: its file is gone, or has other weights by now.
+        """
+        return self._original.get()
 
     def run(self, image_BCHW: Tensor, points_BP3: Tensor) -> Tensor:
         """Logits, B x 1 x H x W, as `Engine.run`."""
@@ -132,13 +149,13 @@ def open_openvino(model: InteractiveModel, path: Path | None, version: str) -> O
     name = f"{version}.openvino-{library.__version__.split('-')[0]}.xml"
     folders = _folders(path) if path else []
     for kept in (folder / name for folder in folders if (folder / name).is_file()):
-        if engine := _read(kept, model, version):
+        if engine := _read(kept, model, version, path):
             return engine
     network = converted(model, version)
     if folders and not any(_kept(network, folder / name) for folder in folders):
         _logger.warning("The conversion of %s cannot be kept; each start repeats it.", version)
     with _refusals(version):
-        return OpenVinoEngine(network, model, version)
+        return OpenVinoEngine(network, model, version, path)
 
 
 def converted(model: InteractiveModel, version: str = "unnamed") -> Any:
@@ -156,9 +173,9 @@ def converted(model: InteractiveModel, version: str = "unnamed") -> Any:
         )
 
 
-def _read(kept: Path, model: InteractiveModel, version: str) -> OpenVinoEngine | None:
+def _read(kept: Path, model: InteractiveModel, version: str, path: Path | None) -> OpenVinoEngine | None:
     try:
-        return OpenVinoEngine(_core().read_model(kept), model, version)
+        return OpenVinoEngine(_core().read_model(kept), model, version, path)
     except RuntimeError:
         _logger.warning("The conversion %s is damaged; it is made anew.", kept.name)
         return None

@@ -5,10 +5,12 @@ Shapes: B batch, C channels, H x W the network's input, P points, 3 = (row, colu
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 import torch
 
+from ritm_model.inference.engines.original import Original
 from ritm_model.networks import InteractiveModel, inference_copy, prepared
 
 
@@ -35,16 +37,35 @@ class Engine(Protocol):
 class TorchEngine:
     """Runs a prepared copy of a network with PyTorch, on a CPU or GPU. The network is left as it is.
 
+    Args:
+        model: to be run.
+        device: "cpu", "cuda", …
+        name: of the weights; of a model with a file, its version.
+        path: the file of the model, if it has one, so that its weights need not be held twice.
+
     Attributes:
-        model: another copy, for whoever needs its parts. Changing it does not change the answers.
+        viewing: how photographs are best shown to the network.
     """
 
-    def __init__(self, model: InteractiveModel, device: str = "cpu", name: str = "unnamed") -> None:
+    def __init__(
+        self, model: InteractiveModel, device: str = "cpu", name: str = "unnamed", path: Path | None = None
+    ) -> None:
         self.device = torch.device(device)
         self.name = name
         self.with_prev_mask = model.with_prev_mask
-        self.model = inference_copy(model, self.device)
-        self._prepared = prepared(self.model)
+        self.viewing = model.viewing
+        copy = inference_copy(model, self.device)
+        self._prepared = prepared(copy)
+        self._original = Original(copy, path, name)
+
+    @property
+    def model(self) -> InteractiveModel:
+        """Another copy, for whoever needs its parts. Changing it does not change the answers.
+
+        Raises:
+            CheckpointError: its file is gone, or has other weights by now.
+        """
+        return self._original.get()
 
     def run(self, image_BCHW: torch.Tensor, points_BP3: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
