@@ -7,6 +7,7 @@ from rq.cron import CronJob, CronScheduler
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from ritm_ops.alive import renew
 from ritm_ops.environment import SettingsError
 from ritm_ops.jobs.protocol import FUNCTION, QUEUE
 from ritm_ops.jobs.queue import JobQueue
@@ -32,11 +33,28 @@ class AskForJob(CronJob):
         return Job.fetch(job_id, connection=connection, serializer=JSONSerializer)
 
 
+class Scheduler(CronScheduler):
+    """RQ's clock, with a heartbeat every so many seconds at least, each of which renews a file."""
+
+    def __init__(self, redis: Redis, jobs: list[CronJob], settings: TrainingSettings) -> None:
+        super().__init__(connection=redis)
+        self.get_jobs().extend(jobs)
+        self._settings = settings
+
+    def heartbeat(self) -> None:
+        renew(self._settings.alive)
+        super().heartbeat()
+
+    def calculate_sleep_interval(self) -> float:
+        return min(float(super().calculate_sleep_interval()), self._settings.heartbeat_seconds)
+
+
 def keep_schedule(settings: TrainingSettings) -> None:
     """Ask for the jobs of all pipelines that have a schedule, until told to stop.
 
     Raises:
-        RitmError: a setting is missing or wrong, or there is no Redis.
+        RitmError: a setting is missing or wrong, there is no Redis, or the file for health checks cannot be
+            written.
     """
     pipelines = chosen(settings).values()
     scheduled = [of_one for of_one in pipelines if of_one.schedule is not None]
@@ -58,9 +76,7 @@ def keep_schedule(settings: TrainingSettings) -> None:
         AskForOrder(str(of_one.next_schedule), JobQueue(redis, of_one.pauses, of_one.pipeline), project)
         for of_one, project in zip(ordered, projects, strict=True)
     ]
-    scheduler = CronScheduler(connection=redis)
-    scheduler.get_jobs().extend(asking)
-    scheduler.start()  # type: ignore[no-untyped-call]
+    Scheduler(redis, asking, settings).start()  # type: ignore[no-untyped-call]
 
 
 def check_cron(settings: TrainingSettings) -> None:

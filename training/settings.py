@@ -88,7 +88,12 @@ class TrainingSettings(PipelineFields, PictureSettings):
         default=30, gt=0, le=3600, description="Longest silence of S3 before a retry."
     )
     heartbeat_seconds: int = Field(
-        default=30, ge=1, description="How often a worker sends a heartbeat, in seconds."
+        default=30, ge=1, description="How often worker and schedule send a heartbeat, in seconds."
+    )
+    alive: Path | None = Field(
+        default=None,
+        description="File that worker and schedule renew with each heartbeat, for the health check "
+        "`python -m ritm_ops.alive FILE SECONDS`.",
     )
 
     def access_for(self, source: str) -> PictureAccess:

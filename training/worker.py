@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -23,6 +24,7 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.worker import DequeueStrategy
 
+from ritm_ops.alive import renew
 from ritm_ops.jobs.protocol import JobError, JobReport
 from ritm_ops.jobs.queue import JobQueue, connect, queue_name
 from ritm_ops.object_store import StoreError, open_store
@@ -42,12 +44,14 @@ _PR_SET_PDEATHSIG = 1  # of Linux's prctl
 class FinetuneWorker(Worker):
     """RQ's worker, with jobs that may take hours and are found soon when their worker dies.
 
-    `served` has the settings for each pipeline, by the name of its queue. `tidy` is called when a job has
+    `served` has the settings for each pipeline, by the name of its queue. `alive_file` is renewed with each
+    heartbeat, which comes while a job runs, too. `tidy` is called when a job has
     ended, or may have done so on a worker that died; `on_failure` when one has failed for good, in the
     process of the worker or in that of the job.
     """
 
     served: Mapping[str, TrainingSettings] = MappingProxyType({})
+    alive_file: Path | None = None
     tidy: Callable[[], None] | None = None
     on_failure: Callable[[Job], None] | None = None
 
@@ -58,6 +62,10 @@ class FinetuneWorker(Worker):
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:  # noqa: ARG002  (RQ's signature)
         return HEARTBEATS_MISSED * int(self.job_monitoring_interval)
+
+    def heartbeat(self, *args: Any, **named: Any) -> None:
+        renew(self.alive_file)  # first: while Redis is away, the worker is at work all the same
+        super().heartbeat(*args, **named)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         super().execute_job(job, queue)
@@ -101,7 +109,8 @@ def work(pipelines: Mapping[str, TrainingSettings], *, burst: bool = False) -> N
         burst: end as soon as there are no jobs.
 
     Raises:
-        RitmError: a setting is missing, there is no Redis, or a registry lies where none can be.
+        RitmError: a setting is missing, there is no Redis, a registry lies where none can be, or the file for
+            health checks cannot be written.
     """
     # Before the process of a job loads torch: threads that wait must not take the processor from others.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -110,6 +119,7 @@ def work(pipelines: Mapping[str, TrainingSettings], *, burst: bool = False) -> N
     settings = next(iter(pipelines.values()))  # what is the process's own is the same for all
     redis = reached_redis(settings)
     check_registries(pipelines)
+    renew(settings.alive)
     jobs = [JobQueue(redis, pipeline=name) for name in pipelines]
     served = {queue_name(name): of_one for name, of_one in pipelines.items()}
     on_failure = partial(_tell_of_failure, served)
@@ -125,6 +135,7 @@ def work(pipelines: Mapping[str, TrainingSettings], *, burst: bool = False) -> N
     )
     worker.served = served
     worker.on_failure = on_failure
+    worker.alive_file = settings.alive
     if not settings.keep or settings.quota_mb is not None:
         worker.tidy = partial(_tidy_all, settings, jobs)
     worker.work(

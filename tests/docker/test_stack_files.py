@@ -13,11 +13,13 @@ import pytest
 import torch
 import yaml
 from processes import require
+from rq import Worker
 from stack_files import COMPOSE, GPU, OURS, ROOT, SERVICES, TLS, env_of
 
 from cvat_serverless.settings import CvatSettings
 from ritm_backend.settings import Settings
 from training.settings import TrainingSettings
+from training.worker import PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize("file", ["docker/Dockerfile", "cvat_serverless/Dockerfile"])
@@ -150,10 +152,21 @@ def test_every_service_is_bounded(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_whatever_answers_others_has_a_health_check(name: str) -> None:
-    is_asked_nothing = name == "setup" or name.startswith(("worker", "scheduler", "cvat-agent"))
+def test_whatever_stays_has_a_health_check(name: str) -> None:
+    ends_or_is_of_others = name in ("setup", "cvat-agent")  # the loop of an agent is CVAT's own
     has_one_in_its_image = name.startswith("backend")
-    assert is_asked_nothing or has_one_in_its_image or SERVICES[name]["healthcheck"]["test"]
+    assert ends_or_is_of_others or has_one_in_its_image or SERVICES[name]["healthcheck"]["test"]
+
+
+@pytest.mark.parametrize("name", ["worker", "worker-gpu", "scheduler"])
+def test_the_health_check_looks_at_the_file_that_is_renewed(name: str) -> None:
+    *command, file, seconds = SERVICES[name]["healthcheck"]["test"]
+    assert command == ["CMD", "python", "-m", "ritm_ops.alive"]
+    assert file == SERVICES[name]["environment"]["RITM_FINETUNE_ALIVE"]
+    assert Path(file).parent == Path("/tmp"), "where a new container finds no old file"
+    # In Redis' absence, the worker may be silent for its patience and then for RQ's longest pause.
+    heartbeat = TrainingSettings.model_fields["heartbeat_seconds"].default
+    assert float(seconds) > PATIENCE_SECONDS + Worker.max_connection_wait_time + heartbeat
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from kustomized import KUBERNETES, ROOT, Manifests, container_of, pod_of
+from kustomized import KUBERNETES, ROOT, Manifests, container_of, environment_of, pod_of
 from processes import require
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -93,6 +93,16 @@ def test_probes_ask_ports_that_are_open(name: str, manifests: Manifests) -> None
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         asked = container[probe].get("httpGet")
         assert asked is None or asked["port"] in ports
+
+
+@pytest.mark.parametrize(("name", "service"), [("ritm-worker", "worker"), ("ritm-scheduler", "scheduler")])
+def test_a_process_without_a_port_is_probed_as_in_the_stack(
+    name: str, service: str, manifests: Manifests
+) -> None:
+    command = container_of(manifests, name)["livenessProbe"]["exec"]["command"]
+    stack = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"][service]
+    assert ["CMD", *command] == stack["healthcheck"]["test"]
+    assert command[-2] == environment_of(manifests, name)["RITM_FINETUNE_ALIVE"]
 
 
 def test_replicas_can_come_and_go(manifests: Manifests) -> None:
