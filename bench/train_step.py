@@ -44,6 +44,7 @@ from ritm_model.learning.loop.run_folder import RunFolder
 from ritm_model.learning.loop.starting import make_model
 from ritm_model.learning.loop.trainer import Trainer
 from ritm_model.learning.recipes import Recipe, load_recipe
+from ritm_model.learning.step.convolutions import quickest_convolutions
 from ritm_model.learning.step.metrics import AdaptiveIoU
 from ritm_model.learning.step.step import Batch, Objective, interact, learn
 
@@ -158,7 +159,8 @@ def measured(asked: argparse.Namespace) -> dict[str, object]:
     walls, processors, systems = [], [], []
     for _ in range(asked.steps):
         wall, before = perf_counter(), os.times()
-        learner.learn(batch)
+        with quickest_convolutions(world.device):
+            learner.learn(batch)
         if world.device.type == "cuda":
             torch.cuda.synchronize()
         after = os.times()

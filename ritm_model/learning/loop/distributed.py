@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, distributed
 
 from ritm_model.errors import TrainingError
+from ritm_model.learning.step.convolutions import quickest_convolutions
 
 PATIENCE = timedelta(hours=2)  # one process may validate or load data much longer than another
 
@@ -133,7 +134,9 @@ def joined(device: str, environment: Mapping[str, str] = os.environ) -> Iterator
     """
     size = int(environment.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield World(device=device_named(device))
+        chosen = device_named(device)
+        with quickest_convolutions(chosen):
+            yield World(device=chosen)
         return
     chosen = device_named(device, int(environment.get("LOCAL_RANK", "0")))
     if chosen.type == "cuda":
@@ -142,7 +145,8 @@ def joined(device: str, environment: Mapping[str, str] = os.environ) -> Iterator
     distributed.init_process_group(backend, timeout=PATIENCE)
     try:
         local_size = int(environment.get("LOCAL_WORLD_SIZE", size))
-        yield World(distributed.get_rank(), size, chosen, local_size)
+        with quickest_convolutions(chosen):
+            yield World(distributed.get_rank(), size, chosen, local_size)
     except RuntimeError as error:
         if not _is_lost_connection(error):
             raise
