@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from base64 import b64encode
@@ -15,7 +16,7 @@ import pytest
 from backend import ritm_serve
 from demo_page import COINS, ON_A_COIN, OTHER_MODEL, Demo
 from playwright.sync_api import Browser, Error, HttpCredentials, Locator, Page, expect
-from processes import Server
+from processes import ROOT, Server
 from redis_server import redis_server
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
@@ -30,6 +31,7 @@ from ritm_ops.registry.filmstrips import write_filmstrips
 from ritm_ops.registry.tallies import Counts, Tally
 from ritm_ops.registry.trials import Trials
 
+SCREENSHOT = ROOT / "docs/images/pipeline.png"
 CREDENTIALS: HttpCredentials = {"username": "admin", "password": "correct horse"}
 
 
@@ -143,7 +145,9 @@ def test_fine_tuning_is_started_watched_and_stopped(deployment: Deployment, page
     assert demo.troubles == []
 
 
-def test_candidates_are_decided_on_and_versions_rolled_back(deployment: Deployment, page: Page) -> None:
+def test_candidates_are_decided_on_and_versions_rolled_back(
+    deployment: Deployment, page: Page, tmp_path: Path
+) -> None:
     registry, trials = Registry(deployment.store), Trials(deployment.store)
     live = registry.publish("cells", OTHER_MODEL, {})
     registry.promote("cells", live, None)
@@ -158,7 +162,11 @@ def test_candidates_are_decided_on_and_versions_rolled_back(deployment: Deployme
     }
     drawn = {"target": 0.9, "objects": [{"name": "1.png#1", "category": "cell", **strips}]}
     write_filmstrips(deployment.store, "cells", candidate, drawn)
-    trials.count("cells", Counts(by_day={date(2026, 1, 2): {live: Tally(objects=4, clicks=10, squares=30)}}))
+    days = {
+        date(2026, 1, 2): {live: Tally(objects=4, clicks=10, squares=30)},
+        date(2026, 1, 3): {live: Tally(objects=9, clicks=18, squares=44)},
+    }
+    trials.count("cells", Counts(by_day=days))
 
     demo = Demo(page)
     demo.go(deployment.server.url)
@@ -168,8 +176,11 @@ def test_candidates_are_decided_on_and_versions_rolled_back(deployment: Deployme
     expect(row.locator(".candidates li")).to_contain_text(
         f"{candidate}NoC 6.5 → 4.25 · NoC@90 fell. · shadow: IoU 0.000 with 0 of 40 accepted objects"
     )
-    assert row.locator(".accepted tbody tr").all_inner_texts() == [f"2026-01-02\t{live}\t4\t2.5"]
+    by_day = [f"2026-01-02\t{live}\t4\t2.5", f"2026-01-03\t{live}\t9\t2"]
+    assert sorted(row.locator(".accepted tbody tr").all_inner_texts()) == by_day
     expect(row.locator(".roll-back")).to_be_hidden()
+    update = os.environ.get("RITM_UPDATE_SCREENSHOTS") == "1"
+    row.screenshot(path=SCREENSHOT if update else tmp_path / SCREENSHOT.name)
 
     page.get_by_role("button", name=f"Look {candidate}").click()
     shown = page.get_by_role("dialog", name=candidate)
