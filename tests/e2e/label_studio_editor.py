@@ -128,7 +128,8 @@ class Editor:
     def mask(self, *regions: Region) -> npt.NDArray[np.bool_]:
         """All that regions of any kind enclose."""
         drawings = read_results(list(regions)).drawings
-        return np.logical_or.reduce([drawing.mask(self.height, self.width) for drawing in drawings])
+        masks_NHW = np.stack([drawing.mask(self.height, self.width) for drawing in drawings])
+        return masks_NHW.any(axis=0)
 
     def accept(self) -> None:
         self.page.locator(".lsf-auto-accept__action_type_accept").click()
@@ -149,7 +150,7 @@ def _content(value: dict[str, Any]) -> int:
     for key in ("rle", "imageDataURL", "points"):
         if key in value:
             return len(value[key])
-    return round(10 * value.get("width", value.get("radiusX")))
+    return round(10 * value.get("width", value.get("radiusX", 0)))
 
 
 def deepest(mask: npt.NDArray[np.bool_], clicks: Sequence[Place]) -> Place:
@@ -158,8 +159,8 @@ def deepest(mask: npt.NDArray[np.bool_], clicks: Sequence[Place]) -> Place:
     for x, y in clicks:
         cv2.circle(free, (x, y), 4, 0, -1)
     depth = cv2.distanceTransform(np.pad(free, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
-    y, x = np.unravel_index(depth.argmax(), depth.shape)
-    return int(x), int(y)
+    deepest_y, deepest_x = np.unravel_index(depth.argmax(), depth.shape)
+    return int(deepest_x), int(deepest_y)
 
 
 def is_click(response: Response) -> bool:
