@@ -129,7 +129,7 @@ class Editor:
         """All that regions of any kind enclose."""
         drawings = read_results(list(regions)).drawings
         masks_NHW = np.stack([drawing.mask(self.height, self.width) for drawing in drawings])
-        return masks_NHW.any(axis=0)
+        return np.asarray(masks_NHW.any(axis=0))
 
     def accept(self) -> None:
         self.page.locator(".lsf-auto-accept__action_type_accept").click()
@@ -150,7 +150,7 @@ def _content(value: dict[str, Any]) -> int:
     for key in ("rle", "imageDataURL", "points"):
         if key in value:
             return len(value[key])
-    return round(10 * value.get("width", value.get("radiusX", 0)))
+    return round(10 * float(value.get("width", value.get("radiusX", 0))))
 
 
 def deepest(mask: npt.NDArray[np.bool_], clicks: Sequence[Place]) -> Place:
