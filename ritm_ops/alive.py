@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ritm_model.errors import RitmError
@@ -41,5 +42,14 @@ def trouble(path: Path, seconds: float) -> str | None:
     return None if age <= seconds else f"{path} was renewed {age:.0f} seconds ago, for the last time."
 
 
+def main(arguments: Sequence[str]) -> str | None:
+    """What to say before ending with 1, or None."""
+    try:
+        file, seconds = arguments
+        return trouble(Path(file), float(seconds))
+    except ValueError:
+        return "Usage: python -m ritm_ops.alive FILE SECONDS"
+
+
 if __name__ == "__main__":
-    sys.exit(trouble(Path(sys.argv[1]), float(sys.argv[2])))
+    sys.exit(main(sys.argv[1:]))

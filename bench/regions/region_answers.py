@@ -15,13 +15,11 @@ Prints one Markdown row per size and kind: bytes of the answer, and the medians.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from time import sleep
 from typing import Any
 
@@ -29,13 +27,13 @@ import cv2
 import requests
 from playwright.sync_api import CDPSession, Page
 from region_kinds import SIZES
-from region_round_trip import CONFIG, CONTROLS, busy_ms
+from region_round_trip import CONFIG, CONTROLS, begin, busy_ms
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests/servers"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests/e2e"))
-from backend import connected, ritm_serve, serving_pids
+from backend import connected, serving_pids
 from label_studio_editor import browser_page, open_task
-from label_studio_server import LEGACY_TOKEN, LOCAL_BACKENDS, LabelStudio, label_studio, prepare_template
+from label_studio_server import LEGACY_TOKEN, LabelStudio
 from processes import Server
 
 from ritm_backend.connect.config import KIND_TAGS
@@ -137,22 +135,5 @@ def run(studio: LabelStudio, backend: Server, folder: Path, repeat: int) -> None
                 print(row, flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--template", type=Path, required=True)
-    parser.add_argument("--repeat", type=int, default=9)
-    options = parser.parse_args()
-    prepare_template(options.template)
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "backend").mkdir()
-        with label_studio(options.template, folder / "studio", LOCAL_BACKENDS, legacy=True) as studio:
-            access = {"LABEL_STUDIO_URL": studio.url, "LABEL_STUDIO_API_KEY": studio.personal_token}
-            with ritm_serve(folder / "backend", access) as backend:
-                run(studio, backend, folder, options.repeat)
-
-
 if __name__ == "__main__":
-    main()
+    begin(__doc__, run, 9)

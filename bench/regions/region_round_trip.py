@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import mean, median
 from tempfile import TemporaryDirectory
@@ -133,12 +133,11 @@ def run(studio: LabelStudio, backend: Server, folder: Path, repeat: int) -> None
         print(clicks.row())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def begin(about: str | None, run: Callable[[LabelStudio, Server, Path, int], None], repeat: int) -> None:
+    """Read the command line and call `run` with a Label Studio, a backend, an empty folder, and how often."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--template", type=Path, required=True)
-    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--repeat", type=int, default=repeat)
     options = parser.parse_args()
     prepare_template(options.template)
     with TemporaryDirectory() as name:
@@ -151,4 +150,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    begin(__doc__, run, 5)

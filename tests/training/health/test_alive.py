@@ -127,3 +127,10 @@ def test_a_file_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     renew(None)
     with pytest.raises(AliveError, match="cannot be renewed: No such file or directory"):
         renew(tmp_path / "no folder/alive")
+
+
+@pytest.mark.parametrize("arguments", [[], ["alive"], ["alive", "soon"], ["alive", "300", "more"]])
+def test_a_check_that_is_asked_wrongly_says_how_to_ask(arguments: list[str]) -> None:
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "Usage: python -m ritm_ops.alive FILE SECONDS\n"
