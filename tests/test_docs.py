@@ -14,7 +14,7 @@ from ritm_backend.settings import Settings
 from training.settings import TrainingSettings
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 
 def test_the_settings_page_lists_every_variable_with_its_default() -> None:

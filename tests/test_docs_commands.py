@@ -29,7 +29,7 @@ from ritm_model.cli.main import ritm
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "tests" / "samples"
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(
     r"(?:^ *<!-- (?P<mark>.*) -->\n)?^(?P<pad> *)```(?P<language>.*)\n(?P<text>(?:.*\n)*?)(?P=pad)```$",
     re.MULTILINE,

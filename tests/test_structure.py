@@ -30,6 +30,11 @@ def test_a_folder_holds_at_most_fifteen_modules() -> None:
     assert {folder: count for folder, count in counts.items() if count > 15} == {}
 
 
+def test_a_folder_holds_at_most_sixteen_pages() -> None:
+    counts = Counter(name_of(page.parent) for page in (ROOT / "docs").rglob("*.md"))
+    assert {folder: count for folder, count in counts.items() if count > 16} == {}
+
+
 def test_a_module_has_at_most_400_lines_and_half_of_them_at_most_150() -> None:
     assert {name_of(path): lines for path, lines in LINES.items() if lines > 400} == {}
     assert median(lines for path, lines in LINES.items() if path.name != "__init__.py") <= 150

@@ -88,7 +88,7 @@ def test_settings_of_our_services_exist() -> None:
 
 
 def test_every_setting_reaches_our_services_or_is_said_to_be_set_by_the_stack() -> None:
-    page = (ROOT / "docs/deployment.md").read_text()
+    page = (ROOT / "docs/deploy/docker.md").read_text()
     (table,) = re.findall(r"^\| set by the stack .*\n(?:\|.*\n)+", page, re.MULTILINE)
     said = {name for line in table.splitlines() for name in re.findall(r"`([A-Z_]+)`", line.split("|")[1])}
     settings = {name for each in (Settings, TrainingSettings) for name, _ in each.variables()}
@@ -230,7 +230,7 @@ def test_each_service_takes_the_gpu_that_its_setting_names() -> None:
 
 def test_the_page_says_what_the_pinned_build_needs_of_a_gpu() -> None:
     (pinned,) = re.findall(r"^torch==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
-    page = (ROOT / "docs/deployment.md").read_text()
+    page = (ROOT / "docs/deploy/docker.md").read_text()
     assert f"torch {pinned} is built with CUDA" in page, "look up anew what it needs"
     if torch.version.cuda and torch.__version__.startswith(pinned):
         assert f"torch {pinned} is built with CUDA {torch.version.cuda}:" in page

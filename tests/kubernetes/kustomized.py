@@ -1,4 +1,4 @@
-"""What kustomize makes of deploy/kubernetes, in the ways that docs/kubernetes.md tells of."""
+"""What kustomize makes of deploy/kubernetes, in the ways that docs/deploy/kubernetes.md tells of."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from ritm_backend.model_host import ModelHost
 from ritm_backend.pipelines import ModelHosts
 from ritm_ops.admission import Admission
 
-PAGE = (ROOT / "docs/kubernetes.md").read_text()
+PAGE = (ROOT / "docs/deploy/kubernetes.md").read_text()
 WORKLOADS = ("ritm-backend", "ritm-worker", "ritm-scheduler", "ritm-redis")
 
 

@@ -122,7 +122,7 @@ def test_nonsense_leaves_the_defaults_and_a_note(given):
 
 
 def test_the_docs_name_every_parameter_and_its_default():
-    page = (Path(__file__).parents[3] / "docs/label_studio_regions.md").read_text()
+    page = (Path(__file__).parents[3] / "docs/label_studio/regions.md").read_text()
     rows = dict(re.findall(r"^\| `(\w+)` \| (\S*) ?\|", page, re.MULTILINE))
     for name, field in ProjectOptions.model_fields.items():
         default = field.default if field.default not in (None, ()) else ""

@@ -270,7 +270,7 @@ def test_commands_of_the_documentation(tmp_path: Path, monkeypatch: pytest.Monke
     region = {"shape_attributes": REGIONS[0][0], "region_attributes": {"class": "cat"}}
     put(Path("via_project.json"), {"_via_img_metadata": {"a": {"filename": "a.png", "regions": [region]}}})
     put(Path("yolo/labels/a.txt"), f"0 {SHARES}")
-    page = (Path(__file__).parents[3] / "docs" / "datasets.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "models" / "datasets.md").read_text()
     commands = [
         line for line in page.splitlines() if line.startswith("ritm dataset") and " polygons/ " in line
     ]

@@ -9,7 +9,7 @@ import pytest
 
 from ritm_model.cli.dataset import dataset
 
-PAGE = (Path(__file__).parents[4] / "docs/datasets.md").read_text()
+PAGE = (Path(__file__).parents[4] / "docs/models/datasets.md").read_text()
 COMMANDS = re.findall(r"^ritm dataset (.*)$", PAGE, flags=re.MULTILINE)
 
 
