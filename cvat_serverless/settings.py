@@ -22,7 +22,7 @@ class CvatSettings(EnvironmentSettings):
     """Where versions of models lie, for `registry:NAME`: `s3://bucket/prefix` or a folder."""
 
     ritm_registry_seconds: float = Field(default=15, gt=0)
-    """Seconds between two looks for a newer live version."""
+    """Seconds between two checks for a newer live version."""
 
     ritm_device: str = "auto"
     """`auto`, `cpu` or `cuda`."""

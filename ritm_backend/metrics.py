@@ -21,7 +21,7 @@ from ritm_ops.admission import Admission
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
-_LOOK_SECONDS = 1.0
+_UPDATE_SECONDS = 1.0
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30)
 _ROUTES = (
     "/predict",
@@ -58,7 +58,7 @@ class Metrics:
     def __init__(self, hosts: ModelHosts, admission: Admission, jobs: JobCounts | None = None) -> None:
         self._hosts = hosts
         self._admission = admission
-        self._looked_at = float("-inf")
+        self._updated_at = float("-inf")
         self._versions: frozenset[str] = frozenset()
         self._jobs = jobs
         self._registry = registry = CollectorRegistry()
@@ -97,8 +97,8 @@ class Metrics:
         route = route if route in _ROUTES else "other"
         self._requests.labels(route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
-        if monotonic() - self._looked_at > _LOOK_SECONDS:
-            self._look()  # whichever process is asked for all of them, each has said what it holds
+        if monotonic() - self._updated_at > _UPDATE_SECONDS:
+            self._update_gauges()  # whichever process is asked for all of them, each has said what it holds
 
     def clicked(self, clicks: int, timings: Timings) -> None:
         self._clicks.inc(clicks)
@@ -116,7 +116,7 @@ class Metrics:
 
     def page(self) -> bytes:
         """The answer to Prometheus."""
-        self._look()
+        self._update_gauges()
         for state, count in (self._jobs() if self._jobs else {}).items():
             self._job_states.labels(state).set(count)
         if FOLDER not in os.environ:
@@ -125,8 +125,8 @@ class Metrics:
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         return generate_latest(together)
 
-    def _look(self) -> None:
-        self._looked_at = monotonic()
+    def _update_gauges(self) -> None:
+        self._updated_at = monotonic()
         self._places.set(self._admission.waiting)
         self._ready.set(self._hosts.usual.is_ready)
         hosts = [host for host in self._hosts.held if host.is_ready]

@@ -30,8 +30,8 @@ class ModelHost:
         load: Makes the annotator, ready for its first click, in a thread of its own; when it is called again,
             that of a newer version, or None.
         name: What to call the model until its version is known.
-        look_every_seconds: How often to ask for a newer version; None for a model that stays as it is.
-        beside: Done at each look; brings the candidate that is on trial up to date.
+        check_every_seconds: How often to ask for a newer version; None for a model that stays as it is.
+        beside: Done at each check; brings the candidate that is on trial up to date.
         session_ttl_seconds: How long an object that nobody clicks on keeps its version.
     """
 
@@ -40,13 +40,13 @@ class ModelHost:
         load: Newer,
         name: str,
         *,
-        look_every_seconds: float | None = None,
+        check_every_seconds: float | None = None,
         beside: Callable[[Versions], None] = lambda _: None,
         session_ttl_seconds: float = 1800,
     ) -> None:
         self._load = load
         self._name = name
-        self._look_every_seconds = look_every_seconds
+        self._check_every_seconds = check_every_seconds
         self._beside = beside
         self._session_ttl_seconds = session_ttl_seconds
         self._versions: Versions | None = None
@@ -96,7 +96,7 @@ class ModelHost:
     @property
     def is_hopeless(self) -> bool:
         """Whether the model could not be loaded, and nobody tries again."""
-        return self.has_failed and self._look_every_seconds is None
+        return self.has_failed and self._check_every_seconds is None
 
     def annotator(self, wait_seconds: float = 0, session: str | None = None) -> Annotator:
         """The annotator, waiting for it if need be.
@@ -114,7 +114,7 @@ class ModelHost:
         raise ModelUnavailableError(self._failure or f"The model {self._name} is still being loaded.")
 
     def _run(self) -> None:
-        every_seconds = self._look_every_seconds
+        every_seconds = self._check_every_seconds
         while not self._begin():
             if every_seconds is None or self._stopped.wait(every_seconds):
                 return

@@ -270,8 +270,8 @@ def _following(settings: Settings, registry: str, model: str, base: str, cache: 
     return ModelHost(
         source.newer,
         model,
-        look_every_seconds=settings.registry_seconds,
-        beside=candidates.look,
+        check_every_seconds=settings.registry_seconds,
+        beside=candidates.refresh,
         session_ttl_seconds=settings.session_ttl_seconds,
     )
 

@@ -45,7 +45,7 @@ class Settings(PictureSettings):
         "of more, the one used longest ago goes.",
     )
     registry_seconds: float = Field(
-        default=15, gt=0, le=86_400, description="Seconds between two looks for a newer live version."
+        default=15, gt=0, le=86_400, description="Seconds between two checks for a newer live version."
     )
     device: str = Field(
         default="auto",

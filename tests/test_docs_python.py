@@ -15,7 +15,7 @@ from ritm_model.catalogue import bundled_model_path
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "tests" / "samples"
-PAGES = [ROOT / "README.md", ROOT / "docs" / "library.md", ROOT / "docs" / "extending.md"]
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("library", "extending", "quality"))]
 BLOCK = re.compile(r"(?:^<!-- (?P<mark>.*) -->\n)?^```python\n(?P<code>(?:.*\n)*?)```$", re.MULTILINE)
 AFTERWARDS = {
     "README.md": "assert state.mask.any() and 0 < state.score <= 1",
@@ -34,6 +34,10 @@ AFTERWARDS = {
         assert len(losses.losses) == 2
         assert load_model(learnt).family == "tiny"
         assert state.mask.any()
+    """,
+    "quality.md": """
+        assert quick.options.zoom_in.target_size == bundled.options.zoom_in.first_size
+        assert steady.options.merge.applies(8, from_mask=False)
     """,
 }
 

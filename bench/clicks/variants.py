@@ -1,4 +1,4 @@
-"""What may be different about how a predictor looks at photographs, by name, for `refinements.py`."""
+"""What may be different about how a predictor shows photographs, by name, for `refinements.py`."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def variants_at(size: int) -> dict[str, Variant]:
         f"{size}, radius 3": but(radius=3),
         f"{size}, radius 7": but(radius=7),
         f"{size}, no zoom-in": but(zoom_in=None, max_size=size),
-        f"{size}, first look 256": but(NOTHING, zoom_in=replace(zoom_in, first_size=256)),
-        f"{size}, first look 320": but(NOTHING, zoom_in=replace(zoom_in, first_size=320)),
+        f"{size}, first view 256": but(NOTHING, zoom_in=replace(zoom_in, first_size=256)),
+        f"{size}, first view 320": but(NOTHING, zoom_in=replace(zoom_in, first_size=320)),
         f"{size}, antialias": but(antialias=True),
         f"{size}, crop share": but(zoom_in=replace(zoom_in, min_crop_share=CROP_SHARE)),
         f"{size}, crop share, antialias": but(

@@ -26,7 +26,7 @@ from ritm_ops.registry.live_model import OnTrial
 
 _MOST_WAITING = 64  # objects; of more, the oldest are not measured
 _REST = 4.0  # seconds of rest for each second of work
-_LOOK_SECONDS = 1.0  # before it is asked again whether annotators wait
+_CHECK_SECONDS = 1.0  # before it is asked again whether annotators wait
 _WHOLE_MASKS = ("brush", "bitmask", "polygon")
 
 FindHost = Callable[[str | None], "ModelHost | None"]
@@ -66,7 +66,7 @@ class Shadow:
         """
         while self._waiting and self._rests_until <= (begun := monotonic()) < until:
             if self._admission.waiting:
-                self._rests_until = begun + _LOOK_SECONDS
+                self._rests_until = begun + _CHECK_SECONDS
                 return
             note, accepted = self._waiting.popleft()
             host = self._host(note.pipeline)

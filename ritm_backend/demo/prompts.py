@@ -40,7 +40,7 @@ class BrsWanted(Value):
 
 
 class ModelWanted(Value):
-    """Which model answers, and how it looks at images. `zoom_in` of None switches ZoomIn off."""
+    """Which model answers, and what the network is shown. `zoom_in` of None switches ZoomIn off."""
 
     model: str = Field(max_length=200)
     zoom_in: ZoomInWanted | None

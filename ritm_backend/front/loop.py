@@ -103,7 +103,7 @@ class Loop:
         self._waker.setblocking(False)
         self._selector.register(self._wakes, selectors.EVENT_READ)
         self._listeners = listeners
-        self._next_look = 0.0
+        self._next_check = 0.0
         for listener in listeners:
             listener.setblocking(False)
             self._selector.register(listener, selectors.EVENT_READ)
@@ -137,7 +137,7 @@ class Loop:
 
     def turn(self) -> None:
         """Do what there is to do; wait for it a fraction of a second."""
-        for key, _ in self._selector.select(min(_TICK_SECONDS, max(0.0, self._next_look - monotonic()))):
+        for key, _ in self._selector.select(min(_TICK_SECONDS, max(0.0, self._next_check - monotonic()))):
             if isinstance(key.data, _Client):
                 self._guarded(key.data, self._serve)
             elif key.fileobj is self._wakes:
@@ -150,8 +150,8 @@ class Loop:
             self._guarded(client, partial(self._respond, answer=answer))
         if self._paused:
             self._resume()
-        if monotonic() >= self._next_look and not self._end_the_late():
-            self._next_look = monotonic() + _TICK_SECONDS
+        if monotonic() >= self._next_check and not self._end_the_late():
+            self._next_check = monotonic() + _TICK_SECONDS
 
     def _accept(self, listener: socket.socket) -> bool:
         try:

@@ -29,7 +29,7 @@ class EvaluationProtocol:
     """The rules.
 
     Attributes:
-        options: how the predictor looks at images. Its threshold makes the masks that are measured.
+        options: of the predictor. Its threshold makes the masks that are measured.
         reference: repeat the known defects of the paper's code; see `ReferencePredictor`.
         mode: what happens after the network's answer; a name in `ritm_model.evaluation.modes.MODES`.
         max_clicks: the annotator gives up after so many.

@@ -2,7 +2,7 @@
 
 Chromium turns JPEG files by the EXIF data in front of their pixels, and PNG files by an eXIf chunk in
 front of theirs. It reads the first directory only, and there the first orientation that is one 16-bit
-number from 1 to 8. It turns no WebP, GIF or BMP file, and pays no heed to XMP. A test holds these rules
+number from 1 to 8. It turns no WebP, GIF or BMP file, and ignores XMP. A test holds these rules
 against a real browser. TIFF files are shown by no browser; Pillow turns them by their own tag.
 
 Shapes: H x W before, H x W or W x H after.

@@ -1,4 +1,4 @@
-"""How a predictor looks at images; two named profiles."""
+"""What a predictor shows to its network and takes of the answers; two named profiles."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class PredictorOptions:
     def serving(cls, viewing: Viewing | None = None) -> PredictorOptions:
         """For annotators who wait for the answer: bounded work from the first click on.
 
-        A mask that was given is corrected where they click and nowhere else. Large photographs are looked at
-        as small ones are, whatever their pixels. docs/quality.md has the numbers.
+        A mask that was given is corrected where they click and nowhere else. Large photographs are shown
+        as small ones are, whatever their pixels. docs/quality.md has the figures.
 
         Args:
             viewing: what suits the network, its `InteractiveModel.viewing`; None for what suits most.

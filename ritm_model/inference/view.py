@@ -23,7 +23,7 @@ from ritm_model.inference.zoom_in import scaled
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """One look at an image.
+    """What one forward pass sees.
 
     Attributes:
         roi: the part of the image; None for the whole at its own resolution.
@@ -60,7 +60,7 @@ def view_of(
         clicks: all clicks so far, in pixels of the image.
         roi: the part; None for the whole at its own resolution.
         previous: the previous mask, if any.
-        options: size and number of the looks, and how many clicks the network gets to know.
+        options: size and number of the views, and how many clicks the network gets to know.
         with_prev_mask: whether the network takes the previous mask.
     """
     shown = roi or whole(state.frame)

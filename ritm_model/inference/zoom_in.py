@@ -1,4 +1,4 @@
-"""ZoomIn: from some click on, the network looks at the surroundings of the object only."""
+"""ZoomIn: from some click on, the network sees the surroundings of the object only."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class ZoomIn:
             further ones while no object is known. -1 shows the whole image at the target size instead.
         expansion_ratio: size of the crop over the size of the object.
         min_crop_size: least height and width of the crop, in pixels of the image.
-        min_crop_share: the same, over the longer side of the image, so that large photographs are not looked
-            at more narrowly than small ones; the larger of the two counts. Not where the annotator has drawn
+        min_crop_share: the same, over the longer side of the image, so that crops of large photographs are no
+            narrower than those of small ones; the larger of the two counts. Not where the annotator has drawn
             a region.
-        first_size: `target_size` of looks without a previous mask; None for the same.
+        first_size: `target_size` of views without a previous mask; None for the same.
         late_size: `target_size` from click `late_click` on, when outlines are left to correct; None for the
             same.
         late_click: the first click that is answered so.
-        side_step: looks with a previous mask have sides of a multiple of this, or of the whole
+        side_step: views with a previous mask have sides of a multiple of this, or of the whole
             `target_size`: crops are stretched to the nearest one. None keeps the proportions of the crop.
         recompute_thresh_iou: a crop stays as it is until the one that the object asks for overlaps it
             less than this.

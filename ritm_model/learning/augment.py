@@ -55,7 +55,7 @@ class FrameObject(v2.Transform):
 
     Args:
         size: what the window is fitted into, by its longer side.
-        chance: of cutting; otherwise the whole image stays.
+        chance: of cropping; otherwise the whole image stays.
         margin: bounds of the window's side over the longer one of the object.
         slack: bounds of how much larger than `size` the result is.
         stretch: the aspect ratio changes by up to this factor.
@@ -154,9 +154,9 @@ def pipeline(name: Augmentation, size: Size) -> v2.Transform:
         v2.RandomApply([BrightnessContrast((-0.25, 0.25), (-0.15, 0.40))], p=0.75),
         v2.RandomApply([ColourShift(10)], p=0.75),
     ]
-    cut = [PadTo(size), v2.RandomCrop(size)]
+    crop = [PadTo(size), v2.RandomCrop(size)]
     if name == "coco":
-        return v2.Compose([UniformScale(0.75, 1.40), v2.RandomHorizontalFlip(), *cut, *colours])
+        return v2.Compose([UniformScale(0.75, 1.40), v2.RandomHorizontalFlip(), *crop, *colours])
     if name == "sbd":
         either_way = v2.RandomChoice(
             [
@@ -169,7 +169,7 @@ def pipeline(name: Augmentation, size: Size) -> v2.Transform:
         nudge = v2.RandomAffine(3, translate=(0.03, 0.03), interpolation=InterpolationMode.BILINEAR)
         geometry = [v2.RandomApply([either_way], 0.5), v2.RandomApply([quarter_turns], 0.5)]
         return v2.Compose(
-            [UniformScale(0.75, 1.25), *geometry, v2.RandomApply([nudge], 0.75), *cut, *colours]
+            [UniformScale(0.75, 1.25), *geometry, v2.RandomApply([nudge], 0.75), *crop, *colours]
         )
     if name == "strong":
         turn = v2.RandomRotation(20, interpolation=InterpolationMode.BILINEAR)
@@ -180,7 +180,7 @@ def pipeline(name: Augmentation, size: Size) -> v2.Transform:
         ]
         frame = FrameObject(size, chance=0.6)
         return v2.Compose(
-            [frame, v2.RandomHorizontalFlip(), v2.RandomApply([turn], 0.25), *cut, *colours, *wilder]
+            [frame, v2.RandomHorizontalFlip(), v2.RandomApply([turn], 0.25), *crop, *colours, *wilder]
         )
     whole = FrameObject(size, chance=0.0, slack=(1.0, 1.0), stretch=1.0)
     return v2.Compose([whole, PadTo(size), v2.CenterCrop(size)])

@@ -1,6 +1,6 @@
 """Regions of a photograph that look alike, as objects to learn from where nobody has annotated parts.
 
-Who learns from whole objects alone answers every click with a whole object, and does not heed the clicks
+Who learns from whole objects alone answers every click with a whole object, and does not follow the clicks
 that say otherwise. Shapes: H x W the image, N pixels, M of them, K clusters.
 """
 

@@ -15,7 +15,7 @@ from time import monotonic
 
 from ritm_ops.admission.slots import locked
 
-_LOOK_SECONDS = 1.0
+_COUNT_SECONDS = 1.0
 
 
 class LiveProcesses:
@@ -30,24 +30,24 @@ class LiveProcesses:
         self._folder = folder
         self._clock = clock
         self._lock = Lock()
-        self._looked_at, self._count = float("-inf"), 1
+        self._counted_at, self._count = float("-inf"), 1
         folder.mkdir(mode=0o700, exist_ok=True)
         self._own = next(file for number in count() if (file := locked(folder / str(number))))
 
     def count(self) -> int:
         """How many there are, this one included, as of a second ago at most."""
         with self._lock:
-            if self._clock() - self._looked_at > _LOOK_SECONDS:
-                self._looked_at, self._count = self._clock(), max(1, self._look())
+            if self._clock() - self._counted_at > _COUNT_SECONDS:
+                self._counted_at, self._count = self._clock(), max(1, self._counted())
             return self._count
 
-    def _look(self) -> int:
+    def _counted(self) -> int:
         return sum(not self._is_free(path) for path in self._folder.iterdir())
 
     def _is_free(self, path: Path) -> bool:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # two who look do not take each other for locks
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # two who check do not take each other for locks
         except BlockingIOError:
             return False
         finally:

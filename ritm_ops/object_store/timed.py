@@ -45,7 +45,7 @@ def within(deadline: Deadline) -> Iterator[None]:
 
 
 def set_up(client: S3Client, silence_seconds: float) -> None:
-    """Make a client heed `within`, beside a longest silence."""
+    """Make a client keep to `within`, beside a longest silence."""
 
     class Connection(AWSHTTPConnection):
         def connect(self) -> None:

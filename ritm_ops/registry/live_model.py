@@ -1,7 +1,7 @@
 """A serving process that follows the live version of a model, between two requests and without losing any.
 
 A newer version is fetched, loaded and warmed while the one before it answers. Sessions that began on the
-older version finish on it: an object must not change its look in the middle of its clicks.
+older version finish on it: an object must not change its model in the middle of its clicks.
 """
 
 from __future__ import annotations
@@ -219,11 +219,11 @@ def follow(
     Args:
         versions: what the process answers with; in trouble it goes on as it is.
         newer: asked every so many seconds.
-        every_seconds: between the end of one look and the next.
+        every_seconds: between the end of one check and the next.
         stopped: ends it.
         on_change: told the version that was swapped in.
-        on_trouble: told why a look failed, once until the reason changes.
-        also: done at each look, after a newer version was swapped in.
+        on_trouble: told why a check failed, once until the reason changes.
+        also: done at each check, after a newer version was swapped in.
     """
     told = ""
     while not stopped.wait(every_seconds):

@@ -39,7 +39,7 @@ class CandidateSource:
         self._cache_dir = cache_dir
         self._failed: str | None = None
 
-    def look(self, versions: Versions) -> None:
+    def refresh(self, versions: Versions) -> None:
         """Bring `versions` up to date. A candidate that cannot be loaded is not retried.
 
         Raises:

@@ -29,7 +29,7 @@ Kind: TypeAlias = Literal["shadow", "canary"]
 LEAST_OBJECTS = 30
 """Of either version, before a canary may be closed."""
 EARLY_DEVIATIONS = 3.0
-"""In standard errors: many looks are taken before the end, so that each of them has to be surer (99.7 %)."""
+"""In standard errors: it is tested many times before the end, so that each test has to be surer (99.7 %)."""
 
 _ATTEMPTS = 8
 _KEPT_DAYS = 366
@@ -217,7 +217,7 @@ class Trials:
         """Do what the counts say. Returns how the trial ended, if it did.
 
         Raises:
-            ConflictError: somebody changed something at the same time; the next look will see it.
+            ConflictError: somebody changed something at the same time; the next check will see it.
         """
         judged = verdict(trial)
         if judged == "go on":

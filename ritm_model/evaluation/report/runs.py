@@ -193,7 +193,7 @@ def zoom_words(zoom_in: Mapping[str, Any] | None) -> str:
         return "no zoom-in"
     size = zoom_in["target_size"]
     shown = f"{size[1]} x {size[0]}" if isinstance(size, list) else f"{size}"
-    start = {-1: "from the first click on", 0: "after a look at the whole"}
+    start = {-1: "from the first click on", 0: "after a view of the whole"}
     skip = zoom_in["skip_clicks"]
     return f"zoom-in to {shown} pixels {start.get(skip, f'after {skip} click' + 's' * (skip > 1))}"
 

@@ -85,7 +85,7 @@ class BRSPredictor(Predictor):
         Args:
             engine: of the network that is adapted.
             adaptation: what may change in it.
-            options: how it looks at images. Clicks beyond `net_clicks_limit` are kept from the network, but
+            options: what the network is shown. It does not see clicks beyond `net_clicks_limit`, but
                 its answer is still made to agree with them.
             evaluations: of the network for one answer, at most, 1 or more. (L-BFGS overruns it when it is
                 in the middle of a step.)

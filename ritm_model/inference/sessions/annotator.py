@@ -158,7 +158,7 @@ class Annotator:
             self._light.warm_up()
 
     def beside(self, predictor: Predictor, *, cache_bytes: int, ttl_seconds: float) -> Annotator:
-        """An annotator that looks otherwise with the same engine; clicks of both wait in one queue.
+        """An annotator with other options and the same engine; clicks of both wait in one queue.
 
         Args:
             predictor: runs the engine of this one's.

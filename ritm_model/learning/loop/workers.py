@@ -1,4 +1,4 @@
-"""Processes that make samples beside the one that learns."""
+"""Data-loader workers: processes that prepare samples beside the one that learns."""
 
 from __future__ import annotations
 

@@ -113,22 +113,22 @@ class DataPart(RecipePart):
     min_area: Count = 1000
     """Smaller objects, in pixels after augmentation, are background."""
     keep_background: Chance = 0.05
-    """How often a cut in which no object is left is learnt from all the same."""
+    """How often a crop in which no object is left is learnt from all the same."""
     crop: tuple[Side, Side] = (320, 480)
     """Height and width of what the network sees."""
     growing: tuple[tuple[Count, tuple[Side, Side]], ...] = ()
-    """Other sizes for the first epochs, for small cuts are learnt from faster. Pairs: up to and with this
-    epoch, this height and width; [[8, [160, 160]]] begins with eight epochs of small cuts."""
+    """Other sizes for the first epochs, for small crops are learnt from faster. Pairs: up to and with this
+    epoch, this height and width; [[8, [160, 160]]] begins with eight epochs of small crops."""
     augmentation: Augmentation = "coco"
-    """How photographs are varied. coco: scaled by 0.75 to 1.4, mirrored, cut, colours changed. sbd: scaled by
-    0.75 to 1.25, mirrored both ways, turned by quarters and by up to 3 degrees, cut, colours changed. strong:
-    framed around an object or not, stretched, mirrored, turned by up to 20 degrees, colours, blur.
-    validation: as they are."""
+    """How photographs are varied. coco: scaled by 0.75 to 1.4, mirrored, cropped, colours changed. sbd:
+    scaled by 0.75 to 1.25, mirrored both ways, turned by quarters and by up to 3 degrees, cropped, colours
+    changed. strong: framed around an object or not, stretched, mirrored, turned by up to 20 degrees, colours,
+    blur. validation: as they are."""
     paste_prob: Chance = 0.0
     """How often an object of another photograph is pasted on top."""
     region_prob: Chance = 0.0
     """How often a region that looks alike is asked for, not an annotated object: what teaches parts, and to
-    heed clicks, where only whole objects are annotated."""
+    follow clicks, where only whole objects are annotated."""
     thin_prob: Chance = 0.0
     """How often thin objects (cords, branches, fences) are painted over a photograph and one of them is asked
     for, where no region is: few annotated objects are thin."""
@@ -140,7 +140,7 @@ class DataPart(RecipePart):
     """A sample whose photograph or masks cannot be read is drawn anew, and the file is named; more than this
     part of all samples stops the run."""
     workers: Annotated[int, Field(ge=0)] | None = None
-    """Processes that make samples; 0 makes them in between. null: on GPUs as many as there are usable cores,
+    """Data-loader workers; 0 makes them in between. null: on GPUs as many as there are usable cores,
     shared by the processes of a machine; on CPUs 0, for the network needs them. The samples are the same."""
 
     @model_validator(mode="after")

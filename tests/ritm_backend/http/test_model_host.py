@@ -27,7 +27,7 @@ def annotators(predictor: Predictor) -> list[Annotator]:
 
 
 class Script:
-    """What a source does at each look: an annotator, an error, or nothing any more."""
+    """What a source does at each check: an annotator, an error, or nothing any more."""
 
     def __init__(self, *steps: Annotator | Exception) -> None:
         self._steps: Iterator[Annotator | Exception] = iter(steps)
@@ -43,7 +43,7 @@ def test_a_host_that_failed_at_first_recovers(
     annotators: list[Annotator], caplog: pytest.LogCaptureFixture
 ) -> None:
     error = RitmError("the store does not answer.")
-    host = ModelHost(Script(error, error, annotators[0], annotators[1]), "team", look_every_seconds=0.01)
+    host = ModelHost(Script(error, error, annotators[0], annotators[1]), "team", check_every_seconds=0.01)
     assert host.version == "team"
     with pytest.raises(ModelUnavailableError, match="is still being loaded"):
         host.annotator()
@@ -67,7 +67,7 @@ def test_a_fault_shows_its_id_only(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_session_stays_with_its_version(annotators: list[Annotator]) -> None:
-    host = ModelHost(Script(annotators[0], annotators[1]), "team", look_every_seconds=0.05)
+    host = ModelHost(Script(annotators[0], annotators[1]), "team", check_every_seconds=0.05)
     host.start()
     begun_on = host.annotator(30, "begun").version
     wait_until(lambda: host.version == "v2", "the second version", within_s=30)
@@ -89,7 +89,7 @@ def test_label_studio_sees_one_version_for_one_object(
             return newer
         return next(steps, None)
 
-    host = ModelHost(newest, "team", look_every_seconds=0.01)
+    host = ModelHost(newest, "team", check_every_seconds=0.01)
     host.start()
     client = create_app(settings, host, PictureFetcher(settings.picture_access)).test_client()
 

@@ -186,7 +186,7 @@ def test_a_version_that_cannot_be_loaded_is_told_once_and_the_next_one_is_loaded
 
 
 def test_following_swaps_goes_on_after_trouble_and_tells_it_once(versions: Versions, make: Make) -> None:
-    """Each look of the thread is one step of this script."""
+    """Each check of the thread is one step of this script."""
     script: list[Annotator | Exception | None] = [
         None,
         CheckpointError("bad weights."),
