@@ -7,7 +7,8 @@ Prints a table for each part and writes all of them as JSON, after each part ane
 answers are wrong. Within `--minutes`: what does not fit in any more is left out and named.
 
     parity     logits of every network of the paper against those of the paper's code, in fp32, and of the
-               bundled model against the CPU; beside it the error with TF32, as convolutions run by default
+               bundled model against the CPU; beside it the error with TF32, as convolutions run by default;
+               answers of a CUDA graph against those without one
     noc        clicks of a simulated annotator on objects of the sample photographs, by engine
     latency    milliseconds from tensors on the CPU to logits there, by engine, size of the view and batch
     annotators clicks per second of so many annotators who do not think, through one predictor; also of
@@ -43,8 +44,10 @@ from ritm_model.evaluation.noc import clicks_to_reach
 from ritm_model.images import read_image
 from ritm_model.inference import Predictor, TorchEngine, open_predictor
 from ritm_model.inference.engines.batching import GatheringEngine
+from ritm_model.inference.engines.compiled import CompiledEngine
 from ritm_model.inference.engines.torch_engine import Engine
 from ritm_model.inference.opening import chosen_device
+from ritm_model.networks import InteractiveModel
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 sys.path.insert(0, str(GOLDEN))
@@ -113,6 +116,8 @@ def parity(asked: Asked) -> Iterator[Row]:
     image, points = _question(3 + network.with_prev_mask, 1, 256)
     expected = TorchEngine(network, "cpu").run(image, points)
     yield _compared("bundled", TorchEngine(network, asked.device), image, points, expected, asked)
+    if asked.kind == "cuda":
+        yield _by_graph(network, asked)
 
 
 def _compared(
@@ -134,6 +139,23 @@ def _compared(
         "with_tf32": errors[1],
         "limit": limit,
         "ok": errors[0] <= limit,
+    }
+
+
+def _by_graph(network: InteractiveModel, asked: Asked) -> Row:
+    """The second answer of a CUDA graph against that of the same program without a graph."""
+    engine = CompiledEngine(network, asked.device)
+    image, points = _question(3 + network.with_prev_mask, 1, 256)
+    without = engine.run(image, points)
+    engine.run(image.flip(3), points)
+    error = float((engine.run(image, points) - without).abs().max())
+    limit = TOLERANCE[asked.kind]
+    return {
+        "network": "bundled by graph",
+        "error": error,
+        "with_tf32": error,
+        "limit": limit,
+        "ok": error <= limit,
     }
 
 

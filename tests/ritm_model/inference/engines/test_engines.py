@@ -23,7 +23,8 @@ from ritm_model.cli.models import models
 from ritm_model.clicks import Click
 from ritm_model.inference import Predictor, TorchEngine, open_predictor
 from ritm_model.inference.engines.choice import engine_for
-from ritm_model.inference.engines.compiled import CompiledEngine, Frequent
+from ritm_model.inference.engines.compiled import CompiledEngine
+from ritm_model.inference.engines.cuda_graphs import GraphPerSize, Segment
 from ritm_model.inference.engines.graph import EngineError
 from ritm_model.inference.engines.openvino import OpenVinoEngine, converted, open_openvino
 from ritm_model.inference.engines.torch_engine import Engine
@@ -104,12 +105,24 @@ def test_the_compiled_engine_answers_several_threads(model: InteractiveModel) ->
         assert torch.allclose(answer, model(*one)["instances"], atol=TOLERANCE)
 
 
-def test_only_so_many_sizes_that_are_met_again_get_a_graph() -> None:
-    frequent = Frequent(2)
-    first, second, third = (torch.Size((1, 4, side, 320)) for side in (320, 224, 96))
-    assert frequent.has(first), "a server compiles before it is ready, by its first run"
-    assert [frequent.has(size) for size in (second, third, third, second)] == [False, False, True, False]
-    assert frequent.has(first)
+def test_sizes_that_are_met_again_get_a_graph_and_those_met_longest_ago_lose_it() -> None:
+    """No GPU is needed to choose; `bench/gpu.py` compares the answers of real graphs."""
+    recorded: list[int] = []
+
+    def recorder(segment: Segment, image_BCHW: torch.Tensor, _: torch.Tensor) -> Segment:
+        recorded.append(image_BCHW.shape[3])
+        return lambda image_BCHW, maps_BMHW: -segment(image_BCHW, maps_BMHW)
+
+    run = GraphPerSize(lambda image_BCHW, _: image_BCHW[:, :1], 2, recorder)
+
+    def is_by_graph(width: int) -> bool:
+        return run(torch.ones(1, 3, 32, width), torch.ones(1, 3, 32, width)).min().item() < 0
+
+    assert [is_by_graph(width) for width in (32, 64, 32, 32, 64)] == [False, False, True, True, True]
+    assert recorded == [32, 64]
+    assert [is_by_graph(width) for width in (96, 64, 32)] == [False, True, False], "32 was met longest ago"
+    assert is_by_graph(32)
+    assert recorded == [32, 64, 32]
 
 
 def test_openvino_answers_several_threads_at_once(by_openvino: OpenVinoEngine) -> None:
