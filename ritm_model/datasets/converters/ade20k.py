@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.files import read_bytes, read_numbers
+from ritm_model.datasets.files import read_bytes
+from ritm_model.datasets.mask_files import read_numbers
 from ritm_model.datasets.named_files import NamedFiles
 from ritm_model.datasets.photograph import About, Collection, Photograph, Region
 from ritm_model.datasets.problems import BrokenFileError, ConversionError, Problem

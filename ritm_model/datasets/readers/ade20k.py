@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ritm_model.datasets.files import read_first_channel
+from ritm_model.datasets.mask_files import read_first_channel
 from ritm_model.datasets.named_files import NamedFiles
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Kind, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ritm_model.datasets.files import decode_first_channel, read_json
+from ritm_model.datasets.files import read_json
+from ritm_model.datasets.mask_files import decode_first_channel
 from ritm_model.datasets.named_files import NamedFiles, without_suffix
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Kind, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem

@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.files import inside, read_numbers
+from ritm_model.datasets.files import inside
+from ritm_model.datasets.mask_files import read_numbers
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Kind, Region
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem
 from ritm_model.datasets.readers.coco import category_name, folders_near

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.files import opaque_pixels, read_labels, read_mask
+from ritm_model.datasets.mask_files import opaque_pixels, read_labels, read_mask
 from ritm_model.datasets.mask_names import named_by, with_any_ending, with_the_same_name, with_usual_ending
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Mask, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem
@@ -22,6 +22,11 @@ from ritm_model.images import Pixels
 IGNORED_GREY = 128
 IGNORED_LABEL = 255
 MANY_LABELS = 24
+FAINT = 24
+"""Values that differ less may be one, as after compression."""
+COLOURED = (
+    "The mask is painted in colours, of which none but white counts; save it with white objects on black."
+)
 
 Parts = tuple[Mask, Mask | None]
 """Where the object is, and where it may be."""
@@ -65,9 +70,13 @@ class MaskedPhotograph:
 
     def _object(self, path: Path, key: str) -> Region | Problem:
         try:
-            object_HW, ignored_HW = self.rule(read_mask(path))
-            if self.rule is white_or_ignored and not object_HW.any():
-                object_HW = _ones_of(path, object_HW)
+            mask_BGR = read_mask(path)
+            object_HW, ignored_HW = self.rule(mask_BGR)
+            if self.rule is white_or_ignored:
+                if not object_HW.any():
+                    object_HW = _ones_of(path, object_HW)
+                elif reason := _not_white_on_black(mask_BGR):
+                    return Problem(str(path), reason)
         except BrokenFileError as error:
             return error.problem
         return Region(object_HW, key, ignored_HW=ignored_HW)
@@ -115,10 +124,9 @@ def _ones_of(path: Path, nothing_HW: Mask) -> Mask:
     try:
         labels_HW = read_labels(path)
     except BrokenFileError:  # a colour picture
-        if read_mask(path).max() <= IGNORED_GREY:
+        if read_mask(path).max() < FAINT:
             return nothing_HW
-        reason = "The mask is painted in colours, none of them white; save it with white objects on black."
-        raise BrokenFileError(path, reason) from None
+        raise BrokenFileError(path, COLOURED) from None
     values = [int(value) for value in np.unique(labels_HW) if value]
     if values == [1]:
         return np.asarray(labels_HW == 1, np.bool_)
@@ -133,6 +141,44 @@ def _ones_of(path: Path, nothing_HW: Mask) -> Mask:
     return nothing_HW
 
 
+def _not_white_on_black(mask_BGR: Pixels) -> str:
+    """Why a mask with white pixels does not say by them where the object is, or nothing."""
+    drawn = int((mask_BGR.max(axis=2) >= FAINT).sum())
+    if (np.ptp(mask_BGR, axis=2) > FAINT).sum() > drawn / 100:
+        return COLOURED
+    grey_HW = mask_BGR[..., 0]
+    areas = np.bincount(grey_HW[1:-1, 1:-1][_is_inner(grey_HW)], minlength=256)
+    white = int(np.flatnonzero(areas).max(initial=0))  # some programs write another bright value
+    greys = [
+        grey
+        for grey in range(FAINT, white - FAINT + 1)
+        if areas[grey] > drawn / 20
+        and grey != IGNORED_GREY
+        and (abs(grey - IGNORED_GREY) > 2 or areas[grey] > areas[IGNORED_GREY])
+    ]
+    if numbers := greys or [grey for grey in range(1, FAINT) if areas[grey] > drawn]:
+        return (
+            f"The mask has areas of the values {', '.join(map(str, numbers[:4]))} beside white. White is the "
+            "object, and 128 counts for nothing; maps that number objects are of the layout labels "
+            "(--layout labels)."
+        )
+    rim = np.concatenate([grey_HW[0], grey_HW[-1], grey_HW[:, 0], grey_HW[:, -1]])
+    if (rim > IGNORED_GREY).all() and (grey_HW < FAINT).mean() > 0.01:
+        return (
+            "The mask is white along its whole border and black inside, as inverted ones are. White is the "
+            "object: invert the mask; where the object does fill the border, number it 1 (--layout labels)."
+        )
+    return ""
+
+
+def _is_inner(labels_HW: npt.NDArray[np.integer]) -> Mask:
+    """Which pixels are like their four neighbours; (H - 2) x (W - 2), without the border."""
+    inner_HW = labels_HW[1:-1, 1:-1]
+    is_inner_HW = (inner_HW == labels_HW[:-2, 1:-1]) & (inner_HW == labels_HW[2:, 1:-1])
+    is_inner_HW &= (inner_HW == labels_HW[1:-1, :-2]) & (inner_HW == labels_HW[1:-1, 2:])
+    return np.asarray(is_inner_HW, np.bool_)
+
+
 def _no_label_map(labels_HW: npt.NDArray[np.integer], numbers: list[int]) -> str:
     """Why a mask numbers no objects, or nothing."""
     if not numbers:
@@ -142,10 +188,7 @@ def _no_label_map(labels_HW: npt.NDArray[np.integer], numbers: list[int]) -> str
         )
     if len(numbers) < MANY_LABELS:
         return ""
-    inner_HW = labels_HW[1:-1, 1:-1]
-    is_inner_HW = (inner_HW == labels_HW[:-2, 1:-1]) & (inner_HW == labels_HW[2:, 1:-1])
-    is_inner_HW &= (inner_HW == labels_HW[1:-1, :-2]) & (inner_HW == labels_HW[1:-1, 2:])
-    thin = set(numbers) - set(np.unique(inner_HW[is_inner_HW]).tolist())
+    thin = set(numbers) - set(np.unique(labels_HW[1:-1, 1:-1][_is_inner(labels_HW)]).tolist())
     if len(thin) < len(numbers) / 2:
         return ""
     return (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ritm_model.datasets.files import small_labels
+from ritm_model.datasets.mask_files import small_labels
 from ritm_model.datasets.photograph import Collection, Mask, Region
 from ritm_model.datasets.problems import Problem
 from ritm_model.datasets.readers.coco import (

@@ -12,7 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ritm_model.datasets.files import orientation_of, read_image, read_mask
+from ritm_model.datasets.files import orientation_of, read_image
+from ritm_model.datasets.mask_files import read_mask
 from ritm_model.datasets.named_files import NamedFiles
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem

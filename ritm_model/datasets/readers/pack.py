@@ -16,7 +16,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, ValidationError
 
-from ritm_model.datasets.files import read_bytes, read_labels
+from ritm_model.datasets.files import read_bytes
+from ritm_model.datasets.mask_files import read_labels
 from ritm_model.datasets.named_files import NamedFiles
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Region
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem

@@ -14,7 +14,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ritm_model.datasets.files import files_in, read_names, read_numbers
+from ritm_model.datasets.files import files_in, read_names
+from ritm_model.datasets.mask_files import read_numbers
 from ritm_model.datasets.named_files import NamedFiles, without_suffix
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model.datasets.files import read_bytes, read_names, small_labels
+from ritm_model.datasets.files import read_bytes, read_names
+from ritm_model.datasets.mask_files import small_labels
 from ritm_model.datasets.named_files import NamedFiles, without_suffix
 from ritm_model.datasets.photograph import NOTHING_KNOWN, About, Collection, Region
 from ritm_model.datasets.problems import BrokenFileError, DatasetError, Problem

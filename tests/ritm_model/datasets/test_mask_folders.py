@@ -264,7 +264,7 @@ def test_masks_of_the_other_layout_name_the_option_and_nobody_goes_in_circles(pa
     with pytest.raises(DatasetError):
         opened("images_dir", painter)
     painter.image("images/white.jpg")
-    painter.array("masks/white.png", empty * 200)
+    painter.array("masks/white.png", (empty > 0) * np.uint8(200))
     found = reasons(opened("images_dir", painter))
     assert "the values 1, 2; " in found["numbers.png"]
     assert "--layout labels" in found["numbers.png"]

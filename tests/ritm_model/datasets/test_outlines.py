@@ -244,7 +244,7 @@ def test_lines_of_yolo_that_are_none(tmp_path: Path) -> None:
     assert reasons(dataset)[4:] == [
         "The image 'b' is not there.",
         "It has no polygon.",
-        "The file is not text.",
+        "The file is not text in UTF-8; save it as UTF-8.",
     ]
 
 

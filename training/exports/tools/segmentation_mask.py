@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ritm_model.datasets.export_images import ExportImages, place_of
-from ritm_model.datasets.files import read_names, read_numbers
+from ritm_model.datasets.files import read_names
+from ritm_model.datasets.mask_files import read_numbers
 from ritm_model.datasets.named_files import NamedFiles, without_suffix
 from ritm_model.datasets.photograph import About, Region
 from ritm_model.datasets.problems import BrokenFileError, Problem

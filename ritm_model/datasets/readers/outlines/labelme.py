@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from ritm_model.datasets.drawn import Drawn, EllipsePaint, Labelled, Paint, PolygonPaint, joined
-from ritm_model.datasets.files import decode_mask, read_json
+from ritm_model.datasets.files import read_json
+from ritm_model.datasets.mask_files import decode_mask
 from ritm_model.datasets.photograph import About, Collection, Mask, Photograph
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.readers.outlines.common import Photographs, files_below, numbers, points, ring
