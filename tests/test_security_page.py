@@ -20,7 +20,7 @@ def test_every_test_that_the_page_names_exists(page: str, least: int) -> None:
 
 
 def test_every_threat_has_a_test() -> None:
-    page = (ROOT / "docs/security.md").read_text().split("## What holds it")[1].split("\n## ")[0]
+    page = (ROOT / "docs/security.md").read_text().split("## How is it defended?")[1].split("\n## ")[0]
     rows = [line for line in page.splitlines() if line.startswith("| ")][1:]
     assert rows
     assert all("`test_" in row.rsplit("|", 2)[1] for row in rows)

@@ -234,5 +234,5 @@ def test_the_log_keeps_its_last_lines(tmp_path: Path) -> None:
 
 def test_the_docs_name_every_outcome() -> None:
     page = (Path(__file__).parents[2] / "docs/finetuning.md").read_text()
-    section = page.partition("## How a job ends\n")[2].partition("\n## ")[0]
+    section = page.partition("## How does a job end?\n")[2].partition("\n## ")[0]
     assert re.findall(r"^\* `([^`]+)`: ", section, flags=re.MULTILINE) == list(get_args(Outcome))

@@ -199,7 +199,7 @@ def test_list_shows_the_pipelines() -> None:
 
 
 def test_the_page_names_every_key_and_shows_a_file_that_is_right() -> None:
-    section = PAGE.read_text().partition("## Several teams\n")[2].partition("\n## ")[0]
+    section = PAGE.read_text().partition("## How do several teams share it?\n")[2].partition("\n## ")[0]
     keys = re.findall(r"`(\w+)`", section.partition("Its keys are")[2].partition("\n\n")[0])
     assert keys == ["source", *(key for key in PipelineFields.model_fields if key != "source")]
     (shown,) = re.findall(r"```yaml\n(.*?)```", section, flags=re.DOTALL)

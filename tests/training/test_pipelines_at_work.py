@@ -166,7 +166,7 @@ def test_the_commands_of_the_page_do_a_job(
     make_site: SiteMaker, labels: Path, base: Path, tmp_path: Path
 ) -> None:
     """As they stand there, with folders in place of buckets and too few labels."""
-    section = PAGE.read_text().partition("## Several teams\n")[2].partition("\n### ")[0]
+    section = PAGE.read_text().partition("## How do several teams share it?\n")[2].partition("\n### ")[0]
     (file,), (commands,) = (
         re.findall(rf"```{kind}\n(.*?)```", section, flags=re.DOTALL) for kind in ("yaml", "sh")
     )
