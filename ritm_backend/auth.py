@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping
 from hmac import compare_digest
 
+from werkzeug.datastructures import Authorization
 from werkzeug.wrappers import Request
 
 from ritm_backend.settings import Settings
@@ -36,13 +37,22 @@ def is_allowed(request: Request, settings: Settings) -> bool:
     """Whether the request names the configured user and password; without any, everybody may ask."""
     if settings.basic_auth_user is None or settings.basic_auth_pass is None:
         return True
-    given = request.authorization
-    if given is None or given.type != "basic":
+    given = credentials(request)
+    if given is None:
         return False
     # Both are always compared, so that the time taken does not tell which one was wrong.
     user = _equal(given.username, settings.basic_auth_user)
     password = _equal(given.password, settings.basic_auth_pass.get_secret_value())
     return user and password
+
+
+def credentials(request: Request) -> Authorization | None:
+    """User and password that a request names; None where there are none, or they cannot be read."""
+    try:
+        given = request.authorization
+    except ValueError:  # bytes that are no text
+        return None
+    return given if given is not None and given.type == "basic" else None
 
 
 def _equal(given: str | None, expected: str) -> bool:

@@ -20,6 +20,7 @@ from werkzeug.exceptions import HTTPException
 
 from ritm_backend.admission.gate import PROBES, Gate
 from ritm_backend.admission.rate_limit import RateLimit, TooManyError
+from ritm_backend.auth import credentials
 from ritm_backend.front.wsgi import ARRIVED
 from ritm_backend.label_studio.answers import to_json
 from ritm_backend.logs import log, whereabouts
@@ -144,9 +145,8 @@ def surround(
 
 def client_of(request: Request) -> str:
     """Whose request it is, as far as its head tells: the address, and the user where there is one."""
-    given = request.authorization
-    user = given.username if given is not None and given.type == "basic" else None
-    return f"{request.remote_addr or ''} {user or ''}"
+    given = credentials(request)
+    return f"{request.remote_addr or ''} {(given.username if given else None) or ''}"
 
 
 def _log_request(response: Response, host: ModelHost, seconds: float) -> None:
@@ -159,7 +159,9 @@ def _log_request(response: Response, host: ModelHost, seconds: float) -> None:
         "ms": round(seconds * 1000, 1),
     }
     if report.tasks:
-        fields["task"] = report.tasks[0] if len(report.tasks) == 1 else report.tasks
+        fields["task"] = report.tasks[0] if len(report.tasks) == 1 else report.tasks[:_LOGGED_NOTES]
+        if len(report.tasks) > _LOGGED_NOTES:
+            fields["tasks"] = len(report.tasks)
         fields["clicks"] = report.clicks
         fields["model_version"] = report.model_version or host.version
         fields["stages_ms"] = {name: round(ms, 1) for name, ms in report.timings.stages.items()}
@@ -178,6 +180,9 @@ def _log_unanswered(status: int) -> None:
     report: Report = g.report
     if status >= 400 and not report.unanswered:
         report.not_answered(None, " ".join(report.problems), next_step_of_status(status))
-    for lost in report.unanswered:
+    for lost in report.unanswered[:_LOGGED_NOTES]:
         fields = {"request_id": g.request_id, "task": lost.task, "why": lost.why, "next_step": lost.next_step}
         log(_logger, logging.WARNING, "click not answered", fields)
+    if further := len(report.unanswered[_LOGGED_NOTES:]):
+        fields = {"request_id": g.request_id, "count": further}
+        log(_logger, logging.WARNING, "further clicks not answered", fields)

@@ -10,11 +10,15 @@ It does no input or output of its own. A connection carries one request and is c
     CLOSED   nothing is left to do
 
 No byte that comes puts a deadline off; a body has a longest silence beside its deadline.
+
+All connections are read by one thread, so no client may make much work of few bytes: a head is parsed once it
+is whole, if it has no more lines than anybody needs, and chunks of a body are not all tiny.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -26,6 +30,10 @@ import h11
 HeaderLines = Sequence[tuple[str, str]]
 
 _LARGEST_HEAD = 64 * 1024
+_MOST_LINES = 100  # of a head; browsers and proxies send some twenty
+_END_OF_HEAD = re.compile(rb"\n\r?\n")
+_FIRST_CHUNKS, _SMALLEST_CHUNK = 1000, 64  # beyond the first ones, chunks have so many bytes on average
+_LONGEST_METHOD = 32
 
 
 class Phase(Enum):
@@ -108,6 +116,8 @@ class Connection:
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_LARGEST_HEAD)
         self._latest = now + deadlines.head
         self._silent_since = now
+        self._begun = bytearray()  # of a head
+        self._chunks = 0
         self.phase = Phase.HEAD
         self.head: Head | None = None
         self.wanted: Wanted | None = None
@@ -141,15 +151,32 @@ class Connection:
             if not data:
                 self.phase = Phase.CLOSED
             return
-        if not data and self.phase is Phase.HEAD and not self._http.trailing_data[0]:
+        if not data and self.phase is Phase.HEAD and not self._begun:
             self.phase = Phase.CLOSED  # somebody looked whether the port is open
             return
         self._silent_since = now
         try:
+            if self.phase is Phase.HEAD and data:
+                data = self._whole_head(data)
+                if not data:
+                    return
             self._http.receive_data(data)
             self._read_on(now)
         except h11.RemoteProtocolError as error:
             self._refuse("malformed", error.error_status_hint, "The request is not proper HTTP.", now)
+
+    def _whole_head(self, data: bytes) -> bytes:
+        """All that has come once the head is there, or is seen to be none; before, nothing."""
+        known = len(self._begun)
+        self._begun += data
+        if not known:
+            self._begun = self._begun.lstrip(b"\r\n")
+        end = _END_OF_HEAD.search(self._begun, max(0, known - 2))
+        length = len(self._begun) if end is None else end.end()
+        if length > _LARGEST_HEAD or self._begun.count(b"\n", 0, length) > _MOST_LINES:
+            raise h11.RemoteProtocolError("The head is too large.", error_status_hint=431)
+        may_be_one = self._begun[:1] > b" "  # TLS, for one, is none
+        return bytes(self._begun) if end is not None or not may_be_one else b""
 
     def _read_on(self, now: float) -> None:
         while self.phase in (Phase.HEAD, Phase.BODY):
@@ -158,6 +185,7 @@ class Connection:
                     self._begin(request, now)
                 case h11.Data(data=data):
                     self.body += data
+                    self._chunks += 1
                     self._check_length(now)
                 case h11.EndOfMessage():
                     self.phase = Phase.READY
@@ -172,6 +200,7 @@ class Connection:
             request.method.decode(), bytes(request.target), headers, request.http_version.decode()
         )
         self.arrived = now
+        _check_head(head)
         self.wanted = wanted = self._gate(head)
         length = head.length
         if wanted.bytes == 0 and length != 0:
@@ -187,9 +216,13 @@ class Connection:
     def _check_length(self, now: float) -> None:
         assert self.head is not None
         assert self.wanted is not None
+        is_chunked = self.head.length is None
+        if is_chunked and self._chunks > max(_FIRST_CHUNKS, len(self.body) // _SMALLEST_CHUNK):
+            self._refuse("malformed", 400, "The body comes in too many small chunks.", now)
+            return
         if len(self.body) < self.wanted.bytes or len(self.body) == self.head.length:
             return
-        if self.head.length is None:
+        if is_chunked:
             if len(self.body) > self.wanted.bytes:
                 self._refuse("large", 413, "The request is too large.", now)
             return
@@ -234,7 +267,7 @@ class Connection:
 
     def expire(self, now: float) -> None:
         """The deadline has passed."""
-        if self.phase is Phase.HEAD and self._http.trailing_data[0]:
+        if self.phase is Phase.HEAD and self._begun:
             self._refuse("slow", 408, "The head of the request did not come in time.", now)
         elif self.phase is Phase.BODY:
             self._refuse("slow", 408, "The body of the request did not come in time.", now)
@@ -242,3 +275,16 @@ class Connection:
             if self.phase is Phase.SENDING:
                 self.fault = "slow"
             self.phase = Phase.CLOSED
+
+
+def _check_head(head: Head) -> None:
+    """Raise h11.RemoteProtocolError for what is no request of HTTP/1.0 or 1.1, or has two lengths.
+
+    A proxy may believe the other length, and take the rest of a body for somebody's next request.
+    """
+    if head.version not in ("1.0", "1.1"):
+        raise h11.RemoteProtocolError("Another version of HTTP.", error_status_hint=505)
+    if len(head.method) > _LONGEST_METHOD:
+        raise h11.RemoteProtocolError("No such method.", error_status_hint=501)
+    if head.get(b"transfer-encoding") is not None and head.get(b"content-length") is not None:
+        raise h11.RemoteProtocolError("Two lengths.")

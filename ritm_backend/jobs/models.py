@@ -19,6 +19,7 @@ from flask import Blueprint, Response, g, request
 from pydantic import Field, ValidationError
 
 from ritm_backend.accepted import CountedModel, counted_models
+from ritm_backend.auth import credentials
 from ritm_backend.boundary import answer, refusal
 from ritm_backend.jobs.queues import Queues
 from ritm_backend.label_studio.errors import RequestError
@@ -84,7 +85,8 @@ def model_routes(settings: Settings, queues: Queues) -> Blueprint:
         except ValidationError as error:
             raise RequestError(f"That is no decision: {first_problem(error)}.") from None
         model = model_of(decision.pipeline)
-        by = request.authorization.username if request.authorization else None
+        given = credentials(request)
+        by = given.username if given else None
         _decide(model, decision, f"{by or 'somebody'} on the page")
         return answer(shown_of(decision.pipeline))
 

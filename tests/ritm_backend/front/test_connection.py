@@ -119,6 +119,9 @@ def test_after_the_answer_the_rest_of_the_request_is_thrown_away() -> None:
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 100_000,
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"\r\n\n" + b"GET / HTTP/1.1\r\nHost: a\r\n" + b"a:\n" * 100 + b"\n",
+        CHUNKED.replace(b"Host", b"Content-Length: 7\r\nHost"),
+        CHUNKED.partition(b"3\r\n")[0] + b"1\r\na\r\n" * 1001,
     ],
 )
 def test_what_is_no_http_gets_a_sentence(bad: bytes) -> None:
@@ -126,6 +129,12 @@ def test_what_is_no_http_gets_a_sentence(bad: bytes) -> None:
     one.receive(bad, 0)
     assert answered(one).startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 "))
     assert one.fault == "malformed"
+
+
+def test_many_chunks_are_taken_if_they_hold_something() -> None:
+    one = connection(wanted=1 << 20)
+    one.receive(CHUNKED.partition(b"3\r\n")[0] + (b"40\r\n" + bytes(64) + b"\r\n") * 3000 + b"0\r\n\r\n", 0)
+    assert (one.phase, len(one.body)) == (Phase.READY, 64 * 3000)
 
 
 def test_whoever_only_knocks_is_let_go() -> None:

@@ -127,4 +127,4 @@ def test_who_is_late_at_the_same_time_is_told_in_turns(monkeypatch: pytest.Monke
 
 def all_at_their_heads(loop: Loop, count: int) -> bool:
     """Whether so many have connected and sent a part of their heads."""
-    return len(loop._clients) == count and all(each.state._http.trailing_data[0] for each in loop._clients)
+    return len(loop._clients) == count and all(each.state._begun for each in loop._clients)
