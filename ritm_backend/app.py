@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ from ritm_backend.boundary import answer, refusal, surround
 from ritm_backend.demo import demo_routes
 from ritm_backend.jobs import Handover, JobCounts, Queues, model_routes, training_routes
 from ritm_backend.jobs.events import is_trusted
-from ritm_backend.label_studio.body import read_body
+from ritm_backend.label_studio.body import UnreadBody, cut_masks
 from ritm_backend.label_studio.errors import RequestError
 from ritm_backend.metrics import CONTENT_TYPE, Metrics
 from ritm_backend.model_host import ModelHost
@@ -50,6 +51,7 @@ from ritm_ops.pictures import PictureFetcher
 from ritm_ops.redis_link import RedisLink
 
 _MB = 1024 * 1024
+_SMALL_BODY = 2 * _MB  # of memory, which nobody waits for
 _DESCRIPTION = Path(__file__).with_name("openapi.yaml")
 
 
@@ -126,7 +128,10 @@ def create_app(
 
     @app.post("/setup")
     def setup() -> Response:
-        body = request.get_json(silent=True)
+        try:
+            body = _body().read()
+        except (ValueError, RecursionError):
+            body = None
         g.report.notes += projects.set_up(body)
         project = body.get("project") if isinstance(body, dict) else None
         try:
@@ -153,9 +158,13 @@ def create_app(
 
     @app.post("/predict")
     def predict() -> Response:
-        body = _json_body()
-        limit.take(f"{g.report.client} {first_task(body)}")
-        results = service.predict(body, g.report)
+        unread = _body()
+        with ExitStack() as stack:
+            if unread.memory > _SMALL_BODY:
+                stack.enter_context(resources.bodies.hold(unread.memory, g.report.deadline))
+            body = _read(unread)
+            limit.take(f"{g.report.client} {first_task(body)}")
+            results = service.predict(body, g.report)
         with g.report.timings.stage("respond"):
             return answer({"results": results})
 
@@ -172,12 +181,14 @@ def _notes(settings: Settings) -> NoteKeeper | None:
     return Notes(Path(folder)) if folder else None
 
 
-def _json_body() -> object:
-    timings = g.report.timings
-    with timings.stage("receive"):
-        body = request.get_data(cache=False)
-    with timings.stage("parse"):
+def _body() -> UnreadBody:
+    with g.report.timings.stage("receive"):
+        return cut_masks(request.get_data(cache=False))
+
+
+def _read(body: UnreadBody) -> object:
+    with g.report.timings.stage("parse"):
         try:
-            return read_body(body)
+            return body.read()
         except (ValueError, RecursionError):
             raise RequestError("The body is not JSON.") from None

@@ -41,6 +41,7 @@ from ritm_model.inference import Annotator, Prompt, Superseded
 from ritm_ops.admission import BusyError, Requester, Resources
 
 MODEL_WAIT_SECONDS = 60  # Label Studio waits 100
+_LARGEST_ID = 2**63 - 1  # of a database
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,4 +337,4 @@ def first_task(body: object) -> int | None:
 
 def _task_id(task: Json) -> int | None:
     id = task.get("id")
-    return id if isinstance(id, int) and not isinstance(id, bool) else None
+    return id if isinstance(id, int) and not isinstance(id, bool) and abs(id) <= _LARGEST_ID else None

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID, uuid5
 
@@ -127,11 +128,14 @@ def objects_in(
     With `most_unsigned`, imported points of one label that are more than so many are counted things: each is
     an object of its own, and so is each box.
     """
-    points = [p for p in reading.points() if config.is_smart(p.from_name, p.frame.to_name)]
+    is_smart = cache(config.is_smart)  # there may be many thousands of regions
+    points = [p for p in reading.points() if is_smart(p.from_name, p.frame.to_name)]
     if any(p.is_positive is not None for p in points):
         points = [p for p in points if p.is_positive is not None]
-    asking = [b for b in reading.boxes() if config.is_smart(b.from_name, b.frame.to_name)]
-    boxes = {_key(b): b for b in asking}
+    boxes: dict[_Key, list[BoxRegion]] = {}
+    for asking in reading.boxes():
+        if is_smart(asking.from_name, asking.frame.to_name):
+            boxes.setdefault(_key(asking), []).append(asking)
     strokes: dict[_Key, list[BrushMask]] = {}
     for stroke in reading.masks():
         if config.is_smart_brush(stroke.from_name, stroke.frame.to_name):
@@ -140,12 +144,13 @@ def objects_in(
     for point in points:
         groups.setdefault(_key(point), []).append(point)
     for key, members in groups.items():
-        box = boxes.get(key)
-        found = ObjectPrompt(key[2], tuple(members), box, tuple(strokes.get(key, ())))
+        alike = boxes.get(key, [])
+        found = ObjectPrompt(
+            key[2], tuple(members), alike[-1] if alike else None, tuple(strokes.get(key, ()))
+        )
         if most_unsigned is None:
             yield found
             continue
-        alike = [b for b in asking if _key(b) == key]
         if len(alike) > 1 or (len(members) > most_unsigned and members[0].is_positive is None):
             yield from (ObjectPrompt(found.label, (), each) for each in alike)
             yield from (ObjectPrompt(found.label, (point,)) for point in members)
@@ -180,9 +185,11 @@ def sources(task: Json) -> Iterator[Source]:
     """
     drafts = _newest_first(task.get("drafts"))
     yield from (Source("draft", draft) for draft in drafts)
-    drafted = [draft.get("annotation") for draft in drafts]
+    drafted = {id for draft in drafts if isinstance(id := draft.get("annotation"), int)}
     for annotation in _newest_first(task.get("annotations")):
-        if annotation.get("id") not in drafted and annotation.get("was_cancelled") is not True:
+        id = annotation.get("id")
+        is_drafted = isinstance(id, int) and id in drafted
+        if not is_drafted and annotation.get("was_cancelled") is not True:
             yield Source("annotation", annotation)
     yield from predictions_of(task)
 

@@ -86,7 +86,7 @@ class MemoryBudget:
                 if not entry[1].is_set():
                     self._waiting.remove(entry)
                     self._hand_out()
-                    raise BusyError("There was no memory for this image in time; click once more.")
+                    raise BusyError("There was no memory for this request in time; click once more.")
         try:
             yield
         finally:

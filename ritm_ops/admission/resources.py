@@ -16,6 +16,7 @@ from ritm_ops.admission.places import Admission, BusyError
 
 _SHARE_OF_FILES = 8  # one part in so many of the memory is for files of large images that wait
 _MOST_FILES = 64
+_SHARE_OF_BODIES = 8
 
 
 def _anywhere(_: int) -> AbstractContextManager[None]:
@@ -73,11 +74,13 @@ class Resources:
         admission: hands out the places.
         memory: for decoding.
         files: for the files of large images that wait without a place.
+        bodies: for what large requests say, once they are read.
     """
 
     admission: Admission
     memory: DecodingMemory
     files: MemoryBudget
+    bodies: MemoryBudget
 
     @classmethod
     def of(cls, places: int, wait_seconds: float, memory: int) -> Resources:
@@ -92,6 +95,7 @@ class Resources:
             Admission(places, wait_seconds),
             DecodingMemory.of_process(decoding_budget(memory)),
             MemoryBudget(memory // _SHARE_OF_FILES),
+            MemoryBudget(memory // _SHARE_OF_BODIES),
         )
 
     def decode(self, data: bytes, max_pixels: int, timings: Timings, deadline: float) -> Pixels:

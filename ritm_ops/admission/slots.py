@@ -69,7 +69,7 @@ class SharedBudget:
             if not count:
                 return
             if self._clock() >= deadline:
-                raise BusyError("There was no memory for this image in time; click once more.")
+                raise BusyError("There was no memory for this request in time; click once more.")
             time.sleep(_POLL_SECONDS)
 
 

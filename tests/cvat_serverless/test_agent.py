@@ -173,7 +173,7 @@ def test_a_frame_waits_for_memory(predictor: Predictor, monkeypatch: pytest.Monk
     memory = MemoryBudget(100)
     function = agent.RitmFunction(Interactor(Annotator(predictor)), memory)
 
-    with memory.hold(1, float("inf")), pytest.raises(BusyError, match="no memory for this image"):
+    with memory.hold(1, float("inf")), pytest.raises(BusyError, match="no memory for this request"):
         function.preprocess_image(Context(), PIL.Image.new("RGB", (24, 16)))
 
     function.preprocess_image(Context(), PIL.Image.new("RGB", (24, 16)))

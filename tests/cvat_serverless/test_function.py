@@ -314,5 +314,5 @@ def test_a_frame_for_which_there_is_no_memory_in_time_gets_503(
         response = worker.call(payload("request_points_1"))
 
     assert response.status_code == 503
-    assert json.loads(response.body)["error"].startswith("There was no memory for this image in time")
+    assert json.loads(response.body)["error"].startswith("There was no memory for this request in time")
     assert worker.call(payload("request_points_1")).status_code == 200

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ritm_backend.label_studio import body as body_module
 from ritm_backend.label_studio.body import UnreadRle, read_body
+from ritm_backend.label_studio.errors import RequestError
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
 KEYS = st.sampled_from(["rle", "value", 'a"rle": [1]', "\\"]) | st.text(max_size=4)
@@ -104,3 +106,10 @@ def same_as_json(body):
     except ValueError:
         return  # a list of numbers with a mistake in it may pass here, and is found when it is asked for
     assert read_out(read_body(body)) == expected
+
+
+def test_a_mask_is_one_value_and_others_are_counted(monkeypatch):
+    monkeypatch.setattr(body_module, "MOST_VALUES", 10)
+    assert read_body(b'{"rle": [' + b"1," * 1000 + b"1]}")
+    with pytest.raises(RequestError, match="more than 10 values"):
+        read_body(b"[" + b"[]," * 5 + b"0]")
