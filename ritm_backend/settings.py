@@ -101,7 +101,7 @@ class Settings(PictureSettings):
         default=100,
         ge=1,
         le=1000,
-        description="Most clicks on one object; requests with more are told so.",
+        description="Most clicks on one object; requests with more are refused.",
     )
     public_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
@@ -125,8 +125,8 @@ class Settings(PictureSettings):
     )
     auth: Literal["auto", "off"] = Field(
         default="auto",
-        description="`auto`: whoever listens beyond this machine without a user and password gets generated "
-        "ones, printed at the start. `off`: none, for servers behind something that asks itself.",
+        description="`auto`: a server that listens beyond this machine without a user and password generates "
+        "them and prints them at the start. `off`: none, for servers behind something that asks itself.",
     )
     basic_auth_user: str | None = Field(
         default=None,

@@ -76,8 +76,8 @@ class TrainingSettings(PipelineFields, PictureSettings):
     notify_url: SecretStr | None = Field(
         default=None,
         validation_alias="RITM_NOTIFY_URL",
-        description="Webhook that is told when a job publishes, leaves a candidate, is no better or fails, "
-        "as Slack and Mattermost take it; a secret.",
+        description="Webhook that is notified when a job publishes, leaves a candidate, is no better or "
+        "fails, as Slack and Mattermost take it; a secret.",
     )
 
     pauses: Annotated[tuple[int, ...], NoDecode] = Field(
