@@ -11,6 +11,7 @@ from ritm_backend.label_studio.options import ProjectOptions
 from ritm_backend.label_studio.outputs import Output
 from ritm_backend.label_studio.regions import Frame
 from ritm_backend.label_studio.ring_ids import RingIds, derived_id
+from ritm_model.masks.outline import Ring_N2
 from ritm_model.masks.polygon import polygons
 
 
@@ -72,6 +73,9 @@ def _values(
         return [(first_id, value_of(output.kind, part))]
     rings = rings_of(part, options)
     is_same = existing is not None and existing.id == first_id and existing.rectangle is None
-    before = polygons(existing.mask.unpack(), holes="fill") if existing and is_same else []
+
+    def before() -> list[Ring_N2]:
+        return polygons(existing.mask.unpack(), holes="fill") if existing and is_same else []
+
     ids = ring_ids.give(first_id, rings, before)
     return [(id, polygon_value(ring, part.frame)) for id, ring in zip(ids, rings, strict=True)]

@@ -12,8 +12,9 @@ import numpy as np
 from ritm_backend.label_studio.masks import Mask, resize
 from ritm_backend.label_studio.options import Kind, ProjectOptions
 from ritm_model.inference import State
-from ritm_model.inference.specks import drop_specks
+from ritm_model.inference.specks import without_specks
 from ritm_model.masks import bitmask, brush_rle
+from ritm_model.masks.contours import Contours
 from ritm_model.masks.outline import Ring_N2
 from ritm_model.masks.polygon import polygons
 
@@ -24,11 +25,15 @@ _DECIMALS = 4  # of percent: a hundredth of a pixel at 10,000 pixels
 
 @dataclass(frozen=True, slots=True)
 class MaskPart:
-    """What a mask holds: from row and column `corner` on, in a `frame` of height and width."""
+    """What a mask holds: from row and column `corner` on, in a `frame` of height and width.
+
+    Its contours are `contours`, if they are known.
+    """
 
     inside: Mask
     corner: tuple[int, int]
     frame: tuple[int, int]
+    contours: Contours | None = None
 
 
 def visible_part(state: State, size: tuple[int, int], min_region_pixels: int) -> MaskPart | None:
@@ -38,10 +43,10 @@ def visible_part(state: State, size: tuple[int, int], min_region_pixels: int) ->
         return None
     box = answer.mask_roi
     clicks = [replace(click, x=click.x - box.left, y=click.y - box.top) for click in state.clicks]
-    inside = drop_specks(answer.mask_inside, clicks, min_region_pixels)
+    inside, contours = without_specks(answer.mask_inside, clicks, min_region_pixels)
     height, width = state.frame
     if size == (width, height):
-        return MaskPart(inside, (box.top, box.left), state.frame)
+        return MaskPart(inside, (box.top, box.left), state.frame, contours)
     mask_HW = np.zeros(state.frame, np.bool_)
     mask_HW[box.slices] = inside
     resized = resize(mask_HW, *size)
@@ -50,7 +55,9 @@ def visible_part(state: State, size: tuple[int, int], min_region_pixels: int) ->
 
 def rings_of(part: MaskPart, options: ProjectOptions) -> list[Ring_N2]:
     """The polygons around a mask, in pixels."""
-    return polygons(part.inside, options.polygon_iou, options.polygon_holes, part.corner, part.frame)
+    return polygons(
+        part.inside, options.polygon_iou, options.polygon_holes, part.corner, part.frame, part.contours
+    )
 
 
 def polygon_value(ring_N2: Ring_N2, frame: tuple[int, int]) -> Value:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Annotated, Protocol, TypeAlias
 from uuid import UUID, uuid5
@@ -59,15 +59,19 @@ class RingIds:
         self._given: OrderedDict[str, Given] = OrderedDict()
         self._lock = Lock()
 
-    def give(self, own_id: str, rings: Sequence[Ring_N2], before: Sequence[Ring_N2] = ()) -> list[str]:
+    def give(
+        self, own_id: str, rings: Sequence[Ring_N2], before: Callable[[], Sequence[Ring_N2]] = tuple
+    ) -> list[str]:
         """An id for each of an object's polygons.
 
         Args:
             own_id: of the object. One polygon always has it.
             rings: the polygons now, the largest first; at least one.
-            before: the polygon that had the id, where another than this object's own clicks made it.
+            before: tells the polygon that had the id, where another than this object's own clicks made it.
         """
-        given = self._recalled(own_id) or tuple((own_id, ring) for ring in before[:1])
+        given: Given = ()
+        if len(rings) > 1:
+            given = self._recalled(own_id) or tuple((own_id, ring) for ring in before()[:1])
         ids = matched_ids(own_id, rings, given)
         self._keep(own_id, tuple(zip(ids, rings, strict=True)))
         return ids
@@ -105,6 +109,8 @@ def derived_id(own_id: str, name: str) -> str:
 
 def matched_ids(own_id: str, rings: Sequence[Ring_N2], given: Given) -> list[str]:
     """Ids for polygons: each keeps that of the earlier one with which it shares most."""
+    if len(rings) == 1:
+        return [own_id]
     ids: list[str | None] = [None] * len(rings)
     for old, new in _pairs([ring for _, ring in given], rings):
         if ids[new] is None and given[old][0] not in ids:
@@ -123,16 +129,17 @@ def _pairs(old_rings: Sequence[Ring_N2], new_rings: Sequence[Ring_N2]) -> list[t
     points = np.concatenate([*old_rings, *new_rings])
     corner = points.min(axis=0)
     scale = _GRID / max(float((points.max(axis=0) - corner).max()), 1.0)
-    painted = [_painted((ring - corner) * scale) for ring in (*old_rings, *new_rings)]
-    shared = [
-        (int((painted[old] & painted[len(old_rings) + new]).sum()), -old, -new)
-        for old in range(len(old_rings))
-        for new in range(len(new_rings))
-    ]
-    return [(-old, -new) for amount, old, new in sorted(shared, reverse=True) if amount]
+    old_cells, new_cells = (
+        np.stack([_painted((ring - corner) * scale) for ring in each]) for each in (old_rings, new_rings)
+    )
+    shared_ON = np.bitwise_count(old_cells[:, np.newaxis] & new_cells).sum(axis=2, dtype=np.intp)
+    shared = [(int(shared_ON[old, new]), -int(old), -int(new)) for old, new in np.argwhere(shared_ON)]
+    return [(-old, -new) for _, old, new in sorted(shared, reverse=True)]
 
 
-def _painted(ring_N2: Ring_N2) -> npt.NDArray[np.bool_]:
+def _painted(ring_N2: Ring_N2) -> npt.NDArray[np.uint64]:
+    """The cells inside a ring, a bit for each."""
     cells = np.zeros((_GRID + 1, _GRID + 1), np.uint8)
     cv2.fillPoly(cells, [np.round(ring_N2).astype(np.int32)], 1)
-    return cells > 0
+    bits = np.packbits(cells)
+    return np.pad(bits, (0, -len(bits) % 8)).view(np.uint64)

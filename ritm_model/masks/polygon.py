@@ -1,6 +1,7 @@
 """Polygons that follow a mask with few points.
 
-Shapes: H x W the image, N points of a ring. Coordinates are (x, y) in pixels; pixel i covers [i, i + 1).
+Shapes: H x W the image, R rings, N points of a ring. Coordinates are (x, y) in pixels, or x + iy; pixel i
+covers [i, i + 1).
 
 A polygon is one ring, as most tools have it. So a mask of several parts becomes several polygons. A hole is
 either filled, or bridged: the ring runs along a cut line to the hole, around it, and back along the same
@@ -9,11 +10,15 @@ line.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate, islice
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ritm_model.masks.outline import Mask, Outline, Ring_N2, outlines, signed_area
+from ritm_model.masks.contours import Contours, Mask
+from ritm_model.masks.outline import Points, Ring_N2, Rings, outlines
 from ritm_model.masks.simplify import simplify
 
 Holes: TypeAlias = Literal["bridge", "fill"]
@@ -28,6 +33,7 @@ def polygons(
     holes: Holes = "bridge",
     corner: tuple[int, int] = (0, 0),
     frame: tuple[int, int] | None = None,
+    contours: Contours | None = None,
 ) -> list[Ring_N2]:
     """Polygons around the parts of a mask, the largest part first.
 
@@ -39,38 +45,64 @@ def polygons(
             part.
         corner: row and column of the part's first pixel in the image.
         frame: height and width of the image; of the mask if left out.
+        contours: of `mask_HW`, if they are known.
 
     Returns:
         rings of at least three points, in pixels of the image and inside it; none for an empty mask.
     """
     height, width = frame or mask_HW.shape
-    shift = np.array([corner[1], corner[0]], np.float64)
-    moved = (
-        Outline(outline.outer_N2 + shift, tuple(hole + shift for hole in outline.holes))
-        for outline in outlines(mask_HW)
-    )
-    return [_polygon(outline, 1 - min_iou, holes, (width, height)) for outline in moved]
+    contours = contours or Contours.of(mask_HW)
+    rings = outlines(contours)
+    areas = np.abs(rings.areas()).tolist()
+    parts = [_Part(outer, []) for outer in sorted(contours.outer, key=lambda place: -areas[place])]
+    if holes == "bridge":
+        by_outer = {part.outer: part for part in parts}
+        for hole in sorted(contours.holes, key=areas.__getitem__):
+            by_outer[contours.parents[hole]].holes.append(hole)
+    points, shift = rings.split(), complex(corner[1], corner[0])
+    chosen: list[Points] = []
+    allowed: list[float] = []
+    sizes: list[int] = []
+    for part in parts:
+        kept, left = part.without_small_holes(areas, 1 - min_iou)
+        own = [points[place] + shift for place in kept.rings]
+        sizes.append(len(own))
+        per_point = left / sum(map(len, own))
+        chosen += own
+        allowed += [per_point * len(ring_N) for ring_N in own]
+    corners = iter(simplify(Rings.of(chosen), np.array(allowed), (width, height)) if chosen else [])
+    return [_polygon(*islice(corners, size)) for size in sizes]
 
 
-def _polygon(outline: Outline, share: float, holes: Holes, limits: tuple[float, float]) -> Ring_N2:
-    kept = sorted(outline.holes if holes == "bridge" else (), key=lambda hole: abs(signed_area(hole)))
-    sizes = [abs(signed_area(hole)) for hole in kept]
-    allowed = share * (abs(signed_area(outline.outer_N2)) - sum(sizes))
-    filled = 0.0
-    while kept and filled + sizes[0] <= _SHARE_OF_HOLES * allowed:
-        filled += sizes.pop(0)
-        kept.pop(0)
-    rings = [outline.outer_N2, *kept]
-    per_point = (allowed - filled) / sum(len(ring_N2) for ring_N2 in rings)
-    outer_N2, *inner = (simplify(ring_N2, per_point * len(ring_N2), limits) for ring_N2 in rings)
-    for hole_N2 in inner:
-        outer_N2 = _bridged(outer_N2, hole_N2)
-    return outer_N2
+class _Part(NamedTuple):
+    """A connected part of a mask: the places of its outer ring and of its holes', small ones first."""
+
+    outer: int
+    holes: list[int]
+
+    @property
+    def rings(self) -> list[int]:
+        """All of them."""
+        return [self.outer, *self.holes]
+
+    def without_small_holes(self, areas: Sequence[float], share: float) -> tuple[_Part, float]:
+        """The part with the smallest holes filled, and what may change of its area besides."""
+        sizes = [areas[hole] for hole in self.holes]
+        allowed = share * (areas[self.outer] - sum(sizes))
+        filled = list(accumulate(sizes))
+        count = bisect_right(filled, _SHARE_OF_HOLES * allowed)
+        return _Part(self.outer, self.holes[count:]), allowed - (filled[count - 1] if count else 0.0)
 
 
-def _bridged(outer_N2: Ring_N2, hole_N2: Ring_N2) -> Ring_N2:
+def _polygon(outer_N: Points, *holes: Points) -> Ring_N2:
+    for hole_N in holes:
+        outer_N = _bridged(outer_N, hole_N)
+    return outer_N.view(np.float64).reshape(-1, 2)
+
+
+def _bridged(outer_N: Points, hole_N: Points) -> Points:
     """One ring through both, with a cut line where they are nearest."""
-    distances = np.hypot(*(outer_N2[:, np.newaxis] - hole_N2[np.newaxis]).transpose(2, 0, 1))
-    start, entry = np.unravel_index(int(distances.argmin()), distances.shape)
-    around_N2 = np.roll(hole_N2, -int(entry), axis=0)
-    return np.concatenate([outer_N2[: start + 1], around_N2, around_N2[:1], outer_N2[start:]])
+    distances = np.abs(outer_N[:, np.newaxis] - hole_N)
+    start, entry = divmod(int(distances.argmin()), len(hole_N))
+    around_N = np.roll(hole_N, -entry)
+    return np.concatenate([outer_N[: start + 1], around_N, around_N[:1], outer_N[start:]])

@@ -60,7 +60,7 @@ def test_a_new_part_takes_the_id_of_the_object_where_no_other_is_free():
 
 
 def test_a_refined_polygon_keeps_the_id_it_had():
-    ids = RingIds().give("refined", [square(200, 0, 90), square(0, 0, 50)], before=[square(2, 2, 40)])
+    ids = RingIds().give("refined", [square(200, 0, 90), square(0, 0, 50)], lambda: [square(2, 2, 40)])
 
     assert ids[1] == "refined" != ids[0]
 
