@@ -16,6 +16,7 @@ from ritm_model.datasets.problems import BrokenFileError, DatasetError
 from ritm_model.errors import shown
 from ritm_model.images import FORMATS, ImageError, Pixels, decode_image
 from ritm_model.images.orientation import shown_orientation
+from ritm_model.mistaken import link_to_nothing
 
 _DRIVE_OR_SCHEME = re.compile(r"[a-zA-Z]:|data:|.*:$")
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"), (b"", "utf-8-sig"))
@@ -32,7 +33,7 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
             raise BrokenFileError(path, f"The file is larger than {limit:,} bytes.")
         return path.read_bytes()
     except FileNotFoundError:
-        raise BrokenFileError(path, "The file is missing.") from None
+        raise BrokenFileError(path, f"The file {link_to_nothing(path) or 'is missing'}.") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         reason = getattr(error, "strerror", None) or "that is no file name"
         raise BrokenFileError(path, f"The file cannot be read: {reason}.") from None

@@ -24,6 +24,7 @@ from ritm_model.images.names import (
     loose_key,
     named_paths,
 )
+from ritm_model.mistaken import link_to_nothing
 
 REFRESH_SECONDS = 60.0
 _SAME_NAME = 2
@@ -69,7 +70,10 @@ class ImageFinder:
         found = self.candidates(reference)
         if len(found) < 2:
             name = f"The image '{shown(reference)}'"
-            if folder := self._left_by(reference):
+            if left := self._left_by(reference):
+                folder, link = left
+                if what := link_to_nothing(link):
+                    return f"{name} {what}."
                 return f"{name} is a link out of {folder}: give the folder it leads to, too (--images-from)."
             return f"{name} is not there."
         some = ", ".join(shown(path) for path in found[:_SHOWN])
@@ -85,8 +89,8 @@ class ImageFinder:
             return [exact]
         return self._fitting(paths)
 
-    def _left_by(self, reference: str) -> Path | None:
-        """The folder in which a link has that name and leads out of all folders."""
+    def _left_by(self, reference: str) -> tuple[Path, Path] | None:
+        """The folder in which a link has that name and leads out of all folders or nowhere; and the link."""
         for path in named_paths(reference):
             for folder, _ in self._folders:
                 link = Path(os.path.normpath(folder.joinpath(*path.parts)))
@@ -95,7 +99,7 @@ class ImageFinder:
                     and link.is_symlink()
                     and not self._existing(folder, path.parts)
                 ):
-                    return folder
+                    return folder, link
         return None
 
     def _exact(self, paths: list[NamedPath]) -> Iterator[Path]:

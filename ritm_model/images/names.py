@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -21,6 +22,8 @@ _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 _DRIVE = re.compile(r"[a-zA-Z]:(?=[/\\])")
 _UPLOAD_PREFIX = re.compile(r"[0-9a-f]{8}-(?=.)")
 _LOCAL_FILES = "/data/local-files/"
+_LOCAL_NAME = re.compile(r"[?&]d=(.*)")
+_OF_THE_WEB = ("http", "https", "file")
 _SERVED = "/data/"
 _OPENING = ("/resolve/", "/presign/")
 _IS_OPENING = re.compile(r"/(?:[^?#]*/)?(?:tasks|projects)/\d+/(?:resolve|presign)/?\?")
@@ -55,28 +58,40 @@ def named_paths(reference: str) -> list[NamedPath]:
         reference: a path of Windows or POSIX, relative or absolute; an address (http, https, s3, file …); or
             a path on Label Studio (`/data/upload/…`, `/data/local-files/?d=…`). It may be percent-encoded.
     """
-    reference = reference.strip()
+    texts, is_foreign = _texts(reference.strip())
+    return [path for text in dict.fromkeys(texts) for path in _spelled(text, is_foreign)]
+
+
+def _texts(reference: str) -> tuple[tuple[str, ...], bool]:
+    """The paths in a reference as they stand, the likeliest first, and whether they begin elsewhere."""
     if reference.startswith("data:") or "\0" in reference:
-        return []
-    text, is_foreign = reference, False
-    if _SCHEME.match(reference) or reference.startswith(_SERVED) or _IS_OPENING.match(reference):
-        try:
-            address = urlsplit(reference)
-        except ValueError:
-            return []
-        text, is_foreign = address.path, True
-        path = f"{address.path.rstrip('/')}/"
-        if path.endswith(_OPENING):
-            return named_paths(_opened(address.query))
-        if path.endswith(_LOCAL_FILES):
-            text = parse_qs(address.query).get("d", [""])[0]
-            is_foreign = _is_absolute(text)
-    found: list[NamedPath] = []
+        return (), False
+    scheme = _SCHEME.match(reference)
+    if not (scheme or reference.startswith(_SERVED) or _IS_OPENING.match(reference)):
+        return (reference,), False
+    try:
+        address = urlsplit(reference)
+    except ValueError:
+        return (), False
+    path = f"{address.path.rstrip('/')}/"
+    if path.endswith(_OPENING):
+        return _texts(_opened(address.query))
+    if path.endswith(_LOCAL_FILES):
+        # By hand, and by old versions of Label Studio, names are written as they are, with & and +.
+        as_it_stands = _LOCAL_NAME.search(reference)
+        names = parse_qs(address.query).get("d", [""])
+        return (names[0], as_it_stands[1] if as_it_stands else ""), False
+    if scheme and address.scheme not in _OF_THE_WEB:  # ? and # are letters of keys like others
+        return (reference[scheme.end() :].partition("/")[2], address.path), True
+    return (address.path,), True
+
+
+def _spelled(text: str, is_foreign: bool) -> Iterator[NamedPath]:
+    """The path in a text, and with percent-encoding undone."""
     for spelling in dict.fromkeys((text, unquote(text))):
         parts = _parts(spelling)
         if parts and "\0" not in spelling:
-            found.append(NamedPath(parts, is_foreign or _is_absolute(spelling)))
-    return found
+            yield NamedPath(parts, is_foreign or _is_absolute(spelling))
 
 
 def _opened(query: str) -> str:
@@ -91,7 +106,8 @@ def _opened(query: str) -> str:
 
 def base_name(reference: str) -> str:
     """The file name in a reference, safe to write and short; nothing where it has none."""
-    paths = named_paths(reference)
+    texts, _ = _texts(reference.strip())
+    paths = [path for text in texts[:1] for path in _spelled(text, is_foreign=False)]
     name = unicodedata.normalize("NFC", paths[-1].name) if paths else ""
     return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)[-80:]
 

@@ -29,7 +29,7 @@ from ritm_model.images.jpeg_end import START_OF_SCAN, has_end, with_end
 from ritm_model.images.memory import is_out_of_memory
 from ritm_model.images.orientation import shown_orientation, turned
 from ritm_model.images.pillow_limit import pillow_limit_lifted
-from ritm_model.mistaken import mistaken
+from ritm_model.mistaken import mistaken, other_picture
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -237,6 +237,6 @@ def _unknown(data: bytes) -> str:
         return "The image file is empty."
     if b"<svg" in data[:1024].lower():
         return "The image is an SVG drawing, which has no pixels; convert it to PNG first."
-    if what := mistaken(data):
+    if what := mistaken(data) or other_picture(data):
         return f"The file {what}."
     return f"The file is not an image of a known kind ({', '.join(FORMATS)})."

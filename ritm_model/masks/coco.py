@@ -6,6 +6,8 @@ Shapes: H x W the image.
 from __future__ import annotations
 
 import ast
+from contextlib import suppress
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +27,8 @@ def coco_mask(segmentation: object, height: int, width: int) -> Mask:
     """Paint a `segmentation` of COCO, in the way of COCO's own tools.
 
     Args:
-        segmentation: what `polygons` takes, or runs {"size", "counts"}; without a size, that of the image.
+        segmentation: what `polygons` takes, or runs {"size", "counts"}, also several in a list; without a
+            size, that of the image.
         height: of the image.
         width: of the image.
 
@@ -37,15 +40,25 @@ def coco_mask(segmentation: object, height: int, width: int) -> Mask:
     """
     if isinstance(segmentation, dict):
         size = segmentation.get("size")
-        if size is not None and size != [height, width]:
+        if size is not None and _as_numbers(size) != [height, width]:
             raise MaskError(f"The runs are for another size than the image's {width} x {height} pixels.")
         return decode_runs(segmentation.get("counts"), height, width)
     mask_HW = np.zeros((height, width), np.bool_)
+    if isinstance(segmentation, list) and is_runs(segmentation):
+        for part in segmentation:
+            mask_HW |= coco_mask(part, height, width)
+        return mask_HW
     points = [polygon.ravel().tolist() for polygon in polygons(segmentation, height, width)]
     painted = coco.frPyObjects(points, height, width)  # type: ignore[arg-type]  # floats, too
     for runs in painted:
         mask_HW |= decode_runs(runs["counts"], height, width)
     return mask_HW
+
+
+def is_runs(segmentation: object) -> bool:
+    """Whether it is written as runs, or as a list of them, and not as polygons."""
+    parts = segmentation if isinstance(segmentation, list) else [segmentation]
+    return bool(parts) and all(isinstance(part, dict) for part in parts)
 
 
 def filled_polygons(segmentation: object, height: int, width: int) -> Mask:
@@ -83,7 +96,7 @@ def polygons(segmentation: object, height: int, width: int) -> list[npt.NDArray[
 
 def broken_parts(segmentation: object, height: int, width: int) -> list[str]:
     """A sentence for each polygon that is left out beside others."""
-    broken = [_broken(part, height, width) for part in _parts(segmentation)]
+    broken = [_broken(part, height, width) for part in _parts(segmentation) if not isinstance(part, dict)]
     return [
         f"Part {place} of {len(broken)} is left out: {reason}"
         for place, reason in enumerate(broken, 1)
@@ -93,18 +106,25 @@ def broken_parts(segmentation: object, height: int, width: int) -> list[str]:
 
 def _parts(segmentation: object) -> list[object]:
     """One list of numbers a polygon, if it is well written."""
-    if not isinstance(segmentation, list) or not segmentation:
+    parts = _as_numbers(segmentation)
+    if not isinstance(parts, list) or not parts:
         return []
-    is_flat = all(type(part) in (int, float) for part in segmentation)
-    is_points = len(segmentation) >= 3 and all(
-        isinstance(part, list) and len(part) == 2 for part in segmentation
-    )
-    return [_flat(part) for part in ([segmentation] if is_flat or is_points else segmentation)]
+    is_flat = all(type(part) in (int, float) for part in parts)
+    is_points = len(parts) >= 3 and all(isinstance(part, list) and len(part) == 2 for part in parts)
+    return [_flat(_as_numbers(part)) for part in ([parts] if is_flat or is_points else parts)]
+
+
+def _as_numbers(values: object) -> Any:
+    """A list of numbers that some programs write as text; anything else as it is."""
+    if isinstance(values, list) and values and all(isinstance(value, str) for value in values):
+        with suppress(ValueError):
+            return [float(value) for value in values]
+    return values
 
 
 def _flat(part: object) -> object:
     if isinstance(part, list) and part and all(isinstance(point, list) and len(point) == 2 for point in part):
-        return [side for point in part for side in point]
+        return [side for point in part for side in _as_numbers(point)]
     return part
 
 
@@ -131,7 +151,7 @@ def decode_runs(counts: object, height: int, width: int) -> Mask:
     Raises:
         MaskError: damaged, or not as many pixels as the image has.
     """
-    pixels = height * width
+    pixels, counts = height * width, _as_numbers(counts)
     if isinstance(counts, str | bytes):
         lengths = _unpacked(_bytes_of(counts) if isinstance(counts, str) else counts)
     elif isinstance(counts, list) and all(_is_whole(count) for count in counts):

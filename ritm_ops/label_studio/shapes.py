@@ -93,15 +93,16 @@ class Bitmask:
 
 @dataclass(frozen=True, slots=True)
 class Polygon:
-    """One ring of at least three corners (x, y)."""
+    """One ring of at least three corners (x, y); whoever draws it may not have closed it yet."""
 
     points: tuple[tuple[float, float], ...] = field(repr=False)
+    is_closed: bool = True
 
     def mask(self, height: int, width: int) -> Mask:
         return _filled([(x / 100 * width, y / 100 * height) for x, y in self.points], height, width)
 
     def value(self) -> dict[str, object]:
-        return {"points": [list(point) for point in self.points], "closed": True}
+        return {"points": [list(point) for point in self.points], "closed": self.is_closed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ def shape_of(kind: Kind, value: object) -> Shape:
                 raise ShapeError("A corner of its polygon is no pair of numbers.")
             if len(found) < 3:
                 raise ShapeError("It holds no polygon of at least three points.")
-            return Polygon(found)
+            return Polygon(found, value.get("closed") is not False)
         case "rectangle":
             x, y, width, height = _numbers(value, "x", "y", "width", "height")
             if width <= 0 or height <= 0:

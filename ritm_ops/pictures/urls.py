@@ -16,6 +16,7 @@ _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):")
 _USER = re.compile(r"^([^/\\?#:@]*:[/\\]*|[/\\]{2,})[^/\\?#]*@")
 _STRAY_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")
 _HOST = re.compile(r"[a-zA-Z0-9._-]{1,253}|[0-9a-f:.]{2,45}(%[a-zA-Z0-9._%-]{1,32})?")  # name or IPv6
+_PUBLIC = re.compile(r"(s3|gs|azure|azure-blob)://[^?]*|[^?#]*/data/local-files/?\?d=[^?&#]*|[^?#]*")
 _LONGEST_SHOWN = 120
 
 
@@ -93,8 +94,11 @@ def scheme_of(reference: str) -> str | None:
 
 
 def brief(reference: str) -> str:
-    """Shorten a reference for a sentence: no user, query or fragment, one line, at most 120 characters."""
-    public = _USER.sub(r"\1", re.split(r"[?#]", reference, maxsplit=1)[0])
+    """Shorten a reference for a sentence: one line, at most 120 characters, without what may be secret.
+
+    There is no user, query or fragment, but for the names of local files, and # in keys of cloud storage.
+    """
+    public = _USER.sub(r"\1", _PUBLIC.match(reference)[0])  # type: ignore[index]  # it fits any text
     shown = re.sub(r"[^ -~]", "?", public)
     return shown if len(shown) <= _LONGEST_SHOWN else shown[: _LONGEST_SHOWN - 1] + "…"
 

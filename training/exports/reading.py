@@ -276,11 +276,12 @@ class Reader:
             with self._one_of_many(f"{name}/{part}".rstrip("/"), is_only=is_whole):
                 self._read_layout(root, kind, self._export(name, part))
         for file in (*renamed, *inner):
-            with self._one_of_many(f"{name}/{file.relative_to(folder).as_posix()}", is_only=is_whole):
+            inside = file.relative_to(folder).with_suffix("").as_posix()
+            with self._one_of_many(f"{name}/{inside}{file.suffix}", is_only=is_whole):
                 if file in renamed:
-                    self._read_layout(file.parent, "cvat", self._export(name, file.stem), file)
+                    self._read_layout(file.parent, "cvat", self._export(name, inside), file)
                 else:
-                    self._read_member(key, file, name)
+                    self._read_member(key, file, name, inside)
         for file in zips:
             inside = file.relative_to(folder).as_posix()
             with self._one_of_many(f"{name}/{inside}", is_only=count == 1):
@@ -289,14 +290,14 @@ class Reader:
                 content = self._unpacked(f"{name}/{inside}", tag, f"{label}/{inside}", file)
                 self._read_unpacked(key, tag, content, f"{name}/{inside}", depth + 1)
 
-    def _read_member(self, key: str, path: Path, name: str) -> None:
-        """A JSON file of a zip; its rows are the zip's."""
+    def _read_member(self, key: str, path: Path, name: str, part: str) -> None:
+        """A JSON file of a zip; its rows are the zip's. `part` tells it from others of the zip."""
         document = outline(path)
         if document is None or is_row(document):
             for place, value in enumerate(values(path, str(path), [])):
                 self._add(key, value, place)
         else:
-            self._read_known(path, document, self._export(name, path.stem), str(path))
+            self._read_known(path, document, self._export(name, part), str(path))
 
     def _unpacked(self, key: str, tag: str, label: str, path: Path | None = None) -> Path:
         """The folder of a zip, unpacked now or in an earlier run.

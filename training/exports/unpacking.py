@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import stat
 import zipfile
@@ -12,6 +13,7 @@ from pathlib import Path
 from ritm_model.datasets.files import inside
 from ritm_model.datasets.problems import BrokenFileError
 from ritm_model.errors import shown
+from ritm_model.images.names import has_suffix
 from ritm_model.mistaken import mistaken
 from training.exports.errors import ExportError
 
@@ -21,6 +23,7 @@ MOST_RATIO = 200  # photographs hardly shrink, masks and JSON do so up to about 
 SMALL_BYTES = 64 << 20  # below it, a high ratio does no harm
 _CHUNK = 1 << 20
 _IS_UTF8 = 0x800  # flag of a member
+_LONGEST_NAME = 255  # bytes; Windows and macOS count letters, of which some have four bytes
 _HEAD = 512  # bytes that tell what a file is
 
 
@@ -36,7 +39,9 @@ def unpacked(path: Path, folder: Path) -> Path:
             members = [
                 member
                 for member in archive.infolist()
-                if not member.filename.endswith("/") and not is_hidden(member.filename)
+                if not member.filename.endswith("/")
+                and not is_hidden(member.filename)
+                and not _is_too_long(_name_of(member))
             ]
             _check(path, members)
             # Of several members of one name, the last was added last.
@@ -60,6 +65,11 @@ def _name_of(member: zipfile.ZipInfo) -> str:
         with contextlib.suppress(UnicodeError):
             return member.filename.encode("cp437").decode()
     return member.filename
+
+
+def _is_too_long(name: str) -> bool:
+    """Whether no file can have this name of a picture; what names it will say that it is not there."""
+    return has_suffix(name) and max(len(os.fsencode(part)) for part in name.split("/")) > _LONGEST_NAME
 
 
 def is_hidden(name: str) -> bool:

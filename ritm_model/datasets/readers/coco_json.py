@@ -110,22 +110,35 @@ class CocoJson:
                 yield record
 
     def by_id(self, key: str, problems: list[Problem]) -> dict[Id, Record]:
-        """The records of a list by their `id`; those without one, or with a used one, become problems."""
+        """The records of a list by their `id`; those without one, or with a used one, become problems.
+
+        An id of several images is of none: its annotations may be of either.
+        """
         found: dict[Id, Record] = {}
+        unclear: dict[Id, Record] = {}
         for record in self.records(key, problems):
             number = id_of(record.get("id"))
             if number is None:
                 problems.append(self.problem(f"An entry of '{key}' has no id."))
+            elif number in found and key == "images" and _name_of(found[number]) != _name_of(record):
+                unclear.setdefault(number, record)
             elif number in found:
                 problems.append(self.problem(f"Id {shown(number)} of '{key}' is there twice."))
             else:
                 found[number] = record
+        for number, other in unclear.items():
+            names = f"'{shown(_name_of(found.pop(number)))}' and '{shown(_name_of(other))}'"
+            reason = (
+                f"Id {shown(number)} of '{key}' stands for {names}, so its annotations may be of either: "
+                "give each image an id of its own."
+            )
+            problems.append(self.problem(reason))
         return found
 
     def categories(self, problems: list[Problem]) -> dict[Id, str]:
         """Names of the categories; those that only annotations name are called by their ids, and counted."""
         records = self.by_id("categories", problems) if "categories" in self.lists else {}
-        listed = {number: shown(record.get("name", number)) for number, record in records.items()}
+        listed = {number: shown(record.get("name") or number) for number, record in records.items()}
         counts = Counter(each.category for each in self._annotations if each and each.category is not None)
         unlisted = {number: shown(number) for number in counts if number not in listed}
         if listed and unlisted:
@@ -142,6 +155,7 @@ class CocoJson:
         if "annotations" not in self.lists:
             raise BrokenFileError(self.path, "The file has no list 'annotations'.")
         found: dict[Id, list[Annotation]] = {number: [] for number in images}
+        listed = {id_of(record.get("id")) for record in self.lists.get("images", []) if record is not None}
         for place, annotation in enumerate(self._annotations):
             if annotation is None:
                 problems.append(self.problem(f"Entry {place} of 'annotations' is no record."))
@@ -149,7 +163,7 @@ class CocoJson:
             of_image = None if annotation.owner is None else found.get(annotation.owner)
             if of_image is not None:
                 of_image.append(annotation)
-            else:
+            elif annotation.owner is None or annotation.owner not in listed:
                 problems.append(self.problem(f"Annotation {annotation.id} belongs to no image of the file."))
         return {number: _told_apart(of_image) for number, of_image in found.items()}
 
@@ -172,6 +186,10 @@ class CocoJson:
 
     def problem(self, reason: str, *, by_rule: bool = False) -> Problem:
         return Problem(str(self.path), reason, by_rule)
+
+
+def _name_of(record: Record) -> object:
+    return record.get("file_name") or record.get("coco_url")
 
 
 def id_of(value: object) -> Id | None:

@@ -24,7 +24,7 @@ from ritm_model.datasets.readers.coco import (
 )
 from ritm_model.datasets.readers.coco_json import Annotation, read_coco
 from ritm_model.images.orientation import turned_map
-from ritm_model.masks.coco import MaskError, broken_parts, coco_mask, filled_polygons
+from ritm_model.masks.coco import MaskError, broken_parts, coco_mask, filled_polygons, is_runs
 
 MAX_OVERLAP = 0.5
 
@@ -79,7 +79,7 @@ class LvisPhotograph(CocoPhotograph):
 
 def lvis_mask(segmentation: object, height: int, width: int) -> Mask:
     """Polygons as LVIS has them, or runs, as other tools write them into such files. Raises MaskError."""
-    paint = coco_mask if isinstance(segmentation, dict) else filled_polygons
+    paint = coco_mask if is_runs(segmentation) else filled_polygons
     return paint(segmentation, height, width)
 
 

@@ -109,7 +109,7 @@ def _named_once(collection: Collection) -> tuple[dict[str, Photograph], list[Pro
     for photograph in collection.photographs:
         if photographs.setdefault(photograph.name, photograph) is not photograph:
             reason = f"There are two photographs called {photograph.name}; the first counts."
-            problems.append(Problem(str(photograph.image), reason))
+            problems.append(Problem(photograph.name, reason))
     return photographs, problems
 
 

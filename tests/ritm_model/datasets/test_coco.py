@@ -191,7 +191,7 @@ def test_random_packed_runs_never_crash():
 def test_broken_records_and_files_of_coco_are_named(painter):
     images = [
         {"id": 1, "file_name": "a.jpg", "height": 30, "width": 40},
-        {"id": 1, "file_name": "again.jpg", "height": 30, "width": 40},
+        {"id": 1, "file_name": "a.jpg", "height": 30, "width": 40},
         {"id": 2, "file_name": "gone.jpg", "height": 30, "width": 40},
         {"id": 3, "file_name": "../../etc/passwd", "height": 30, "width": 40},
         {"id": 4, "file_name": "larger.jpg", "height": 31, "width": 40},

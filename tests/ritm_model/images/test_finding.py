@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ritm_model.datasets.files import read_bytes
+from ritm_model.datasets.problems import BrokenFileError
 from ritm_model.images.finding import ImageFinder
 from ritm_model.images.names import base_name, likeness, loose_key, named_paths
 
@@ -216,3 +218,16 @@ def test_names_that_are_alike_share_a_key(wanted: str, found: str) -> None:
     for name in (found, wanted, f"d7465737-{wanted}", wanted.upper(), f"{wanted}.PNG"):
         if wanted and likeness(wanted, name) is not None:
             assert loose_key(wanted) == loose_key(name)
+
+
+def test_a_link_whose_file_is_not_there_is_named(tmp_path: Path) -> None:
+    """As git-annex leaves what it has not fetched."""
+    (tmp_path / "a.png").symlink_to(".git/annex/objects/x/SHA256E-s1--a.png")
+    (tmp_path / "b.png").symlink_to("gone.png")
+    finder = ImageFinder(tmp_path)
+    nothing = "is a link to a file that is not there"
+    assert finder.missing("x/a.png") == "The image 'x/a.png' is not there."
+    assert finder.missing("a.png") == f"The image 'a.png' {nothing}: run `git annex get` in its folder."
+    assert finder.missing("b.png") == f"The image 'b.png' {nothing}."
+    with pytest.raises(BrokenFileError, match=f"b.png: The file {nothing}"):
+        read_bytes(tmp_path / "b.png")

@@ -44,6 +44,10 @@ SEGMENTATIONS: dict[str, Any] = {
     "flat polygon": BOX,
     "points": [[[x, y] for x, y in zip(BOX[::2], BOX[1::2], strict=True)]],
     "a stray point beside it": [BOX, [3, 3], [1, 1, 2, 2]],
+    "runs in a list": [RUNS],
+    "numbers as text": [[str(side) for side in BOX]],
+    "points as text": [[[str(x), str(y)] for x, y in zip(BOX[::2], BOX[1::2], strict=True)]],
+    "runs as text": {"size": [str(HEIGHT), str(WIDTH)], "counts": [str(count) for count in COUNTS]},
 }
 OF_COCO = [as_coco, as_lvis]
 
@@ -159,6 +163,23 @@ def test_a_photograph_that_is_there_twice_has_all_its_objects(
 
     changed(made[1], change)
     assert len(found(made)) == count
+
+
+@pytest.mark.parametrize("reader", OF_COCO)
+def test_an_id_of_two_images_is_of_neither(reader: Any, found: Any, tmp_path: Path) -> None:
+    """As after files were joined without new ids: all masks lay on the first of them."""
+    made = reader(tmp_path / "data", "a.jpg", shot())
+    put(tmp_path / "data" / "images" / "b.jpg", shot().data)
+
+    def change(content: Any) -> None:
+        image, annotation = content["images"][0], content["annotations"][0]
+        content["images"] += [{**image, "file_name": "b.jpg"}, {**image, "id": 2}]
+        content["annotations"].append({**annotation, "id": 2, "image_id": 2})
+
+    changed(made[1], change)
+    assert len(found(made)) == 1
+    (problem,) = open_dataset("own", {"own": f"{made[0]}:{made[1]}"}).problems
+    assert problem.reason.startswith("Id 1 of 'images' stands for 'a.jpg' and 'b.jpg', so its annotations")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])

@@ -23,7 +23,10 @@ from ritm_ops.label_studio.client import LabelStudioClient
 from ritm_ops.pictures import FetchError, PictureAccess, PictureFetcher
 from training.exports import collect
 
-PLACED = ("upload/1/d7465737-cat.png", "gro\u0308\u00dfe.png", "a/twin.png", "b/twin.png")
+PLACED = (
+    *("upload/1/d7465737-cat.png", "gro\u0308\u00dfe.png", "a/twin.png", "b/twin.png"),
+    *("odd/a#1.png", "odd/a?1.png", "odd/c+d&e.png"),
+)
 REFERENCES = {
     "/data/upload/1/d7465737-cat.png": True,
     "/labelstudio/data/upload/1/d7465737-cat.png": True,
@@ -37,6 +40,12 @@ REFERENCES = {
     "photos/../upload/1/d7465737-cat.png": True,
     "d7465737-cat": True,
     "gr\u00f6\u00dfe.png": True,
+    "s3://bucket/odd/a#1.png": True,
+    "gs://bucket/a?1.png": True,
+    "azure-blob://container/a%231.png": True,
+    "/data/local-files/?d=odd/c+d&e.png": True,
+    "/data/local-files/?d=odd/c%2Bd%26e.png": True,
+    "/data/local-files/?d=odd/c+d&f.png": False,
     "upload/2/cat.png": False,
     "twin.png": False,
     "../../upload/1/other.png": False,

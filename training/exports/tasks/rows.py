@@ -18,7 +18,7 @@ from typing import Any
 
 from ritm_model.errors import shown
 from ritm_ops.label_studio.results import Drawing, Json, read_results
-from ritm_ops.label_studio.shapes import ShapeError
+from ritm_ops.label_studio.shapes import Polygon, ShapeError
 from training.exports.tasks.assigning import Tags, assigned, pictures_of
 
 _LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
@@ -213,6 +213,11 @@ def _parts(results: list[Any], data: object, rules: Rules) -> tuple[list[Part], 
     drawings = [drawing for drawing in read.drawings if rules.boxes or drawing.kind != "rectangle"]
     if left := len(read.drawings) - len(drawings):
         others["rectangle"] = others.get("rectangle", 0) + left
+    if open_ones := [
+        each for each in drawings if isinstance(each.shape, Polygon) and not each.shape.is_closed
+    ]:
+        others["polygon that nobody has closed"] = len(open_ones)
+        drawings = [drawing for drawing in drawings if drawing not in open_ones]
     problems = [(f"Result {shown(id)}: {reason}", False) for id, reason in read.broken]
     problems += [
         (f"Results that are no masks: {count} of {shown(kind)}.", True)

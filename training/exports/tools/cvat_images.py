@@ -29,6 +29,7 @@ from training.exports.tools.background import with_background
 from training.exports.tools.cvat_xml import CvatXml, image_at
 
 SOURCE = "cvat"
+_OUTSIDE = "those outside the frame"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,9 @@ def _drawn(
         if read_paint is None or (shape.tag == "box" and not boxes):
             others[shape.tag] = others.get(shape.tag, 0) + 1
             continue
+        if shape.get("outside") == "1":
+            others[_OUTSIDE] = others.get(_OUTSIDE, 0) + 1
+            continue
         try:
             paint = read_paint(shape, size)
         except (MaskError, ValueError):
@@ -122,9 +126,17 @@ def _drawn(
 
 
 def _mask(shape: ElementTree.Element, size: tuple[int, int] | None) -> Runs:
-    runs = np.array([int(text) for text in shape.get("rle", "").split(",")], np.float64)
-    left, top, width, height = (int(shape.get(name, "")) for name in ("left", "top", "width", "height"))
+    runs = np.array([_whole(text) for text in shape.get("rle", "").split(",") if text.strip()], np.float64)
+    left, top, width, height = (_whole(shape.get(name, "")) for name in ("left", "top", "width", "height"))
     return Runs((*runs.tolist(), left, top, left + width - 1, top + height - 1), size)
+
+
+def _whole(text: str) -> int:
+    """A whole number, as 3 or 3.0. Raises ValueError."""
+    number = float(text)
+    if not number.is_integer():
+        raise ValueError(text)
+    return int(number)
 
 
 def _polygon(shape: ElementTree.Element, size: tuple[int, int] | None) -> PolygonPaint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,8 @@ from xml.parsers import expat
 
 from ritm_model.datasets.problems import BrokenFileError
 
-_PIECE = 1 << 16
+_PIECE, _HEAD = 1 << 16, 200
+_DECLARED = re.compile(rb"<\?xml[^>]*encoding\s*=\s*[\"']([\w.-]+)")
 _NO_XML = "The file is not XML, or was cut off; export it again."
 
 
@@ -36,7 +38,7 @@ class CvatXml:
         self._start = 0
         self._builder: ElementTree.TreeBuilder | None = None
         self._found: list[XmlImage] = []
-        self._parser = expat.ParserCreate("utf-8")
+        self._parser = expat.ParserCreate(_encoding_of(path))
         self._parser.StartElementHandler = self._begin
         self._parser.EndElementHandler = self._end
         self._parser.StartDoctypeDeclHandler = self._refuse
@@ -58,7 +60,7 @@ class CvatXml:
             raise BrokenFileError(self.path, "The file is missing.") from None
         except OSError as error:
             raise BrokenFileError(self.path, f"The file cannot be read: {error.strerror}.") from None
-        except expat.ExpatError:
+        except (expat.ExpatError, ValueError):  # ValueError: an encoding that is not known
             raise BrokenFileError(self.path, _NO_XML) from None
 
     def _read(self, data: bytes) -> Iterator[XmlImage]:
@@ -89,6 +91,17 @@ class CvatXml:
     def _refuse(self, *_: object) -> None:
         """Without a document type there are no entities to expand."""
         raise BrokenFileError(self.path, "A file with a document type is refused.")
+
+
+def _encoding_of(path: Path) -> str:
+    """The encoding that a file declares, where each letter is a byte; the parser sees others by itself."""
+    try:
+        with path.open("rb") as file:
+            declared = _DECLARED.match(file.read(_HEAD))
+        name = declared[1].decode().lower() if declared else ""
+        return name if not name.startswith("utf") and len("x".encode(name)) == 1 else "utf-8"
+    except (OSError, LookupError):
+        return "utf-8"
 
 
 def image_at(path: Path, start: int) -> ElementTree.Element:

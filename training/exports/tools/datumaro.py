@@ -99,8 +99,8 @@ def _labels(path: Path) -> tuple[str, ...]:
 
 def _size(record: Mapping[str, Any]) -> tuple[int, int] | None:
     """Height and width, as 30 or 30.0; None where they are not told."""
-    about = record.get("image")
-    size = about.get("size") if isinstance(about, dict) else None
+    abouts = [about for key in ("image", "media") if isinstance(about := record.get(key), dict)]
+    size = next((about["size"] for about in abouts if about.get("size")), None)
     if isinstance(size, list) and len(size) == 2 and all(type(side) in (int, float) for side in size):
         return int(size[0]), int(size[1])
     return None

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ritm_model.datasets.drawn import Drawn, Labelled, PolygonPaint
-from ritm_model.datasets.files import read_bytes, read_names
+from ritm_model.datasets.files import read_bytes, read_names, read_text
 from ritm_model.datasets.photograph import About, Collection, Mask, Photograph
 from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.datasets.readers.outlines.common import Numbers, Photographs, files_below, numbers, ring
@@ -136,6 +136,10 @@ def _names(folder: Path) -> Iterator[tuple[int, str]]:
                 content = read_yaml(read_bytes(path))
             except ValueError as error:
                 raise BrokenFileError(path, f"The file is not YAML: {error}.") from None
+            if isinstance(content, dict) and content.get("kpt_shape"):
+                raise BrokenFileError(
+                    path, "Its labels are boxes with keypoints (kpt_shape), which are no masks."
+                )
             told = content.get("names") if isinstance(content, dict) else None
             rows = dict(enumerate(told)) if isinstance(told, list) else told
             for number, name in rows.items() if isinstance(rows, dict) else ():
@@ -144,5 +148,6 @@ def _names(folder: Path) -> Iterator[tuple[int, str]]:
             return
     for path in (folder / name for name in _LISTS):
         if path.is_file():
-            yield from enumerate(map(shown, read_names(path)))
+            lines = enumerate(read_text(path).splitlines())  # an empty one counts, too
+            yield from ((number, shown(line.strip())) for number, line in lines if line.strip())
             return

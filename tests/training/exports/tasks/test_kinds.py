@@ -70,3 +70,20 @@ def test_a_region_of_this_kind_becomes_a_mask(
     if kind == "box":
         expected = expected.any(axis=1)[:, None] & expected.any(axis=0)
     assert (mask & expected).sum() / (mask | expected).sum() >= LEAST[kind]
+
+
+def test_a_polygon_that_nobody_has_closed_is_no_mask(tmp_path: Path, taken: Any, picture: bytes) -> None:
+    """As after a task was submitted while it was being drawn."""
+    (tmp_path / "a.png").write_bytes(picture)
+    points = [[10, 10], [60, 10], [60, 60]]
+    results = [
+        {"id": name, "type": "polygonlabels", "value": {"points": points, "polygonlabels": [name], **closed}}
+        for name, closed in (("open", {"closed": False}), ("closed", {"closed": True}), ("old", {}))
+    ]
+    task = {"id": 1, "data": {"image": "a.png"}, "annotations": [{"id": 1, "result": results}]}
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps([task]))
+    _, masks, manifest = taken(path, local_roots=(tmp_path,))
+    assert sorted(masks) == ["closed", "old"]
+    (told,) = manifest["left_out"]["by_rule"]
+    assert told["reason"] == "Results that are no masks: 1 of polygon that nobody has closed."

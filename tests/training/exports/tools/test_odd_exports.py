@@ -1,0 +1,125 @@
+"""What other programs and people make of exports of CVAT, Roboflow and YOLO, and of the zips around them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from export_files import HEIGHT, WIDTH, make_zip, png
+
+from ritm_model.errors import RitmError
+
+Taken = Callable[..., Any]
+CORNERS = "10.00,6.00;30.00,6.00;30.00,18.00;10.00,18.00"
+BOX = np.zeros((HEIGHT, WIDTH), bool)
+BOX[6:18, 10:30] = True
+RING = [10, 6, 30, 6, 30, 18, 10, 18]
+
+
+def xml(shapes: str, label: str = "cat", encoding: str = "utf-8") -> bytes:
+    about = f'id="0" name="a.png" width="{WIDTH}" height="{HEIGHT}"'
+    content = f"<annotations><image {about}>{shapes}</image></annotations>"
+    text = f'<?xml version="1.0" encoding="{encoding}"?>\n{content}'
+    return text.replace("LABEL", label).encode(encoding)
+
+
+POLYGON = f'<polygon label="LABEL" points="{CORNERS}" z_order="0"></polygon>'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "iso-8859-1", "windows-1252", "koi8-r"])
+def test_xml_in_the_encoding_that_it_declares(
+    tmp_path: Path, taken: Taken, picture: bytes, encoding: str
+) -> None:
+    label = "Кот" if encoding == "koi8-r" else "Käse"
+    files = {"annotations.xml": xml(POLYGON, label, encoding), "images/a.png": picture}
+    _, masks, _ = taken(make_zip(tmp_path / "a.zip", files))
+    np.testing.assert_array_equal(masks[label], [BOX])
+
+
+@pytest.mark.parametrize("encoding", ["shift_jis", "nothing-known", "base64"])
+def test_xml_in_an_encoding_that_is_not_read(
+    tmp_path: Path, taken: Taken, picture: bytes, encoding: str
+) -> None:
+    text = xml(POLYGON, "Käse").replace(b'"utf-8"', f'"{encoding}"'.encode()).replace("ä".encode(), b"\xe4")
+    with pytest.raises(RitmError, match="is not XML"):
+        taken(make_zip(tmp_path / "a.zip", {"annotations.xml": text, "images/a.png": picture}))
+
+
+def test_whole_numbers_and_shapes_outside(tmp_path: Path, taken: Taken, picture: bytes) -> None:
+    shapes = (
+        '<mask label="cat" rle="0.0, 240, " left="10.0" top="6" width="20" height="12" z_order="0"/>'
+        '<mask label="cat" rle="0, 240" left="10.5" top="6" width="20" height="12" z_order="0"/>'
+        f'<polygon label="dog" points="{CORNERS}" outside="1" z_order="0"></polygon>'
+    )
+    files = {"annotations.xml": xml(shapes), "images/a.png": picture}
+    _, masks, manifest = taken(make_zip(tmp_path / "a.zip", files))
+    np.testing.assert_array_equal(masks["cat"], [BOX])
+    assert "dog" not in masks
+    (broken,), (by_rule,) = manifest["left_out"]["broken"], manifest["left_out"]["by_rule"]
+    assert broken["reason"] == "The numbers of mask 2 are damaged."
+    assert by_rule["reason"] == "Shapes that are no masks: 1 of those outside the frame."
+
+
+def coco(*corners: list[int]) -> str:
+    image = {"id": 0, "file_name": "a.png", "width": WIDTH, "height": HEIGHT}
+    found = [
+        {"id": number, "image_id": 0, "category_id": 1, "segmentation": [ring]}
+        for number, ring in enumerate(corners)
+    ]
+    return json.dumps({"images": [image], "categories": [{"id": 1, "name": "cat"}], "annotations": found})
+
+
+@pytest.mark.parametrize("name", ["_annotations.coco.json", "annotations.xml"])
+def test_parts_with_one_name_of_file_and_photograph(
+    tmp_path: Path, taken: Taken, picture: bytes, name: str
+) -> None:
+    """As Roboflow writes `train` and `valid`: different photographs of one name are all there."""
+    content = coco(RING) if name.endswith(".json") else xml(POLYGON)
+    other = png(np.full((HEIGHT, WIDTH, 3), 20, np.uint8))
+    files: dict[str, bytes | str] = {f"{part}/{name}": content for part in ("train", "valid")}
+    files |= {"train/a.png": picture, "valid/a.png": other}
+    collected, masks, manifest = taken(make_zip(tmp_path / "a.zip", files))
+    assert (collected.photographs, len(masks["cat"])) == (2, 2)
+    assert manifest["left_out"] == {"broken": [], "by_rule": []}
+
+
+def test_members_of_any_name(tmp_path: Path, taken: Taken, picture: bytes) -> None:
+    """A name that no file can have costs its photograph, a colon nothing."""
+    long = f"{'猫' * 90}.png"
+    content = coco(RING).replace("a.png", "12:30.png")
+    images = json.loads(coco(RING))["images"]
+    rows = {**json.loads(content), "images": [*json.loads(content)["images"]]}
+    rows["images"].append({**images[0], "id": 1, "file_name": long})
+    rows["annotations"].append({**rows["annotations"][0], "id": 7, "image_id": 1})
+    files = {"result.json": json.dumps(rows), "12:30.png": picture, long: picture}
+    collected, masks, manifest = taken(make_zip(tmp_path / "a.zip", files))
+    assert (collected.photographs, len(masks["cat"])) == (1, 1)
+    assert len(manifest["left_out"]["broken"]) == 1
+
+
+def test_keypoints_of_yolo_are_no_polygons(tmp_path: Path, taken: Taken, picture: bytes) -> None:
+    files = {
+        "data.yaml": "names: {0: cat}\nkpt_shape: [4, 2]\n",
+        "labels/train/a.txt": "0 .5 .5 .2 .2 .1 .1 .4 .1 .4 .4 .1 .4\n",
+        "images/train/a.png": picture,
+    }
+    with pytest.raises(RitmError, match=r"boxes with keypoints \(kpt_shape\), which are no masks"):
+        taken(make_zip(tmp_path / "a.zip", files))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_an_empty_line_in_a_list_of_classes_counts(
+    tmp_path: Path, taken: Taken, picture: bytes, encoding: str
+) -> None:
+    sides = " ".join(str(side / (HEIGHT if place % 2 else WIDTH)) for place, side in enumerate(RING))
+    files = {
+        "classes.txt": "dog\r\n\r\nKäse\r\n".encode(encoding),
+        "labels/a.txt": f"2 {sides}\r\n".encode(encoding),
+        "images/a.png": picture,
+    }
+    _, masks, _ = taken(make_zip(tmp_path / "a.zip", files))
+    assert list(masks) == ["Käse"]
