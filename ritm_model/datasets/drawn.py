@@ -6,7 +6,7 @@ Shapes: H x W the upright photograph.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from ritm_model.datasets.files import orientation_of
 from ritm_model.datasets.photograph import About, Mask, Region
-from ritm_model.datasets.problems import Problem
+from ritm_model.datasets.problems import BrokenFileError, Problem
 from ritm_model.errors import RitmError
 from ritm_model.masks.coco import MaskError, coco_mask
 from ritm_model.masks.figures import ellipse_mask
@@ -54,8 +54,12 @@ class Labelled:
     size: tuple[int, int] | None = None
 
     def regions(self, height: int, width: int) -> Iterator[Region | Problem]:
+        """Raises BrokenFileError where the photograph has another size than the file says."""
         if self.size == (width, height) and orientation_of(self.image) >= 5:
             height, width = width, height
+        if self.size is not None and self.size != (height, width):
+            sizes = f"{width} x {height} pixels, its annotations are for {self.size[1]} x {self.size[0]}"
+            raise BrokenFileError(self.image, f"The photograph has {sizes}.")
         for item in self.read():
             mask_HW = np.zeros((height, width), np.bool_)
             painted = 0
@@ -71,37 +75,23 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class PolygonPaint:
-    """A polygon: x, y, x, y … in pixels, of a picture of `size`; with None, of the photograph's."""
+    """A polygon: x, y, x, y … in pixels."""
 
     points: tuple[float, ...] = field(repr=False)
-    size: tuple[int, int] | None = None
 
     def __call__(self, height: int, width: int) -> Mask:
-        if self.size is not None:
-            check_size(self.size, height, width)
         return coco_mask([list(self.points)], height, width)
-
-
-def check_size(size: Sequence[int], height: int, width: int) -> None:
-    """Raise MaskError unless a mask of this height and width fits the photograph."""
-    if tuple(size) != (height, width):
-        raise MaskError(
-            f"The mask is for {size[1]} x {size[0]} pixels, the photograph has {width} x {height}."
-        )
 
 
 @dataclass(frozen=True, slots=True)
 class EllipsePaint:
-    """An ellipse in pixels of a picture of `size`, turned clockwise by `rotation` degrees."""
+    """An ellipse in pixels, turned clockwise by `rotation` degrees."""
 
     centre: tuple[float, float]
     radii: tuple[float, float]
     rotation: float = 0.0
-    size: tuple[int, int] | None = None
 
     def __call__(self, height: int, width: int) -> Mask:
-        if self.size is not None:
-            check_size(self.size, height, width)
         if not all(0 < radius < math.inf for radius in self.radii):
             raise MaskError("The radii of the ellipse must be positive.")
         return ellipse_mask(self.centre, self.radii, self.rotation, height, width)

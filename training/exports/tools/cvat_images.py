@@ -15,7 +15,6 @@ from ritm_model.datasets.drawn import (
     Labelled,
     Paint,
     PolygonPaint,
-    check_size,
     joined,
 )
 from ritm_model.datasets.export_images import ExportImages, place_of
@@ -34,14 +33,11 @@ _OUTSIDE = "those outside the frame"
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """A mask of CVAT: runs row by row inside a box, then the box, on a picture of `size`."""
+    """A mask of CVAT: runs row by row inside a box, then the box."""
 
     points: tuple[float, ...] = field(repr=False)
-    size: tuple[int, int] | None
 
     def __call__(self, height: int, width: int) -> Mask:
-        if self.size is not None:
-            check_size(self.size, height, width)
         return decode(self.points, width=width, height=height)
 
 
@@ -101,7 +97,6 @@ def _drawn(
     element: ElementTree.Element, where: str, problems: list[Problem], *, boxes: bool
 ) -> Iterator[Drawn]:
     """The objects of an image in their z-order; shapes of a group are parts of one."""
-    size = _size(element)
     others: dict[str, int] = {}
     shapes: list[tuple[str, str, Paint]] = []
     for place, shape in enumerate(sorted(element, key=lambda shape: _number(shape.get("z_order")))):
@@ -113,7 +108,7 @@ def _drawn(
             others[_OUTSIDE] = others.get(_OUTSIDE, 0) + 1
             continue
         try:
-            paint = read_paint(shape, size)
+            paint = read_paint(shape)
         except (MaskError, ValueError):
             problems.append(Problem(where, f"The numbers of {shape.tag} {place + 1} are damaged."))
             continue
@@ -125,10 +120,10 @@ def _drawn(
     yield from joined(with_background(shapes))
 
 
-def _mask(shape: ElementTree.Element, size: tuple[int, int] | None) -> Runs:
+def _mask(shape: ElementTree.Element) -> Runs:
     runs = np.array([_whole(text) for text in shape.get("rle", "").split(",") if text.strip()], np.float64)
     left, top, width, height = (_whole(shape.get(name, "")) for name in ("left", "top", "width", "height"))
-    return Runs((*runs.tolist(), left, top, left + width - 1, top + height - 1), size)
+    return Runs((*runs.tolist(), left, top, left + width - 1, top + height - 1))
 
 
 def _whole(text: str) -> int:
@@ -139,25 +134,25 @@ def _whole(text: str) -> int:
     return int(number)
 
 
-def _polygon(shape: ElementTree.Element, size: tuple[int, int] | None) -> PolygonPaint:
+def _polygon(shape: ElementTree.Element) -> PolygonPaint:
     points = [float(text) for pair in shape.get("points", "").split(";") for text in pair.split(",")]
-    return PolygonPaint(tuple(points), size)
+    return PolygonPaint(tuple(points))
 
 
-def _ellipse(shape: ElementTree.Element, size: tuple[int, int] | None) -> EllipsePaint:
+def _ellipse(shape: ElementTree.Element) -> EllipsePaint:
     x, y, across, down = (float(shape.get(name, "")) for name in ("cx", "cy", "rx", "ry"))
-    return EllipsePaint((x, y), (across, down), float(shape.get("rotation") or 0), size)
+    return EllipsePaint((x, y), (across, down), float(shape.get("rotation") or 0))
 
 
-def _box(shape: ElementTree.Element, size: tuple[int, int] | None) -> PolygonPaint:
+def _box(shape: ElementTree.Element) -> PolygonPaint:
     left, top, right, bottom = (float(shape.get(name, "")) for name in ("xtl", "ytl", "xbr", "ybr"))
     centre = (left + right) / 2, (top + bottom) / 2
     sides = right - left, bottom - top
     corners = box_corners((left, top), sides, float(shape.get("rotation") or 0), centre)
-    return PolygonPaint(tuple(side for corner in corners for side in corner), size)
+    return PolygonPaint(tuple(side for corner in corners for side in corner))
 
 
-_PAINTS: Mapping[str, Callable[[ElementTree.Element, tuple[int, int] | None], Paint]] = {
+_PAINTS: Mapping[str, Callable[[ElementTree.Element], Paint]] = {
     "mask": _mask,
     "polygon": _polygon,
     "ellipse": _ellipse,

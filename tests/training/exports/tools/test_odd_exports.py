@@ -123,3 +123,33 @@ def test_an_empty_line_in_a_list_of_classes_counts(
     }
     _, masks, _ = taken(make_zip(tmp_path / "a.zip", files))
     assert list(masks) == ["Käse"]
+
+
+def labelme_of(size: tuple[int, int]) -> dict[str, str]:
+    points = [list(pair) for pair in zip(RING[::2], RING[1::2], strict=True)]
+    shape = {"label": "cat", "points": points, "shape_type": "polygon"}
+    about = {"imagePath": "a.png", "imageHeight": size[0], "imageWidth": size[1]}
+    return {"a.json": json.dumps({"shapes": [shape], **about})}
+
+
+def datumaro_of(size: tuple[int, int]) -> dict[str, str]:
+    drawn = {"type": "polygon", "label_id": 0, "points": RING}
+    item = {"id": "a", "annotations": [drawn], "media": {"path": "a.png", "size": size}}
+    content = {"categories": {"label": {"labels": [{"name": "cat"}]}}, "items": [item]}
+    return {"annotations/default.json": json.dumps(content)}
+
+
+def cvat_of(size: tuple[int, int]) -> dict[str, str]:
+    text = xml(POLYGON).decode().replace(f'width="{WIDTH}" height="{HEIGHT}"', "SIZE")
+    return {"annotations.xml": text.replace("SIZE", f'width="{size[1]}" height="{size[0]}"')}
+
+
+@pytest.mark.parametrize("made", [labelme_of, datumaro_of, cvat_of])
+def test_outlines_of_another_size_are_left_out(
+    tmp_path: Path, taken: Taken, picture: bytes, made: Callable[[tuple[int, int]], dict[str, str]]
+) -> None:
+    """As after photographs were made smaller: the outlines lay elsewhere."""
+    collected, _, _ = taken(make_zip(tmp_path / "a.zip", {**made((HEIGHT, WIDTH)), "a.png": picture}))
+    assert collected.objects == 1
+    with pytest.raises(RitmError, match="40 x 30 pixels, its annotations are for 80 x 60"):
+        taken(make_zip(tmp_path / "b.zip", {**made((2 * HEIGHT, 2 * WIDTH)), "a.png": picture}))
