@@ -29,7 +29,8 @@ from frames import LEAST_SHARE, MAX_CLICKS, TARGETS, Mask, clicks_needed, digest
 from strokes import iou
 
 from ritm_model import Box, open_predictor
-from ritm_model.datasets.files import read_image, read_labels
+from ritm_model.datasets.files import read_image
+from ritm_model.datasets.mask_files import read_labels
 from ritm_model.datasets.readers.pack import read_pack
 from ritm_model.evaluation.compare import bootstrap_interval
 from ritm_model.images import Pixels

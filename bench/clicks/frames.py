@@ -25,7 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ritm_model import Click, Predictor, open_predictor
-from ritm_model.datasets.files import read_image, read_labels
+from ritm_model.datasets.files import read_image
+from ritm_model.datasets.mask_files import read_labels
 from ritm_model.datasets.readers.pack import IGNORED_VALUE, read_pack
 from ritm_model.evaluation.compare import bootstrap_interval
 from ritm_model.images import Pixels

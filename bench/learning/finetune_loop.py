@@ -22,7 +22,8 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco
 
-from ritm_model.datasets.files import read_image, read_labels
+from ritm_model.datasets.files import read_image
+from ritm_model.datasets.mask_files import read_labels
 from training.decision import DECIDING
 from training.job import Order, finetune
 from training.progress import Progress

@@ -32,7 +32,8 @@ import numpy.typing as npt
 
 from ritm_model import About, Collection, Predictor, Region, evaluate, train
 from ritm_model.checkpoints import load_model, resolve_model
-from ritm_model.datasets.files import read_image, read_labels
+from ritm_model.datasets.files import read_image
+from ritm_model.datasets.mask_files import read_labels
 from ritm_model.datasets.readers.pack import IGNORED_VALUE, PackEntry, read_pack
 from ritm_model.inference.opening import open_predictor
 from ritm_model.selection.features import features_of

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ritm_model.datasets.files import read_labels
+from ritm_model.datasets.mask_files import read_labels
 from ritm_model.datasets.photograph import About, Collection, Region
 from ritm_model.datasets.readers.pack import IGNORED_VALUE, PackEntry, read_pack
 from ritm_model.datasets.writing.convert import convert
