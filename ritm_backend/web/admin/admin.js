@@ -1,4 +1,4 @@
-/** The administrator's corner: how the server is doing. It asks only while it is open. */
+/** The administrator's panel: how the server is doing. It asks only while it is open. */
 
 import { made, message, part, whileOpen } from "../elements.js";
 import { status } from "../server.js";
@@ -7,20 +7,20 @@ const EVERY_MS = 5000;
 const MB = 1024 * 1024;
 const numbers = new Intl.NumberFormat("en");
 
-/** @param {HTMLDetailsElement} corner */
-export function showServer(corner) {
-  whileOpen(corner, EVERY_MS, async () => {
+/** @param {HTMLDetailsElement} panel */
+export function showServer(panel) {
+  whileOpen(panel, EVERY_MS, async () => {
     try {
-      fill(corner, await status());
+      fill(panel, await status());
     } catch (error) {
-      facts(corner, [["State", message(error)]]);
+      facts(panel, [["State", message(error)]]);
     }
     return true;
   });
 }
 
-/** @param {HTMLElement} corner @param {import("../server.js").Status} now */
-function fill(corner, now) {
+/** @param {HTMLElement} panel @param {import("../server.js").Status} now */
+function fill(panel, now) {
   const { annotator } = now;
   const state = now.ready ? "ready" : (now.failure ?? "loading the model");
   /** @type {[string, string][]} */
@@ -41,14 +41,14 @@ function fill(corner, now) {
       ["Cache", `${megabytes} of ${numbers.format(now.cache_mb ?? 0)} MB`],
     );
   }
-  facts(corner, rows);
-  histogram(part(corner, ".histogram"), now.latency_ms);
-  problems(part(corner, ".problems"), now.problems);
+  facts(panel, rows);
+  histogram(part(panel, ".histogram"), now.latency_ms);
+  problems(part(panel, ".problems"), now.problems);
 }
 
-/** @param {HTMLElement} corner @param {[string, string][]} rows */
-function facts(corner, rows) {
-  part(corner, ".server-facts").replaceChildren(
+/** @param {HTMLElement} panel @param {[string, string][]} rows */
+function facts(panel, rows) {
+  part(panel, ".server-facts").replaceChildren(
     ...rows.flatMap(([name, value]) => [made("dt", name), made("dd", value)]),
   );
 }

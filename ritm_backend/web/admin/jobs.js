@@ -10,16 +10,16 @@ const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 3 });
 /** @typedef {import("../server.js").Job} Job */
 
 /**
- * @param {HTMLDetailsElement} corner of the pipeline; while it is open, its jobs are asked for
+ * @param {HTMLDetailsElement} panel of the pipeline; while it is open, its jobs are asked for
  * @param {HTMLTemplateElement} template of a job
  * @param {string | null} pipeline
  */
-export function showJobs(corner, template, pipeline) {
-  const list = part(corner, ".jobs");
-  const trouble = part(corner, ".trouble");
+export function showJobs(panel, template, pipeline) {
+  const list = part(panel, ".jobs");
+  const trouble = part(panel, ".trouble");
   /** @param {string} sentence */
   const say = (sentence) => {
-    part(corner, ".notice").textContent = sentence;
+    part(panel, ".notice").textContent = sentence;
   };
   /** @type {Map<string, HTMLElement>} rows by job; they are kept so that an open log stays open */
   const rows = new Map();
@@ -38,7 +38,7 @@ export function showJobs(corner, template, pipeline) {
     return row;
   };
 
-  const refresh = whileOpen(corner, EVERY_MS, async () => {
+  const refresh = whileOpen(panel, EVERY_MS, async () => {
     try {
       const found = await jobs(pipeline);
       arrange(list, found.map(rowOf));
@@ -61,7 +61,7 @@ export function showJobs(corner, template, pipeline) {
     await refresh();
   };
 
-  part(corner, ".start").addEventListener("click", () => change(() => startJob(pipeline)));
+  part(panel, ".start").addEventListener("click", () => change(() => startJob(pipeline)));
 }
 
 /** @param {HTMLElement} row @param {Job} job */

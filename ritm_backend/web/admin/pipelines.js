@@ -14,22 +14,22 @@ const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
 /** @typedef {(action: string, version: string) => void} Decide */
 
 /**
- * @param {HTMLDetailsElement} corner
+ * @param {HTMLDetailsElement} panel
  * @param {{pipeline: HTMLTemplateElement, job: HTMLTemplateElement}} templates
  * @param {HTMLDialogElement} dialog where filmstrips are shown
  */
-export function showPipelines(corner, templates, dialog) {
-  const list = part(corner, "#pipelines");
+export function showPipelines(panel, templates, dialog) {
+  const list = part(panel, "#pipelines");
   /** @type {Map<string | null, HTMLElement>} rows by pipeline; they are kept so that what is open stays open */
   const rows = new Map();
 
-  const refresh = whileOpen(corner, EVERY_MS, async () => {
+  const refresh = whileOpen(panel, EVERY_MS, async () => {
     try {
       const found = await trainedModels();
       arrange(list, found.map((model) => rowOf(model, found.length === 1)));
-      part(corner, ".notice").textContent = "";
+      part(panel, ".notice").textContent = "";
     } catch (error) {
-      part(corner, ".notice").textContent = message(error);
+      part(panel, ".notice").textContent = message(error);
     }
     return true;
   });
@@ -47,13 +47,13 @@ export function showPipelines(corner, templates, dialog) {
     }
     fill(row, model, {
       onDecision: async (action, version) => {
-        part(corner, ".trouble").textContent = "";
+        part(panel, ".trouble").textContent = "";
         await decide(pipeline, action, version).catch((error) => {
-          part(corner, ".trouble").textContent = message(error);
+          part(panel, ".trouble").textContent = message(error);
         });
         await refresh();
       },
-      onLook: (version) => showFilmstrips(dialog, pipeline, version, model.live ?? "before"),
+      onCompare: (version) => showFilmstrips(dialog, pipeline, version, model.live ?? "before"),
     });
     return row;
   };
@@ -62,9 +62,9 @@ export function showPipelines(corner, templates, dialog) {
 /**
  * @param {HTMLElement} row
  * @param {TrainedModel} model
- * @param {{onDecision: Decide, onLook: (version: string) => void}} actions
+ * @param {{onDecision: Decide, onCompare: (version: string) => void}} actions
  */
-function fill(row, model, { onDecision, onLook }) {
+function fill(row, model, { onDecision, onCompare }) {
   part(row, ".name").textContent = model.pipeline ?? model.model ?? OWN;
   const waiting = model.candidates.length;
   part(row, ".waiting").textContent = waiting ? `${waiting} to decide` : "";
@@ -81,12 +81,12 @@ function fill(row, model, { onDecision, onLook }) {
     back.onclick = () => onDecision("roll back", version);
   }
   part(row, ".start").hidden = !model.learns;
-  part(row, ".candidates").replaceChildren(...model.candidates.map((one) => candidate(one, onDecision, onLook)));
+  part(row, ".candidates").replaceChildren(...model.candidates.map((one) => candidate(one, onDecision, onCompare)));
   accepted(part(row, ".accepted"), model.accepted);
 }
 
-/** @param {Candidate} one @param {Decide} onDecision @param {(version: string) => void} onLook */
-function candidate(one, onDecision, onLook) {
+/** @param {Candidate} one @param {Decide} onDecision @param {(version: string) => void} onCompare */
+function candidate(one, onDecision, onCompare) {
   const item = document.createElement("li");
   const { noc_before: before, noc_after: after } = one;
   const measured = before === null || after === null ? "" : `NoC ${numbers.format(before)} → ${numbers.format(after)}`;
@@ -99,7 +99,7 @@ function candidate(one, onDecision, onLook) {
     button.addEventListener("click", action);
     item.append(button);
   };
-  offer("Look", () => onLook(one.version));
+  offer("Compare", () => onCompare(one.version));
   offer("Approve", () => onDecision("approve", one.version));
   offer("Reject", () => onDecision("reject", one.version));
   return item;

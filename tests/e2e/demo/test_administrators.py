@@ -182,7 +182,7 @@ def test_candidates_are_decided_on_and_versions_rolled_back(
     update = os.environ.get("RITM_UPDATE_SCREENSHOTS") == "1"
     row.screenshot(path=SCREENSHOT if update else tmp_path / SCREENSHOT.name)
 
-    page.get_by_role("button", name=f"Look {candidate}").click()
+    page.get_by_role("button", name=f"Compare {candidate}").click()
     shown = page.get_by_role("dialog", name=candidate)
     expect(shown.locator(".strip.before p")).to_have_text(f"{live}never reached")
     expect(shown.locator(".strip.after p")).to_have_text(f"{candidate}2 clicks")
