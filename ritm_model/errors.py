@@ -1,7 +1,11 @@
 """Errors that are meant to be read by who caused them, and how names from files are shown in them."""
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_ADDRESS = re.compile(r"(https?:/+)(?:[^/\s?#@]*@)?([^\s?#]*)(?:[?#]\S*)?", re.IGNORECASE)
+_LONGEST_QUERY = 2000
 
 
 class RitmError(Exception):
@@ -25,8 +29,12 @@ class TrainingError(RitmError):
 
 
 def shown(text: object, limit: int = 100) -> str:
-    """Text out of an untrusted file: on one line, short, harmless on a terminal and in a log."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(text)[:limit])
+    """Text out of an untrusted file: on one line, short, harmless on a terminal and in a log.
+
+    Addresses lose what opens them: users, passwords and queries, which hold signatures.
+    """
+    public = _ADDRESS.sub(r"\1\2", str(text)[: limit + _LONGEST_QUERY])
+    return "".join(letter if letter.isprintable() else "?" for letter in public[:limit])
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

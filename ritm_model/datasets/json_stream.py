@@ -33,6 +33,11 @@ _MARKS = (
 _LONGEST_WORD = 16  # `-Infinity`, or two escapes of a letter
 _HEAD = 512  # bytes that tell what a file is
 _NO_JSON = "The file is not JSON, or is damaged: export it again, as JSON."
+_NO_UTF_8 = "The file is JSON, but not in UTF-8: save it as UTF-8."
+_RESULTS = (
+    "The file is a list of results of COCO, which names no images: put it as 'annotations' into the file "
+    "that lists them."
+)
 _NO_OBJECT = (
     "The file holds no JSON object; a list of tasks is an export of Label Studio, which "
     "`ritm dataset from-label-studio` reads."
@@ -72,8 +77,10 @@ def members(path: Path, name: str = "") -> Iterator[Member]:
     """
     with _opened(path, name or str(path)) as text:
         if text.next() != "{":
-            if text.next() != "[":  # of which all would be read
-                text.value()
+            if text.next() == "[":
+                first = next(text.elements(), (None,))[0]  # all would take long
+                raise BrokenFileError(text.name, _RESULTS if _is_result(first) else _NO_OBJECT)
+            text.value()
             raise BrokenFileError(text.name, _NO_OBJECT)
         yield from text.members()
         if text.next():
@@ -181,8 +188,18 @@ def _other_than_json(path: Path) -> str:
         head = file.read(_HEAD)
     if head.startswith(b"PK\3\4"):
         return "The file is a zip: unpack it first, or give it to `ritm dataset from-cvat`."
-    what = mistaken(head)
-    return f"The file {what}." if what else _NO_JSON
+    if what := mistaken(head):
+        return f"The file {what}."
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return _NO_UTF_8 if head.lstrip()[:1] in (b"{", b"[") else _NO_JSON
+    return _NO_JSON
+
+
+def _is_result(value: object) -> bool:
+    """Whether it is a result of COCO, as programs that detect write them."""
+    return isinstance(value, dict) and "image_id" in value and not {"annotations", "data"} & value.keys()
 
 
 class _Text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -49,6 +50,11 @@ _PAGES = ("tasks", "results")
 _UNKNOWN = (
     "is no export of a kind that is known: JSON, JSON_MIN or target storage of Label Studio; CVAT for "
     "images, COCO, Datumaro, Segmentation mask or YOLO segmentation; export it as one of these"
+)
+_BARE_MASK = re.compile(r"task-\d+-annotation-\d+-by-.*\.(png|npy)", re.IGNORECASE)
+_BARE_MASKS = (
+    "holds masks of Label Studio that do not say on which photographs they are: export JSON there, in which "
+    "the masks are, too"
 )
 _SMALL_BYTES = 1 << 20  # of a file that is read at once
 _LARGE_BYTES = 16 << 20  # of a file of an object store that is copied before it is read
@@ -268,7 +274,8 @@ class Reader:
             return
         count = len(roots) + len(inner) + len(renamed) + len(zips)
         if not count:
-            raise ExportError(f"{label} {_UNKNOWN}.")
+            what = _BARE_MASKS if any(_BARE_MASK.match(file.name) for file in files) else _UNKNOWN
+            raise ExportError(f"{label} {what}.")
         # Of an export of a task, a part must not take the place of an older whole.
         is_whole = count == 1 or bool(described(name)[0].kind)
         for root, kind in sorted(roots.items()):

@@ -154,3 +154,19 @@ def test_a_file_that_has_changed_is_told() -> None:
         assert span is not None
         with pytest.raises(BrokenFileError, match="was changed after it was opened"):
             read_span(path, span)
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b'[{"image_id": 1, "category_id": 1, "score": 0.9}, {"damaged', "is a list of results of COCO"),
+        (b'[{"id": 1, "data": {}, "annotations": []}]', "is an export of Label Studio"),
+        (b"[]", "holds no JSON object"),
+        (b"7", "holds no JSON object"),
+        ('{"name": "Käse"}'.encode("cp1252"), "is JSON, but not in UTF-8: save it as UTF-8"),
+        (b"\xff\xfe\xfd", "is not JSON, or is damaged"),
+    ],
+)
+def test_what_holds_no_object_is_named(data: bytes, sentence: str) -> None:
+    with written(data) as path, pytest.raises(BrokenFileError, match=sentence):
+        list(members(path))

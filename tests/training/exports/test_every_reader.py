@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from laid_out import (
     TRUTH,
     Lay,
     as_ade20k,
+    as_coco,
     as_coco_lvis,
     as_colours,
     as_cvat,
+    as_labelme,
     as_labels,
     as_lvis,
     as_open_images,
@@ -29,6 +32,7 @@ from laid_out import (
 )
 from PIL import Image
 
+from ritm_model.datasets import open_dataset
 from ritm_model.datasets.problems import ConversionError, DatasetError
 from ritm_model.errors import RitmError
 
@@ -94,6 +98,36 @@ def test_every_name(reader: Lay, kind: str, found: Any, tmp_path: Path) -> None:
             found(made)
         return
     assert len(found(made)) == 1
+
+
+@pytest.mark.parametrize("reader", [each for each in NAMED if each not in (as_ade20k, as_pack)])
+def test_what_opens_an_address_is_told_nobody(reader: Lay, found: Any, tmp_path: Path) -> None:
+    """Presigned addresses stand where names should."""
+    made = reader(tmp_path / "data", "a.jpg", shot(), SIGNED)
+    told = ""
+    try:
+        found(made)
+    except RitmError as error:
+        told = str(error)
+    assert bool(told) == (reader is not as_labelme)  # which is found by the name of its annotation
+    assert "secret" not in told
+
+
+SIGNED = "https://anna:secret@host.example/x/gone.jpg?X-Amz-Signature=secret#secret"
+
+
+@pytest.mark.parametrize("reader", [as_coco, as_lvis])
+def test_one_address_among_names(reader: Lay, tmp_path: Path) -> None:
+    layout, path = reader(tmp_path / "data", "a.jpg", shot())
+    content = json.loads(path.read_bytes())
+    for number, name in ((2, SIGNED), (3, f"{SIGNED}&other")):
+        content["images"].append({**content["images"][0], "id": number, "file_name": name})
+        content["annotations"].append({**content["annotations"][0], "id": number, "image_id": number})
+    content["images"].append({**content["images"][1], "file_name": "again.jpg"})
+    path.write_text(json.dumps(content))
+    dataset = open_dataset("own", {"own": f"{layout}:{path}"})
+    assert (len(dataset), len(dataset.problems)) == (1, 2)
+    assert not any("secret" in str(problem) for problem in dataset.problems)
 
 
 @pytest.mark.parametrize("reader", EVERY)

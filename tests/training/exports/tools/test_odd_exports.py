@@ -153,3 +153,12 @@ def test_outlines_of_another_size_are_left_out(
     assert collected.objects == 1
     with pytest.raises(RitmError, match="40 x 30 pixels, its annotations are for 80 x 60"):
         taken(make_zip(tmp_path / "b.zip", {**made((2 * HEIGHT, 2 * WIDTH)), "a.png": picture}))
+
+
+@pytest.mark.parametrize("suffix", ["png", "npy"])
+def test_bare_masks_of_label_studio_are_named(
+    tmp_path: Path, taken: Taken, picture: bytes, suffix: str
+) -> None:
+    files = {f"task-1-annotation-2-by-3-tag-cat-0.{suffix}": picture}
+    with pytest.raises(RitmError, match=r"a\.zip holds masks of Label Studio .* export JSON there"):
+        taken(make_zip(tmp_path / "a.zip", files))
