@@ -10,7 +10,7 @@ warning. Only a request that is not one of the protocol is refused.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import astuple, dataclass
 from time import monotonic
 
@@ -42,6 +42,8 @@ from ritm_ops.admission import BusyError, Requester, Resources
 
 MODEL_WAIT_SECONDS = 60  # Label Studio waits 100
 _LARGEST_ID = 2**63 - 1  # of a database
+_SMALL_PICTURE = 16_000_000  # pixels
+_BYTES_OF_A_PIXEL = 4  # of a mask that is painted, or resized and written
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class LabelStudioService:
         self._projects = projects or Projects()
         self._ring_ids = RingIds(rings)
         self._admission = resources.admission
+        self._memory = resources.memory
         self._pictures = pictures
         self._counting = counting
         self._settings = settings
@@ -236,7 +239,7 @@ class LabelStudioService:
             check_same_picture((width, height), size)
 
             with timings.stage("existing"):
-                existing = self._existing_for(asked, prompt, size) if asked.refines else None
+                existing = self._existing_for(asked, prompt, size, report.deadline) if asked.refines else None
                 mask_HW = None
                 if existing is not None and existing.rectangle is not None:
                     prompt = within(prompt, existing)
@@ -264,7 +267,7 @@ class LabelStudioService:
                 ticket,
                 waited_seconds,
             )
-        with timings.stage("encode"):
+        with timings.stage("encode"), self._memory_for(size, report.deadline):
             part = visible_part(state, size, self._settings.min_region_pixels)
             if part is None:
                 return []
@@ -294,9 +297,20 @@ class LabelStudioService:
             self._counting.clicked(answers[0].id, note)
         return answers
 
-    def _existing_for(self, asked: _Asked, prompt: ObjectPrompt, size: tuple[int, int]) -> Existing | None:
+    def _existing_for(
+        self, asked: _Asked, prompt: ObjectPrompt, size: tuple[int, int], deadline: float
+    ) -> Existing | None:
         of_everyone = asked.options.refine == "everyone"
-        return self._existing.choose(asked.task, prompt, size, asked.config, of_everyone=of_everyone)
+        with self._memory_for(size, deadline):
+            return self._existing.choose(
+                asked.task, prompt, size, asked.config, of_everyone=of_everyone, deadline=deadline
+            )
+
+    def _memory_for(self, size: tuple[int, int], deadline: float) -> AbstractContextManager[None]:
+        """Memory for masks of so many pixels, where it is worth waiting for."""
+        pixels = size[0] * size[1]
+        is_small = pixels <= _SMALL_PICTURE
+        return nullcontext() if is_small else self._memory.hold(pixels * _BYTES_OF_A_PIXEL, deadline)
 
 
 def _prediction(

@@ -32,6 +32,7 @@ from ritm_model.values import Value, first_problem
 
 _MOST_OBJECTS = 1000
 _MOST_LAYERS = 16  # times the pixels of the picture, over all objects
+_BYTES_OF_A_PIXEL = 6
 _DECIMALS = 2  # of a pixel
 
 Side = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -68,6 +69,12 @@ class FileWanted(Value):
     width: Side
     height: Side
     objects: Annotated[tuple[SavedObject, ...], Field(min_length=1, max_length=_MOST_OBJECTS)]
+
+    @property
+    def memory(self) -> int:
+        """About how many bytes it takes to write it: all masks, and more for the largest one."""
+        pixels = [one.width * one.height for one in self.objects]
+        return sum(pixels) + _BYTES_OF_A_PIXEL * max(pixels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from ritm_backend.demo.activity import Activity
 from ritm_backend.demo.files import read_file_wanted, write_file
 from ritm_backend.demo.prompts import read_prompt
 from ritm_backend.demo.service import DemoService, FileMissingError
+from ritm_backend.label_studio.errors import RequestError
 from ritm_backend.model_host import ModelHost
 from ritm_backend.settings import Settings
 from ritm_ops.admission import Requester, Resources
@@ -144,7 +145,10 @@ def demo_routes(host: ModelHost, settings: Settings, resources: Resources) -> Bl
     def files_of_masks() -> Response:
         with place():
             wanted = read_file_wanted(request.get_data(cache=False), settings.image_max_pixels)
-            file = write_file(wanted)
+            if wanted.memory > resources.memory.largest:
+                raise RequestError("So many large objects cannot be saved at once; save COCO JSON instead.")
+            with resources.memory.hold(wanted.memory, g.report.deadline):
+                file = write_file(wanted)
         return Response(file.data, mimetype=file.mimetype)
 
     @demo.get("/demo/status")

@@ -22,10 +22,11 @@ from ritm_backend.lru import BytesLru
 from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_backend.settings import Settings
 from ritm_model.errors import RitmError
+from ritm_model.images import decode_image
 from ritm_model.inference import Prompt, region_clicks
 from ritm_model.inference.state import Prediction, State
 from ritm_model.inference.timing import Timings
-from ritm_ops.admission import Resources
+from ritm_ops.admission import Reader, Resources
 
 _UPLOADS_SHARE = 8  # one part in so many of what `RITM_CACHE_MB` allows, beside it
 
@@ -65,14 +66,16 @@ class DemoService:
 
         Raises ImageError, FileMissingError, and BusyError where there is no memory for it in time.
         """
+        return self._decoded(digest, timings or Timings(), decode_image)
+
+    def _decoded(self, digest: str, timings: Timings, read: Reader) -> npt.NDArray[np.uint8]:
         deadline = self._resources.admission.deadline()
-        return self._resources.decode(
-            self._file(digest), self._settings.image_max_pixels, timings or Timings(), deadline
-        )
+        most = self._settings.image_max_pixels
+        return self._resources.decode(self._file(digest), most, timings, deadline, read)
 
     def mask_values(self, digest: str) -> npt.NDArray[np.uint8]:
-        """The numbered objects of a file: H x W uint8. Raises ImageError and FileMissingError."""
-        return read_values(self._file(digest), max_pixels=self._settings.image_max_pixels)
+        """The numbered objects of a file: H x W uint8. Raises as `image` does."""
+        return self._decoded(digest, Timings(), read_values)
 
     def open_image(self, data: bytes) -> dict[str, object]:
         """What the page has to know about an image."""

@@ -32,15 +32,18 @@ What this cannot see: a mask accepted less than those five seconds ago.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
 
 from ritm_backend.label_studio import regions
 from ritm_backend.label_studio.config import LabelingConfig
+from ritm_backend.label_studio.errors import TaskError
 from ritm_backend.label_studio.masks import PackedMask
 from ritm_backend.label_studio.prompts import (
     ObjectPrompt,
@@ -57,6 +60,7 @@ from ritm_ops.label_studio.shapes import Bitmask, Brush, Polygon, Rectangle, Sha
 
 _OVERHEAD = 512  # bytes of an entry without its mask
 _SAME_IOU = 0.98  # the editor rounds what it was given
+_MARGIN = 2.0  # pixels by which a painted shape may leave its bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,7 @@ class ExistingRegions:
         config: LabelingConfig,
         *,
         of_everyone: bool,
+        deadline: float = math.inf,
     ) -> Existing | None:
         """The region that the object's clicks refine, if any, by the rule of this module.
 
@@ -143,6 +148,10 @@ class ExistingRegions:
             size: Width and height of the picture in the editor, in pixels.
             config: The labeling configuration.
             of_everyone: Whether annotations are looked into, whoever made them.
+            deadline: Until when regions are looked at, in seconds of the monotonic clock.
+
+        Raises:
+            TaskError: There are so many large regions that the deadline has passed.
         """
         first = prompt.first
         if not isinstance(first, KeyPoint):
@@ -158,17 +167,29 @@ class ExistingRegions:
             ]
             # A rectangle often stands around a mask.
             candidates.sort(key=lambda each: each.drawing.kind == "rectangle")
-            found = self._first_around(task, candidates, first, size)
+            found = self._first_around(task, candidates, first, size, deadline)
             nbytes = _OVERHEAD + (found.mask.bits.nbytes if found else 0)
             choice = self._choices.setdefault(key, _Choice(found), nbytes)
         return choice.existing
 
     def _first_around(
-        self, task: Json, candidates: list[_Candidate], first: KeyPoint, size: tuple[int, int]
+        self,
+        task: Json,
+        candidates: list[_Candidate],
+        first: KeyPoint,
+        size: tuple[int, int],
+        deadline: float,
     ) -> Existing | None:
-        x, y = first.x / 100 * size[0], first.y / 100 * size[1]
+        width, height = size
+        x = min(max(first.x / 100 * width, 0.0), width - 1.0)
+        y = min(max(first.y / 100 * height, 0.0), height - 1.0)
         for candidate in candidates:
             drawing = candidate.drawing
+            left, top, right, bottom = drawing.shape.bounds(height, width)
+            if not (left - _MARGIN <= x <= right + _MARGIN and top - _MARGIN <= y <= bottom + _MARGIN):
+                continue
+            if monotonic() > deadline:
+                raise TaskError("The task has so many large regions that there was no time for them.")
             try:
                 key, mask = self._paint(drawing, size)
             except ShapeError:

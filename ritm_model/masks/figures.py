@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 Corners = list[tuple[float, float]]
 
+_BAND_PIXELS = 1 << 20
+
 
 def ellipse_mask(
     centre: tuple[float, float], radii: tuple[float, float], rotation: float, height: int, width: int
@@ -28,13 +30,26 @@ def ellipse_mask(
     Returns:
         H x W bool.
     """
-    row_H1, column_1W = np.ogrid[:height, :width]
-    right_1W, down_H1 = column_1W + 0.5 - centre[0], row_H1 + 0.5 - centre[1]
+    mask_HW = np.zeros((height, width), np.bool_)
+    reach = max(radii) + 1
+    left, right = (_clamped(centre[0] + side, width) for side in (-reach, reach))
+    first, end = (_clamped(centre[1] + side, height) for side in (-reach, reach))
     cos, sin = math.cos(math.radians(rotation)), math.sin(math.radians(rotation))
-    with np.errstate(over="ignore"):  # radii next to nothing
-        along_HW = (right_1W * cos + down_H1 * sin) / radii[0]
-        across_HW = (down_H1 * cos - right_1W * sin) / radii[1]
-        return np.asarray(along_HW**2 + across_HW**2 <= 1, np.bool_)
+    # In bands, because it takes many bytes for each pixel.
+    band = max(1, _BAND_PIXELS // max(1, right - left))
+    for top in range(first, end, band):
+        bottom = min(top + band, end)
+        row_h1, column_1w = np.ogrid[top:bottom, left:right]
+        right_1w, down_h1 = column_1w + 0.5 - centre[0], row_h1 + 0.5 - centre[1]
+        with np.errstate(over="ignore"):  # radii next to nothing
+            along_hw = (right_1w * cos + down_h1 * sin) / radii[0]
+            across_hw = (down_h1 * cos - right_1w * sin) / radii[1]
+            mask_HW[top:bottom, left:right] = along_hw**2 + across_hw**2 <= 1
+    return mask_HW
+
+
+def _clamped(place: float, side: int) -> int:
+    return int(min(max(place, 0), side))
 
 
 def box_corners(

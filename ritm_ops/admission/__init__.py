@@ -5,7 +5,7 @@ from ritm_ops.admission.memory import MemoryBudget
 from ritm_ops.admission.places import Admission, BusyError
 from ritm_ops.admission.processes import LiveProcesses
 from ritm_ops.admission.queue import FairQueue, Requester
-from ritm_ops.admission.resources import Resources, decode_within
+from ritm_ops.admission.resources import Reader, Resources, decode_within
 from ritm_ops.admission.slots import SharedBudget, machine_folder
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "FairQueue",
     "LiveProcesses",
     "MemoryBudget",
+    "Reader",
     "Requester",
     "Resources",
     "SharedBudget",

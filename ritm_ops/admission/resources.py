@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from ritm_model.images import DEFAULT_MAX_PIXELS, ImageError, Pixels, decode_image, decoding_bytes
 from ritm_model.inference.timing import Timings
@@ -17,6 +18,12 @@ from ritm_ops.admission.places import Admission, BusyError
 _SHARE_OF_FILES = 8  # one part in so many of the memory is for files of large images that wait
 _MOST_FILES = 64
 _SHARE_OF_BODIES = 8
+
+
+class Reader(Protocol):
+    """Decodes an image file of at most so many pixels."""
+
+    def __call__(self, data: bytes, *, max_pixels: int) -> Pixels: ...
 
 
 def _anywhere(_: int) -> AbstractContextManager[None]:
@@ -31,6 +38,7 @@ def decode_within(
     *,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     where: Callable[[int], AbstractContextManager[None]] = _anywhere,
+    read: Reader = decode_image,
 ) -> Pixels:
     """Decode an image file once there is memory for as many pixels as its header tells of.
 
@@ -43,9 +51,10 @@ def decode_within(
         deadline: until when to wait.
         max_pixels: largest width times height.
         where: given the bytes that it takes, entered for as long as the image waits and is decoded.
+        read: decodes it.
 
     Returns:
-        H x W x 3 uint8 RGB.
+        what `read` gives: H x W x 3 uint8 RGB.
 
     Raises:
         ImageError: not an image, damaged or too large, also for the memory that there is altogether.
@@ -62,7 +71,7 @@ def decode_within(
         with timings.stage("memory"):
             stack.enter_context(budget.hold(needed, deadline))
         with timings.stage("decode"):
-            decode = partial(decode_image, data, max_pixels=max_pixels)
+            decode = partial(read, data, max_pixels=max_pixels)
             return at_low_priority(decode) if needed > LARGE_BYTES else decode()
 
 
@@ -98,7 +107,14 @@ class Resources:
             MemoryBudget(memory // _SHARE_OF_BODIES),
         )
 
-    def decode(self, data: bytes, max_pixels: int, timings: Timings, deadline: float) -> Pixels:
+    def decode(
+        self,
+        data: bytes,
+        max_pixels: int,
+        timings: Timings,
+        deadline: float,
+        read: Reader = decode_image,
+    ) -> Pixels:
         """`decode_within` this memory. A large image needs no place from here on, if its request has one."""
 
         @contextmanager
@@ -108,7 +124,9 @@ class Resources:
                     self.admission.leave_early()
                 yield
 
-        return decode_within(self.memory, data, timings, deadline, max_pixels=max_pixels, where=without_place)
+        return decode_within(
+            self.memory, data, timings, deadline, max_pixels=max_pixels, where=without_place, read=read
+        )
 
     def _can_wait(self, data: bytes, stack: ExitStack) -> bool:
         """Whether there is memory for one more file that waits; if so, it is held by the stack."""

@@ -19,6 +19,7 @@ from ritm_model.masks.coco import MaskError, coco_mask
 from ritm_model.masks.figures import box_corners, ellipse_mask
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
+Bounds: TypeAlias = tuple[float, float, float, float]
 Kind = Literal["brush", "bitmask", "polygon", "rectangle", "ellipse"]
 
 KINDS: dict[str, Kind] = {
@@ -48,6 +49,9 @@ class Shape(Protocol):
     def mask(self, height: int, width: int) -> Mask:
         """Paint it: H x W bool. Raises ShapeError."""
 
+    def bounds(self, height: int, width: int) -> Bounds:
+        """Where it lies at most, without painting it: left, top, right and bottom in pixels."""
+
     def value(self) -> dict[str, object]:
         """What `shape_of` reads it from; an `rle` as bytes. Raises ShapeError where it is damaged."""
 
@@ -71,6 +75,9 @@ class Brush:
         except brush_rle.RleError as error:
             raise ShapeError(str(error)) from None
 
+    def bounds(self, height: int, width: int) -> Bounds:
+        return 0, 0, width, height
+
     def value(self) -> dict[str, object]:
         return {"format": "rle", "rle": self.bytes()}
 
@@ -87,6 +94,9 @@ class Bitmask:
         except bitmask.BitmaskError as error:
             raise ShapeError(str(error)) from None
 
+    def bounds(self, height: int, width: int) -> Bounds:
+        return 0, 0, width, height
+
     def value(self) -> dict[str, object]:
         return {"imageDataURL": self.url}
 
@@ -99,7 +109,13 @@ class Polygon:
     is_closed: bool = True
 
     def mask(self, height: int, width: int) -> Mask:
-        return _filled([(x / 100 * width, y / 100 * height) for x, y in self.points], height, width)
+        return _filled(self._corners(height, width), height, width)
+
+    def bounds(self, height: int, width: int) -> Bounds:
+        return _around(self._corners(height, width))
+
+    def _corners(self, height: int, width: int) -> list[tuple[float, float]]:
+        return [(x / 100 * width, y / 100 * height) for x, y in self.points]
 
     def value(self) -> dict[str, object]:
         return {"points": [list(point) for point in self.points], "closed": self.is_closed}
@@ -117,6 +133,9 @@ class Rectangle:
 
     def mask(self, height: int, width: int) -> Mask:
         return _filled(self.corners(height, width), height, width)
+
+    def bounds(self, height: int, width: int) -> Bounds:
+        return _around(self.corners(height, width))
 
     def value(self) -> dict[str, object]:
         return {
@@ -150,6 +169,11 @@ class Ellipse:
             for across, down in ((self.x, self.y), (self.radius_x, self.radius_y))
         )
         return ellipse_mask(centre, radii, self.rotation, height, width)
+
+    def bounds(self, height: int, width: int) -> Bounds:
+        x, y = self.x / 100 * width, self.y / 100 * height
+        reach = max(self.radius_x / 100 * width, self.radius_y / 100 * height)
+        return x - reach, y - reach, x + reach, y + reach
 
     def value(self) -> dict[str, object]:
         radii = {"radiusX": self.radius_x, "radiusY": self.radius_y}
@@ -220,6 +244,11 @@ def _pair(point: object) -> tuple[float, float] | None:
         return None
     x, y = number(point[0]), number(point[1])
     return None if x is None or y is None else (x, y)
+
+
+def _around(corners: list[tuple[float, float]]) -> Bounds:
+    xs, ys = zip(*corners, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
 
 
 def _filled(corners: list[tuple[float, float]], height: int, width: int) -> Mask:

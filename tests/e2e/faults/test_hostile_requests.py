@@ -80,6 +80,20 @@ def test_work_grows_with_what_a_task_holds_and_no_faster(
     assert posted(server, "/predict", json.dumps(opened).encode()).status_code == 200
 
 
+def test_a_polygon_that_runs_to_and_fro_costs_a_click_nothing(server: Server) -> None:
+    asked = request_of(3, 1, IMAGE)
+    (point,) = asked["params"]["context"]["result"]
+    zigzag = [[100 * (number % 2), 100 * number / MANY] for number in range(MANY)]
+    value = {
+        "points": zigzag,
+        "polygonlabels": point["value"].get("keypointlabels", point["value"]["labels"]),
+    }
+    polygon = {"id": "zigzag", "type": "polygonlabels", "to_name": point["to_name"], "value": value}
+    asked["tasks"][0] |= {"drafts": [], "predictions": [{"id": 1, "result": [polygon]}]}
+    (prediction,) = posted(server, "/predict", json.dumps(asked).encode()).json()["results"]
+    assert (prediction.get("message", ""), len(prediction["result"])) == ("", 1)
+
+
 def test_a_request_of_very_many_tasks_is_logged_in_short(server: Server) -> None:
     opened = {"tasks": [{"id": 10**4000}] + [{"id": 2**62}] * (MANY - 1), "label_config": CONFIG}
     before = len(server.text())

@@ -15,7 +15,7 @@ from PIL import Image
 from processes import wait_until
 
 from ritm_model.cpus import usable_cpus
-from ritm_model.images import ImageError, decoding_bytes
+from ritm_model.images import ImageError, Pixels, decode_image, decoding_bytes
 from ritm_model.inference import Superseded
 from ritm_model.inference.timing import Timings
 from ritm_ops.admission import (
@@ -193,11 +193,11 @@ def test_large_images_are_decoded_at_low_priority(large: bool, monkeypatch: pyte
         monkeypatch.setattr(decoding, "LARGE_BYTES", decoding_bytes(data) - 1)
     threads = []
 
-    def decode(*_: object, **__: object) -> None:
+    def decode(data: bytes, *, max_pixels: int) -> Pixels:
         threads.append(current_thread().name)
+        return decode_image(data, max_pixels=max_pixels)
 
-    monkeypatch.setattr(decoding, "decode_image", decode)
-    decode_within(MemoryBudget(2**20), data, Timings(), float("inf"))
+    decode_within(MemoryBudget(2**20), data, Timings(), float("inf"), read=decode)
     assert [name.startswith("low-priority") for name in threads] == [large]
 
 
