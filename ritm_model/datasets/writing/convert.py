@@ -17,8 +17,9 @@ from typing import Any
 
 import cv2
 
+from ritm_model.datasets.files import inside
 from ritm_model.datasets.photograph import Collection, Photograph
-from ritm_model.datasets.problems import ConversionError, Problem
+from ritm_model.datasets.problems import BrokenFileError, ConversionError, Problem
 from ritm_model.datasets.readers.coco_rle import ANNOTATIONS
 from ritm_model.datasets.writing.folder import MANIFEST, ConversionFolder
 from ritm_model.datasets.writing.records import Conversion, Placing, Record
@@ -78,7 +79,7 @@ def convert(
     Raises:
         ConversionError: nothing could be taken, the folder holds something else, or cannot be written.
     """
-    photographs, problems = _named_once(collection)
+    photographs, problems = _named_once(collection, out)
     folder = ConversionFolder(out, {**settings, "placing": placing}, fresh=fresh)
     missing = [photograph for name, photograph in photographs.items() if name not in folder.done]
     with closing(_records(wrapped(Conversion(folder.images, placing)), missing, jobs)) as records:
@@ -103,10 +104,16 @@ def convert(
     )
 
 
-def _named_once(collection: Collection) -> tuple[dict[str, Photograph], list[Problem]]:
+def _named_once(collection: Collection, out: Path) -> tuple[dict[str, Photograph], list[Problem]]:
+    """The photographs by their names, without those whose name is taken, or leads out of the folder."""
     problems = list(collection.problems)
     photographs: dict[str, Photograph] = {}
     for photograph in collection.photographs:
+        try:
+            inside(out, photograph.name)
+        except BrokenFileError as error:
+            problems.append(error.problem)
+            continue
         if photographs.setdefault(photograph.name, photograph) is not photograph:
             reason = f"There are two photographs called {photograph.name}; the first counts."
             problems.append(Problem(photograph.name, reason))

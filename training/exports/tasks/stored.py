@@ -141,6 +141,7 @@ def _place(image: Path, path: Path, library: Library) -> None:
 def photograph_name(task: str, reference: str, base: str, *, is_shared: bool) -> str:
     """Where a picture goes in the data set; with a digest where several would have one name."""
     base = base or "image"
+    task = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in task)
     if not is_shared:
         return f"{task}-{base}"
     return f"{task}-{hashlib.sha256(reference.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}-{base}"

@@ -67,8 +67,7 @@ def read(
         if image is None:
             problems.append(Problem(str(path), images.missing(folders, name)))
         elif any(_drawn(element, where, problems, boxes=boxes)):
-            place = place_of(name, image)
-            place = f"{subset}/{place}" if subset else place
+            place = "/".join([*_folders(subset), place_of(name, image)])
             yield Labelled(place, image, str(path), Shapes(path, start, boxes), about, _size(element))
         else:
             problems.append(Problem(str(path), f"The image {shown(name)} has no mask.", by_rule=True))
@@ -172,6 +171,12 @@ def _number(text: str | None) -> int:
         return int(float(text or 0))
     except (ValueError, OverflowError):
         return 0
+
+
+def _folders(subset: str) -> list[str]:
+    """The folders in the name of a subset, which anybody may have written."""
+    parts = subset.replace("\0", "").replace(":", "_").replace("\\", "/").split("/")
+    return [part for part in parts if part not in ("", ".", "..")]
 
 
 def _is_plain(subset: str) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -168,3 +169,17 @@ def test_evaluation_sees_what_was_converted(masks, out, ritm):
     assert len(dataset) == 8
     assert dataset.problems == ()
     assert [int(sample.mask.sum()) for sample in dataset][:2] == [240, 400]
+
+
+@pytest.mark.parametrize("name", ["../x.png", "/x.png", "a/../../x.png", "..\\x.png"])
+def test_no_photograph_is_written_outside(masks, tmp_path, name):
+    """Whatever a reader has called it."""
+    collection = from_masks(masks.root, "labels", (), About())
+    first, *others = collection.photographs
+    outside = replace(collection, photographs=[replace(first, name=name), *others])
+    outcome = convert(outside, tmp_path / "sub" / "out", {"x": 1})
+    (problem,) = outcome.problems
+    assert f"A file named '{name}' cannot be in this folder." in str(problem)
+    assert sorted(path.name for path in tmp_path.rglob("*.jpg") if not path.is_relative_to(masks.root)) == [
+        f"{other}.jpg" for other in NAMES[1:]
+    ]

@@ -162,3 +162,36 @@ def test_bare_masks_of_label_studio_are_named(
     files = {f"task-1-annotation-2-by-3-tag-cat-0.{suffix}": picture}
     with pytest.raises(RitmError, match=r"a\.zip holds masks of Label Studio .* export JSON there"):
         taken(make_zip(tmp_path / "a.zip", files))
+
+
+OUTSIDE = ["..", "../../taken", "a/../../../taken", "ABSOLUTE", "..\\..\\taken", "C:\\taken", "file:///taken"]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_subsets_of_cvat_lead_nowhere_else(tmp_path: Path, taken: Taken, picture: bytes, name: str) -> None:
+    """The folder that a photograph is written to has a name out of the export."""
+    subset = name.replace("ABSOLUTE", str(tmp_path / "taken"))
+    text = xml(POLYGON).replace(b"<image ", f'<image subset="{subset}" '.encode())
+    source, images = tmp_path / "in" / "a.zip", tmp_path / "images"
+    for path in (source.parent, images):
+        path.mkdir()
+    (images / "a.png").write_bytes(picture)
+    collected, _, _ = taken(make_zip(source, {"annotations.xml": text}), local_roots=(images,))
+    written = set(tmp_path.rglob("*.png")) - {images / "a.png"}
+    assert collected.photographs == len(written) == 1
+    assert written.pop().is_relative_to(collected.folder / "images")
+
+
+@pytest.mark.parametrize("name", [*OUTSIDE, "a/b"])
+def test_ids_of_tasks_lead_nowhere_else(tmp_path: Path, taken: Taken, picture: bytes, name: str) -> None:
+    (tmp_path / "a.png").write_bytes(picture)
+    points = [[10, 10], [60, 10], [60, 60]]
+    value = {"points": points, "polygonlabels": ["cat"]}
+    result = {"id": "r", "type": "polygonlabels", "to_name": "image", "value": value}
+    task = {"id": name.replace("ABSOLUTE", str(tmp_path / "taken")), "data": {"image": "a.png"}}
+    path = tmp_path / "in" / "export.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps([{**task, "annotations": [{"id": 1, "result": [result]}]}]))
+    collected, _, _ = taken(path, local_roots=(tmp_path,))
+    (written,) = set(tmp_path.rglob("*.png")) - {tmp_path / "a.png"}
+    assert written.parent == collected.folder / "images"
