@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ritm_model.datasets import Dataset, open_dataset
@@ -21,7 +22,8 @@ from ritm_model.evaluation import (
     protocol_for,
     summarise,
 )
-from ritm_model.inference.opening import viewing_of
+from ritm_model.inference import Predictor
+from ritm_model.inference.opening import open_engine, viewing_of
 from training.split import HELD_OUT
 
 TARGETS = (0.85, 0.90)
@@ -77,7 +79,9 @@ def measure(
     """
     total = 2 * len(dataset)
     done = 0
-    viewing = viewing_of(model)
+    jobs = max(1, min(available_jobs(device), len(dataset) // OBJECTS_PER_PROCESS))
+    engine = open_engine(model, device) if jobs == 1 else None  # both parts share it
+    viewing = engine.viewing if engine else viewing_of(model)
 
     def one_more(_result: SampleResult, _total: int) -> None:
         nonlocal done
@@ -88,8 +92,8 @@ def measure(
         protocol = protocol_for(
             "serving", dataset.name, viewing=viewing, target_iou=max(TARGETS), from_mask=from_mask
         )
-        source = PredictorSource(str(model), device, protocol)
-        jobs = max(1, min(available_jobs(device), len(dataset) // OBJECTS_PER_PROCESS))
+        shared = partial(Predictor, engine, protocol.options) if engine else None
+        source = shared or PredictorSource(str(model), device, protocol)
         return evaluate(
             version, source, dataset, protocol, jobs=jobs, folder=folder / name, on_result=one_more
         )

@@ -54,9 +54,10 @@ class TorchEngine:
         self.name = name
         self.with_prev_mask = model.with_prev_mask
         self.viewing = model.viewing
-        copy = inference_copy(model, self.device)
-        self._prepared = prepared(copy)
-        self._original = Original(copy, path, name)
+        if path is None or model.device != self.device:
+            model = inference_copy(model, self.device)
+        self._prepared = prepared(model)
+        self._original = Original(model, path, name)
 
     @property
     def model(self) -> InteractiveModel:
