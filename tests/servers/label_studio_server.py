@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
@@ -84,12 +85,18 @@ def _environment(folder: Path, extra: Mapping[str, str]) -> dict[str, str]:
 def prepare_template(template: Path) -> None:
     """Make a migrated database with one user, once: migrations take most of a start.
 
-    Other test processes may do the same at the same time; a rename decides who was first.
+    Other test processes that want it meanwhile wait for it.
     """
     require(LABEL_STUDIO.exists(), "no Label Studio in .venvs/label-studio (make test installs it)")
-    if template.exists():
-        return
-    draft = template.with_name(f"{template.name}.{os.getpid()}")
+    with template.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not template.exists():
+            _make_template(template)
+
+
+def _make_template(template: Path) -> None:
+    draft = template.with_name(f"{template.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)  # what an interrupted run has left
     draft.mkdir(parents=True)
     user = ["--username", USERNAME, "--password", PASSWORD, "--user-token", LEGACY_TOKEN]
     done = subprocess.run(
@@ -103,9 +110,7 @@ def prepare_template(template: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    with contextlib.suppress(OSError):
-        draft.rename(template)
-    shutil.rmtree(draft, ignore_errors=True)
+    draft.rename(template)
 
 
 @contextlib.contextmanager
