@@ -6,8 +6,9 @@ from pathlib import Path
 
 import cv2
 import pytest
-from team import paint, tiny_model
+from team import paint
 
+from ritm_model.checkpoints import bundled_model_path
 from ritm_ops.pictures import PictureFetcher
 from ritm_ops.pictures.access import PictureAccess
 from training.next.judging import Kept, ModelJudge, judged
@@ -15,8 +16,8 @@ from training.next.project import Task
 
 
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory: pytest.TempPathFactory) -> ModelJudge:
-    return ModelJudge.open(tiny_model(tmp_path_factory.mktemp("model") / "tiny.safetensors"), "cpu")
+def judge() -> ModelJudge:
+    return ModelJudge.open(bundled_model_path(), "cpu")
 
 
 @pytest.fixture
