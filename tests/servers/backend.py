@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from processes import Server, free_port, serving
+import preloaded
+from processes import Server, Starter, free_port, serving
 
 RITM = Path(sys.executable).with_name("ritm")
 
@@ -25,6 +26,7 @@ def ritm_serve(
     workers: int = 1,
     host: str = "127.0.0.1",
     port: int | None = None,
+    start: Starter = preloaded.start,
 ) -> Iterator[Server]:
     """Serve the bundled model on the CPU until the block ends; yields when `health` answers."""
     port = port or free_port()
@@ -43,7 +45,7 @@ def ritm_serve(
     command: list[str | Path] = [RITM, "serve", *place, "--workers", str(workers)]
     url = f"http://{host}:{port}"
     log = folder / "backend.log"
-    with serving(command, environment, log, url=url, health=health, within_s=400) as server:
+    with serving(command, environment, log, url=url, health=health, within_s=400, start=start) as server:
         yield server
 
 

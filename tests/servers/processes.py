@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from random import randrange
+from typing import IO, Protocol
 
 import pytest
 
@@ -53,12 +54,24 @@ def free_port() -> int:
             return port
 
 
+class Process(Protocol):
+    """What tests need of a process, as `subprocess.Popen` has it."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int, /) -> None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class Server:
     """A server process of ours, its address and where it logs."""
 
     url: str
-    process: subprocess.Popen[bytes]
+    process: Process
     log: Path
 
     def text(self) -> str:
@@ -91,23 +104,40 @@ def wait_until(
         pause = min(2 * pause, POLL_S)  # what is there at once costs no wait, what takes long no work
 
 
+class Starter(Protocol):
+    """What starts a command in a folder and a session of its own; `sink` takes what it says."""
+
+    def __call__(
+        self, command: Sequence[str | Path], env: Mapping[str, str], folder: Path, sink: IO[bytes]
+    ) -> Process: ...
+
+
+def start_command(
+    command: Sequence[str | Path], env: Mapping[str, str], folder: Path, sink: IO[bytes]
+) -> Process:
+    """As a shell does."""
+    return subprocess.Popen(
+        [str(part) for part in command],
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=sink,
+        stderr=subprocess.STDOUT,
+        cwd=folder,
+        start_new_session=True,
+    )
+
+
 @contextlib.contextmanager
 def running(
-    command: Sequence[str | Path], env: Mapping[str, str], log: Path, url: str = ""
+    command: Sequence[str | Path],
+    env: Mapping[str, str],
+    log: Path,
+    url: str = "",
+    start: Starter = start_command,
 ) -> Iterator[Server]:
     """Run a process beside its log until the block ends; its whole group is ended with it."""
-    with (
-        log.open("wb") as sink,
-        subprocess.Popen(
-            [str(part) for part in command],
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            cwd=log.parent,
-            start_new_session=True,
-        ) as process,
-    ):
+    with log.open("wb") as sink:
+        process = start(command, env, log.parent, sink)
         try:
             yield Server(url, process, log)
         finally:
@@ -123,14 +153,15 @@ def serving(
     url: str,
     health: str,
     within_s: float,
+    start: Starter = start_command,
 ) -> Iterator[Server]:
     """Run a server until the block ends; yields when it answers at `health`."""
-    with running(command, env, log, url) as server:
+    with running(command, env, log, url, start) as server:
         wait_until(lambda: _answers(url + health), f"{url} ready", within_s=within_s, server=server)
         yield server
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: Process) -> None:
     """End a process and all of its group."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
@@ -140,3 +171,4 @@ def end(process: subprocess.Popen[bytes]) -> None:
             break
     with contextlib.suppress(ProcessLookupError):  # children that outlived their parent
         os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

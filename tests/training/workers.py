@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from processes import wait_until
+from preloaded import start
+from processes import Process, wait_until
 
 from ritm_ops.jobs.protocol import JobView
 from ritm_ops.jobs.queue import JobQueue
@@ -71,7 +70,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Worker:
-    process: subprocess.Popen[bytes]
+    process: Process
     log: Path
 
     def text(self) -> str:
@@ -95,21 +94,9 @@ class Worker:
 def worker(site: Site, *options: str, largest_file: int | None = None) -> Iterator[Worker]:
     """Run a worker, with these options, until the block ends."""
     log = site.folder / "worker.log"
-
-    def limit() -> None:
-        if largest_file is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
-
     with log.open("ab") as sink:
-        process = subprocess.Popen(
-            [RITM, "worker", *options],
-            env=dict(site.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            cwd=site.folder,
-            start_new_session=True,
-            preexec_fn=limit,
+        process = start(
+            [RITM, "worker", *options], site.environment, site.folder, sink, largest_file=largest_file
         )
     try:
         yield Worker(process, log)

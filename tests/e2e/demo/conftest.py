@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import preloaded
 import pytest
 from backend import RITM
 from demo_page import COINS, OTHER_MODEL, Demo, quiet_chromium
@@ -52,7 +53,9 @@ def server(folder: Path, environment: dict[str, str]) -> Iterator[Server]:
     command = [RITM, "demo", COINS, "--cpu", "--port", str(port)]
     url = f"http://127.0.0.1:{port}"
     log = folder / "demo.log"
-    with serving(command, environment, log, url=url, health="/ready", within_s=120) as running:
+    with serving(
+        command, environment, log, url=url, health="/ready", within_s=120, start=preloaded.start
+    ) as running:
         yield running
 
 

@@ -25,6 +25,7 @@ from image_source import ImageSource, photograph
 from processes import Server, wait_until
 
 CONNECTIONS = 500
+CLICKS = "ritm_clicks_total"
 HEAD = "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 BEGINNINGS = {
     "half a head": HEAD.format(path="/predict"),
@@ -39,6 +40,26 @@ def open_server(
     image_settings: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     with ritm_serve(tmp_path_factory.mktemp("crowds"), image_settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def hurried_server(
+    image_settings: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """One that does less for each click as soon as clicks wait."""
+    settings = {**image_settings, "RITM_LIGHT_AFTER_SECONDS": "0.01"}
+    with ritm_serve(tmp_path_factory.mktemp("hurried"), settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def two_processes(
+    image_settings: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server of two processes that have their models."""
+    with ritm_serve(tmp_path_factory.mktemp("two"), image_settings, workers=2) as running:
+        wait_until(lambda: _ready(running) == 2, "both processes", within_s=400, server=running)
         yield running
 
 
@@ -97,48 +118,44 @@ def test_of_many_first_clicks_at_once_none_is_refused(open_server: Server, recor
     assert all(one.is_well for one in clicks)
 
 
-def test_a_crowd_is_answered_with_less_work_until_it_is_gone(
-    image_settings: Mapping[str, str], tmp_path: Path
-) -> None:
-    with ritm_serve(tmp_path, {**image_settings, "RITM_LIGHT_AFTER_SECONDS": "0.01"}) as server:
-        with annotators(server.url, lambda task: f"/data/upload/crowd/{task}.jpg", people=8) as log:
-            wait_until(lambda: _gauge(server.url, "ritm_light") == 1, "less work", within_s=60)
-            log.wait_for_well()
-        assert all(one.is_well for one in log.clicks)
-        assert click(server.url, 90_000, 1, "/data/upload/crowd/1.jpg").is_well
-        wait_until(lambda: _gauge(server.url, "ritm_light") == 0, "the usual work", within_s=60)
+def test_a_crowd_is_answered_with_less_work_until_it_is_gone(hurried_server: Server) -> None:
+    url = hurried_server.url
+    with annotators(url, lambda task: f"/data/upload/crowd/{task}.jpg", people=8) as log:
+        wait_until(lambda: _gauge(url, "ritm_light") == 1, "less work", within_s=60)
+        log.wait_for_well()
+    assert all(one.is_well for one in log.clicks)
+    assert click(url, 90_000, 1, "/data/upload/crowd/1.jpg").is_well
+    wait_until(lambda: _gauge(url, "ritm_light") == 0, "the usual work", within_s=60)
 
 
-def test_a_crowd_at_the_demo_is_answered_with_less_work(
-    image_settings: Mapping[str, str], tmp_path: Path
-) -> None:
-    with ritm_serve(tmp_path, {**image_settings, "RITM_LIGHT_AFTER_SECONDS": "0.01"}) as server:
-        image = requests.post(f"{server.url}/demo/images", data=photograph(), timeout=30).json()["id"]
-        options = requests.get(f"{server.url}/demo/config", timeout=30).json()["options"]
-        options["zoom_in"]["expand_ratio"] = 1.5  # not what Label Studio is answered with
-        stopped = Event()
+def test_a_crowd_at_the_demo_is_answered_with_less_work(hurried_server: Server) -> None:
+    url = hurried_server.url
+    image = requests.post(f"{url}/demo/images", data=photograph(), timeout=30).json()["id"]
+    options = requests.get(f"{url}/demo/config", timeout=30).json()["options"]
+    options["zoom_in"]["expand_ratio"] = 1.5  # not what Label Studio is answered with
+    stopped = Event()
 
-        def ask(x: float) -> None:
-            prompt = {"image": image, "clicks": [[x, 300.0, True]], "threshold": 0.5, "options": options}
-            form = {"prompt": (None, json.dumps(prompt))}
-            requests.post(f"{server.url}/demo/click", files=form, timeout=60).raise_for_status()
+    def ask(x: float) -> None:
+        prompt = {"image": image, "clicks": [[x, 300.0, True]], "threshold": 0.5, "options": options}
+        form = {"prompt": (None, json.dumps(prompt))}
+        requests.post(f"{url}/demo/click", files=form, timeout=60).raise_for_status()
 
-        def click_on(person: int) -> None:
-            for number in count():
-                if stopped.is_set():
-                    return
-                ask(100 + person + number / 100)
+    def click_on(person: int) -> None:
+        for number in count():
+            if stopped.is_set():
+                return
+            ask(100 + person + number / 100)
 
-        with ThreadPoolExecutor(8) as pool:
-            people = [pool.submit(click_on, person) for person in range(8)]
-            try:
-                wait_until(lambda: _gauge(server.url, "ritm_light") == 1, "less work", within_s=60)
-            finally:
-                stopped.set()
-            for person in people:
-                person.result(60)
-        ask(400)
-        wait_until(lambda: _gauge(server.url, "ritm_light") == 0, "the usual work", within_s=60)
+    with ThreadPoolExecutor(8) as pool:
+        people = [pool.submit(click_on, person) for person in range(8)]
+        try:
+            wait_until(lambda: _gauge(url, "ritm_light") == 1, "less work", within_s=60)
+        finally:
+            stopped.set()
+        for person in people:
+            person.result(60)
+    ask(400)
+    wait_until(lambda: _gauge(url, "ritm_light") == 0, "the usual work", within_s=60)
 
 
 def test_long_sequences_take_a_few_runs_and_longer_ones_are_refused(
@@ -168,30 +185,35 @@ def test_the_image_is_there_when_the_first_click_comes(open_server: Server, sour
     assert source.asked.count(path) == 1
 
 
-def test_gauges_of_two_processes_are_those_of_both(image_settings: Mapping[str, str], tmp_path: Path) -> None:
-    with ritm_serve(tmp_path, image_settings, workers=2) as server:
-        assert len(serving_pids(server)) == 2
-        for task in range(12):
-            assert click(server.url, 80_000 + task, 1, f"/data/upload/two/{task}.jpg").is_well
-        wait_until(lambda: _gauge(server.url, "ritm_cached_images") == 12, "all images", within_s=30)
-        assert {_gauge(server.url, "ritm_sessions") for _ in range(10)} == {12.0}
+def test_gauges_of_two_processes_are_those_of_both(two_processes: Server) -> None:
+    url = two_processes.url
+    assert len(serving_pids(two_processes)) == 2
+    images, sessions = _gauge(url, "ritm_cached_images"), _gauge(url, "ritm_sessions")
+    for task in range(12):
+        assert click(url, 80_000 + task, 1, f"/data/upload/two/{task}.jpg").is_well
+    wait_until(lambda: _gauge(url, "ritm_cached_images") == images + 12, "all images", within_s=30)
+    assert {_gauge(url, "ritm_sessions") for _ in range(10)} == {sessions + 12}
 
 
-def test_a_process_that_ends_leaves_what_it_shares_with_the_others(
-    image_settings: Mapping[str, str], tmp_path: Path
-) -> None:
-    with ritm_serve(tmp_path, image_settings, workers=2) as server:
-        wait_until(lambda: server.text().count('"model ready"') == 2, "both processes", within_s=60)
-        ended, stayed = serving_pids(server)
-        for task in range(4):
-            assert click(server.url, 81_000 + task, 1, f"/data/upload/shared/{task}.jpg").is_well
-        os.kill(ended, signal.SIGTERM)
-        wait_until(lambda: server.text().count('"model ready"') == 3, "another in its place", within_s=60)
-        assert stayed in serving_pids(server)
-        before = _gauge(server.url, "ritm_clicks_total")
-        for task in range(8):
-            assert click(server.url, 82_000 + task, 1, f"/data/upload/shared/{task}.jpg").is_well
-        assert _gauge(server.url, "ritm_clicks_total") == before + 8 >= 12
+def test_a_process_that_ends_leaves_what_it_shares_with_the_others(two_processes: Server) -> None:
+    url, ready = two_processes.url, _ready(two_processes)
+    ended, stayed = serving_pids(two_processes)
+    for task in range(4):
+        assert click(url, 81_000 + task, 1, f"/data/upload/shared/{task}.jpg").is_well
+    before = _gauge(url, CLICKS)
+    assert before >= 4
+    os.kill(ended, signal.SIGTERM)
+    wait_until(lambda: _ready(two_processes) == ready + 1, "another in its place", within_s=60)
+    assert stayed in serving_pids(two_processes)
+    assert _gauge(url, CLICKS) == before
+    for task in range(8):
+        assert click(url, 82_000 + task, 1, f"/data/upload/shared/{task}.jpg").is_well
+    assert _gauge(url, CLICKS) == before + 8
+
+
+def _ready(server: Server) -> int:
+    """How many processes have got ready since the start."""
+    return server.text().count('"model ready"')
 
 
 def _gauge(url: str, name: str) -> float:

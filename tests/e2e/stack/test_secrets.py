@@ -14,7 +14,7 @@ import redis as redis_client
 import requests
 from annotators import request_of
 from backend import RITM, ritm_serve
-from processes import Server, running, wait_until
+from processes import Server, running, start_command, wait_until
 from redis_server import Redis
 
 from cvat_serverless.settings import CvatSettings
@@ -83,7 +83,7 @@ def test_a_server_shows_no_secret(way: Way, guarded: Redis, tmp_path: Path) -> N
         "RITM_ALLOWED_HOSTS": "localhost",
         "RITM_LOG_LEVEL": "DEBUG",
     }
-    with ritm_serve(tmp_path, extra, health="/live") as server:
+    with ritm_serve(tmp_path, extra, health="/live", start=start_command) as server:
         wait_until(
             lambda: requests.get(f"{server.url}/ready", timeout=30).ok, "ready", within_s=120, server=server
         )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import preloaded
 import pytest
 import torch
 from click.testing import CliRunner
@@ -108,9 +108,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     """A real process gets a real SIGKILL at a moment that is the same every time."""
     arguments = ["train", "starter", "--data", str(pack), "--out", str(tmp_path)]
     arguments += [word for override in TINY for word in ("--set", override)]
-    script = [sys.executable, str(Path(__file__).parent / "killed_run.py"), moment, *arguments]
-    process = subprocess.run(script, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
-    assert process.returncode == -signal.SIGKILL, process.stderr.decode()
+    process = preloaded.run([Path(__file__).parent / "killed_run.py", moment, *arguments], os.environ)
+    assert process.returncode == -signal.SIGKILL, process.stderr
 
     train(tiny(), pack, tmp_path)
     assert_same_run(tmp_path, finished)

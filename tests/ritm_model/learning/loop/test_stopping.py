@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
+import preloaded
 import pytest
 import torch
 from tiny_recipe import HRNET, SHORT
@@ -35,8 +36,7 @@ def words(pack: Path, out: Path, *overrides: str) -> list[str]:
 
 def told(moment: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A real `ritm train` that gets a real signal at a moment, in a process group of its own."""
-    script = [sys.executable, str(Path(__file__).parent / "killed_run.py"), moment, *arguments]
-    return subprocess.run(script, capture_output=True, text=True, check=False, start_new_session=True)
+    return preloaded.run([Path(__file__).parent / "killed_run.py", moment, *arguments], os.environ)
 
 
 def saved(folder: Path) -> dict[str, torch.Tensor]:
