@@ -32,7 +32,7 @@ from training.exports.source import Source
 from training.exports.tasks.rows import Broken, Rules, Unused, is_row, read_row
 from training.exports.tools import cvat_images, datumaro, segmentation_mask
 from training.exports.tools.supersede import Export, described, newest_only, told_apart
-from training.exports.unpacking import is_hidden, unpacked
+from training.exports.unpacking import is_hidden, most_bytes_of, unpacked
 
 _PAPERS = frozenset(
     {
@@ -82,6 +82,7 @@ class Reader:
     roots: tuple[Path, ...]
     folders: dict[str, str] = field(default_factory=dict)
     _exports: list[Export] = field(default_factory=list)
+    _room: dict[str, int] = field(default_factory=dict)  # bytes that each zip may still hold
 
     def read(self, count: int, unused: Counter[str]) -> tuple[list[Photograph], list[Problem]]:
         """Read what has changed. Returns the photographs of other tools, and what is left out of them.
@@ -294,7 +295,7 @@ class Reader:
             with self._one_of_many(f"{name}/{inside}", is_only=count == 1):
                 if depth == _MOST_ZIPS:
                     raise ExportError(f"{label}/{inside} lies in {depth} zips: unpack the outer ones first.")
-                content = self._unpacked(f"{name}/{inside}", tag, f"{label}/{inside}", file)
+                content = self._unpacked(f"{name}/{inside}", tag, f"{label}/{inside}", file, key)
                 self._read_unpacked(key, tag, content, f"{name}/{inside}", depth + 1)
 
     def _read_member(self, key: str, path: Path, name: str, part: str) -> None:
@@ -306,7 +307,9 @@ class Reader:
         else:
             self._read_known(path, document, self._export(name, part), str(path))
 
-    def _unpacked(self, key: str, tag: str, label: str, path: Path | None = None) -> Path:
+    def _unpacked(
+        self, key: str, tag: str, label: str, path: Path | None = None, outermost: str = ""
+    ) -> Path:
         """The folder of a zip, unpacked now or in an earlier run.
 
         Args:
@@ -314,6 +317,7 @@ class Reader:
             tag: of the zip.
             label: what people know it by.
             path: its file; None for that of the key.
+            outermost: the key of the zip that it lies in, by whose size all in it is measured.
         """
         name = hashlib.sha256(key.encode()).hexdigest()[:16]
         folder = self.library.folder / "unpacked" / name
@@ -324,7 +328,11 @@ class Reader:
         self.folders.setdefault(str(path), label)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        unpacked(path, folder)
+        outermost = outermost or key
+        room = self._room.get(outermost)
+        if room is None:
+            room = most_bytes_of(self.source.file(outermost, tag))
+        self._room[outermost] = room - unpacked(path, folder, room)
         self.library.has_copied(f"content of {key}", tag)
         return folder
 

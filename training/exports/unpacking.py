@@ -27,8 +27,18 @@ _LONGEST_NAME = 255  # bytes; Windows and macOS count letters, of which some hav
 _HEAD = 512  # bytes that tell what a file is
 
 
-def unpacked(path: Path, folder: Path) -> Path:
-    """Unpack a zip into a new folder.
+def most_bytes_of(path: Path) -> int:
+    """How many bytes a zip may hold, those of zips in it included."""
+    return min(MOST_BYTES, max(16 * SMALL_BYTES, MOST_RATIO * path.stat().st_size))
+
+
+def unpacked(path: Path, folder: Path, most_bytes: int) -> int:
+    """Unpack a zip into a new folder, and say how many bytes it holds.
+
+    Args:
+        path: of the zip.
+        folder: for what it holds.
+        most_bytes: that it may hold.
 
     Raises:
         ExportError: it is damaged, leads out of the folder, or would swell beyond all measure.
@@ -43,7 +53,7 @@ def unpacked(path: Path, folder: Path) -> Path:
                 and not is_hidden(member.filename)
                 and not _is_too_long(_name_of(member))
             ]
-            _check(path, members)
+            total = _check(path, members, most_bytes)
             # Of several members of one name, the last was added last.
             by_target = {inside(folder, _name_of(member)): member for member in members}
             for target, member in by_target.items():
@@ -56,7 +66,7 @@ def unpacked(path: Path, folder: Path) -> Path:
         raise ExportError(f"{path} {_other_than_zip(path)}.") from None
     except OSError as error:
         raise ExportError(f"{path} cannot be unpacked: {error.strerror}.") from None
-    return folder
+    return total
 
 
 def _name_of(member: zipfile.ZipInfo) -> str:
@@ -83,14 +93,16 @@ def _other_than_zip(path: Path) -> str:
         return mistaken(file.read(_HEAD)) or "is damaged, encrypted or no zip: export it again"
 
 
-def _check(path: Path, members: list[zipfile.ZipInfo]) -> None:
+def _check(path: Path, members: list[zipfile.ZipInfo], most_bytes: int) -> int:
+    """How many bytes they have together. Raises ExportError."""
     total = sum(member.file_size for member in members)
-    if len(members) > MOST_FILES or total > MOST_BYTES:
-        raise ExportError(f"{path} holds more files or bytes than an export can.")
+    if len(members) > MOST_FILES:
+        raise ExportError(f"{path} holds more files than an export can.")
     for member in members:
         if member.file_size > max(SMALL_BYTES, MOST_RATIO * member.compress_size):
             raise ExportError(f"{path} is refused: '{shown(member.filename)}' swells beyond all measure.")
         if stat.S_ISLNK(member.external_attr >> 16):
             raise ExportError(f"{path} is refused: '{shown(member.filename)}' is a link.")
-    if total > max(16 * SMALL_BYTES, MOST_RATIO * path.stat().st_size):
+    if total > most_bytes:
         raise ExportError(f"{path} is refused: it swells beyond all measure.")
+    return total

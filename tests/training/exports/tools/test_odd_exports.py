@@ -195,3 +195,19 @@ def test_ids_of_tasks_lead_nowhere_else(tmp_path: Path, taken: Taken, picture: b
     collected, _, _ = taken(path, local_roots=(tmp_path,))
     (written,) = set(tmp_path.rglob("*.png")) - {tmp_path / "a.png"}
     assert written.parent == collected.folder / "images"
+
+
+def test_zips_in_a_zip_swell_together(
+    tmp_path: Path, taken: Taken, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each level may be as much larger as one zip, and so may each of many zips on it: here all may not."""
+    monkeypatch.setattr("training.exports.unpacking.SMALL_BYTES", 1 << 12)
+    monkeypatch.setattr("training.exports.unpacking.MOST_RATIO", 2)
+    files = {"annotations.xml": xml(POLYGON), "images/a.png": picture}
+    files |= {f"zeros/{place}": bytes(4000) for place in range(10)}
+    inner = {f"task_{place}.zip": make_zip(tmp_path / "inner.zip", files).read_bytes() for place in range(4)}
+    collected, _, manifest = taken(make_zip(tmp_path / "a.zip", inner))
+    told = [problem["reason"] for problem in manifest["left_out"]["broken"]]
+    assert collected.photographs == 1
+    assert len(told) == 3
+    assert all("is refused: it swells beyond all measure" in each for each in told), told
