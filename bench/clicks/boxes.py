@@ -41,6 +41,7 @@ STARTS = {
     "kept": {},
     "first guess": {"keep_mask": False},
     "first guess, by a click inside it": {"keep_mask": False, "begins_inside": True},
+    "first guess, by a click inside it or beside": {"keep_mask": False, "begins_inside": True, "reach": 0.15},
 }
 SCORES = (0, 0.6, 0.7, 0.75, 0.8)
 

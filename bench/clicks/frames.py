@@ -81,10 +81,12 @@ def clicks_needed(
     *,
     keep_mask: bool = True,
     begins_inside: bool = False,
+    reach: float = 0,
 ) -> list[int]:
     """Clicks until each of the targets is reached; 0 if the mask to begin with is good enough.
 
-    With `begins_inside` the first click lies in that mask, wherever the largest mistake is.
+    With `begins_inside` the first click lies in that mask, wherever the largest mistake is; or beside it, up
+    to `reach` times the root of its area.
     """
     truth: Truth = truth_HW.astype(np.int8)
     state = predictor.start(image_HW3, mask=start_HW, keep_mask=keep_mask)
@@ -100,12 +102,18 @@ def clicks_needed(
         if reached >= max(TARGETS) or count == MAX_CLICKS:
             break
         click = next_click(mask_HW, truth, not_clicked_HW)
-        if begins_inside and count == 0 and not mask_HW[int(click.y), int(click.x)]:
+        if begins_inside and count == 0 and distance(mask_HW, click) > reach * mask_HW.sum() ** 0.5:
             click = inside(mask_HW, truth_HW)
         not_clicked_HW[int(click.y), int(click.x)] = False
         state = predictor.click(state, click)
         mask_HW = state.mask
     return needed
+
+
+def distance(mask_HW: Mask, click: Click) -> float:
+    """Of a click from a mask, in pixels; 0 inside it."""
+    outside_HW = (~mask_HW).astype(np.uint8)
+    return float(cv2.distanceTransform(outside_HW, cv2.DIST_L2, 5)[int(click.y), int(click.x)])
 
 
 def inside(mask_HW: Mask, truth_HW: Mask) -> Click:

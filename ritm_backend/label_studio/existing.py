@@ -9,6 +9,10 @@ counts, because the others are older versions of it. Its mask becomes the previo
 region of interest; its id, label and control are kept, so the editor replaces it, all but the id of a
 bitmask.
 
+A first positive click beside a region, no farther than a part of the root of its area, refines it, too, if a
+model has predicted it, nobody has touched it, and no other region is as near: far more such clicks mean that
+region than a new object, as `bench/clicks/beside.py` shows. A box begins a new object wherever it is drawn.
+
 What a person made, changed or submitted is kept where no click is about it. What a model predicted and nobody
 has touched is a first guess, which a click may change as a whole: that takes fewer clicks, as
 `bench/clicks/boxes.py` shows. It is untouched in a prediction whose region stands in no annotation, and in
@@ -60,6 +64,7 @@ from ritm_ops.label_studio.shapes import Bitmask, Brush, Polygon, Rectangle, Sha
 
 _OVERHEAD = 512  # bytes of an entry without its mask
 _SAME_IOU = 0.98  # the editor rounds what it was given
+_REACH = 0.15  # of the root of a region's area; farther clicks mean new objects too often
 _MARGIN = 2.0  # pixels by which a painted shape may leave its bounds
 
 
@@ -168,6 +173,8 @@ class ExistingRegions:
             # A rectangle often stands around a mask.
             candidates.sort(key=lambda each: each.drawing.kind == "rectangle")
             found = self._first_around(task, candidates, first, size, deadline)
+            if found is None and first.is_positive is not False:
+                found = self._only_beside(task, candidates, first, size, deadline)
             nbytes = _OVERHEAD + (found.mask.bits.nbytes if found else 0)
             choice = self._choices.setdefault(key, _Choice(found), nbytes)
         return choice.existing
@@ -180,33 +187,56 @@ class ExistingRegions:
         size: tuple[int, int],
         deadline: float,
     ) -> Existing | None:
-        width, height = size
-        x = min(max(first.x / 100 * width, 0.0), width - 1.0)
-        y = min(max(first.y / 100 * height, 0.0), height - 1.0)
+        x, y = _pixel(first, size)
+        for candidate, key, mask in self._painted(candidates, (x, y), size, deadline):
+            if mask.contains(x, y):
+                is_guess = self._is_untouched(task, candidate, mask, size)
+                return _existing(candidate.drawing, key, mask, is_guess=is_guess)
+        return None
+
+    def _only_beside(
+        self,
+        task: Json,
+        candidates: list[_Candidate],
+        first: KeyPoint,
+        size: tuple[int, int],
+        deadline: float,
+    ) -> Existing | None:
+        masks = [each for each in candidates if each.drawing.kind != "rectangle"]
+        x, y = _pixel(first, size)
+        near = [
+            (candidate, key, mask)
+            for candidate, key, mask in self._painted(masks, (x, y), size, deadline, _REACH)
+            if mask.is_within(_REACH * math.sqrt(mask.area), x, y)
+        ]
+        if len(near) != 1:
+            return None
+        ((candidate, key, mask),) = near
+        found = _existing(candidate.drawing, key, mask, is_guess=True)
+        return found if found.can_be_replaced and self._is_untouched(task, candidate, mask, size) else None
+
+    def _painted(
+        self,
+        candidates: Iterable[_Candidate],
+        place: tuple[float, float],
+        size: tuple[int, int],
+        deadline: float,
+        reach: float = 0.0,
+    ) -> Iterator[tuple[_Candidate, str, PackedMask]]:
+        """The masks of candidates which may lie around a place, or so near to it."""
+        (x, y), (width, height) = place, size
         for candidate in candidates:
-            drawing = candidate.drawing
-            left, top, right, bottom = drawing.shape.bounds(height, width)
-            if not (left - _MARGIN <= x <= right + _MARGIN and top - _MARGIN <= y <= bottom + _MARGIN):
+            left, top, right, bottom = candidate.drawing.shape.bounds(height, width)
+            margin = _MARGIN + reach * math.sqrt(max(right - left, 0) * max(bottom - top, 0))
+            if not (left - margin <= x <= right + margin and top - margin <= y <= bottom + margin):
                 continue
             if monotonic() > deadline:
                 raise TaskError("The task has so many large regions that there was no time for them.")
             try:
-                key, mask = self._paint(drawing, size)
+                key, mask = self._paint(candidate.drawing, size)
             except ShapeError:
                 continue  # somebody else's trouble, and no reason to refuse this click
-            if mask.contains(x, y):
-                rectangle = drawing.shape if isinstance(drawing.shape, Rectangle) else None
-                return Existing(
-                    drawing.id,
-                    drawing.kind,
-                    drawing.from_name,
-                    drawing.label,
-                    mask,
-                    key,
-                    rectangle,
-                    is_guess=self._is_untouched(task, candidate, mask, size),
-                )
-        return None
+            yield candidate, key, mask
 
     def _is_untouched(
         self, task: Json, candidate: _Candidate, mask: PackedMask, size: tuple[int, int]
@@ -241,6 +271,20 @@ class ExistingRegions:
             mask = PackedMask.pack(drawing.mask(size[1], size[0]))
             self._masks.setdefault(key, mask, _OVERHEAD + mask.bits.nbytes)
         return key, mask
+
+
+def _existing(drawing: Drawing, key: str, mask: PackedMask, *, is_guess: bool) -> Existing:
+    rectangle = drawing.shape if isinstance(drawing.shape, Rectangle) else None
+    return Existing(
+        drawing.id, drawing.kind, drawing.from_name, drawing.label, mask, key, rectangle, is_guess=is_guess
+    )
+
+
+def _pixel(point: KeyPoint, size: tuple[int, int]) -> tuple[float, float]:
+    """Where a point lies in a picture of (width, height), clamped into it."""
+    width, height = size
+    x, y = point.x / 100 * width, point.y / 100 * height
+    return min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0)
 
 
 def _content(shape: Shape) -> bytes:

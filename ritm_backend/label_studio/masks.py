@@ -39,6 +39,23 @@ class PackedMask:
         byte, bit = divmod(row * self.width + column, 8)
         return bool(self.bits[byte] >> (7 - bit) & 1)
 
+    @property
+    def area(self) -> int:
+        """Pixels inside."""
+        return int(np.bitwise_count(self.bits).sum(dtype=np.int64))
+
+    def is_within(self, distance: float, x: float, y: float) -> bool:
+        """Whether any pixel's centre inside is no farther than so many pixels from (x, y)."""
+        top, bottom = max(int(y - distance), 0), min(int(y + distance) + 1, self.height)
+        left, right = max(int(x - distance), 0), min(int(x + distance) + 1, self.width)
+        if top >= bottom or left >= right:
+            return False
+        first, last = top * self.width, bottom * self.width
+        bits = np.unpackbits(self.bits[first // 8 : (last + 7) // 8])[first % 8 :][: last - first]
+        rows, columns = np.nonzero(bits.reshape(bottom - top, self.width)[:, left:right])
+        far = np.hypot(columns + (left + 0.5 - x), rows + (top + 0.5 - y))
+        return bool((far <= distance).any())
+
 
 def resize(mask_HW: Mask, width: int, height: int) -> Mask:
     """The mask on a picture of another size; its edge stays where it is."""

@@ -6,13 +6,14 @@ import math
 from collections.abc import Sequence
 
 FEWEST_CORNERS = 3
-_ENOUGH_TRIALS, _MOST_TRIALS = 3, 7  # where one has spent enough, and where none has
+_ENOUGH_TRIALS, _MOST_TRIALS = 3, 5  # where one has spent enough, and where none has
 _ENOUGH_SPENT = 0.75  # of the allowed area
 _AIM = 0.96  # share of the allowed area
 _ERROR = math.log(0.93)  # of an estimate at first
 _SAVED = 0.8  # of a corner: a trial that would save no more is not worth its time
 _LEAST_SHARE = 1e-3
 _LEAST_TOLERANCE = 0.3  # pixels: less leaves every step of the pixels' edges
+_LEAST_STEP = 0.06  # in logarithms, down from a tolerance that changes too much
 _FARTHEST = 1.5  # in logarithms of the area, from one tolerance to the next
 _SLOWEST, _STEEPEST = 0.5, 2.5  # powers of the tolerance with which the area grows
 
@@ -39,7 +40,7 @@ class Search:
             share = math.log(max(area / allowed, _LEAST_SHARE))
             self._shares.append(max(share, self._shares[-1] + 1e-6) if self._shares else share)
         self._low, self._high, self._error = 0.0, math.inf, _ERROR
-        self._spent = 0.0
+        self._spent, self._step = 0.0, _LEAST_STEP
         self._fewest, self._too_few = math.inf, 0
         self._trials, self.best, self.is_done = 0, -1, False
         self.tolerance = math.exp(self._guess())
@@ -55,6 +56,7 @@ class Search:
             if corners <= self._fewest:
                 self._fewest, self.best = corners, self._trials
         else:
+            self._step = 3 * self._step if corners == self._too_few else _LEAST_STEP
             self._high, self._too_few = self.tolerance, corners
         self._trials += 1
         self.is_done = (
@@ -78,7 +80,10 @@ class Search:
         self._error = share - _between(last, self._tolerances, self._shares)
         off = min(math.log(_AIM) - share, _FARTHEST)
         nearest, farthest = sorted((off / _STEEPEST, off / _SLOWEST))
-        guess = math.exp(min(max(self._guess(), last + nearest), last + farthest))
+        guess = min(max(self._guess(), last + nearest), last + farthest)
+        if self._high == self.tolerance:
+            guess = min(guess, last - self._step)  # the same corners would change the same area
+        guess = math.exp(guess)
         if self._low < guess < self._high:
             return guess
         # Beyond what was aimed at already, or no estimate says.

@@ -11,12 +11,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+import requests
 from backend import connected
 from label_studio_editor import Editor, browser_page, deepest, open_task
 from label_studio_server import LEGACY_TOKEN, SAMPLES, LabelStudio
 from playwright.sync_api import Page
 from processes import ROOT, Server
 
+from ritm_backend.label_studio.drawing import polygon_value
+from ritm_model.masks.polygon import polygons
 from ritm_ops.label_studio.results import read_results
 
 PICTURE = SAMPLES / "coins.jpg"
@@ -24,6 +27,10 @@ TITLE = "Kind"
 COIN = 14  # its number in the sample's mask
 ON_THE_COIN = [(101, 195), (106, 179), (87, 200), (114, 206)]
 BESIDE_IT = (69, 194)
+COPY_THE_PREDICTION = """() => {
+  const store = Htx.annotationStore;
+  store.selectAnnotation(store.addAnnotationFromPrediction(store.predictions[0]).id);
+}"""  # what the editor's button does
 SCREENSHOTS = ROOT / "docs/images"
 
 TYPES = {
@@ -118,3 +125,40 @@ def refined_inside(editor: Editor, region: dict[str, Any]) -> list[dict[str, Any
         editor.page.mouse.click(*editor.place(*inside))
         editor.page.wait_for_function("() => Htx.annotationStore.selected.highlightedNode !== null")
     return editor.click(*inside, "Control")
+
+
+def test_a_click_beside_a_predicted_region_extends_it(
+    studio: LabelStudio, backend: Server, page: Page
+) -> None:
+    order = ["--create-project", "Beside", "--label", "Coin", "--kind", "polygon"]
+    project = connected(studio.url, LEGACY_TOKEN, *order, "--backend", backend.url)["project_id"]
+    task = studio.upload(project, PICTURE)
+    cut_HW = the_coin()
+    cut_HW[:, ON_THE_COIN[0][0] - 2 :] = False  # the left part of it
+    height, width = cut_HW.shape
+    value = polygon_value(polygons(cut_HW)[0], cut_HW.shape)
+    region = {
+        "id": "predicted",
+        "type": TYPES["polygon"],
+        "from_name": "polygon",
+        "to_name": "image",
+        "original_width": width,
+        "original_height": height,
+        "value": {**value, TYPES["polygon"]: ["Coin"]},
+    }
+    version = requests.get(f"{backend.url}/versions", timeout=30).json()["versions"][0]
+    body = {"task": task["id"], "model_version": version, "score": 0.9, "result": [region]}
+    studio.call("POST", "/api/predictions/", json=body)
+    editor = open_task(page, studio, project, task, PICTURE)
+    page.evaluate(COPY_THE_PREDICTION)
+    page.wait_for_function("() => Htx.annotationStore.selected.regions.length === 1")
+
+    (found,) = editor.click(*ON_THE_COIN[0])
+    assert found["id"] == "predicted"
+    editor.accept()
+    editor.submit()
+
+    (accepted,) = stored(studio, task)
+    assert (accepted["id"], accepted["type"]) == ("predicted", TYPES["polygon"])
+    before, after = (overlap(mask, the_coin()) for mask in (cut_HW, editor.mask(accepted)))
+    assert after > before

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ritm_backend.label_studio.errors import TaskError
@@ -63,3 +64,18 @@ def test_another_shape_is_refused_with_both_sizes(image, editor):
 def test_a_mask_that_would_fill_the_memory_is_refused():
     with pytest.raises(TaskError, match="too large"):
         check_same_picture((800, 600), (800_000, 600_000))
+
+
+@given(
+    hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=20)),
+    st.floats(-3, 23),
+    st.floats(-3, 23),
+    st.floats(0, 9),
+)
+def test_how_far_a_packed_mask_lies_is_known(mask_HW, x, y, distance):
+    packed = PackedMask.pack(mask_HW)
+    rows, columns = np.nonzero(mask_HW)
+    is_within = bool((np.hypot(columns + 0.5 - x, rows + 0.5 - y) <= distance).any())
+
+    assert packed.area == mask_HW.sum()
+    assert packed.is_within(distance, x, y) == is_within
