@@ -3,7 +3,8 @@
 So a client that is slow, in sending or in taking, costs some memory and nothing else. Bounds, beside the
 deadlines of `connection.py`:
 
-* Connections. When there are too many, the one that has been at its head for longest is closed.
+* Connections. When there are too many, one is closed of the address that has most of them: the one that has
+  been there for longest of those that have done least.
 * Bytes of bodies. Beyond them bodies wait in their clients until a request is answered; not those that one
   read may take, as clicks are. Where no request with a body is being worked on, the oldest body is read all
   the same, so that somebody gets on.
@@ -15,7 +16,7 @@ import contextlib
 import logging
 import selectors
 import socket
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from ritm_backend.logs import log, whereabouts
 
 _PIECE = 1 << 18
 _TICK_SECONDS = 0.25
+_LEAST_DONE = (Phase.CLOSED, Phase.LINGER, Phase.HEAD, Phase.BODY, Phase.SENDING, Phase.READY)
 _LATE_AT_ONCE = 16  # connections that are ended before others have their turn
 
 _logger = logging.getLogger(__name__)
@@ -170,11 +172,10 @@ class Loop:
         return True
 
     def _make_room(self) -> None:
-        for client in self._clients:
-            if client.state.phase in (Phase.HEAD, Phase.LINGER):
-                self._tell("connections")
-                self._drop(client)
-                return
+        (most, _), *_ = Counter(client.peer for client in self._clients).most_common(1)
+        theirs = [client for client in self._clients if client.peer == most]
+        self._tell("connections")
+        self._drop(min(theirs, key=lambda client: _LEAST_DONE.index(client.state.phase)))
 
     def _guarded(self, client: _Client, step: Callable[[_Client], None]) -> None:
         """One step of a client; what goes wrong is the end of this connection alone."""

@@ -125,6 +125,33 @@ def test_who_is_late_at_the_same_time_is_told_in_turns(monkeypatch: pytest.Monke
         client.close()
 
 
+def test_whoever_has_most_connections_makes_room_for_others() -> None:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    port, told = listener.getsockname()[1], list[str]()
+    gate, limits = lambda _: Wanted("work", MB), ConnectionLimits(connections=CLIENTS)
+    loop = Loop([listener], lambda *_: [], gate, {}, limits, told.append)
+
+    def from_address(address: str) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(address, 0))
+
+    greedy = [from_address("127.0.0.2") for _ in range(CLIENTS)]
+    for client in greedy:
+        client.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n")
+    while len(bodies_in(loop)) < CLIENTS:
+        loop.turn()
+    with closing(from_address("127.0.0.3")) as other:
+        while "127.0.0.3" not in (peers := [client.peer for client in loop._clients]):
+            loop.turn()
+        assert sorted(peers) == ["127.0.0.2"] * (CLIENTS - 1) + ["127.0.0.3"]
+        assert greedy[0].recv(1) == b""
+        other.sendall(b"no HTTP")
+    assert told == ["connections"]
+    loop.stop_listening()
+    loop.close()
+    for client in greedy:
+        client.close()
+
+
 def all_at_their_heads(loop: Loop, count: int) -> bool:
     """Whether so many have connected and sent a part of their heads."""
     return len(loop._clients) == count and all(each.state._begun for each in loop._clients)
