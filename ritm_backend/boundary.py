@@ -21,7 +21,7 @@ from werkzeug.exceptions import HTTPException
 from ritm_backend.admission.gate import PROBES, Gate
 from ritm_backend.admission.rate_limit import RateLimit, TooManyError
 from ritm_backend.auth import credentials
-from ritm_backend.front.wsgi import ARRIVED
+from ritm_backend.front.wsgi import ARRIVED, GONE
 from ritm_backend.label_studio.answers import to_json
 from ritm_backend.logs import log, whereabouts
 from ritm_backend.metrics import Metrics
@@ -66,6 +66,7 @@ def surround(
     def begin() -> Response | None:
         g.report, g.start = Report(client_of(request)), perf_counter()
         g.report.deadline = resources.admission.deadline(request.environ.get(ARRIVED))
+        g.report.is_gone = request.environ.get(GONE, g.report.is_gone)
         given = request.headers.get(REQUEST_ID, "")
         g.request_id = given if _ID.fullmatch(given) else uuid4().hex[:16]
         refused = gate.judge(request)

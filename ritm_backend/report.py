@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ritm_backend.label_studio.errors import ConfigError, TaskError
@@ -30,11 +31,13 @@ class Report:
     Attributes:
         client: whose request it is.
         deadline: until when it may wait, in seconds of the monotonic clock.
+        is_gone: whether whoever asked waits no more.
         model_version: which weights answer it.
     """
 
     client: str = ""
     deadline: float = float("inf")
+    is_gone: Callable[[], bool] = lambda: False
 
     timings: Timings = field(default_factory=Timings)
     model_version: str = ""

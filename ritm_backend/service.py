@@ -179,6 +179,9 @@ class LabelStudioService:
                     began = monotonic()
                     with report.timings.stage("wait"):
                         stack.enter_context(self._admission.place(whose, own_id, report.deadline))
+                    if report.is_gone():
+                        report.notes.append("Whoever asked has closed the connection; nothing is answered.")
+                        break
                     answers = self._segment(annotator, asked, prompt, report, monotonic() - began)
             except Superseded:
                 report.notes.append("A newer click on the same object came in; this one was not answered.")

@@ -109,6 +109,8 @@ def demo_routes(host: ModelHost, settings: Settings, resources: Resources) -> Bl
         """A place to work in, and the seconds that it was waited for."""
         began = monotonic()
         with resources.admission.place(Requester(g.report.client, "demo"), deadline=g.report.deadline):
+            if g.report.is_gone():
+                raise RequestError("Whoever asked has closed the connection.")
             yield monotonic() - began
 
     @demo.post("/demo/images")

@@ -25,7 +25,7 @@ from threading import Barrier
 from time import monotonic
 
 from ritm_backend.front.connection import Connection, Deadlines, Gate, Phase
-from ritm_backend.front.wsgi import ARRIVED, Answer, Application, ask, environment, with_body
+from ritm_backend.front.wsgi import ARRIVED, GONE, Answer, Application, ask, environment, with_body
 from ritm_backend.logs import log, whereabouts
 
 _PIECE = 1 << 18
@@ -59,6 +59,9 @@ class _Client:
     paused_at: float | None = None
     charged: int = 0
     """Bytes of its body that count."""
+    is_listened_to: bool = True
+    """While it waits for the answer: not once it has sent more, or has gone."""
+    is_gone: bool = False
 
 
 def threads(count: int, name: str) -> Executor:
@@ -200,7 +203,15 @@ class Loop:
             else:
                 state.receive(data, monotonic())
             self._charge(client, len(state.body))
+        elif state.phase is Phase.READY and state.wanted is None:
+            self._listen(client)
         self._go_on(client)
+
+    def _listen(self, client: _Client) -> None:
+        """Whether a client that waits for its answer has closed; what it sends is left where it is."""
+        with contextlib.suppress(BlockingIOError):
+            client.is_gone = not client.socket.recv(1, socket.MSG_PEEK)
+            client.is_listened_to = False
 
     def _go_on(self, client: _Client) -> None:
         """After a step."""
@@ -233,6 +244,7 @@ class Loop:
             server = client.socket.getsockname()
             environ = environment(head, client.peer, (str(server[0]), int(server[1])))
             environ[ARRIVED] = client.state.arrived
+            environ[GONE] = lambda: client.is_gone
             with_body(environ, body, is_whole=head.length is None)
             answer = ask(self._application, environ)
         except Exception as error:  # noqa: BLE001  (the boundary of the thread)
@@ -256,7 +268,8 @@ class Loop:
 
     def _watch(self, client: _Client) -> None:
         events = 0
-        if client.state.wants_bytes and client.paused_at is None:
+        waits = client.state.phase is Phase.READY and client.is_listened_to
+        if waits or (client.state.wants_bytes and client.paused_at is None):
             events |= selectors.EVENT_READ
         if client.state.outgoing:
             events |= selectors.EVENT_WRITE

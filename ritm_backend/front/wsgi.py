@@ -17,6 +17,9 @@ Application = Callable[[Environment, Any], Iterable[bytes]]
 ARRIVED = "ritm.arrived"
 """Key of the moment, in seconds of the monotonic clock, at which the head of the request was there."""
 
+GONE = "ritm.gone"
+"""Key of a function that tells whether the client has closed the connection and waits no more."""
+
 _WITHOUT_PREFIX = {"CONTENT_TYPE", "CONTENT_LENGTH"}
 
 

@@ -185,6 +185,32 @@ def test_the_image_is_there_when_the_first_click_comes(open_server: Server, sour
     assert source.asked.count(path) == 1
 
 
+def test_clicks_of_clients_that_have_gone_are_not_worked_on(
+    image_settings: Mapping[str, str], source: ImageSource, tmp_path: Path
+) -> None:
+    one_place = {**image_settings, "RITM_THREADS": "1", "RITM_FETCH_READ_SECONDS": "30"}
+    with ritm_serve(tmp_path, one_place) as server, ThreadPoolExecutor(1) as pool:
+        source.may_answer.clear()
+        source.held = "/data/upload/gone/held.jpg"
+        try:
+            first = pool.submit(click, server.url, 1, 1, source.held)
+            wait_until(lambda: source.held in source.asked, "the place taken", within_s=30)
+            address = urlsplit(server.url)
+            for task in range(10):
+                body = json.dumps(request_of(100 + task, 1, f"/data/upload/gone/{task}.jpg"))
+                head = HEAD.format(path="/predict") + f"Content-Length: {len(body)}\r\n\r\n"
+                with socket.create_connection((address.hostname, address.port or 0), timeout=30) as client:
+                    client.sendall((head + body).encode())
+            wait_until(lambda: _gauge(server.url, "ritm_requests_waiting") == 10, "all to wait", within_s=30)
+        finally:
+            source.held = ""
+            source.may_answer.set()
+        assert first.result(60).is_well
+        assert click(server.url, 200, 1, "/data/upload/gone/1.jpg").is_well
+        assert _gauge(server.url, "ritm_clicks_total") == 2
+    assert not any(f"/data/upload/gone/{task}.jpg" in source.asked for task in range(2, 10))
+
+
 def test_gauges_of_two_processes_are_those_of_both(two_processes: Server) -> None:
     url = two_processes.url
     assert len(serving_pids(two_processes)) == 2
