@@ -74,7 +74,7 @@ class LabelStudioService:
         self._projects = projects or Projects()
         self._ring_ids = RingIds(rings)
         self._admission = resources.admission
-        self._memory = resources.memory
+        self._memory = resources.masks
         self._pictures = pictures
         self._counting = counting
         self._settings = settings

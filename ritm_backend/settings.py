@@ -95,7 +95,7 @@ class Settings(PictureSettings):
         ge=64,
         description="Memory in MB that the server may use, where that is less than its container may: a "
         "quarter is for decoding images, at most half for one of them, a quarter for the cache, and an "
-        "eighth for requests that are read.",
+        "eighth each for requests that are read, for what they say, and for masks of large pictures.",
     )
     max_clicks: int = Field(
         default=100,

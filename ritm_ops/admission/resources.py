@@ -18,6 +18,7 @@ from ritm_ops.admission.places import Admission, BusyError
 _SHARE_OF_FILES = 8  # one part in so many of the memory is for files of large images that wait
 _MOST_FILES = 64
 _SHARE_OF_BODIES = 8
+_SHARE_OF_MASKS = 8
 
 
 class Reader(Protocol):
@@ -84,12 +85,15 @@ class Resources:
         memory: for decoding.
         files: for the files of large images that wait without a place.
         bodies: for what large requests say, once they are read.
+        masks: for those of large pictures. Whoever wants it holds a decoded picture, and so must not wait for
+            others who are going to decode one.
     """
 
     admission: Admission
     memory: DecodingMemory
     files: MemoryBudget
     bodies: MemoryBudget
+    masks: MemoryBudget
 
     @classmethod
     def of(cls, places: int, wait_seconds: float, memory: int) -> Resources:
@@ -105,6 +109,7 @@ class Resources:
             DecodingMemory.of_process(decoding_budget(memory)),
             MemoryBudget(memory // _SHARE_OF_FILES),
             MemoryBudget(memory // _SHARE_OF_BODIES),
+            MemoryBudget(memory // _SHARE_OF_MASKS),
         )
 
     def decode(
