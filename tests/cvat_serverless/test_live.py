@@ -78,7 +78,7 @@ def test_a_new_version_is_taken_up_between_two_clicks(
     assert function.interactor.annotator.stats().clicks_run == 0
     click((100, 300))
     assert function.interactor.annotator.stats().clicks_run == 1
-    wait_until(lambda: "model ready" in log.getvalue(), "the log line", within_s=10)
+    wait_until(lambda: "model ready" in log.getvalue(), "the log line", within_s=60)
     ready = [json.loads(line) for line in log.getvalue().splitlines() if "model ready" in line]
     assert [line["with"]["version"] for line in ready] == [second]
 

@@ -49,7 +49,7 @@ def studio(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # of the one module that asks for it: each takes memory
 def default_studio(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudio]:
     """Label Studio as it comes: no local backends, no legacy tokens."""
     with label_studio(template, tmp_path_factory.mktemp("default"), {}, legacy=False) as running:

@@ -52,7 +52,7 @@ def test_a_killed_job_and_then_a_killed_worker(make_site: SiteMaker) -> None:
         site.wait_for_steps(job_id, made + 3)
         horse = first.horse(site.work(job_id))
         first.kill()
-        wait_until(is_gone(horse), "the end of the job's process", within_s=10)
+        wait_until(is_gone(horse), "the end of the job's process", within_s=60)
     assert len(site.steps(job_id)) < len(LONG_STEPS)
     with worker(site) as second:
         job = site.ended(job_id, second)
@@ -280,6 +280,6 @@ def test_a_stopped_job_is_not_tried_again(make_site: SiteMaker) -> None:
         site.jobs.stop(job_id)
         job = site.ended(job_id, running)
         assert job.status == "stopped"
-        wait_until(is_gone(horse), "the end of the job's process", within_s=10)
+        wait_until(is_gone(horse), "the end of the job's process", within_s=60)
     assert len(site.jobs.queue) == 0
     assert site.registry.versions("ritm") == ()
