@@ -52,7 +52,8 @@ def start(
     env = {name: os.environ[name] for name in os.environ if name == "OMP_NUM_THREADS"} | dict(env)
     limits = {} if largest_file is None else {resource.RLIMIT_FSIZE: largest_file}
     at_start = {name: env[name] for name in env if name.startswith(READ_AT_START)}
-    if "OMP_NUM_THREADS" in at_start and at_start.items() <= (os.environ | THREADS).items():
+    own = os.environ | THREADS
+    if "OMP_NUM_THREADS" in at_start and all(own.get(name, "") == at_start[name] for name in at_start):
         order = {"command": words, "environment": env, "folder": str(folder)}
         return _Forked(_preloaded(), order | {"limits": [*limits.items()]}, sink, errors or sink)
 
