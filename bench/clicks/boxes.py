@@ -37,7 +37,7 @@ from ritm_model.images import Pixels
 from ritm_model.inference.geometry import mask_roi
 
 NOISE = 0.1
-STARTS = {
+STARTS: dict[str, dict[str, Any]] = {
     "kept": {},
     "first guess": {"keep_mask": False},
     "first guess, by a click inside it": {"keep_mask": False, "begins_inside": True},
