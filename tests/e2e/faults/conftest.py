@@ -26,12 +26,11 @@ def source() -> Iterator[ImageSource]:
 
 @pytest.fixture(scope="session")
 def image_settings(source: ImageSource) -> Mapping[str, str]:
-    """Settings of a server that takes images from `source` and waits for none longer than a second."""
+    """Settings of a server that takes images from `source`."""
     return {
         "LABEL_STUDIO_URL": source.url,
         "LABEL_STUDIO_API_KEY": TOKEN,
         "RITM_ALLOWED_HOSTS": "localhost",
-        "RITM_FETCH_READ_SECONDS": "1",
         "RITM_RATE_PER_MINUTE": "0",
         "RITM_CACHE_MB": "256",
         "OMP_NUM_THREADS": "1",  # libgomp ends the process where it cannot make a thread
@@ -69,6 +68,7 @@ def live_settings(image_settings: Mapping[str, str], storage: Storage, models: M
     """Settings of a server that serves the live one of `models`."""
     return {
         **image_settings,
+        "RITM_FETCH_READ_SECONDS": "1",
         **ACCESS,
         "AWS_ENDPOINT_URL": storage.for_models.url,
         "RITM_MODEL": f"registry:{MODEL}",

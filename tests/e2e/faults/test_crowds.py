@@ -188,7 +188,7 @@ def test_the_image_is_there_when_the_first_click_comes(open_server: Server, sour
 def test_clicks_of_clients_that_have_gone_are_not_worked_on(
     image_settings: Mapping[str, str], source: ImageSource, tmp_path: Path
 ) -> None:
-    one_place = {**image_settings, "RITM_THREADS": "1", "RITM_FETCH_READ_SECONDS": "30"}
+    one_place = {**image_settings, "RITM_THREADS": "1"}
     with ritm_serve(tmp_path, one_place) as server, ThreadPoolExecutor(1) as pool:
         source.may_answer.clear()
         source.held = "/data/upload/gone/held.jpg"

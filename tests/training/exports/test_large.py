@@ -125,10 +125,7 @@ def test_images_are_found_again_at_their_places(tmp_path: Path, mark: str) -> No
     [
         ("<annotations><image name='1'/>", "is not XML"),
         ("<annotations><image name='1'></annotations>", "is not XML"),
-        (
-            '<?xml version="1.0" encoding="latin1"?><annotations><image name="\xe4"/></annotations>',
-            "is not XML",
-        ),
+        ('<annotations><image name="\xe4"/></annotations>', "is not XML"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><annotations/>', "document type is refused"),
         ("", "is not XML"),
     ],
