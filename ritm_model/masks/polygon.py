@@ -24,6 +24,7 @@ from ritm_model.masks.simplify import simplify
 Holes: TypeAlias = Literal["bridge", "fill"]
 
 MIN_IOU = 0.98
+_LEAST_CHANGE = 1e-9  # share of the area, where the bound allows none: no pixel is as small
 _SHARE_OF_HOLES = 0.25  # of what the bound allows, for holes so small that they are filled all the same
 
 
@@ -39,7 +40,7 @@ def polygons(
 
     Args:
         mask_HW: the mask, or the part of it that holds anything.
-        min_iou: in [0.5, 1): each polygon's IoU with its part of the mask is at least that, measured as area
+        min_iou: in [0.5, 1]: each polygon's IoU with its part of the mask is at least that, measured as area
             between the outlines.
         holes: whether holes are kept by a cut line, or filled; with "fill" the IoU is that with the filled
             part.
@@ -64,7 +65,7 @@ def polygons(
     allowed: list[float] = []
     sizes: list[int] = []
     for part in parts:
-        kept, left = part.without_small_holes(areas, 1 - min_iou)
+        kept, left = part.without_small_holes(areas, max(1 - min_iou, _LEAST_CHANGE))
         own = [points[place] + shift for place in kept.rings]
         sizes.append(len(own))
         per_point = left / sum(map(len, own))

@@ -87,7 +87,7 @@ def test_areas_are_those_between_the_middles_of_pixel_sides(mask):
 
 
 @settings(max_examples=60, deadline=None)
-@given(MASKS, st.sampled_from([0.5, 0.9, 0.98, 0.999]), st.sampled_from(["bridge", "fill"]))
+@given(MASKS, st.sampled_from([0.5, 0.9, 0.98, 0.999, 1.0]), st.sampled_from(["bridge", "fill"]))
 def test_no_polygon_is_empty_or_leaves_the_picture(mask, min_iou, holes):
     rings = polygons(mask, min_iou, holes)
     assert len(rings) == len(traced(mask)[0])
@@ -98,7 +98,7 @@ def test_no_polygon_is_empty_or_leaves_the_picture(mask, min_iou, holes):
 
 
 @settings(max_examples=40, deadline=None)
-@given(BLOBS, st.sampled_from([0.9, 0.95, 0.98]))
+@given(BLOBS, st.sampled_from([0.9, 0.95, 0.98, 1.0]))
 def test_the_iou_stays_above_the_bound(mask, min_iou):
     smooth = np.zeros((50 * FINER, 60 * FINER), np.bool_)
     outer, holes = traced(mask)

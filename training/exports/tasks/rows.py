@@ -206,6 +206,11 @@ def _is_cancelled(annotation: object) -> bool:
     return isinstance(annotation, dict) and bool(annotation.get("was_cancelled") or annotation.get("skipped"))
 
 
+def _is_open(drawing: Drawing) -> bool:
+    """Whether it is a polygon that nobody has closed."""
+    return isinstance(drawing.shape, Polygon) and not drawing.shape.is_closed
+
+
 def _parts(results: list[Any], data: object, rules: Rules) -> tuple[list[Part], list[tuple[str, bool]]]:
     """What was drawn on each picture; what else was drawn is told once for each kind."""
     read = read_results(results)
@@ -213,11 +218,10 @@ def _parts(results: list[Any], data: object, rules: Rules) -> tuple[list[Part], 
     drawings = [drawing for drawing in read.drawings if rules.boxes or drawing.kind != "rectangle"]
     if left := len(read.drawings) - len(drawings):
         others["rectangle"] = others.get("rectangle", 0) + left
-    if open_ones := [
-        each for each in drawings if isinstance(each.shape, Polygon) and not each.shape.is_closed
-    ]:
-        others["polygon that nobody has closed"] = len(open_ones)
-        drawings = [drawing for drawing in drawings if drawing not in open_ones]
+    closed = [drawing for drawing in drawings if not _is_open(drawing)]
+    if left := len(drawings) - len(closed):
+        others["polygon that nobody has closed"] = left
+    drawings = closed
     problems = [(f"Result {shown(id)}: {reason}", False) for id, reason in read.broken]
     problems += [
         (f"Results that are no masks: {count} of {shown(kind)}.", True)
