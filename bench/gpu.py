@@ -8,9 +8,11 @@ answers are wrong. Within `--minutes`: what does not fit in any more is left out
 
     parity     logits of every network of the paper against those of the paper's code, in fp32, and of the
                bundled model against the CPU; beside it the error with TF32, as convolutions run by default;
-               answers of a CUDA graph against those without one
+               answers of a CUDA graph against those without one; those to clicks on a photograph that stays
+               on the device against those with views made on the CPU
     noc        clicks of a simulated annotator on objects of the sample photographs, by engine
     latency    milliseconds from tensors on the CPU to logits there, by engine, size of the view and batch
+    clicks     milliseconds of a click, by size of the photograph and by where its views are made
     annotators clicks per second of so many annotators who do not think, through one predictor; also of
                two processes that share the device
     training   samples per second and memory of a step, by switch (`bench/train_step.py`)
@@ -34,14 +36,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from evaluate import SAMPLES, Photos
+from evaluate import Photos
 from served import machine
 
 from ritm_model.checkpoints import load_model, model_version, resolve_model
-from ritm_model.clicks import Click
 from ritm_model.evaluation import PredictorSource, evaluate, protocol_for
 from ritm_model.evaluation.noc import clicks_to_reach
-from ritm_model.images import read_image
 from ritm_model.inference import Predictor, TorchEngine, open_predictor
 from ritm_model.inference.engines.batching import GatheringEngine
 from ritm_model.inference.engines.compiled import CompiledEngine
@@ -51,12 +51,13 @@ from ritm_model.networks import InteractiveModel
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 sys.path.insert(0, str(GOLDEN))
+sys.path.insert(0, str(Path(__file__).parent / "clicks"))
+from resident_images import largest_error, photograph, timed, walk  # noqa: E402
 from seeded_models import SEEDED_MODELS, seeded_model  # noqa: E402
 
 HRNET18S = Path(__file__).parents[1] / "tests" / "models" / "h18s-synthetic.safetensors"
 TOLERANCE = {"cpu": 1e-4, "cuda": 1e-3}  # of logits; sums are made in another order on each device
 AT_ONCE = 8  # runs that a server shares on a GPU
-WALK = ((50, 40, True), (30, 45, True), (15, 85, False), (70, 45, True), (55, 90, False))
 SWITCHES = ("", "channels_last=false", "precision=bf16", "precision=fp16", "compile=inductor")
 
 Row = dict[str, Any]
@@ -71,12 +72,14 @@ class Asked:
         quick: only as much as shows that everything runs.
         golden: folder of the logits.
         models: names or files.
+        until: when all has to be done, in seconds of `perf_counter`.
     """
 
     device: str
     quick: bool
     golden: Path
     models: tuple[str, ...]
+    until: float
 
     @property
     def kind(self) -> str:
@@ -116,6 +119,7 @@ def parity(asked: Asked) -> Iterator[Row]:
     image, points = _question(3 + network.with_prev_mask, 1, 256)
     expected = TorchEngine(network, "cpu").run(image, points)
     yield _compared("bundled", TorchEngine(network, asked.device), image, points, expected, asked)
+    yield _by_views(network, asked)
     if asked.kind == "cuda":
         yield _by_graph(network, asked)
 
@@ -132,14 +136,12 @@ def _compared(
     for allowed in (False, True):
         with tf32(allowed):
             errors.append(float((engine.run(image, points).cpu() - expected).abs().max()))
+    return _row(name, errors[0], errors[1], asked)
+
+
+def _row(name: str, error: float, with_tf32: float, asked: Asked) -> Row:
     limit = TOLERANCE[asked.kind]
-    return {
-        "network": name,
-        "error": errors[0],
-        "with_tf32": errors[1],
-        "limit": limit,
-        "ok": errors[0] <= limit,
-    }
+    return {"network": name, "error": error, "with_tf32": with_tf32, "limit": limit, "ok": error <= limit}
 
 
 def _by_graph(network: InteractiveModel, asked: Asked) -> Row:
@@ -149,14 +151,16 @@ def _by_graph(network: InteractiveModel, asked: Asked) -> Row:
     without = engine.run(image, points)
     engine.run(image.flip(3), points)
     error = float((engine.run(image, points) - without).abs().max())
-    limit = TOLERANCE[asked.kind]
-    return {
-        "network": "bundled by graph",
-        "error": error,
-        "with_tf32": error,
-        "limit": limit,
-        "ok": error <= limit,
-    }
+    return _row("bundled by graph", error, error, asked)
+
+
+def _by_views(network: InteractiveModel, asked: Asked) -> Row:
+    """Probabilities after clicks where views are made on the device, against views made on the CPU."""
+    errors = []
+    for allowed in (False, True):
+        with tf32(allowed):
+            errors.append(largest_error(network, asked.device, 1 if asked.quick else 4))
+    return _row("bundled by views on the device", errors[0], errors[1], asked)
 
 
 def noc(asked: Asked) -> Iterator[Row]:
@@ -215,6 +219,15 @@ def _timed(engine: Engine, side: int, batch: int, asked: Asked) -> Row:
     }
 
 
+def clicks(asked: Asked) -> Iterator[Row]:
+    """Milliseconds of a click on a photograph that stays on the device, and with views made on the CPU."""
+    for model in asked.models:
+        network = load_model(resolve_model(model))
+        for times in (1,) if asked.quick else (1, 2, 6):
+            for row in timed(network, asked.device, times, seconds=0 if asked.quick else 1):
+                yield {"model": Path(model).stem, **row}
+
+
 def annotators(asked: Asked) -> Iterator[Row]:
     """Clicks per second through one predictor whose runs are shared, as a server on a GPU has it."""
     counts, seconds = ((1, 2), 0.2) if asked.quick else ((1, 4, 16, 64, 256), 4.0)
@@ -228,9 +241,8 @@ def annotators(asked: Asked) -> Iterator[Row]:
 def _crowd(model: str, count: int, seconds: float, asked: Asked) -> Row:
     opened = open_predictor(model, asked.device)
     predictor = opened.with_engine(GatheringEngine(opened.engine, AT_ONCE))
-    image_HW3 = read_image(SAMPLES / "images" / "bus.jpg")
-    height, width = image_HW3.shape[:2]
-    clicks = [Click(x / 100 * width, y / 100 * height, sign) for x, y, sign in WALK]
+    image_HW3 = photograph()
+    clicks = walk(image_HW3)
     everybody = Barrier(count)
 
     def annotate() -> list[float]:
@@ -283,9 +295,11 @@ def training(asked: Asked) -> Iterator[Row]:
         for switch in SWITCHES[:1] if asked.quick else SWITCHES:
             words = ",".join(filter(None, (setting, f"device={asked.kind}", switch)))
             command = [sys.executable, script, "--one", words, "--size", size, "--steps", str(steps)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
             row = {"setting": setting, "switch": switch or "as recipes have it"}
-            if done.returncode:
+            left = max(asked.until - perf_counter(), 1)
+            try:
+                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=left)
+            except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
                 yield {**row, "samples_per_s": None, "peak_mb": None, "loss": None}
                 continue
             found = json.loads(done.stdout.splitlines()[-1])
@@ -313,6 +327,7 @@ PARTS: dict[str, Callable[[Asked], Iterator[Row]]] = {
     "parity": parity,
     "noc": noc,
     "latency": latency,
+    "clicks": clicks,
     "annotators": annotators,
     "training": training,
 }
@@ -339,7 +354,8 @@ def main() -> None:
     parser.add_argument("--crowd", nargs=2, help=argparse.SUPPRESS)
     words = parser.parse_args()
     models = words.models[:1] if words.quick else words.models
-    asked = Asked(chosen_device(words.device), words.quick, words.golden, tuple(models))
+    until = perf_counter() + 60 * words.minutes
+    asked = Asked(chosen_device(words.device), words.quick, words.golden, tuple(models), until)
     if words.crowd:
         print(json.dumps(_crowd(words.crowd[0], 16, float(words.crowd[1]), asked)))
         return
@@ -347,7 +363,6 @@ def main() -> None:
     card = torch.cuda.get_device_name() if asked.kind == "cuda" else "none"
     versions = {model: model_version(resolve_model(model)) for model in models}
     results: dict[str, Any] = {"machine": {**machine(), "card": card}, "models": versions, "left_out": []}
-    until = perf_counter() + 60 * words.minutes
     for name in words.only:
         rows: list[Row] = []
         results[name] = rows

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-UNUSED_POINT = (-1.0, -1.0, -1.0)
+UNUSED = -1.0
+UNUSED_POINT = (UNUSED, UNUSED, UNUSED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,12 +27,17 @@ def test_every_part_is_measured(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "results.json").read_text())
     assert found["left_out"] == []
     assert all(row["ok"] for row in found["parity"])
-    assert [row["network"] for row in found["parity"]] == ["h18s_itm a", "bundled"]
+    assert [row["network"] for row in found["parity"]] == [
+        "h18s_itm a",
+        "bundled",
+        "bundled by views on the device",
+    ]
     assert [row["to_cpu"] for row in found["noc"]] == [0]
     assert [row["batch"] for row in found["latency"]] == [1, 2]
+    assert [row["views"] for row in found["clicks"]] == ["device", "cpu"]
     assert [row["annotators"] for row in found["annotators"]] == [1, 2]
     assert all(row["loss"] > 0 for row in found["training"])
-    for part in ("parity", "noc", "latency", "annotators", "training"):
+    for part in ("parity", "noc", "latency", "clicks", "annotators", "training"):
         assert f"\n{part}\n" in done.stdout
         assert found[part]
 
@@ -50,4 +55,4 @@ def test_wrong_logits_are_told_and_fail(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "Answers are wrong: the logits of h18s_itm a differ" in done.stderr
     rows = json.loads((tmp_path / "results.json").read_text())["parity"]
-    assert [row["ok"] for row in rows] == [False, True]
+    assert [row["ok"] for row in rows] == [False, True, True]

@@ -17,6 +17,7 @@ from PIL.Image import Image as PillowImage
 
 from ritm_model.clicks import Click
 from ritm_model.inference.engines.batching import run_together
+from ritm_model.inference.engines.resident import resident_images
 from ritm_model.inference.engines.torch_engine import Engine
 from ritm_model.inference.geometry import Box, Roi, mask_roi, whole
 from ritm_model.inference.merge import clicked_change, overlaid
@@ -260,7 +261,13 @@ class Predictor:
         with timings.stage("crop"):
             roi = self._next_roi(state, clicks)
             view = view_of(
-                state, clicks, roi, previous, self.options, with_prev_mask=self.engine.with_prev_mask
+                state,
+                clicks,
+                roi,
+                previous,
+                self.options,
+                with_prev_mask=self.engine.with_prev_mask,
+                images=resident_images(self.engine),
             )
         with timings.stage("network"):
             logits_B1hw, state = self._run(state, view)
@@ -290,10 +297,10 @@ class Predictor:
         return self.engine.run(view.image_BCHW, view.points_BP3), state
 
     def _probability(self, logits_B1hw: torch.Tensor) -> Floats:
-        logits_B1hw = logits_B1hw.float().cpu()
+        logits_B1hw = logits_B1hw.float()
         if self.options.with_flip:
             logits_B1hw = 0.5 * (logits_B1hw[:1] + logits_B1hw[1:].flip(3))
-        probability_hw: Floats = torch.sigmoid(logits_B1hw)[0, 0].contiguous().numpy()
+        probability_hw: Floats = torch.sigmoid(logits_B1hw)[0, 0].contiguous().cpu().numpy()
         return probability_hw
 
     def _prediction(self, soft: SoftMap) -> Prediction:

@@ -29,9 +29,13 @@ class PromptError(RitmError):
 
 
 def pixels_of(image: Picture) -> npt.NDArray[np.uint8]:
-    """H x W x 3 uint8 RGB; an array is given back as it is, a Pillow image turned upright."""
+    """H x W x 3 uint8 RGB, read-only: an array itself or a view of it, or a Pillow image turned upright.
+
+    An array that may be written to gets a view of its own each time, since what it holds may be another image
+    by then.
+    """
     if isinstance(image, PillowImage):
-        return upright_rgb(image)
+        image = upright_rgb(image)
     if not isinstance(image, np.ndarray):
         raise PromptError(
             f"Expected an H x W x 3 uint8 array or a Pillow image, got {type(image).__name__}; "
@@ -39,6 +43,9 @@ def pixels_of(image: Picture) -> npt.NDArray[np.uint8]:
         )
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise PromptError(f"Expected an H x W x 3 uint8 image, got {image.dtype} {image.shape}.")
+    if image.flags.writeable:
+        image = image.view()
+        image.flags.writeable = False
     return image
 
 

@@ -84,8 +84,7 @@ def crop_pixels(
     channels = range(crop_HWC.shape[2]) if channels is None else channels
     if roi.size == size:
         return crop_HWC.take(channels, axis=2).astype(np.float32)
-    side = min(before // now for before, now in zip(roi.size, size, strict=True))
-    side = max(side, 1) if antialias else 1
+    side = block_side(roi.size, size) if antialias else 1
     if side > 1:
         crop_HWC = _block_means(crop_HWC, side)
     rows, columns = (taps(*lengths, side) for lengths in zip(roi.size, size, strict=True))
@@ -99,6 +98,11 @@ def crop_pixels(
         lower = blend(crop_HWC[band.high].reshape(lines), columns, axis=1)
         shown[start : start + BAND_ROWS] = mix(upper, lower, band.weight[:, None])
     return shown.reshape(*size, len(channels))
+
+
+def block_side(before: Size, now: Size) -> int:
+    """The side of the blocks whose means are sampled to shrink an image; 1 where it is not half as large."""
+    return max(1, min(was // becomes for was, becomes in zip(before, now, strict=True)))
 
 
 def _block_means(pixels_HWC: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from ritm_model.clicks import Click, points_array
+from ritm_model.inference.engines.resident import ResidentImages, shown_there
 from ritm_model.inference.geometry import Roi, Size, to_crop, whole
 from ritm_model.inference.options import PredictorOptions
 from ritm_model.inference.resampling import crop_pixels
@@ -52,6 +53,7 @@ def view_of(
     options: PredictorOptions,
     *,
     with_prev_mask: bool,
+    images: ResidentImages | None = None,
 ) -> View:
     """Show a part of the image with the clicks and the previous mask on it.
 
@@ -62,6 +64,7 @@ def view_of(
         previous: the previous mask, if any.
         options: size and number of the views, and how many clicks the network gets to know.
         with_prev_mask: whether the network takes the previous mask.
+        images: where the engine keeps photographs, for the view to be made there; None makes it on the CPU.
     """
     shown = roi or whole(state.frame)
     size = state.frame
@@ -71,18 +74,29 @@ def view_of(
     if options.max_size is not None and max(size) > options.max_size:
         size = scaled(size, options.max_size / max(size))
 
-    # The last axis holds the channels: the memory layout that convolutions like best.
-    # Where a previous mask belongs, red stands at first: to fill the place is cheaper than to leave a gap.
-    channels = (0, 1, 2, 0) if with_prev_mask else (0, 1, 2)
-    view_HWC = crop_pixels(state.image, shown, size, channels, antialias=options.antialias)
-    view_HWC /= 255
-    if with_prev_mask:
-        view_HWC[..., 3] = 0 if previous is None else previous.crop(shown, size)
-    image_BCHW = torch.from_numpy(view_HWC)[None].permute(0, 3, 1, 2)
-
     sides = [to_crop(clicks, shown, size)]
     if options.with_flip:
-        image_BCHW = torch.cat([image_BCHW, image_BCHW.flip(3)])
         sides.append(tuple(replace(click, x=size[1] - 1 - click.x) for click in sides[0]))
     points_BP3 = np.stack([points_array(side, limit=options.net_clicks_limit) for side in sides])
-    return View(roi, image_BCHW, torch.from_numpy(points_BP3), tuple(sides))
+    mask_HW = None
+    if with_prev_mask:
+        mask_HW = np.zeros(size, np.float32) if previous is None else previous.crop(shown, size)
+
+    resident_HW3 = images.of(state.image) if images else None
+    # The last axis holds the channels: the memory layout that convolutions like best.
+    if resident_HW3 is not None:
+        view_HWC, points = shown_there(
+            resident_HW3, shown, size, points_BP3, mask_HW, antialias=options.antialias
+        )
+    else:
+        # Where a previous mask belongs, red stands at first: to fill it is cheaper than to leave a gap.
+        channels = (0, 1, 2, 0) if with_prev_mask else (0, 1, 2)
+        here_HWC = crop_pixels(state.image, shown, size, channels, antialias=options.antialias)
+        here_HWC /= 255
+        if mask_HW is not None:
+            here_HWC[..., 3] = mask_HW
+        view_HWC, points = torch.from_numpy(here_HWC), torch.from_numpy(points_BP3)
+    image_BCHW = view_HWC[None].permute(0, 3, 1, 2)
+    if options.with_flip:
+        image_BCHW = torch.cat([image_BCHW, image_BCHW.flip(3)])
+    return View(roi, image_BCHW, points, tuple(sides))

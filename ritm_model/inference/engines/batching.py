@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from ritm_model.clicks import UNUSED_POINT
+from ritm_model.clicks import UNUSED
+from ritm_model.inference.engines.resident import ResidentImages, resident_images
 from ritm_model.inference.engines.torch_engine import Engine
 
 T = TypeVar("T")
@@ -54,6 +55,10 @@ class _SharedEngine:
     @property
     def with_prev_mask(self) -> bool:
         return self._engine.with_prev_mask
+
+    @property
+    def resident(self) -> ResidentImages | None:
+        return resident_images(self._engine)
 
 
 class BatchingEngine(_SharedEngine):
@@ -175,6 +180,8 @@ def _answer_together(engine: Engine, calls: Sequence[EngineCall]) -> None:
     try:
         images_BCHW = torch.cat([call.image_BCHW for call in calls])
         logits_B1HW = engine.run(images_BCHW, _joined([call.points_BP3 for call in calls]))
+        if logits_B1HW.is_cuda:  # it works on after `run`; what comes in meanwhile is to share the next one
+            torch.cuda.current_stream(logits_B1HW.device).synchronize()
         answers = logits_B1HW.split_with_sizes([len(call.image_BCHW) for call in calls])
         for call, answer in zip(calls, answers, strict=True):
             call.answer.set_result(answer)
@@ -189,7 +196,7 @@ def _joined(all_points: Sequence[Tensor]) -> Tensor:
     padded = []
     for points_BP3 in all_points:
         batch, rows = points_BP3.shape[:2]
-        padded_B2N3 = points_BP3.new_tensor(UNUSED_POINT).repeat(batch, 2, count, 1)
+        padded_B2N3 = points_BP3.new_full((batch, 2, count, 3), UNUSED)
         padded_B2N3[:, :, : rows // 2] = points_BP3.view(batch, 2, rows // 2, 3)
         padded.append(padded_B2N3.view(batch, 2 * count, 3))
     return torch.cat(padded)

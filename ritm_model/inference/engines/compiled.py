@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ritm_model.inference.engines.cuda_graphs import GraphPerSize
 from ritm_model.inference.engines.graph import EngineError
+from ritm_model.inference.engines.resident import ResidentImages
 from ritm_model.networks import InteractiveModel, inference_copy, prepared
 
 MOST_GRAPHS = 64
@@ -29,6 +30,7 @@ class CompiledEngine:
         self.device = torch.device(device)
         self.name = name
         self.with_prev_mask = model.with_prev_mask
+        self.resident = ResidentImages(self.device) if self.device.type != "cpu" else None
         self._network = prepared(inference_copy(model, self.device))
         self._compiled = torch.compile(self._network.segment, dynamic=True)
         on_gpu = self.device.type == "cuda"

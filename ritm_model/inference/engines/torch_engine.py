@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 
 from ritm_model.inference.engines.original import Original
+from ritm_model.inference.engines.resident import ResidentImages
 from ritm_model.networks import InteractiveModel, inference_copy, prepared
 
 
@@ -45,6 +46,7 @@ class TorchEngine:
 
     Attributes:
         viewing: how photographs are best shown to the network.
+        resident: photographs on the device; None on a CPU.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class TorchEngine:
         self.name = name
         self.with_prev_mask = model.with_prev_mask
         self.viewing = model.viewing
+        self.resident = ResidentImages(self.device) if self.device.type != "cpu" else None
         if path is None or model.device != self.device:
             model = inference_copy(model, self.device)
         self._prepared = prepared(model)

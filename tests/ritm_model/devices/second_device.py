@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -32,10 +32,14 @@ class Work:
     Attributes:
         launches: operations that compute; each is a kernel or a few of them on a GPU.
         waits: how often the host had to wait for a result.
+        uploads: copies from the CPU to the device.
+        uploaded: bytes of them; left out when work is compared, since they grow with the batch.
     """
 
     launches: int = 0
     waits: int = 0
+    uploads: int = 0
+    uploaded: int = field(default=0, compare=False)
 
 
 done = Work()
@@ -136,12 +140,21 @@ def computed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         done.waits += packet in WAITED_FOR or (packet in MOVES and not is_there) or _chooses(packet, args)
     if not is_there:
         return result
+    if packet in MOVES:
+        sources = [each for each in tensors[-1:] if not isinstance(each, There)]
+        done.uploads += len(sources)
+        done.uploaded += sum(source.nbytes for source in sources)
     known = {id(tensor.here): tensor for tensor in theirs}  # what works in place gives its argument back
 
     def wrapped(leaf: Any) -> Any:
         if not isinstance(leaf, Tensor):
             return leaf
-        return known[id(leaf)] if id(leaf) in known else There(leaf)
+        if id(leaf) in known:
+            return known[id(leaf)]
+        if not (func.is_view and theirs):
+            return There(leaf)
+        with torch.inference_mode(theirs[0].is_inference()):  # as what it is a view of
+            return There(leaf)
 
     return tree_map(wrapped, result)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from ritm_model.learning.validation import questions, validate
 
 CLICKS = (Click(30, 40), Click(10.5, 12, False), Click(50, 20), Click(70, 60, False))
 RUN = {"hrnet": 430, "lite": 160}  # launches of a network at most; 423 and 154 with PyTorch 2.14
+VIEW = 20  # of a view of a photograph on the device, and of its logits; 13 and 17 with the mirror image
 STEP = 1800  # of a step of `lite` with SGD; 1,743 with PyTorch 2.14
 CORRECTION = 220  # of a simulated click: a run of the network as it is, 217 with PyTorch 2.14
 
@@ -40,27 +41,36 @@ def counted() -> Iterator[Work]:
     """The work within the block, known after it."""
     before, work = replace(done), Work()
     yield work
-    work.launches, work.waits = done.launches - before.launches, done.waits - before.waits
+    for name, value in asdict(done).items():
+        setattr(work, name, value - getattr(before, name))
 
 
 @pytest.mark.parametrize("family", RUN)
-def test_a_click_is_one_run_of_the_network_and_one_wait(family: str, device: torch.device) -> None:
+def test_a_click_is_one_run_of_the_network_one_upload_and_one_wait(family: str, device: torch.device) -> None:
     engine = TorchEngine(made(family), str(device))
     runs = []
     for batch, side in ((1, 64), (2, 64), (8, 96)):
         with counted() as work:
             engine.run(torch.rand(batch, 4, side, side), torch.full((batch, 8, 3), 9.0))
         runs.append(work)
-    assert runs[0].waits == 0
-    assert runs[0].launches <= RUN[family]
-    assert runs == runs[:1] * 3, "whatever the size of the batch and of the views"
+    assert [work.waits for work in runs] == [0, 0, 0]
+    launches = [work.launches for work in runs]
+    assert launches == launches[:1] * 3, "whatever the size of the batch and of the views"
+    assert launches[0] <= RUN[family]
 
     predictor = Predictor(engine, PredictorOptions.serving(engine.model.viewing))
-    state = predictor.start(np.random.default_rng(0).integers(0, 256, (80, 96, 3), np.uint8))
-    for click in CLICKS:
+    image_HW3 = np.random.default_rng(0).integers(0, 256, (800, 960, 3), np.uint8)
+    state = predictor.start(image_HW3)
+    for number, click in enumerate(CLICKS):
         with counted() as work:
-            state = predictor.click(state, click)
-        assert work == Work(runs[0].launches, waits=1)
+            state = predictor.click(state, Click(10 * click.x, 10 * click.y, click.is_positive))
+        assert work.launches <= launches[0] + VIEW
+        assert work.waits == 1
+        is_first = number == 0
+        assert work.uploads == 1 + is_first, "the photograph once, and what belongs to the click"
+        height, width = state.prediction.soft.values_hw.shape
+        tables_and_points = 12 * (height + width) + 2 * 4 * 3 * 2 * 4
+        assert work.uploaded <= 4 * height * width + tables_and_points + is_first * image_HW3.nbytes
 
 
 @pytest.mark.parametrize(
