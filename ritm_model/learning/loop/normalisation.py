@@ -5,6 +5,8 @@ PyTorch's own `SyncBatchNorm` needs GPUs. Shapes: B batch, C channels, H and W t
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -85,6 +87,22 @@ def average_statistics(model: nn.Module, world: World) -> None:
     with torch.no_grad():
         for buffer, mean in zip(buffers, parts, strict=True):
             buffer.copy_(mean.view_as(buffer))
+
+
+def keep_statistics(model: nn.Module) -> Callable[[], None]:
+    """Copy the buffers of a model, all of a type at once; what is returned puts them back."""
+    by_type: dict[torch.dtype, list[Tensor]] = defaultdict(list)
+    for buffer in model.buffers():
+        by_type[buffer.dtype].append(buffer)
+    kept = {dtype: torch.cat([buffer.flatten() for buffer in buffers]) for dtype, buffers in by_type.items()}
+
+    def put_back() -> None:
+        for dtype, buffers in by_type.items():
+            parts = torch.split(kept[dtype], [buffer.numel() for buffer in buffers])
+            for buffer, part in zip(buffers, parts, strict=True):
+                buffer.copy_(part.view_as(buffer))
+
+    return put_back
 
 
 def _summed(x_BCHW: Tensor) -> Tensor:

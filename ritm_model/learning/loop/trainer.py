@@ -15,14 +15,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from ritm_model.checkpoints import TrainingCard, save_model
 from ritm_model.errors import TrainingError
 from ritm_model.learning.loop.broken import BrokenFiles
 from ritm_model.learning.loop.distributed import World
-from ritm_model.learning.loop.normalisation import average_statistics, synchronise
+from ritm_model.learning.loop.normalisation import average_statistics, keep_statistics, synchronise
 from ritm_model.learning.loop.report import report_step
 from ritm_model.learning.loop.run_folder import RunFolder
 from ritm_model.learning.loop.starting import check_batch, make_model
@@ -115,7 +114,7 @@ class Trainer:
         """
         recipe, step, world = self.recipe, self.step, self.world
         layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
-        batch = batch.on(world.device, layout)
+        here, batch = batch, batch.on(world.device, layout)
         random = np.random.default_rng((recipe.seed, 1, step))
         torch.manual_seed(int(random.integers(2**62)) + world.rank)
         clicks = self.clicks_drawn(random)
@@ -124,10 +123,10 @@ class Trainer:
         self._learning_rate = recipe.optimiser.learning_rate * factor
 
         self.model.train()
-        statistics = [buffer.clone() for buffer in self.model.buffers()]
+        put_back = keep_statistics(self.model)
         randoms = self._randoms()
         with self.precision.autocast():
-            interaction = interact(self.model, batch, clicks, randoms)
+            interaction = interact(self.model, batch, clicks, randoms, here)
             if recipe.clicks.prev_mask_dropout:
                 dropout = recipe.clicks.prev_mask_dropout
                 interaction = drop_prev_masks(interaction, dropout, randoms, batch.given_B1HW)
@@ -145,7 +144,8 @@ class Trainer:
             self._note_broken(batch.broken)
         has_norm = math.isfinite(report.gradient_norm)
         if not (report.is_finite and (has_norm or self.precision.may_overflow())):
-            self._skip(batch, clicks, statistics)
+            put_back()
+            self._skip(batch, clicks)
             return
         scaler.step(self.optimiser)  # where the gradients are too large for fp16, nothing is learnt
         scaler.update()
@@ -364,7 +364,7 @@ class Trainer:
             self.folder.log({"step": self.step, "broken_samples": self.broken.samples, "broken": new})
         self.broken.check(self.recipe)
 
-    def _skip(self, batch: Batch, clicks: int, statistics: Sequence[Tensor]) -> None:
+    def _skip(self, batch: Batch, clicks: int) -> None:
         """Leave out a step whose loss is not finite, in every process: nothing is changed by it."""
         limit = self.recipe.max_skipped_steps
         path = self.folder.path / f"not_finite_{self.step}.pt"
@@ -383,8 +383,6 @@ class Trainer:
             )
         self.optimiser.zero_grad(set_to_none=True)
         self.precision.scaler.update()
-        for buffer, before_step in zip(self.model.buffers(), statistics, strict=True):
-            buffer.copy_(before_step)
         self.skipped += 1
         if self.world.is_first:
             _logger.warning("Step %d is skipped, because its loss or gradient is not finite.", self.step)

@@ -93,7 +93,13 @@ class PassResult:
 
 
 @torch.no_grad()
-def interact(model: InteractiveModel, batch: Batch, clicks: int, randoms: Sequence[Chooser]) -> Interaction:
+def interact(
+    model: InteractiveModel,
+    batch: Batch,
+    clicks: int,
+    randoms: Sequence[Chooser],
+    here: Batch | None = None,
+) -> Interaction:
     """Let the simulated user correct the model's masks with so many clicks.
 
     The model runs in eval mode, as it will with real users, and comes back in the mode it was in. With
@@ -104,12 +110,14 @@ def interact(model: InteractiveModel, batch: Batch, clicks: int, randoms: Sequen
         batch: to segment.
         clicks: corrections of every sample.
         randoms: one for each sample, so that a sample's clicks do not depend on what else is in the batch.
+        here: the batch as it is on the CPU, where clicks are chosen; a GPU is waited for if it is not given.
     """
     given = torch.zeros_like(batch.truth_B1HW) if batch.given_B1HW is None else batch.given_B1HW
     interaction = Interaction(batch.points_BP3, given)
     was_training = model.training
     if clicks:  # what clicks are chosen by is on the CPU from here on
-        truth, points = batch.truth_B1HW.cpu(), batch.points_BP3.cpu()
+        here = here or batch
+        truth, points = here.truth_B1HW.cpu(), here.points_BP3.float().cpu()
     model.eval()
     try:
         for order in range(1, clicks + 1):
