@@ -30,6 +30,7 @@ from ritm_backend.front.wsgi import environment
 from ritm_backend.logs import JsonLines
 from ritm_backend.settings import Settings
 from ritm_backend.sharing.projects import FOLDER_VARIABLE, OBJECTS_VARIABLE
+from ritm_backend.sharing.rings import RINGS_VARIABLE
 from ritm_model.cpus import usable_cpus
 from ritm_model.errors import RitmError
 from ritm_model.files import writing
@@ -147,6 +148,10 @@ def run(settings: Settings, listener: socket.socket, workers: int) -> None:
         objects = projects / "objects"
         objects.mkdir(exist_ok=True)
         os.environ[OBJECTS_VARIABLE] = str(objects)
+        if workers > 1 or settings.projects_folder:  # a worker by itself need not leave anything for others
+            rings = projects / "rings"
+            rings.mkdir(exist_ok=True)
+            os.environ[RINGS_VARIABLE] = str(rings)
         if workers > 1:
             options["child_exit"] = _drop_counts
             counts = folder / "metrics"

@@ -25,7 +25,7 @@ from ritm_model.masks.outline import Ring_N2
 
 _PART_IDS = UUID("0b3a6d1e-7c55-4f0a-8a3e-52f1f6a1c9d4")  # random
 _MOST_OBJECTS = 4096
-_GRID = 192  # cells along the longer side, to compare places
+_GRID = 96  # cells along the longer side, to compare places
 _ID_LENGTH = 12
 
 Given: TypeAlias = Sequence[tuple[str, Ring_N2]]
@@ -89,7 +89,7 @@ class RingIds:
             while len(self._given) > _MOST_OBJECTS:
                 self._given.popitem(last=False)
         if self._shared:
-            whole = [(id, np.rint(ring_N2).astype(int).tolist()) for id, ring_N2 in given]
+            whole = [(id, ring_N2.round().astype(np.int32).tolist()) for id, ring_N2 in given]
             self._shared.leave(own_id, json.dumps(whole, separators=(",", ":")).encode())
 
 
@@ -129,17 +129,19 @@ def _pairs(old_rings: Sequence[Ring_N2], new_rings: Sequence[Ring_N2]) -> list[t
     points = np.concatenate([*old_rings, *new_rings])
     corner = points.min(axis=0)
     scale = _GRID / max(float((points.max(axis=0) - corner).max()), 1.0)
-    old_cells, new_cells = (
-        np.stack([_painted((ring - corner) * scale) for ring in each]) for each in (old_rings, new_rings)
-    )
-    shared_ON = np.bitwise_count(old_cells[:, np.newaxis] & new_cells).sum(axis=2, dtype=np.intp)
+    old_cells, new_cells = (_painted(each, corner, scale) for each in (old_rings, new_rings))
+    shape = (len(old_rings) + 1, len(new_rings) + 1)
+    cells = np.bincount((old_cells * shape[1] + new_cells).ravel(), minlength=shape[0] * shape[1])
+    shared_ON = cells.reshape(shape)[1:, 1:]
     shared = [(int(shared_ON[old, new]), -int(old), -int(new)) for old, new in np.argwhere(shared_ON)]
     return [(-old, -new) for _, old, new in sorted(shared, reverse=True)]
 
 
-def _painted(ring_N2: Ring_N2) -> npt.NDArray[np.uint64]:
-    """The cells inside a ring, a bit for each."""
-    cells = np.zeros((_GRID + 1, _GRID + 1), np.uint8)
-    cv2.fillPoly(cells, [np.round(ring_N2).astype(np.int32)], 1)
-    bits = np.packbits(cells)
-    return np.pad(bits, (0, -len(bits) % 8)).view(np.uint64)
+def _painted(
+    rings: Sequence[Ring_N2], corner: npt.NDArray[np.float64], scale: float
+) -> npt.NDArray[np.int32]:
+    """By cell the number of the ring there, from 1 on; 0 outside. Of several it is the last one's."""
+    cells = np.zeros((_GRID + 1, _GRID + 1), np.int32)
+    for number, ring_N2 in enumerate(rings, start=1):
+        cv2.fillPoly(cells, [((ring_N2 - corner) * scale).round().astype(np.int32)], number)
+    return cells

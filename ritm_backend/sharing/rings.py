@@ -11,9 +11,10 @@ from pathlib import Path
 
 from ritm_backend.label_studio.ring_ids import SharedRings
 from ritm_backend.settings import Settings
-from ritm_backend.sharing.projects import FOLDER_VARIABLE
 from ritm_model.files import new_path
 from ritm_ops.redis_link import RedisAwayError, RedisLink
+
+RINGS_VARIABLE = "RITM_RINGS_DIR"  # set by the server for its workers, where they are not alone
 
 _WRITES_BETWEEN_TIDYING = 256
 
@@ -37,9 +38,10 @@ class RedisRings:
 
 
 class FolderRings:
-    """A folder that the workers of one server share, a file for each object, for `ttl_seconds` as well."""
+    """A folder that workers or servers share, a file for each object, for `ttl_seconds` as well."""
 
     def __init__(self, folder: Path, ttl_seconds: float) -> None:
+        """In a folder that is there."""
         self._folder = folder
         self._ttl_seconds = ttl_seconds
         self._writes = count()
@@ -52,10 +54,8 @@ class FolderRings:
     def leave(self, own_id: str, data: bytes) -> None:
         if next(self._writes) % _WRITES_BETWEEN_TIDYING == 0:
             self._tidy()
-        with suppress(OSError):
-            self._folder.mkdir(exist_ok=True)
-            with new_path(self._folder / _name(own_id)) as unfinished:
-                unfinished.write_bytes(data)  # a power cut may take it
+        with suppress(OSError), new_path(self._folder / _name(own_id)) as unfinished:
+            unfinished.write_bytes(data)  # a power cut may take it
 
     def _tidy(self) -> None:
         oldest = time.time() - self._ttl_seconds
@@ -76,8 +76,8 @@ def shared_rings(settings: Settings) -> SharedRings | None:
     if settings.session_store is not None:
         link = RedisLink(settings.session_store.get_secret_value(), "polygons may change their ids.")
         return RedisRings(link, ttl_seconds)
-    folder = os.environ.get(FOLDER_VARIABLE)
-    return FolderRings(Path(folder) / "rings", ttl_seconds) if folder else None
+    folder = os.environ.get(RINGS_VARIABLE)
+    return FolderRings(Path(folder), ttl_seconds) if folder else None
 
 
 def _key(own_id: str) -> str:

@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from ritm_model.masks.contours import Contours, Mask
-from ritm_model.masks.outline import Points, Ring_N2, Rings, outlines
+from ritm_model.masks.outline import Points, Ring_N2, outlines
 from ritm_model.masks.simplify import simplify
 
 Holes: TypeAlias = Literal["bridge", "fill"]
@@ -55,24 +55,28 @@ def polygons(
     contours = contours or Contours.of(mask_HW)
     rings = outlines(contours)
     areas = np.abs(rings.areas()).tolist()
+    points = rings.sizes.tolist()
     parts = [_Part(outer, []) for outer in sorted(contours.outer, key=lambda place: -areas[place])]
+    if not parts:
+        return []
     if holes == "bridge":
         by_outer = {part.outer: part for part in parts}
         for hole in sorted(contours.holes, key=areas.__getitem__):
             by_outer[contours.parents[hole]].holes.append(hole)
-    points, shift = rings.split(), complex(corner[1], corner[0])
-    chosen: list[Points] = []
+    chosen: list[int] = []
     allowed: list[float] = []
     sizes: list[int] = []
     for part in parts:
-        kept, left = part.without_small_holes(areas, max(1 - min_iou, _LEAST_CHANGE))
-        own = [points[place] + shift for place in kept.rings]
-        sizes.append(len(own))
-        per_point = left / sum(map(len, own))
-        chosen += own
-        allowed += [per_point * len(ring_N) for ring_N in own]
-    corners = iter(simplify(Rings.of(chosen), np.array(allowed), (width, height)) if chosen else [])
-    return [_polygon(*islice(corners, size)) for size in sizes]
+        kept, to_change = part.without_small_holes(areas, max(1 - min_iou, _LEAST_CHANGE))
+        per_point = to_change / sum(points[place] for place in kept.rings)
+        sizes.append(len(kept.rings))
+        chosen += kept.rings
+        allowed += [per_point * points[place] for place in kept.rings]
+    top, left = corner
+    # Rings are in half pixels of the part.
+    low, high = complex(-2 * left, -2 * top), complex(2 * (width - left), 2 * (height - top))
+    corners = iter(simplify(rings.chosen(chosen), 4 * np.array(allowed), low, high))
+    return [_polygon(*islice(corners, size)) / 2 + (left, top) for size in sizes]
 
 
 class _Part(NamedTuple):
@@ -103,7 +107,8 @@ def _polygon(outer_N: Points, *holes: Points) -> Ring_N2:
 
 def _bridged(outer_N: Points, hole_N: Points) -> Points:
     """One ring through both, with a cut line where they are nearest."""
-    distances = np.abs(outer_N[:, np.newaxis] - hole_N)
+    between = outer_N[:, np.newaxis] - hole_N
+    distances = between.real**2 + between.imag**2
     start, entry = divmod(int(distances.argmin()), len(hole_N))
-    around_N = np.roll(hole_N, -entry)
-    return np.concatenate([outer_N[: start + 1], around_N, around_N[:1], outer_N[start:]])
+    around = (hole_N[entry:], hole_N[: entry + 1])
+    return np.concatenate([outer_N[: start + 1], *around, outer_N[start:]])

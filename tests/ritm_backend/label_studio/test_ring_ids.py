@@ -75,7 +75,7 @@ def redis():
 def place(request, tmp_path):
     """Two processes' ways to the place that they share."""
     if request.param == "folder":
-        return [FolderRings(tmp_path / "rings", 60) for _ in range(2)]
+        return [FolderRings(tmp_path, 60) for _ in range(2)]
     url = request.getfixturevalue("redis").url
     Redis.from_url(url).flushall()
     return [RedisRings(RedisLink(url, "tested."), 60) for _ in range(2)]

@@ -36,7 +36,7 @@ def painted(rings, shape, finer=FINER):
 def traced(mask):
     """The exact outlines of a mask: outer rings and holes."""
     contours = Contours.of(mask)
-    rings = [ring.view(np.float64).reshape(-1, 2) for ring in outlines(contours).split()]
+    rings = [halves / 2 for halves in outlines(contours).split()]
     return [[rings[place] for place in places] for places in (contours.outer, contours.holes)]
 
 
@@ -82,8 +82,7 @@ def test_holes_run_the_other_way_than_what_surrounds_them(mask):
 def test_areas_are_those_between_the_middles_of_pixel_sides(mask):
     rings = outlines(Contours.of(mask))
     for ring, area in zip(rings.split(), rings.areas(), strict=True):
-        doubled = np.rint(ring.view(np.float64).reshape(-1, 1, 2) * 2).astype(np.int32)
-        assert abs(area) == cv2.contourArea(doubled) / 4
+        assert abs(area) == cv2.contourArea(ring) / 4
 
 
 @settings(max_examples=60, deadline=None)
@@ -138,7 +137,8 @@ def test_a_hole_too_small_to_matter_costs_no_points():
     mask = blob(200, 300, (150, 100, 60, 1))
     pierced = mask.copy()
     pierced[100:104, 150:154] = False
-    assert len(polygons(pierced)[0]) <= len(polygons(mask)[0]) + 2
+    # A hole with a cut line to it and back takes five at least.
+    assert len(polygons(pierced)[0]) < len(polygons(mask)[0]) + 5
 
 
 def test_a_rectangle_needs_few_points():
