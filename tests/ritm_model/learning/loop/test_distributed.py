@@ -17,7 +17,7 @@ from ritm_model.errors import TrainingError
 from ritm_model.learning.data import make_samples
 from ritm_model.learning.loop.distributed import World, device_named
 from ritm_model.learning.loop.loop import train
-from ritm_model.learning.loop.normalisation import SharedBatchNorm2d, synchronise
+from ritm_model.learning.loop.normalisation import SharedBatchNorm2d, keep_statistics, synchronise
 from ritm_model.learning.loop.run_folder import RunFolder
 from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import load_recipe
@@ -166,6 +166,20 @@ def test_shared_normalisation_is_normalisation() -> None:
     for key, value in plain.state_dict().items():
         torch.testing.assert_close(shared.state_dict()[key], value)
     torch.testing.assert_close(shared.eval()(values), plain.eval()(values))
+
+
+def test_statistics_that_are_kept_come_back_exactly() -> None:
+    model = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2))
+    model(torch.rand(4, 3, 5, 5))
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    put_back = keep_statistics(model)
+    model(torch.full((4, 3, 5, 5), torch.nan))
+    assert model[0].running_mean.isnan().all()
+    put_back()
+    after = dict(model.named_buffers())
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert {buffer.dtype for buffer in after.values()} == {torch.float32, torch.int64}
 
 
 def test_synchronised_models_keep_their_keys() -> None:
