@@ -6,9 +6,10 @@ made again after the time that the server asks for, and count from the first att
 the network alone does in another process with the same views, measured before and after each number of
 annotators; `share` is throughput over their mean. `light` is the share of the time in which the server
 answered with less work (`RITM_LIGHT_AFTER_SECONDS`, or `--light`), `health_ms` how long `/health` took
-meanwhile. With `--first 64`, as many annotators make their first click at the same moment. With `--half-open
-500`, as many connections beside them send half of a head or of a body and nothing more; those that the server
-closes are opened again.
+meanwhile. `server_ms` and `annotators_ms` are processor time for each click: of the process that answers,
+and of the one in which all annotators live. With `--first 64`, as many annotators make their first click at
+the same moment. With `--half-open 500`, as many connections beside them send half of a head or of a body and
+nothing more; those that the server closes are opened again.
 
     python bench/load.py --model tests/models/h18s-synthetic.safetensors --seconds 20
     python bench/load.py --annotators 1,16,64,200 --think 2 --first 64 --no-network
@@ -22,6 +23,7 @@ import contextlib
 import http.client
 import json
 import multiprocessing
+import os
 import random
 import socket
 import subprocess
@@ -118,6 +120,31 @@ def crowd(port: int, annotators: int, think_s: float, seconds: float) -> tuple[l
     for thread in threads:
         thread.join()
     return took, len(refused)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Processor seconds of the process that answers, and of the annotators'."""
+
+    server: float
+    annotators: float
+
+    @classmethod
+    def now(cls, server: int, annotators: int) -> Spent:
+        return cls(processor_seconds(server), processor_seconds(annotators))
+
+    def since(self, before: Spent, clicks: int) -> dict[str, object]:
+        """Milliseconds for each click."""
+        each = 1000 / max(1, clicks)
+        return {
+            "server_ms": round((self.server - before.server) * each, 1),
+            "annotators_ms": round((self.annotators - before.annotators) * each, 1),
+        }
+
+
+def processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def first_clicks(port: int, annotators: int) -> tuple[list[float], int]:
@@ -256,11 +283,14 @@ def main() -> None:
         def network_alone() -> float | None:
             return None if asked.no_network else network_per_second(asked.model, asked.engine, image)
 
+        pids = server.workers()[0], pool.apply(os.getpid)
         pool.apply(crowd, (server.port, 1, asked.think, 3.0))
         before = network_alone()
         for annotators in map(int, asked.annotators.split(",")):
+            spent = Spent.now(*pids)
             with watched(server) as seen:
                 took, refused = pool.apply(crowd, (server.port, annotators, asked.think, asked.seconds))
+            used = Spent.now(*pids).since(spent, len(took))
             after = network_alone()
             rate = len(took) / asked.seconds
             network: dict[str, object] = {}
@@ -274,6 +304,7 @@ def main() -> None:
                 refused=refused,
                 light=round(mean(seen.is_light), 2),
                 health_ms=percentiles(seen.health_ms, 50, 95, 100),
+                **used,
                 **network,
             )
             before = after
