@@ -18,13 +18,12 @@ import selectors
 import socket
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
-from threading import Barrier
 from time import monotonic
 
 from ritm_backend.front.connection import Connection, Deadlines, Gate, Phase
+from ritm_backend.front.lanes import Lane
 from ritm_backend.front.wsgi import ARRIVED, GONE, Answer, Application, ask, environment, with_body
 from ritm_backend.logs import log, whereabouts
 
@@ -64,14 +63,6 @@ class _Client:
     is_gone: bool = False
 
 
-def threads(count: int, name: str) -> Executor:
-    """A pool whose threads are all there: later there may be no memory for one."""
-    pool = ThreadPoolExecutor(count, thread_name_prefix=name)
-    everybody = Barrier(count)
-    wait([pool.submit(everybody.wait) for _ in range(count)])
-    return pool
-
-
 class Loop:
     """Serves an application on listening sockets. `turn` is to be called by one thread, again and again.
 
@@ -89,7 +80,7 @@ class Loop:
         listeners: list[socket.socket],
         application: Application,
         gate: Gate,
-        lanes: Mapping[str, Executor],
+        lanes: Mapping[str, Lane],
         bounds: ConnectionLimits,
         tell: Callable[[str], None],
     ) -> None:
@@ -234,7 +225,7 @@ class Loop:
         assert wanted is not None
         state.wanted = None  # handed over
         body, state.body = bytes(state.body), bytearray()  # which stays charged until it is answered
-        self._lanes[wanted.lane].submit(self._work, client, body)
+        self._lanes[wanted.lane].submit(client.peer, partial(self._work, client, body))
 
     def _work(self, client: _Client, body: bytes) -> None:
         """In a thread of a lane."""

@@ -12,7 +12,8 @@ from typing import Protocol
 from gunicorn.workers.base import Worker
 
 from ritm_backend.front.connection import Gate
-from ritm_backend.front.loop import ConnectionLimits, Loop, threads
+from ritm_backend.front.lanes import Lane
+from ritm_backend.front.loop import ConnectionLimits, Loop
 from ritm_backend.front.wsgi import Application, Environment
 
 _SECONDS_TO_END = 2.0  # gunicorn counts from the moment at which it tells us
@@ -60,7 +61,7 @@ class FrontWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def run(self) -> None:
         site = self.wsgi
-        lanes = {name: threads(count, name) for name, count in site.lanes.items()}
+        lanes = {name: Lane.of(count, name) for name, count in site.lanes.items()}
         loop = Loop(
             [listener.sock if hasattr(listener, "sock") else listener for listener in self.sockets],
             site.application,

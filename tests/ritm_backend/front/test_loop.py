@@ -15,6 +15,7 @@ from processes import wait_until
 
 from ritm_backend.front import loop as loop_module
 from ritm_backend.front.connection import Phase, Wanted
+from ritm_backend.front.lanes import Lane
 from ritm_backend.front.loop import ConnectionLimits, Loop
 
 MB = 1 << 20
@@ -41,10 +42,15 @@ def looping(application: Application, bound: int) -> Iterator[tuple[Loop, int]]:
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     port = listener.getsockname()[1]
     ended = Event()
-    with ThreadPoolExecutor(CLIENTS) as lane:
+    with ThreadPoolExecutor(2 * CLIENTS) as threads:
         limits = ConnectionLimits(body_bytes=bound)
         loop = Loop(
-            [listener], application, lambda _: Wanted("work", 64 * MB), {"work": lane}, limits, lambda _: None
+            [listener],
+            application,
+            lambda _: Wanted("work", 64 * MB),
+            {"work": Lane(threads, 2 * CLIENTS)},
+            limits,
+            lambda _: None,
         )
 
         def turn() -> None:
