@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import TIMEOUT_MAX, Event, Lock, local
+from dataclasses import dataclass
+from threading import TIMEOUT_MAX, Condition, Event, Lock, Thread, local
 from time import monotonic
 
 from ritm_model.errors import RitmError
@@ -21,6 +22,14 @@ def seconds_until(deadline: float, clock: Callable[[], float]) -> float:
     return min(max(0.0, deadline - clock()), TIMEOUT_MAX)
 
 
+@dataclass(eq=False)
+class _Held:
+    """What a thread has: its request with a place, or one whose place was taken while it paused."""
+
+    request: Request
+    is_taken: bool = False
+
+
 class Admission:
     """Gives requests their places. Thread-safe.
 
@@ -35,6 +44,10 @@ class Admission:
         self._seconds = seconds
         self._clock = clock
         self._lock = Lock()
+        self._pausing: dict[_Held, float] = {}
+        self._paused = Condition(self._lock)
+        self._watcher: Thread | None = None
+        self._is_watcher_idle = False
         self._events: dict[Request, Event] = {}
         self._own = local()
 
@@ -63,36 +76,94 @@ class Admission:
             BusyError: it came too late.
             Superseded: a newer request for the same object came.
         """
-        event = Event()
         with self._lock:
             until = self.deadline() if deadline is None else deadline
-            request, superseded = self._queue.join(annotator, object, until)
-            self._events[request] = event
-            self._wake(superseded)
-            self._admit()
+            held = _Held(self._joined(annotator, object, until))
         try:
-            self._wait(request, event)
-            self._own.request = request
+            self._wait(held.request)
+            self._own.held = held
             yield
         finally:
-            self._own.request = None
+            self._own.held = None
             with self._lock:
-                self._queue.leave(request)
-                del self._events[request]
+                self._queue.leave(held.request)
+                del self._events[held.request]
                 self._admit()
+
+    def _joined(self, annotator: Requester, object: str | None, deadline: float) -> Request:
+        request, superseded = self._queue.join(annotator, object, deadline)
+        self._events[request] = Event()
+        self._wake(superseded)
+        self._admit()
+        return request
+
+    @contextmanager
+    def pausing(self, seconds: float) -> Iterator[None]:
+        """Where the block takes longer than so many seconds, others have the place of this thread meanwhile.
+
+        Then it waits for another place afterwards, and the pause does not count for how long it may wait
+        altogether. For whoever waits for something outside, which may be quick or slow. Without a place
+        nothing happens.
+
+        Raises:
+            BusyError: there was no place in time.
+        """
+        held = self._held
+        if held is None:
+            yield
+            return
+        began = self._clock()
+        with self._lock:
+            self._pausing[held] = began + seconds
+            if self._watcher is None:
+                self._watcher = Thread(target=self._take_from_the_slow, name="pauses", daemon=True)
+                self._watcher.start()
+            if self._is_watcher_idle:
+                self._paused.notify()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._pausing.pop(held, None)
+        if held.is_taken:
+            with self._lock:
+                del self._events[held.request]
+                # The object is not named: a newer request for it may be there by now.
+                until = held.request.deadline + self._clock() - began
+                held.request, held.is_taken = self._joined(held.request.annotator, None, until), False
+            self._wait(held.request)
+
+    def _take_from_the_slow(self) -> None:
+        """Give the places of those whose pause is too long to others, again and again."""
+        with self._lock:
+            while True:
+                now = self._clock()
+                for held in [each for each, latest in self._pausing.items() if latest <= now]:
+                    del self._pausing[held]
+                    held.is_taken = held.request.standing is Standing.HAS_PLACE
+                    self._queue.leave(held.request)
+                self._admit()
+                self._is_watcher_idle = not self._pausing
+                self._paused.wait(min(self._pausing.values()) - now if self._pausing else None)
 
     def leave_early(self) -> None:
         """Give the place of this thread to others; what it has begun goes on without one.
 
         For whoever is going to wait for long for something else. Without a place nothing happens.
         """
-        request: Request | None = getattr(self._own, "request", None)
-        if request is not None:
+        if (held := self._held) is not None:
             with self._lock:
-                self._queue.leave(request)
+                self._queue.leave(held.request)
                 self._admit()
 
-    def _wait(self, request: Request, event: Event) -> None:
+    @property
+    def _held(self) -> _Held | None:
+        """What this thread has."""
+        held: _Held | None = getattr(self._own, "held", None)
+        return held
+
+    def _wait(self, request: Request) -> None:
+        event = self._events[request]
         while request.standing is Standing.WAITS and not event.wait(
             seconds_until(request.deadline, self._clock)
         ):

@@ -1,7 +1,7 @@
 """Whose turn it is, as plain data: nothing here waits, locks or looks at a clock.
 
 The discipline. So many requests have a place at the same time, the others wait. A free place goes to the
-client that got one longest ago (a client is a set of credentials or an address), and there to the annotator
+client that got one longest ago (a client is an address), and there to the annotator
 that got one longest ago; of each annotator's requests to the oldest. One annotator has no more than a share
 of the places, so somebody who asks without pause slows down nobody else.
 
@@ -21,7 +21,7 @@ class Requester(NamedTuple):
     """Whose request it is.
 
     Attributes:
-        client: credentials or address.
+        client: its address.
         task: what tells annotators of one client from each other, since Label Studio asks for all of them.
     """
 
