@@ -30,13 +30,28 @@ SETTLED_IOU = 0.99
 class Search:
     """The function to minimise, and the best answer met on the way.
 
-    It ends the search by an all-zero gradient: when every click is met, or the mask has settled.
+    It ends the search by an all-zero gradient: when every click is met, the mask has settled, or
+    time is over.
+
+    Args:
+        answer: the function's logits and penalty.
+        masks: what the clicks claim.
+        threshold: pixels above this probability form the mask.
+        is_over: whether there is no more time; asked after each run of the network.
+
+    Attributes:
+        best_logits_B1HW: of the answer that agrees best with the clicks.
+        is_cut_short: whether time was over before the search had ended.
     """
 
-    def __init__(self, answer: Answer, masks: ClickMasks, threshold: float) -> None:
+    def __init__(
+        self, answer: Answer, masks: ClickMasks, threshold: float, is_over: Callable[[], bool] = lambda: False
+    ) -> None:
         self._answer = answer
         self._masks = masks
         self._threshold = threshold
+        self._is_over = is_over
+        self.is_cut_short = False
         self._best_loss = float("inf")
         self._last_mask_B1HW: Tensor | None = None
         self.best_logits_B1HW: Tensor | None = None
@@ -57,6 +72,9 @@ class Search:
             return value, np.zeros_like(params)
         mask_B1HW = probability_B1HW.detach() > self._threshold
         if self._last_mask_B1HW is not None and _settled(mask_B1HW, self._last_mask_B1HW):
+            return value, np.zeros_like(params)
+        if self._is_over():
+            self.is_cut_short = True
             return value, np.zeros_like(params)
         self._last_mask_B1HW = mask_B1HW
         (gradient,) = torch.autograd.grad(loss, variables)

@@ -5,7 +5,9 @@ Shapes: B batch, h x w the network's view.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import ClassVar
 
 import numpy as np
@@ -36,11 +38,13 @@ class Adapted:
         params: parameters of the adaptation, where the search ended.
         prepared: features that the next clicks will find again, because the network will not be told of
             them; None while it will.
+        is_cut_short: whether the search had to end before it had found what it can.
     """
 
     roi: Roi | None
     params: Params
     prepared: Features | None
+    is_cut_short: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +83,7 @@ class BRSPredictor(Predictor):
         options: PredictorOptions,
         *,
         evaluations: int = EVALUATIONS,
+        seconds: float | None = None,
     ) -> None:
         """Make a predictor.
 
@@ -89,6 +94,7 @@ class BRSPredictor(Predictor):
                 its answer is still made to agree with them.
             evaluations: of the network for one answer, at most, 1 or more. (L-BFGS overruns it when it is
                 in the middle of a step.)
+            seconds: for the search for one answer, at most, and a run of the network; None for no limit.
 
         Raises:
             BRSError: SciPy is not installed.
@@ -97,6 +103,7 @@ class BRSPredictor(Predictor):
         super().__init__(engine, options)
         self._adaptation = adaptation
         self._evaluations = evaluations
+        self._seconds = seconds
 
     def _first(self, image_HW3: Image) -> State:
         return BRSState(image_HW3)
@@ -105,6 +112,7 @@ class BRSPredictor(Predictor):
         assert isinstance(state, BRSState)
         adaptation, last = self._adaptation, state.adapted
         clicks = view.clicks[0]
+        is_cut_short = False
         moved = last is None or last.roi != view.roi
         with torch.no_grad():
             prepared = None if last is None or moved else last.prepared
@@ -123,12 +131,20 @@ class BRSPredictor(Predictor):
                     answer,
                     ClickMasks(*(map_.to(prepared[0].device) for map_ in masks)),
                     self.options.threshold,
+                    self._clock(),
                 )
                 params = minimise(search, params, self._evaluations)
                 assert search.best_logits_B1HW is not None
-                logits_B1hw = search.best_logits_B1HW
+                logits_B1hw, is_cut_short = search.best_logits_B1HW, search.is_cut_short
             else:
                 logits_B1hw, _ = answer(torch.from_numpy(params).float().to(prepared[0].device))
         limit = self.options.net_clicks_limit
         kept = prepared if adaptation.outlives_crop and limit is not None and len(clicks) >= limit else None
-        return logits_B1hw, replace(state, adapted=Adapted(view.roi, params, kept))
+        return logits_B1hw, replace(state, adapted=Adapted(view.roi, params, kept, is_cut_short))
+
+    def _clock(self) -> Callable[[], bool]:
+        """Tells when the time of a search that begins now is over."""
+        if self._seconds is None:
+            return lambda: False
+        latest = monotonic() + self._seconds
+        return lambda: monotonic() >= latest

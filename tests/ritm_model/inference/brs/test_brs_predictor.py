@@ -185,3 +185,14 @@ def test_without_scipy_there_is_no_predictor(monkeypatch, hrnet_engine):
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     with pytest.raises(BRSError, match="need SciPy"):
         predictor_of(hrnet_engine, "f-BRS-B", WHOLE)
+
+
+@pytest.mark.parametrize(("seconds", "is_cut_short"), [(0, True), (3600, False), (None, False)])
+def test_a_search_ends_when_its_time_is_over(hrnet_engine, small_bear, seconds, is_cut_short):
+    adaptation = BRS_MODES["RGB-BRS"].adaptation(hrnet_engine.model)
+    predictor = BRSPredictor(hrnet_engine, adaptation, WHOLE, evaluations=8, seconds=seconds)
+    first = predictor.click(predictor.start(small_bear), ON_BEAR)
+    assert not first.adapted.is_cut_short
+    second = predictor.click(first, BESIDE)
+    assert second.adapted.is_cut_short is is_cut_short
+    assert error(second) <= error(Predictor(hrnet_engine, WHOLE).click(first, BESIDE)) + 1e-6
