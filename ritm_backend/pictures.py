@@ -10,6 +10,7 @@ import logging
 from collections import OrderedDict
 from hashlib import sha256
 from threading import Condition, Thread
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,15 @@ def image_key(task_id: int | None, reference: str) -> str:
     return f"{task_id}:{sha256(reference.encode(errors='surrogatepass')).hexdigest()}"
 
 
+class _Ahead(NamedTuple):
+    """An image that is to be held soon, and who has opened its task."""
+
+    host: ModelHost
+    task_id: int | None
+    reference: str
+    owner: str
+
+
 class Pictures:
     """Loads images. Thread-safe.
 
@@ -45,7 +55,7 @@ class Pictures:
         self._fetcher = fetcher
         self._max_pixels = settings.image_max_pixels
         self._resources = resources
-        self._ahead: OrderedDict[str, tuple[ModelHost, int | None, str]] = OrderedDict()
+        self._ahead: OrderedDict[str, _Ahead] = OrderedDict()
         self._changed = Condition()
         self._thread: Thread | None = None
 
@@ -68,10 +78,10 @@ class Pictures:
             data = self._fetcher.fetch(reference, task_id=task_id)
         return self._resources.decode(data, self._max_pixels, timings, deadline)
 
-    def fetch_ahead(self, host: ModelHost, task_id: int | None, reference: str) -> None:
+    def fetch_ahead(self, host: ModelHost, task_id: int | None, reference: str, owner: str) -> None:
         """Have the model of `host` hold an image soon, if there is nothing better to do; returns at once."""
         with self._changed:
-            self._ahead[image_key(task_id, reference)] = host, task_id, reference
+            self._ahead[image_key(task_id, reference)] = _Ahead(host, task_id, reference, owner)
             while len(self._ahead) > _MOST_AHEAD:
                 self._ahead.popitem(last=False)
             if self._thread is None:
@@ -83,20 +93,24 @@ class Pictures:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._ahead)
-                key, (host, task_id, reference) = self._ahead.popitem()
+                key, wanted = self._ahead.popitem()
             try:
-                self._load_ahead(host, key, task_id, reference)
+                self._load_ahead(key, wanted)
             except (RitmError, MemoryError):
                 continue  # the click will say so
             except Exception as error:  # noqa: BLE001  (the boundary of this thread)
                 log(_logger, logging.WARNING, "image not fetched ahead", whereabouts(error))
 
-    def _load_ahead(self, host: ModelHost, key: str, task_id: int | None, reference: str) -> None:
+    def _load_ahead(self, key: str, wanted: _Ahead) -> None:
         if self._resources.admission.waiting:
             return
         try:
-            annotator = host.annotator()
+            annotator = wanted.host.annotator()
         except ModelUnavailableError:
             return
         until = self._resources.admission.deadline()
-        annotator.image(key, lambda: self.load(reference, task_id, Timings(), until))
+
+        def load() -> npt.NDArray[np.uint8]:
+            return self.load(wanted.reference, wanted.task_id, Timings(), until)
+
+        annotator.image(key, load, wanted.owner)

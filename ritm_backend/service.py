@@ -41,6 +41,9 @@ from ritm_model.inference import Annotator, Prompt, Superseded
 from ritm_ops.admission import BusyError, Requester, Resources
 
 MODEL_WAIT_SECONDS = 60  # Label Studio waits 100
+SLOW_SECONDS = 1.0
+"""After so long the click on an image that is still being fetched gives its place to others."""
+
 _LARGEST_ID = 2**63 - 1  # of a database
 _SMALL_PICTURE = 16_000_000  # pixels
 _BYTES_OF_A_PIXEL = 4  # of a mask that is painted, or resized and written
@@ -154,7 +157,7 @@ class LabelStudioService:
         objects, notes = objects_of_task(task, config, options.most_points_of_one)
         report.notes += notes
         if is_opened:
-            self._fetch_ahead(host, task, config)
+            self._fetch_ahead(host, task, config, report.client)
         prediction = self._segment_all(_Asked(task, host, config, options, refines=False), objects, report)
         return prediction if prediction["result"] else []
 
@@ -208,13 +211,13 @@ class LabelStudioService:
                 "(RITM_MAX_CLICKS); remove some, or accept the mask and go on with it."
             )
 
-    def _fetch_ahead(self, host: ModelHost, task: Json, config: LabelingConfig) -> None:
+    def _fetch_ahead(self, host: ModelHost, task: Json, config: LabelingConfig, owner: str) -> None:
         for image in config.images:
             try:
                 reference = config.image_reference(image.name, None, task.get("data"))
             except TaskError:
                 continue  # whoever clicks there is told
-            self._pictures.fetch_ahead(host, _task_id(task), reference)
+            self._pictures.fetch_ahead(host, _task_id(task), reference, owner)
 
     def _segment(
         self,
@@ -236,7 +239,8 @@ class LabelStudioService:
         own_id = stable_id(asked.task.get("id"), prompt)
         # The ticket comes first: which request is newer must not depend on how long its image takes.
         with annotator.arrive(own_id) as ticket:
-            image_HW3 = annotator.image(key, load_image)
+            with self._admission.pausing(SLOW_SECONDS):
+                image_HW3 = annotator.image(key, load_image, report.client)
             height, width = image_HW3.shape[:2]
             size = (frame.width or width, frame.height or height)
             check_same_picture((width, height), size)
@@ -264,6 +268,7 @@ class LabelStudioService:
                     keep_mask=existing is None or not existing.is_guess,
                     region=prompt.region(width, height),
                     queue_key=own_id,
+                    owner=report.client,
                 ),
                 lambda: image_HW3,
                 timings,

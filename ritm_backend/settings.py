@@ -141,7 +141,7 @@ class Settings(PictureSettings):
 
     # Sessions
     cache_mb: int = Field(
-        default=1024,
+        default=2048,
         ge=1,
         description="Memory in MB for decoded images and masks of recent clicks, of all processes together "
         "(a quarter of it for regions that are refined); models of pipelines have equal shares of it.",

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
-from ritm_backend.demo.prompts import BrsWanted, ModelWanted, ZoomInWanted
+from ritm_backend.demo.prompts import LARGEST_SIZE, BrsWanted, ModelWanted, ZoomInWanted
 from ritm_backend.label_studio.errors import RequestError
 from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_backend.settings import Settings
@@ -24,6 +24,9 @@ FIXED_SIZE = 400
 _OTHER_MODELS = 2
 _OTHER_OPTIONS = 4
 _OTHER_CACHE_BYTES = 64 << 20
+
+BRS_SECONDS = 10.0
+"""How long BRS may search for the answer to one click."""
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -111,7 +114,8 @@ class DemoModels:
                 lambda: open_engine(wanted.model, self._settings.device),
             )
             engine, options = other, self._usual_options(other.viewing)
-        options = replace(options, zoom_in=_zoom_in(wanted.zoom_in, options.zoom_in))
+        longest = LARGEST_SIZE if wanted.zoom_in is None else None
+        options = replace(options, zoom_in=_zoom_in(wanted.zoom_in, options.zoom_in), max_size=longest)
         predictor = _predictor(engine, options, wanted.brs)
         ttl_seconds = self._settings.session_ttl_seconds
         if engine is served.predictor.engine and wanted.brs is None:
@@ -139,7 +143,9 @@ def _predictor(engine: Engine, options: PredictorOptions, brs: BrsWanted | None)
         raise RequestError("This model runs on an engine that cannot be refined by backpropagation.")
     limit = mode.net_clicks_limit if brs.network_clicks is None else brs.network_clicks
     options = replace(options, net_clicks_limit=limit, with_flip=False)  # it takes its time as it is
-    return BRSPredictor(engine, mode.adaptation(engine.model), options, evaluations=brs.iterations)
+    return BRSPredictor(
+        engine, mode.adaptation(engine.model), options, evaluations=brs.iterations, seconds=BRS_SECONDS
+    )
 
 
 def _zoom_in(wanted: ZoomInWanted | None, usual: ZoomIn | None) -> ZoomIn | None:

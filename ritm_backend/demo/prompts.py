@@ -15,6 +15,9 @@ from ritm_model.values import Value, first_problem
 _MOST_CLICKS = 1000  # of any setting
 _MOST_PLACES = 4000  # of a line
 
+LARGEST_SIZE = 1024
+"""Longest side of what a network is shown, in pixels; the memory for it grows with the square."""
+
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Coordinate = Annotated[float, Field(ge=0, le=1e6)]
 
@@ -24,7 +27,7 @@ class ZoomInWanted(Value):
 
     fixed: bool = False
     skip_clicks: int = Field(default=-1, ge=-1, le=100)
-    target_size: int | None = Field(default=None, ge=64, le=1024)
+    target_size: int | None = Field(default=None, ge=64, le=LARGEST_SIZE)
     expand_ratio: float = Field(default=1.4, ge=1, le=4)
 
 

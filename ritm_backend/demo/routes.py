@@ -116,7 +116,7 @@ def demo_routes(host: ModelHost, settings: Settings, resources: Resources) -> Bl
     @demo.post("/demo/images")
     def images() -> Response:
         with place():
-            return _json(service.open_image(request.get_data(cache=False)))
+            return _json(service.open_image(request.get_data(cache=False), g.report.client))
 
     @demo.post("/demo/masks")
     def masks() -> Response:
@@ -138,7 +138,7 @@ def demo_routes(host: ModelHost, settings: Settings, resources: Resources) -> Bl
                 prompt = read_prompt(request.form.get("prompt", ""))
                 for file in request.files.getlist("file"):
                     service.keep(file.read())
-            answer = service.segment(prompt, timings, waited_seconds)
+            answer = service.segment(prompt, timings, g.report.client, waited_seconds)
         g.report.clicks = len(prompt.clicks)
         stages = {name: round(ms, 1) for name, ms in timings.stages.items()}
         return _json({**answer, "stages_ms": stages})

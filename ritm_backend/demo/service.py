@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ritm_backend.demo.masks import mask_of, objects_in, read_values, run_lengths
-from ritm_backend.demo.models import DemoModels
+from ritm_backend.demo.models import BRS_SECONDS, DemoModels
 from ritm_backend.demo.prompts import DemoPrompt, MaskFile
 from ritm_backend.label_studio.errors import RequestError
 from ritm_backend.lru import BytesLru
@@ -77,12 +77,12 @@ class DemoService:
         """The numbered objects of a file: H x W uint8. Raises as `image` does."""
         return self._decoded(digest, Timings(), read_values)
 
-    def open_image(self, data: bytes) -> dict[str, object]:
-        """What the page has to know about an image."""
+    def open_image(self, data: bytes, owner: str) -> dict[str, object]:
+        """What the page has to know about an image that somebody has opened."""
         digest = self.keep(data)
         try:
             # Held already when the first click comes.
-            pixels_HW3 = self._host.annotator().image(_image_key(digest), lambda: self.image(digest))
+            pixels_HW3 = self._host.annotator().image(_image_key(digest), lambda: self.image(digest), owner)
         except ModelUnavailableError:
             pixels_HW3 = self.image(digest)
         height, width = pixels_HW3.shape[:2]
@@ -96,13 +96,14 @@ class DemoService:
         return {"id": digest, "width": width, "height": height, "values": objects_in(values_HW)}
 
     def segment(
-        self, prompt: DemoPrompt, timings: Timings, waited_seconds: float = 0
+        self, prompt: DemoPrompt, timings: Timings, owner: str, waited_seconds: float = 0
     ) -> Mapping[str, object]:
         """Answer a prompt with a mask: the rectangle it fills, and the runs inside it.
 
         Args:
             prompt: What the page sent.
             timings: Receives the stages.
+            owner: Who asks.
             waited_seconds: How long it has waited for a place.
 
         Raises:
@@ -117,7 +118,7 @@ class DemoService:
         def load_image() -> npt.NDArray[np.uint8]:
             return self.image(prompt.image, timings)
 
-        height, width = annotator.image(image_key, load_image).shape[:2]
+        height, width = annotator.image(image_key, load_image, owner).shape[:2]
         clicks = prompt.all_clicks((height, width))
         if len(clicks) > self._settings.max_clicks:
             raise RequestError(f"An object has at most {self._settings.max_clicks} clicks.")
@@ -127,14 +128,14 @@ class DemoService:
         with timings.stage("mask"):
             start_HW = None if prompt.start is None else self._start(prompt.start)
         state = annotator.segment(
-            Prompt(image_key, clicks, start_HW, _start_key(prompt.start), region),
+            Prompt(image_key, clicks, start_HW, _start_key(prompt.start), region, owner=owner),
             load_image,
             timings,
             waited_seconds=waited_seconds,
         )
         with timings.stage("encode"):
             answer = _answer(state, prompt.threshold)
-        return answer | {"model_version": annotator.version}
+        return answer | {"model_version": annotator.version, "message": _message(state)}
 
     def _start(self, start: MaskFile) -> npt.NDArray[np.bool_]:
         return mask_of(self.mask_values(start.file), start.value)
@@ -158,6 +159,17 @@ def _session(prompt: DemoPrompt) -> str | None:
 
 def _start_key(start: MaskFile | None) -> str:
     return "" if start is None else f"{start.file}:{start.value}"
+
+
+def _message(state: State) -> str:
+    """What there is to say about a mask, if anything."""
+    adapted = getattr(state, "adapted", None)  # where BRS answers; it is loaded for those who want it
+    if adapted is None or not adapted.is_cut_short:
+        return ""
+    return (
+        f"BRS was ended after {BRS_SECONDS:g} seconds; this is the best mask by then. Choose fewer "
+        "iterations, or a smaller target size."
+    )
 
 
 def _answer(state: State, threshold: float) -> dict[str, object]:

@@ -255,7 +255,8 @@ session.asker.addEventListener("answer", (event) => {
   const thing = session.active;
   if (!thing) return;
   const mask = session.maskOf(thing);
-  say(`${thing.name}: ${area(mask).toLocaleString("en")} pixels, score ${mask.score.toFixed(2)}.`);
+  const found = `${thing.name}: ${area(mask).toLocaleString("en")} pixels, score ${mask.score.toFixed(2)}.`;
+  say(`${found} ${answer.message}`.trim(), answer.message !== "");
 });
 canvas.addEventListener("focus", () => view.draw());
 canvas.addEventListener("blur", () => view.draw());

@@ -17,6 +17,7 @@
  * @property {string} runs base64 of variable-length numbers
  * @property {number} score
  * @property {string} model_version
+ * @property {string} message what there is to say about the mask, if anything
  * @property {Record<string, number>} stages_ms
  */
 

@@ -51,6 +51,7 @@ class Prompt:
         region: drawn around the object; see `Predictor.start`.
         queue_key: of waiting requests with the same key only the newest is answered; None waits its turn.
         keep_mask: whether the mask stays where no click is about it; see `Predictor.start`.
+        owner: whose memory the image takes; who holds most makes room first.
     """
 
     image_key: str
@@ -60,6 +61,7 @@ class Prompt:
     region: Region | None = None
     queue_key: str | None = None
     keep_mask: bool = True
+    owner: str = ""
 
     @property
     def start(self) -> Start:
@@ -214,7 +216,7 @@ class Annotator:
         waited = waited_seconds
         with ExitStack() as stack:
             ticket = ticket or stack.enter_context(self.arrive(prompt.queue_key))
-            image = self.image(prompt.image_key, load_image)
+            image = self.image(prompt.image_key, load_image, prompt.owner)
             state = self._known_to_others(prompt, start, self._known(prompt, start, image))
             if state.clicks == prompt.clicks:
                 self._count(remembered=1)
@@ -243,8 +245,13 @@ class Annotator:
             self._shared.add(prompt.image_key, start, state)
         return state
 
-    def image(self, image_key: str, load_image: LoadImage) -> Image:
+    def image(self, image_key: str, load_image: LoadImage, owner: str = "") -> Image:
         """The pixels of an image, read-only, loaded once however many ask for them at the same time.
+
+        Args:
+            image_key: as of `Prompt`.
+            load_image: gives the pixels, when they are not held.
+            owner: as of `Prompt`.
 
         Raises:
             Exception: whatever `load_image` raises; all who wait for it get it, and it is not remembered.
@@ -261,7 +268,7 @@ class Annotator:
         try:
             image = load_image().view()
             image.flags.writeable = False
-            self._cache.add_image(image_key, image)
+            self._cache.add_image(image_key, image, owner)
             self._count(images_loaded=1)
             own.set_result(image)
             return image
@@ -301,7 +308,7 @@ class Annotator:
 
     def _known(self, prompt: Prompt, start: Start, image: Image) -> State:
         """The state after as many of the clicks as are remembered."""
-        known = self._cache.longest(prompt.image_key, start, prompt.clicks)
+        known = self._cache.longest(prompt.image_key, start, prompt.clicks, image)
         if known is not None:
             return known
         return self._predictor.start(image, prompt.mask, prompt.region, keep_mask=prompt.keep_mask)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from ritm_backend.app import create_app
+from ritm_backend.demo import models
 from ritm_backend.model_host import ModelHost, ModelUnavailableError
 from ritm_backend.settings import Settings
 from ritm_model.clicks import Click
@@ -149,6 +150,35 @@ class TestMasks:
         brs = {"mode": "RGB-BRS", "network_clicks": 3, "iterations": iterations}
         answer = ask(ON_A_COIN, ALSO_ON_IT, options={"model": "bundled", "zoom_in": None, "brs": brs}).json
         assert np.array_equal(unpack(answer, pixels.shape[:2]), state.mask)
+
+    def test_refinement_is_ended_when_its_time_is_over(self, ask, unpack, predictor, pixels, monkeypatch):
+        from ritm_model.inference.brs import BRS_MODES, BRSPredictor
+
+        monkeypatch.setattr(models, "BRS_SECONDS", 0)
+        brs = {"mode": "RGB-BRS", "network_clicks": 1, "iterations": 1000}
+        disagreed = (*ALSO_ON_IT[:2], False)
+        answer = ask(ON_A_COIN, disagreed, options={"model": "bundled", "zoom_in": None, "brs": brs}).json
+        assert "BRS was ended after" in answer["message"]
+        adaptation = BRS_MODES["RGB-BRS"].adaptation(predictor.engine.model)
+        options = PredictorOptions(zoom_in=None, with_flip=False, net_clicks_limit=1)
+        once = clicked(
+            BRSPredictor(predictor.engine, adaptation, options, seconds=0), pixels, ON_A_COIN, disagreed
+        )
+        assert np.array_equal(unpack(answer, pixels.shape[:2]), once.mask)
+        assert ask(ON_A_COIN, ALSO_ON_IT).json["message"] == ""
+
+    def test_a_whole_photograph_is_shown_no_larger_than_a_target_size(self, ask, predictor, monkeypatch):
+        shown = []
+
+        def run(image_BCHW, points_BP3, run=predictor.engine.run):
+            shown.append(max(image_BCHW.shape[2:]))
+            return run(image_BCHW, points_BP3)
+
+        monkeypatch.setattr(models, "LARGEST_SIZE", 128)
+        monkeypatch.setattr(predictor.engine, "run", run)
+        whole = {"model": "bundled", "zoom_in": None}
+        assert ask((150.0, 150.0, True), options=whole).status_code == 200
+        assert set(shown) <= {128}
 
     def test_a_mask_is_shown_as_it_is_and_corrected(self, ask, client, unpack, predictor, pixels):
         numbered_HW = np.zeros(pixels.shape[:2], np.uint8)

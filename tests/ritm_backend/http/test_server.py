@@ -237,7 +237,7 @@ def test_a_container_with_less_processor_time_gets_fewer_threads(tmp_path, monke
 
 
 @pytest.mark.parametrize(
-    ("memory_mb", "workers", "cache_mb"), [(8192, 1, 1024), (8192, 4, 256), (2048, 1, 512), (2, 2, 1)]
+    ("memory_mb", "workers", "cache_mb"), [(8192, 1, 2048), (8192, 4, 512), (2048, 1, 512), (2, 2, 1)]
 )
 def test_the_caches_take_no_more_than_a_quarter_of_the_memory(memory_mb, workers, cache_mb):
     assert server.with_cache_within(Settings(), memory_mb << 20, workers).cache_mb == cache_mb
