@@ -46,10 +46,10 @@ class Click:
         return self.outcome == 200 and bool(self.mask) and not self.message
 
 
-def click(url: str, task: int, number: int, image: str, shift: float = 0) -> Click:
-    """Send so many clicks, `shift` percent of the image off the recorded ones; a connection for each."""
+def click(url: str, task: int, number: int, image: str, shift: float = 0, source: str = "127.0.0.1") -> Click:
+    """Send so many clicks, `shift` percent of the image off the recorded ones, from the address `source`."""
     sent = time.monotonic()
-    outcome, answer, headers = _ask(url, json.dumps(request_of(task, number, image, shift)).encode())
+    outcome, answer, headers = _ask(url, json.dumps(request_of(task, number, image, shift)).encode(), source)
     answered = time.monotonic()
     (prediction,) = answer.get("results", [{}])
     regions = prediction.get("result", [])
@@ -74,8 +74,9 @@ def request_of(task: int, number: int, image: str, shift: float = 0) -> dict[str
     return request
 
 
-def _ask(url: str, body: bytes) -> tuple[Outcome, Mapping[str, Any], Mapping[str, str]]:
-    with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=90)) as connection:
+def _ask(url: str, body: bytes, source: str) -> tuple[Outcome, Mapping[str, Any], Mapping[str, str]]:
+    place = urlsplit(url).netloc
+    with closing(http.client.HTTPConnection(place, timeout=90, source_address=(source, 0))) as connection:
         try:
             connection.connect()
         except ConnectionRefusedError:

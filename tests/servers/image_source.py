@@ -36,12 +36,13 @@ class ImageSource:
     A personal token is exchanged for one that lasts; `exchanges` counts how often.
 
     In the mood "late" an answer takes half a second, in "silent" it never comes. The path `held` is answered
-    when `may_answer` is set.
+    when `may_answer` is set; with `drips`, byte after byte comes before that.
     """
 
     def __init__(self) -> None:
         self.mood: Mood = "well"
         self.held = ""
+        self.drips = False
         self.may_answer = threading.Event()
         self.asked: list[str] = []
         self.exchanges = 0
@@ -105,7 +106,7 @@ class ImageSource:
             return
         if mood == "late":
             self._over.wait(0.5)
-        if request.path == self.held:
+        if request.path == self.held and not self.drips:
             self.may_answer.wait()
         if mood in ("401", "500"):
             _send(request, int(mood))
@@ -113,16 +114,28 @@ class ImageSource:
             _send(request, 401)
         elif request.path.startswith("/tasks/"):
             _send(request, 303, location=self.presigned())
+        elif request.path == self.held:
+            _send(request, 200, self.picture, before=self.may_answer)
         else:
             _send(request, 200, self.picture)
 
 
-def _send(request: BaseHTTPRequestHandler, status: int, body: bytes = b"", location: str = "") -> None:
+def _send(
+    request: BaseHTTPRequestHandler,
+    status: int,
+    body: bytes = b"",
+    location: str = "",
+    before: threading.Event | None = None,
+) -> None:
+    """Answer; with `before`, a byte now and then until that event."""
     request.send_response(status)
     request.send_header("Content-Length", str(len(body)))
     if location:
         request.send_header("Location", location)
     request.end_headers()
+    while before is not None and not before.wait(0.1):
+        request.wfile.write(body[:1])
+        body = body[1:]
     request.wfile.write(body)
 
 

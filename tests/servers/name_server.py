@@ -14,7 +14,9 @@ _ANSWER, _NO_SUCH_NAME = 0x8180, 0x8183
 
 
 @contextlib.contextmanager
-def name_server(addresses: Mapping[str, Sequence[str]]) -> Iterator[int]:
+def name_server(
+    addresses: Mapping[str, Sequence[str]], place: tuple[str, int] = ("127.0.0.1", 0)
+) -> Iterator[int]:
     """Answer for these names until the block ends; yields the UDP port. `addresses` may change meanwhile."""
 
     class Handler(socketserver.BaseRequestHandler):
@@ -22,7 +24,7 @@ def name_server(addresses: Mapping[str, Sequence[str]]) -> Iterator[int]:
             message, back = self.request
             back.sendto(_answer(message, addresses), self.client_address)
 
-    with socketserver.ThreadingUDPServer(("127.0.0.1", 0), Handler) as server:
+    with socketserver.ThreadingUDPServer(place, Handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
