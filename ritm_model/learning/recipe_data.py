@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +21,8 @@ from ritm_model.learning.recipes import Recipe
 from ritm_model.learning.recipes.schema import OWN, DataPart, SourcePart
 from ritm_model.learning.scores import chances_of
 from ritm_model.learning.sources import LearningData, TrainingSource, by_collection, divide
+
+_logger = logging.getLogger(__name__)
 
 Places = Mapping[str, Path | str | Collection]
 """Where data sets lie, by name, as in `ritm_model.datasets.Roots`; or their photographs themselves."""
@@ -190,6 +193,13 @@ def _sources(
     if asked.scores:
         chances = chances_of(Path(asked.scores), asked.scores_gamma, photographs)
         return [TrainingSource(asked.data, tuple(photographs), weight, chances)]
+    if asked.scores_gamma != 1:  # only who means scores gives it
+        _logger.warning(
+            "The photographs of %s are drawn equally often: the recipe has a scores_gamma of %g, but "
+            "names no file of scores (data.sources).",
+            asked.data,
+            asked.scores_gamma,
+        )
     found = by_collection(photographs, part.source_weights if asked.data.startswith(OWN) else {})
     total = sum(source.weight for source in found)
     return [

@@ -163,6 +163,20 @@ def test_badly_segmented_photographs_are_drawn_more_often(sbd) -> None:
 
 
 @pytest.mark.parametrize(
+    ("scored", "says_so"),
+    [("", False), ("scores_gamma: 1.25", True), ("scores: FILE, scores_gamma: 1.25", False)],
+)
+def test_recipes_that_mean_scores_say_so_where_none_are_given(
+    sbd, caplog: pytest.LogCaptureFixture, scored: str, says_so: bool
+) -> None:
+    path = sbd.json("scores.json", [(number, name, 0.5) for number, name in enumerate("abcd")])
+    source = f"data: 'SBD_Train:train', {scored.replace('FILE', str(path))}".rstrip(", ")
+    (found,) = open_data(recipe_of(f"[{{{source}}}]"), {"SBD_Train": sbd.root}).sources
+    assert (found.chances is None) == ("scores:" not in scored)
+    assert ("SBD_Train:train are drawn equally often" in caplog.text) == says_so
+
+
+@pytest.mark.parametrize(
     ("rows", "sentence"),
     [
         ([[0, "a", 0.5]], r"has no score of b\."),
