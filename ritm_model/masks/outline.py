@@ -109,12 +109,14 @@ def outlines(contours: Contours) -> Rings:
     ends_R = np.array([len(walk) for walk in contours.walks]).cumsum()
     lasts_R, begins_R = ends_R - 1, _begins(ends_R)
     places_N = (walk_N2[:, 0] + 3 * walk_N2[:, 1]).astype(np.intp)
-    to_next_N = _DIRECTION[turned(places_N, begins_R, lasts_R, 1) - places_N + 4]
+    # `take` and `compress` need half the time of brackets.
+    to_next_N = _DIRECTION.take(turned(places_N, begins_R, lasts_R, 1) - places_N + 4)
     codes_N = turned(to_next_N, begins_R, lasts_R, -1) * 9 + to_next_N
     # Both coordinates as one number: none is negative, so that nothing is carried from one to the other.
     corners_N1 = 2 * walk_N2.view(np.int64)
-    points_N = (corners_N1 + _SIDES[codes_N])[_IS_SIDE[codes_N]]
-    begins_R = _begins(_COUNTS[codes_N].cumsum()[lasts_R])
+    sides_N4, is_side_N4 = corners_N1 + _SIDES.take(codes_N, axis=0), _IS_SIDE.take(codes_N, axis=0)
+    points_N = sides_N4.ravel().compress(is_side_N4.ravel())
+    begins_R = _begins(_COUNTS.take(codes_N).cumsum()[lasts_R])
     return Rings(points_N.view(np.int32).reshape(-1, 2), begins_R)
 
 

@@ -70,7 +70,7 @@ class CutRings:
 
     def kept(self, pieces: Pieces) -> Points:
         """The points where the rings are cut, as corners."""
-        return self._points_N[pieces.begins_K]
+        return self._points_N.take(pieces.begins_K)
 
     def meeting(self, pieces: Pieces, farthest_K: Values) -> Points:
         """Corners where the lines that fit neighbouring pieces best meet, so far from the cut at most.
@@ -78,19 +78,19 @@ class CutRings:
         Where that is too far it is a place between the lines, or the point of the ring itself.
         """
         begins_K, steps_K = pieces.begins_K, pieces.steps_K
-        points_K = self._points_N[begins_K]
-        from_origin_K = points_K - self._origins_N[begins_K]
-        sums_K, squares_K = self._sums[:, begins_K + steps_K] - self._sums[:, begins_K]
+        points_K = self._points_N.take(begins_K)
+        from_origin_K = points_K - self._origins_N.take(begins_K)
+        sums_K, squares_K = self._sums.take(begins_K + steps_K, axis=1) - self._sums.take(begins_K, axis=1)
         centres_K = sums_K / steps_K
         # The sum of squares about the centre points to twice the angle of the line.
         spread_K = squares_K - sums_K * centres_K
         ways_K = np.sqrt(spread_K / np.maximum(np.abs(spread_K), _TINY))
         before_K = np.arange(-1, len(begins_K) - 1)
         before_K[pieces.firsts_C] = pieces.lasts_C
-        ways_before_K = ways_K[before_K]
+        ways_before_K = ways_K.take(before_K)
         # How far the lines are aside of the points: of two that cross, this says where.
         aside_K = ((centres_K - from_origin_K) * ways_K.conj()).imag
-        aside_before_K = ((centres_K[before_K] - from_origin_K) * ways_before_K.conj()).imag
+        aside_before_K = ((centres_K.take(before_K) - from_origin_K) * ways_before_K.conj()).imag
         sines_K = (ways_before_K.conj() * ways_K).imag
         meets_K = np.abs(sines_K) >= _PARALLEL
         moves_K = aside_before_K * ways_K - aside_K * ways_before_K
@@ -117,7 +117,7 @@ class CutRings:
         aside_TN *= np.abs(halves_TN.real)
         within_C = 2 * np.add.reduceat(aside_TN, self._begins_R, axis=1).ravel()
         # From each corner to the first point of the piece, and from its last one to the next corner.
-        moves_K = self._points_N[pieces.begins_K] - corners_K
+        moves_K = self._points_N.take(pieces.begins_K) - corners_K
         starts_K = moves_K * turns_K
         ends_K = turned(moves_K, pieces.firsts_C, pieces.lasts_C, 1) * turns_K
         triangles_K = np.abs(starts_K.real * starts_K.imag) + np.abs(ends_K.real * ends_K.imag)

@@ -105,7 +105,7 @@ def _kept(rings: Rings, tolerances_TR: Values) -> tuple[Indices, Indices]:
     counts_C = np.array([len(points) for points in kept])
     names_K = np.concatenate(kept).view(np.int64)[:, 0, 0]
     order_N = rings.names.argsort()  # no point comes twice
-    return order_N[rings.names.searchsorted(names_K, sorter=order_N)], counts_C
+    return order_N.take(rings.names.searchsorted(names_K, sorter=order_N)), counts_C
 
 
 def _move_inside(points_K: Points, low: complex, high: complex) -> None:
