@@ -23,8 +23,9 @@ MOST_VALUES = 2_000_000
 
 _BYTES_OF_A_VALUE = 90
 
-# Inside of a JSON text the quotes around rle are escaped: what matches is always a key, and all of it.
-_MASK = re.compile(rb'(?<!\\)"rle"\s*:\s*\[')
+# Inside of a JSON text the quotes around rle are escaped: what matches is always a key. All of it, if no
+# backslash stands before it; to look for that in here would make the search thirty times as long.
+_MASK = re.compile(rb'"rle"\s*:\s*\[')
 _PIECE = 1 << 16  # bytes read at once, while other threads wait
 _OF_WHOLE_NUMBERS = b"-0123456789, \t\r\n"
 
@@ -99,6 +100,8 @@ def cut_masks(body: bytes, *, with_masks: bool = True) -> UnreadBody:
     done = 0
     for found in _MASK.finditer(body):
         start = found.end()
+        if body[max(found.start() - 1, 0) : found.start()] == b"\\":
+            continue
         quote = body.find(b'"', start)  # looking no further keeps the work in proportion to the body
         end = body.find(b"]", start, None if quote < 0 else quote)
         if end >= 0 and not body[start:end].translate(None, _OF_WHOLE_NUMBERS):
