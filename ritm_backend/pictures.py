@@ -24,6 +24,7 @@ from ritm_ops.admission import Resources
 from ritm_ops.pictures import PictureFetcher
 
 _MOST_AHEAD = 32  # tasks just opened; of more, the oldest are not worth it any more
+_MOST_THREADS = 4  # one of them may wait for an image that comes slowly
 
 _logger = logging.getLogger(__name__)
 
@@ -57,7 +58,8 @@ class Pictures:
         self._resources = resources
         self._ahead: OrderedDict[str, _Ahead] = OrderedDict()
         self._changed = Condition()
-        self._thread: Thread | None = None
+        self._threads = 0
+        self._idle_threads = 0
 
     def load(
         self, reference: str, task_id: int | None, timings: Timings, deadline: float
@@ -84,15 +86,17 @@ class Pictures:
             self._ahead[image_key(task_id, reference)] = _Ahead(host, task_id, reference, owner)
             while len(self._ahead) > _MOST_AHEAD:
                 self._ahead.popitem(last=False)
-            if self._thread is None:
-                self._thread = Thread(target=self._run, name="fetch-ahead", daemon=True)
-                self._thread.start()
+            if self._idle_threads < len(self._ahead) and self._threads < _MOST_THREADS:
+                Thread(target=self._run, name="fetch-ahead", daemon=True).start()
+                self._threads += 1
             self._changed.notify()
 
     def _run(self) -> None:
         while True:
             with self._changed:
+                self._idle_threads += 1
                 self._changed.wait_for(lambda: self._ahead)
+                self._idle_threads -= 1
                 key, wanted = self._ahead.popitem()
             try:
                 self._load_ahead(key, wanted)

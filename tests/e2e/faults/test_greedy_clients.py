@@ -88,6 +88,20 @@ def test_images_that_come_slowly_hold_no_places(
         assert all(one.result(90).is_well for one in slow)
 
 
+def test_images_that_come_slowly_keep_no_others_from_being_fetched_ahead(
+    small_server: Server, source: ImageSource
+) -> None:
+    url, path, quick = small_server.url, "/data/upload/ahead/slow.jpg", "/data/upload/ahead/quick.jpg"
+    with held(source, path, drips=True):
+        for task, image in ((2500, path), (2501, quick)):
+            opened = request_of(task, 1, image)
+            opened["params"]["context"] = None
+            assert requests.post(f"{url}/predict", json=opened, timeout=30).json() == {"results": [[]]}
+            wait_until(lambda image=image: image in source.asked, "it is fetched", within_s=60)  # type: ignore[misc]
+        assert click(url, 2501, 1, quick).is_well
+        assert source.asked.count(quick) == 1
+
+
 def test_many_waiting_clicks_of_one_client_leave_threads_to_others(
     small_server: Server, source: ImageSource
 ) -> None:
