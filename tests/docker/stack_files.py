@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,3 +24,15 @@ def env_of(path: Path) -> dict[str, str]:
 
 def files_in(folder: Path) -> dict[str, str]:
     return {file.name: file.read_text() for file in folder.iterdir()}
+
+
+def uwsgi_variables() -> dict[str, str]:
+    """What the stack sets for uWSGI, with one process: each loads all of Label Studio."""
+    texts = SERVICES["label-studio"]["environment"].items()
+    found = {
+        name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(text))
+        for name, text in texts
+        if name.startswith("UWSGI_")
+    }
+    assert int(found["UWSGI_PROCESSES"]) > 1
+    return {**found, "UWSGI_PROCESSES": "1"}

@@ -156,6 +156,8 @@ def _uwsgi(place: str) -> list[str | Path]:
         "module": "core.wsgi:application",
         "buffer-size": 65535,
         "post-buffering": 4096,
+        "threads": "$(UWSGI_NUMBER_OF_THREADS)",
+        "harakiri": 120,
     }
     switches = "master cheaper single-interpreter need-app die-on-term lazy-apps enable-threads thunder-lock"
     return [

@@ -30,11 +30,11 @@ from label_studio_server import (
     signed_in,
 )
 from processes import ROOT, Server, free_port
+from stack_files import uwsgi_variables
 from stack_nginx import NAME, certificates, stack_nginx
 
 LOGIN = {"BASIC_AUTH_USER": "ritm", "BASIC_AUTH_PASS": "a-password"}
 OVERLAY: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.tls.yml").read_text())["services"]
-STACK: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,6 @@ def variables(service: str, host: str) -> dict[str, str]:
     """What the stack sets for TLS, of one service."""
     texts = OVERLAY[service]["environment"].items()
     return {name: re.sub(r"\$\{PUBLIC_HOST[^}]*\}", host, str(value)) for name, value in texts}
-
-
-def uwsgi_variables() -> dict[str, str]:
-    """What the stack sets for uWSGI, with one process: each loads all of Label Studio."""
-    texts = STACK["label-studio"]["environment"].items()
-    found = {
-        name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(text))
-        for name, text in texts
-        if name.startswith("UWSGI_")
-    }
-    assert int(found["UWSGI_PROCESSES"]) > 1
-    return {**found, "UWSGI_PROCESSES": "1"}
 
 
 @pytest.fixture(scope="module")
