@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from time import sleep
 
+import torch
+
 from cvat_serverless.interactor import Interactor
 from cvat_serverless.live import LiveInteractor, open_live
 from cvat_serverless.settings import CvatSettings
 from ritm_model.checkpoints import CheckpointError
+from ritm_model.cpus import usable_cpus
 from ritm_model.errors import RitmError
 from ritm_model.inference import Annotator, Predictor, open_predictor
 from ritm_model.inference.engines.graph import EngineError
@@ -42,6 +46,8 @@ def load(settings: CvatSettings) -> Loaded:
         RitmError: the model, the device or the registry is not there.
     """
     share_arenas()
+    if "OMP_NUM_THREADS" not in os.environ:  # torch, loaded already, counts the processors of the machine
+        torch.set_num_threads(usable_cpus())
     memory = DecodingMemory.of_machine(
         decoding_budget(usable_memory(settings.ritm_memory_mb)), machine_folder()
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ritm_backend.connect.cli import connect
+from ritm_model.cpus import limit_threads
 
 if TYPE_CHECKING:
     from ritm_backend.settings import Settings
@@ -59,7 +60,7 @@ def serve(workers: int, **options: str | int | None) -> None:
             f"{generated['BASIC_AUTH_USER']}, password {generated['BASIC_AUTH_PASS']}. "
             "Set BASIC_AUTH_USER and BASIC_AUTH_PASS to keep them."
         )
-    server.limit_threads(workers)
+    limit_threads(workers)
     _check_model(settings)
     listener = server.listen(settings.host, settings.port)
     port = listener.getsockname()[1]
@@ -97,7 +98,7 @@ def demo(image: Path | None, checkpoint: str | None, cpu: bool, port: int, brows
     os.environ.update({name: value for name, value in chosen.items() if value is not None})
     os.environ.setdefault("RITM_LOG_LEVEL", "WARNING")
     settings = Settings.from_environment()
-    server.limit_threads(1)
+    limit_threads()
     _check_model(settings)
     listener = server.listen(settings.host, port)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"

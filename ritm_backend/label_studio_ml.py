@@ -19,13 +19,13 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
-from ritm_backend.server import limit_threads, make_host, pipeline_hosts
+from ritm_backend.server import make_host, pipeline_hosts
 from ritm_backend.settings import Settings
 from ritm_backend.sharing.rings import shared_rings
-from ritm_model.cpus import usable_cpus
+from ritm_model.cpus import limit_threads, usable_cpus
 
 _THREADS_CHOSEN = "OMP_NUM_THREADS" in os.environ
-limit_threads(workers=1)  # before torch is loaded by the imports below
+limit_threads()  # before torch is loaded by the imports below
 
 # Loaded with this module and not at the first setup, for which Label Studio waits three seconds only.
 from ritm_backend.model_host import ModelHost  # noqa: E402

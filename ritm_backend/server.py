@@ -31,7 +31,6 @@ from ritm_backend.logs import JsonLines
 from ritm_backend.settings import Settings
 from ritm_backend.sharing.projects import FOLDER_VARIABLE, OBJECTS_VARIABLE
 from ritm_backend.sharing.rings import RINGS_VARIABLE
-from ritm_model.cpus import usable_cpus
 from ritm_model.errors import RitmError
 from ritm_model.files import writing
 
@@ -112,17 +111,10 @@ def listen(host: str, port: int) -> socket.socket:
         raise ServeError(f"The server cannot listen on port {port} of {host}: {reason}.") from None
 
 
-def limit_threads(workers: int) -> None:
-    """Set what OpenMP reads when torch is loaded: idle threads sleep, and no more threads than processors."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cpus() // workers)))
-
-
 def run(settings: Settings, listener: socket.socket, workers: int) -> None:
     """Serve on a listening socket until told to stop (SIGTERM lets running requests finish).
 
-    `limit_threads` is to be called before anything loads torch.
+    `ritm_model.cpus.limit_threads` is to be called before anything loads torch.
     """
     from ritm_ops.admission.arenas import share_arenas
 

@@ -18,6 +18,19 @@ def usable_cpus(cgroup: Path = CGROUP) -> int:
     return max(1, min(affinity, math.ceil(quota)) if quota else affinity)
 
 
+def limit_threads(processes: int = 1) -> None:
+    """Set what OpenMP reads when torch is loaded: idle threads sleep, and no more threads than processors.
+
+    Call it before anything loads torch. What is set already stays.
+
+    Args:
+        processes: which share the processors, and will each load torch.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cpus() // processes)))
+
+
 def _quota(*files: Path) -> float | None:
     """Processor time per period, from the words of these files; None without a limit."""
     try:

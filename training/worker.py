@@ -24,6 +24,7 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.worker import DequeueStrategy
 
+from ritm_model.cpus import limit_threads
 from ritm_ops.alive import renew
 from ritm_ops.jobs.protocol import JobError, JobReport
 from ritm_ops.jobs.queue import JobQueue, connect, queue_name
@@ -112,9 +113,7 @@ def work(pipelines: Mapping[str, TrainingSettings], *, burst: bool = False) -> N
         RitmError: a setting is missing, there is no Redis, a registry lies where none can be, or the file for
             health checks cannot be written.
     """
-    # Before the process of a job loads torch: threads that wait must not take the processor from others.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    limit_threads()  # before the process of a job loads torch
     os.nice(NICE)
     settings = next(iter(pipelines.values()))  # what is the process's own is the same for all
     redis = reached_redis(settings)

@@ -11,6 +11,7 @@ import click
 
 from ritm_model.cli.options import as_json
 from ritm_model.cli.output import echo_json, progress_bar
+from ritm_model.cpus import limit_threads
 
 if TYPE_CHECKING:
     from ritm_backend.preannotate.writing import Outcome
@@ -83,9 +84,7 @@ def preannotate(
     named = dict(each.partition("=")[::2] for each in labels)
     if not all(name and label for name, label in named.items()):
         raise click.UsageError("--label is given as NAME=LABEL.")
-    from ritm_backend.server import limit_threads
-
-    limit_threads(workers=1)  # before torch is loaded
+    limit_threads()  # before torch is loaded
     from ritm_backend.preannotate.writing import MIN_MASK_SCORE, Wish
     from ritm_backend.preannotate.writing import preannotate as write
     from ritm_backend.settings import Settings

@@ -21,7 +21,6 @@ from gunicorn.config import Config
 from ritm_backend import server
 from ritm_backend.cli import serve
 from ritm_backend.settings import Settings
-from ritm_model.cpus import usable_cpus
 
 PAYLOADS = Path(__file__).parents[2] / "payloads/label_studio"
 
@@ -215,50 +214,7 @@ def test_the_log_of_the_server_below_holds_no_tracebacks_either(capsys):
 
 
 @pytest.mark.parametrize(
-    ("files", "cpus"),
-    [
-        ({}, 8),
-        ({"cpu.max": "max 100000\n"}, 8),
-        ({"cpu.max": "150000 100000\n"}, 2),
-        ({"cpu.max": "5000 100000\n"}, 1),
-        ({"cpu.max": "9900000 100000\n"}, 8),
-        ({"cpu.max": "nonsense"}, 8),
-        ({"cpu/cpu.cfs_quota_us": "300000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
-        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 8),
-    ],
-)
-def test_a_container_with_less_processor_time_gets_fewer_threads(tmp_path, monkeypatch, files, cpus):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-
-    assert usable_cpus(tmp_path) == cpus
-
-
-@pytest.mark.parametrize(
     ("memory_mb", "workers", "cache_mb"), [(8192, 1, 2048), (8192, 4, 512), (2048, 1, 512), (2, 2, 1)]
 )
 def test_the_caches_take_no_more_than_a_quarter_of_the_memory(memory_mb, workers, cache_mb):
     assert server.with_cache_within(Settings(), memory_mb << 20, workers).cache_mb == cache_mb
-
-
-def test_thread_limits_of_the_administrator_are_kept(monkeypatch):
-    monkeypatch.setattr(os, "environ", {"OMP_NUM_THREADS": "3"})
-    server.limit_threads(2)
-
-    assert os.environ["OMP_NUM_THREADS"] == "3"
-    assert os.environ["OMP_WAIT_POLICY"] == "passive"
-
-
-def test_threads_are_limited_before_torch_is_loaded():
-    """OpenMP reads the limits when torch is loaded, and never again."""
-    code = (
-        "import sys; from ritm_backend import cli, server; print('torch' in sys.modules); "
-        "server.limit_threads(workers=64); import torch; print(torch.get_num_threads())"
-    )
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["False", str(max(1, usable_cpus() // 64))]
