@@ -145,6 +145,8 @@ def test_every_image_is_of_a_named_version() -> None:
 def test_every_service_is_bounded(name: str) -> None:
     service = SERVICES[name]
     assert service["mem_limit"]
+    # Docker refuses more than there are: one is there everywhere, and more is for administrators to say.
+    assert re.fullmatch(r"1|\$\{[A-Z_]+_CPUS:-0\}", str(service["cpus"]))
     assert service["logging"]["options"]["max-size"]
     assert service["restart"] in ("unless-stopped", "no")
     assert service["networks"]
