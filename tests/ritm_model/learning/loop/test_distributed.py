@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import preloaded
 import pytest
 import torch
+from backend import RITM
 from torch import distributed, nn
 
 from ritm_model.errors import TrainingError
@@ -49,8 +52,8 @@ def words(pack: Path, out: Path, *more: str) -> list[str]:
     return ["train", "starter", "--data", str(pack), "--out", str(out), *settings, *more]
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+def run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return preloaded.run([program, *arguments], os.environ)
 
 
 def state(folder: Path) -> dict[str, torch.Tensor]:
@@ -85,7 +88,7 @@ def assert_same_run(folder: Path, other: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_learn_what_one_does(alone: Path, pack: Path, tmp_path: Path) -> None:
-    done = run("-m", "ritm_model", *words(pack, tmp_path, "--processes", "2", "--json"))
+    done = run(RITM, *words(pack, tmp_path, "--processes", "2", "--json"))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["steps"] == 2
     assert "Warning" not in done.stderr
@@ -97,13 +100,14 @@ def test_two_processes_learn_what_one_does(alone: Path, pack: Path, tmp_path: Pa
 def test_a_process_that_is_killed_ends_the_run_which_goes_on_under_torchrun(
     alone: Path, pack: Path, tmp_path: Path
 ) -> None:
-    script = str(Path(__file__).parent / "killed_run.py")
+    script = Path(__file__).parent / "killed_run.py"
     killed = run(script, "trainer.Trainer.learn, after=2", *words(pack, tmp_path, "--processes", "2"))
     assert killed.returncode != 0
     assert "Process 2 of 2 was ended by SIGKILL, so the run ends." in killed.stderr
 
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "ritm_model")
-    done = run(*torchrun, *words(pack, tmp_path))
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "ritm_model"]
+    command = [sys.executable, *torchrun, *words(pack, tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("The model is") == 1
     assert not list(tmp_path.glob(".ritm-*"))  # nothing half-written
@@ -119,7 +123,7 @@ def test_what_breaks_for_any_process_is_counted_for_all(pack: Path, tmp_path: Pa
         photograph.unlink()
     changes = ("data.max_broken_share=1", "data.validation_share=0")
     more = [word for change in changes for word in ("--set", change)]
-    done = run("-m", "ritm_model", *words(data, out, "--processes", "2", *more))
+    done = run(RITM, *words(data, out, "--processes", "2", *more))
     assert done.returncode == 0, done.stderr
     recipe = load_recipe("starter", [*RECIPE, *changes])
     samples = make_samples(recipe, open_data(recipe, data).sources)
@@ -135,7 +139,7 @@ def test_what_breaks_for_any_process_is_counted_for_all(pack: Path, tmp_path: Pa
 
 @pytest.mark.slow
 def test_a_sentence_of_one_process_is_the_sentence_of_the_run(pack: Path, tmp_path: Path) -> None:
-    done = run("-m", "ritm_model", *words(pack, tmp_path, "--processes", "2", "--set", "batch_size=3"))
+    done = run(RITM, *words(pack, tmp_path, "--processes", "2", "--set", "batch_size=3"))
     assert done.returncode == 1
     sentence = "Error: A batch_size of 3 cannot be shared evenly by 2 processes."
     assert done.stderr.strip().splitlines()[-1] == sentence
