@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -22,8 +23,7 @@ Table = npt.NDArray[np.uint8]  # 256 numbers, one for each number of a map
 MOST_IN_A_LAYER = 254  # 255 is left free, as in masks of packs
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(NamedTuple):
     """An object: the pixels of one value in one layer."""
 
     layer: int

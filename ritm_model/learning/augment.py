@@ -1,13 +1,11 @@
 """Augmentation of image and masks together, with the transforms of torchvision.
 
-Images are resized bilinearly and masks to the nearest pixel, both by pixel centres, so that they stay
-aligned to a fraction of a pixel. Shapes: H and W the image, L layers of masks, the last one of ignored
-pixels.
+Shapes: H and W the image, L layers of masks, the last one of ignored pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,13 +19,14 @@ from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional
 
 from ritm_model.datasets.layers import value_counts
+from ritm_model.learning.cropping import ScaleFlipCrop, Size, random_scale, resize, uniform
 from ritm_model.learning.recipes.schema import Augmentation
 from ritm_model.learning.scene import Scene
 
 LEAST_WINDOW = 16
 LEVELS = torch.arange(256, dtype=torch.float32)
 
-Size = tuple[int, int]
+Tables = npt.NDArray[np.uint8]  # 3 x 256: what each level becomes in each channel
 MakeTransforms = Callable[[Size], v2.Transform]
 """From (H, W) to what makes image and masks of any size that large, alike."""
 
@@ -40,12 +39,10 @@ class UniformScale(v2.Transform):
         self.low, self.high = low, high
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        height, width = functional.get_size(flat_inputs[0])
-        scale = _uniform(self.low, self.high)
-        return {"size": (max(round(height * scale), 1), max(round(width * scale), 1))}
+        return {"size": random_scale(flat_inputs[0], self.low, self.high)}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        return _resize(inpt, params["size"])
+        return resize(inpt, params["size"])
 
 
 class FrameObject(v2.Transform):
@@ -77,21 +74,21 @@ class FrameObject(v2.Transform):
         objects_LHW = masks_LHW[:-1]
         top, left, (height, width) = 0, 0, tuple(masks_LHW.shape[-2:])
         values = np.flatnonzero(value_counts(objects_LHW.flatten(0, 1).numpy())[1:]) + 1
-        if len(values) and _uniform(0, 1) < self.chance:
+        if len(values) and uniform(0, 1) < self.chance:
             value = int(values[torch.randint(len(values), ())])
             covered_HW = (objects_LHW == value).any(0)
             rows, columns = covered_HW.any(1).nonzero(), covered_HW.any(0).nonzero()
             extents = [(int(hits[0]), int(hits[-1]) + 1) for hits in (rows, columns)]
-            side = round(max(end - begin for begin, end in extents) * _uniform(*self.margin))
+            side = round(max(end - begin for begin, end in extents) * uniform(*self.margin))
             top, height = _window(extents[0], side, height)
             left, width = _window(extents[1], side, width)
-        ratio = self.stretch ** _uniform(-0.5, 0.5)
-        scale = _uniform(*self.slack) * min(self.size[0] / height, self.size[1] / width)
+        ratio = self.stretch ** uniform(-0.5, 0.5)
+        scale = uniform(*self.slack) * min(self.size[0] / height, self.size[1] / width)
         fitted = (max(round(height * scale * ratio), 8), max(round(width * scale / ratio), 8))
         return {"window": (top, left, height, width), "fitted": fitted}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        return _resize(functional.crop(inpt, *params["window"]), params["fitted"])
+        return resize(functional.crop(inpt, *params["window"]), params["fitted"])
 
 
 class PadTo(v2.Transform):
@@ -111,38 +108,66 @@ class PadTo(v2.Transform):
         return functional.pad(inpt, params["padding"]) if any(params["padding"]) else inpt
 
 
-class BrightnessContrast(v2.Transform):
-    """Multiply the image by a factor around 1 and add a part of full brightness."""
+class LevelChange(v2.Transform):
+    """Change the levels of brightness of the image, the same wherever they are."""
 
     _transformed_types = (tv_tensors.Image,)
+
+    def drawn(self) -> Tensor:
+        """What each of the 256 levels becomes: 3 x 256 for each channel or 256 for all, not yet rounded."""
+        raise NotImplementedError
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        del flat_inputs
+        return {"tables_3L": _tables(self.drawn())}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        return _mapped(inpt, params["tables_3L"])
+
+
+class BrightnessContrast(LevelChange):
+    """Multiply the image by a factor around 1 and add a part of full brightness."""
 
     def __init__(self, brightness: tuple[float, float], contrast: tuple[float, float]) -> None:
         super().__init__()
         self.brightness, self.contrast = brightness, contrast
 
-    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        del flat_inputs
-        return {"gain": 1 + _uniform(*self.contrast), "offset": 255 * _uniform(*self.brightness)}
-
-    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        return _mapped(inpt, LEVELS * params["gain"] + params["offset"])
+    def drawn(self) -> Tensor:
+        gain = 1 + uniform(*self.contrast)
+        return LEVELS * gain + 255 * uniform(*self.brightness)
 
 
-class ColourShift(v2.Transform):
+class ColourShift(LevelChange):
     """Add a number to each colour channel."""
-
-    _transformed_types = (tv_tensors.Image,)
 
     def __init__(self, limit: float) -> None:
         super().__init__()
         self.limit = limit
 
+    def drawn(self) -> Tensor:
+        return LEVELS + torch.empty(3, 1).uniform_(-self.limit, self.limit)
+
+
+class LevelChanges(v2.Transform):
+    """Several changes of levels one after the other, each with a chance, in one pass over the image."""
+
+    _transformed_types = (tv_tensors.Image,)
+
+    def __init__(self, changes: Sequence[LevelChange], chance: float) -> None:
+        super().__init__()
+        self.changes, self.chance = tuple(changes), chance
+
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         del flat_inputs
-        return {"shift_311": torch.empty(3, 1, 1).uniform_(-self.limit, self.limit)}
+        tables_3L: Tables | None = None
+        for change in self.changes:
+            if torch.rand(1) < self.chance:
+                next_3L = _tables(change.drawn())
+                tables_3L = next_3L if tables_3L is None else np.take_along_axis(next_3L, tables_3L, 1)
+        return {"tables_3L": tables_3L}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        return _mapped(inpt, LEVELS + params["shift_311"].view(3, 1))
+        return inpt if params["tables_3L"] is None else _mapped(inpt, params["tables_3L"])
 
 
 def pipeline(name: Augmentation, size: Size) -> v2.Transform:
@@ -150,13 +175,10 @@ def pipeline(name: Augmentation, size: Size) -> v2.Transform:
 
     "coco" and "sbd" are the paper's, "strong" is for small data sets, "validation" fits the whole image.
     """
-    colours = [
-        v2.RandomApply([BrightnessContrast((-0.25, 0.25), (-0.15, 0.40))], p=0.75),
-        v2.RandomApply([ColourShift(10)], p=0.75),
-    ]
+    colours = LevelChanges([BrightnessContrast((-0.25, 0.25), (-0.15, 0.40)), ColourShift(10)], chance=0.75)
     crop = [PadTo(size), v2.RandomCrop(size)]
     if name == "coco":
-        return v2.Compose([UniformScale(0.75, 1.40), v2.RandomHorizontalFlip(), *crop, *colours])
+        return v2.Compose([ScaleFlipCrop(0.75, 1.40, size), colours])
     if name == "sbd":
         either_way = v2.RandomChoice(
             [
@@ -169,7 +191,7 @@ def pipeline(name: Augmentation, size: Size) -> v2.Transform:
         nudge = v2.RandomAffine(3, translate=(0.03, 0.03), interpolation=InterpolationMode.BILINEAR)
         geometry = [v2.RandomApply([either_way], 0.5), v2.RandomApply([quarter_turns], 0.5)]
         return v2.Compose(
-            [UniformScale(0.75, 1.25), *geometry, v2.RandomApply([nudge], 0.75), *crop, *colours]
+            [UniformScale(0.75, 1.25), *geometry, v2.RandomApply([nudge], 0.75), *crop, colours]
         )
     if name == "strong":
         turn = v2.RandomRotation(20, interpolation=InterpolationMode.BILINEAR)
@@ -180,7 +202,7 @@ def pipeline(name: Augmentation, size: Size) -> v2.Transform:
         ]
         frame = FrameObject(size, chance=0.6)
         return v2.Compose(
-            [frame, v2.RandomHorizontalFlip(), v2.RandomApply([turn], 0.25), *crop, *colours, *wilder]
+            [frame, v2.RandomHorizontalFlip(), v2.RandomApply([turn], 0.25), *crop, colours, *wilder]
         )
     whole = FrameObject(size, chance=0.0, slack=(1.0, 1.0), stretch=1.0)
     return v2.Compose([whole, PadTo(size), v2.CenterCrop(size)])
@@ -214,45 +236,20 @@ def augment(scene: Scene, transforms: v2.Transform, seed: int) -> Scene:
     )
 
 
-def _resize(inpt: Any, size: Size) -> Any:
-    if not isinstance(inpt, tv_tensors.Mask):
-        return functional.resize(inpt, list(size), interpolation=InterpolationMode.BILINEAR, antialias=True)
-    height, width = inpt.shape[-2:]
-    rows, columns = _nearest(height, size[0]), _nearest(width, size[1])
-    masks_LHW = inpt.numpy()
-    # Taking rows copies whole lines, taking columns single pixels: those of as few rows as possible.
-    if size[0] < height:
-        resized_LHW = np.take(np.take(masks_LHW, rows, 1), columns, 2)
-    else:
-        resized_LHW = np.take(np.take(masks_LHW, columns, 2), rows, 1)
-    return tv_tensors.Mask(torch.from_numpy(resized_LHW))
-
-
-def _nearest(length: int, new_length: int) -> npt.NDArray[np.intp]:
-    """Which pixel of a line each pixel of the resized line shows.
-
-    Torch's plain nearest mode takes the upper left neighbour, which shifts masks by up to a pixel.
-    """
-    numbers = torch.arange(length, dtype=torch.float32).view(1, 1, length)
-    found = torch.nn.functional.interpolate(numbers, new_length, mode="nearest-exact")
-    return found.view(-1).numpy().astype(np.intp)
-
-
 def _window(extent: tuple[int, int], side: int, length: int) -> tuple[int, int]:
     """First pixel and length of a window around an extent, anywhere around it, but inside the frame."""
     begin, end = extent
     side = min(max(side, LEAST_WINDOW), length)
-    start = begin - round((side - (end - begin)) * _uniform(0, 1))
+    start = begin - round((side - (end - begin)) * uniform(0, 1))
     return min(max(start, 0), length - side), side
 
 
-def _mapped(image_3HW: Tensor, levels: Tensor) -> tv_tensors.Image:
-    """Change brightness levels: what each of the 256 becomes, for all channels or each."""
-    tables_3L = levels.clamp(0, 255).round().to(torch.uint8).expand(3, 256).numpy()
+def _tables(levels: Tensor) -> Tables:
+    return levels.clamp(0, 255).round().to(torch.uint8).expand(3, 256).numpy()
+
+
+def _mapped(image_3HW: Tensor, tables_3L: Tables) -> tv_tensors.Image:
+    """Change levels of brightness: what each of the 256 becomes in each channel."""
     image_HW3 = image_3HW.permute(1, 2, 0).numpy()  # channels lie together, as read and resized
     mapped_HW3 = cv2.LUT(image_HW3, np.ascontiguousarray(tables_3L.T)[None])
     return tv_tensors.Image(torch.from_numpy(mapped_HW3).permute(2, 0, 1))
-
-
-def _uniform(low: float, high: float) -> float:
-    return float(torch.empty(()).uniform_(low, high))

@@ -115,7 +115,8 @@ class Samples(Dataset["Batch | BrokenSample"]):
             given_HW = with_mistakes(truth_HW, random)
             points_P3 = first_correction(given_HW, truth_HW, len(points_P3), random)
         return Batch(
-            torch.from_numpy(scene.image_HW3).permute(2, 0, 1),
+            # One channel after the other: whole blocks of memory are copied when samples become a batch.
+            torch.from_numpy(np.stack(cv2.split(scene.image_HW3))),
             torch.from_numpy(truth_HW)[None],
             torch.from_numpy(points_P3),
             torch.from_numpy(given_HW)[None] if self.from_mask_prob else None,

@@ -14,12 +14,15 @@ from torchvision.transforms import v2
 from ritm_model.datasets.layers import Instance
 from ritm_model.learning.augment import (
     BrightnessContrast,
+    ColourShift,
     FrameObject,
+    LevelChanges,
     PadTo,
     UniformScale,
     augment,
     pipeline,
 )
+from ritm_model.learning.cropping import ScaleFlipCrop
 from ritm_model.learning.recipe_data import open_data
 from ritm_model.learning.recipes import load_recipe
 from ritm_model.learning.recipes.schema import Augmentation
@@ -106,6 +109,39 @@ def test_every_pipeline_ends_at_the_crop_and_follows_its_seed(pack: Path, name: 
     assert torch.equal(torch.random.get_rng_state(), before[1])
     # No values are invented between those of two objects.
     assert set(np.unique(first.layers_LHW)) <= set(np.unique(scene.layers_LHW))
+
+
+def noise(size: tuple[int, int]) -> Scene:
+    """Two layers and ignored pixels at random, so that every pixel tells where it comes from."""
+    random = np.random.default_rng(0)
+    image_HW3 = random.integers(0, 256, (*size, 3), np.uint8)
+    layers_LHW = random.integers(0, 4, (2, *size), np.uint8)
+    return Scene(image_HW3, layers_LHW, (Instance(0, 1),), random.random(size) < 0.3)
+
+
+def assert_same(one: Scene, other: Scene) -> None:
+    np.testing.assert_array_equal(one.image_HW3, other.image_HW3)
+    np.testing.assert_array_equal(one.layers_LHW, other.layers_LHW)
+    np.testing.assert_array_equal(one.ignored_HW, other.ignored_HW)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(
+    "size", [(150, 190), (90, 400), (300, 101), (60, 71), CROP], ids=lambda size: "x".join(map(str, size))
+)
+def test_geometry_in_one_step_is_that_of_several(size: tuple[int, int], seed: int) -> None:
+    steps = [UniformScale(0.75, 1.4), v2.RandomHorizontalFlip(), PadTo(CROP), v2.RandomCrop(CROP)]
+    scene = noise(size)
+    in_one = augment(scene, v2.Compose([ScaleFlipCrop(0.75, 1.4, CROP), v2.RandomCrop((40, 40))]), seed)
+    assert_same(in_one, augment(scene, v2.Compose([*steps, v2.RandomCrop((40, 40))]), seed))
+    assert_same(augment(scene, ScaleFlipCrop(0.75, 1.4, CROP), seed), augment(scene, v2.Compose(steps), seed))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_colours_in_one_step_are_those_of_several(seed: int) -> None:
+    changes = [BrightnessContrast((-0.25, 0.25), (-0.15, 0.4)), ColourShift(10)]
+    steps = v2.Compose([v2.RandomApply([each], p=0.75) for each in changes])
+    assert_same(augment(noise(CROP), LevelChanges(changes, 0.75), seed), augment(noise(CROP), steps, seed))
 
 
 def test_colours_change_the_image_only_and_stay_in_range() -> None:
