@@ -68,8 +68,8 @@ def pack_regions(
     chosen = [np.zeros(256, np.uint8) for _ in maps]  # numbers of a map to numbers of its regions
     for owner, value in values:
         chosen[owner][value] = value
-    found_MHW = [_renumbered(map_HW, table) for map_HW, table in zip(maps.values(), chosen, strict=True)]
-    counts = [value_counts(map_HW) for map_HW in found_MHW]
+    numbered = [_only(map_HW, table) for map_HW, table in zip(maps.values(), chosen, strict=True)]
+    found_MHW, counts = [map_HW for map_HW, _ in numbered], [each for _, each in numbered]
     areas = [int(counts[owner][value]) for owner, value in values]
     overlaps = _overlaps(values, found_MHW)
     places: dict[int, Instance] = {}
@@ -94,6 +94,18 @@ def pack_regions(
         for owner, table in tables.items():
             layers_LHW[layer] |= _renumbered(found_MHW[owner], table)
     return PackedRegions(layers_LHW, tuple(places[number] for number in range(len(regions))), tuple(areas))
+
+
+def _only(map_HW: npt.NDArray[np.uint8], table: Table) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """A map with the numbers that a table keeps alone, and how often each number occurs in it."""
+    counts = value_counts(map_HW)
+    is_dropped = (table == 0) & (counts > 0)
+    is_dropped[0] = False
+    if not is_dropped.any():
+        return map_HW, counts
+    counts[0] += counts[is_dropped].sum()
+    counts[is_dropped] = 0
+    return _renumbered(map_HW, table), counts
 
 
 def _overlaps(values: Sequence[tuple[int, int]], maps: Sequence[npt.NDArray[np.uint8]]) -> list[set[int]]:
