@@ -19,6 +19,7 @@ FILES = (*COMPOSE_FILES, *DOCKERFILES)
 REGISTRY = """#!/bin/sh
 for image; do :; done
 case $image in *@*) exit 1 ;; esac
+case $* in *'{{.Manifest'*) echo "Name:      $image" && exit ;; esac
 printf sha256:; printf %s "$image$GENERATION" | sha256sum | cut -c1-64
 """
 
