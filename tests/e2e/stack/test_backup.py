@@ -132,9 +132,16 @@ def contents(store: ObjectStore) -> dict[str, bytes]:
     return {entry.key: store.read(entry.key) for entry in store.list()}
 
 
+def modes(folder: Path) -> dict[str, int]:
+    """Who may read the secrets."""
+    secrets = folder / "secrets"
+    return {str(path.relative_to(folder)): path.stat().st_mode for path in (secrets, *secrets.iterdir())}
+
+
 def test_what_is_lost_comes_back(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert stack.run("docker/make-env").returncode == 0
     settings = {file: (stack.folder / file).read_text() for file in (".env", "secrets/redis-url")}
+    may = modes(stack.folder)
 
     stack.sql("CREATE DATABASE label_studio", "postgres")
     stack.sql("CREATE TABLE annotation (id int, result text); INSERT INTO annotation VALUES (1, 'mask')")
@@ -178,6 +185,7 @@ def test_what_is_lost_comes_back(stack: Stack, tmp_path: Path, monkeypatch: pyte
         assert live is not None
         assert live.version == version
         assert {file: (stack.folder / file).read_text() for file in settings} == settings
+        assert modes(stack.folder) == may, "PostgreSQL and ours read them as other users"
 
         # In place of what is there: the same, and passwords of the stack stay.
         (stack.folder / ".env").write_text(settings[".env"] + "# of this stack\n")
