@@ -5,6 +5,7 @@ Shapes: H and W the image, L layers of masks, the last one of ignored pixels.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -108,14 +109,14 @@ class PadTo(v2.Transform):
         return functional.pad(inpt, params["padding"]) if any(params["padding"]) else inpt
 
 
-class LevelChange(v2.Transform):
+class LevelChange(v2.Transform, ABC):
     """Change the levels of brightness of the image, the same wherever they are."""
 
     _transformed_types = (tv_tensors.Image,)
 
+    @abstractmethod
     def drawn(self) -> Tensor:
         """What each of the 256 levels becomes: 3 x 256 for each channel or 256 for all, not yet rounded."""
-        raise NotImplementedError
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         del flat_inputs
