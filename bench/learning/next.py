@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -30,15 +31,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ritm_model import About, Collection, Predictor, Region, evaluate, train
+from ritm_model import Collection, Predictor, Region, evaluate, train
 from ritm_model.checkpoints import load_model, resolve_model
 from ritm_model.datasets.files import read_image
 from ritm_model.datasets.mask_files import read_labels
-from ritm_model.datasets.readers.pack import IGNORED_VALUE, PackEntry, read_pack
+from ritm_model.datasets.readers.pack import IGNORED_VALUE, read_pack
 from ritm_model.inference.opening import open_predictor
 from ritm_model.selection.features import features_of
 from ritm_model.selection.orders import by_value, covering, farthest_first
 from ritm_model.selection.probing import probe
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
+from packs import PackPicture
 
 ORDERS = ("random", "mirror", "covering", "shift", "farthest", "covering-mirror")
 LEAST_SHARE = 0.005  # of the photograph; smaller objects are left out
@@ -58,29 +62,11 @@ CHANGES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class Labelled(PackPicture):
     """A photograph of a pack with some of its objects."""
 
-    folder: Path
-    entry: PackEntry
     values: tuple[int, ...]
     false_colour: bool
-
-    @property
-    def truth(self) -> str:
-        return self.entry.mask
-
-    @property
-    def name(self) -> str:
-        return f"{Path(self.entry.mask).stem}{Path(self.entry.image).suffix}"
-
-    @property
-    def image(self) -> Path:
-        return self.folder / self.entry.image
-
-    @property
-    def about(self) -> About:
-        return About(source=self.entry.source)
 
     def load_image(self) -> npt.NDArray[np.uint8]:
         image_HW3 = read_image(self.image)

@@ -23,9 +23,10 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from packs import PackPicture
 
 from ritm_model.datasets.mask_files import read_labels
-from ritm_model.datasets.photograph import About, Collection, Region
+from ritm_model.datasets.photograph import Collection, Region
 from ritm_model.datasets.readers.pack import IGNORED_VALUE, PackEntry, read_pack
 from ritm_model.datasets.writing.convert import convert
 from ritm_model.learning.held_out import is_held_out
@@ -51,30 +52,10 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(PackPicture):
     """A photograph with the objects that are asked for."""
 
-    folder: Path
-    entry: PackEntry
     rows: tuple[Row, ...]
-
-    @property
-    def truth(self) -> str:
-        return self.entry.mask
-
-    @property
-    def name(self) -> str:
-        return f"{Path(self.entry.mask).stem}{Path(self.entry.image).suffix}"
-
-    @property
-    def image(self) -> Path:
-        return self.folder / self.entry.image
-
-    @property
-    def about(self) -> About:
-        return About(
-            source=self.entry.source, license=self.entry.license, license_class=self.entry.license_class
-        )
 
     def regions(self, height: int, width: int) -> Iterator[Region]:
         del height, width  # those of the mask, or the conversion says so
