@@ -119,6 +119,16 @@ class _Candidate(NamedTuple):
     source: Source
 
 
+class _Search(NamedTuple):
+    """Where a first click lies, in pixels of a picture of `size` (width, height), and among what."""
+
+    task: Json
+    candidates: list[_Candidate]
+    place: tuple[float, float]
+    size: tuple[int, int]
+    deadline: float
+
+
 @dataclass(frozen=True, slots=True)
 class _Choice:
     existing: Existing | None
@@ -172,68 +182,47 @@ class ExistingRegions:
             ]
             # A rectangle often stands around a mask.
             candidates.sort(key=lambda each: each.drawing.kind == "rectangle")
-            found = self._first_around(task, candidates, first, size, deadline)
+            search = _Search(task, candidates, _pixel(first, size), size, deadline)
+            found = self._first_around(search)
             if found is None and first.is_positive is not False:
-                found = self._only_beside(task, candidates, first, size, deadline)
+                found = self._only_beside(search)
             nbytes = _OVERHEAD + (found.mask.bits.nbytes if found else 0)
             choice = self._choices.setdefault(key, _Choice(found), nbytes)
         return choice.existing
 
-    def _first_around(
-        self,
-        task: Json,
-        candidates: list[_Candidate],
-        first: KeyPoint,
-        size: tuple[int, int],
-        deadline: float,
-    ) -> Existing | None:
-        x, y = _pixel(first, size)
-        for candidate, key, mask in self._painted(candidates, (x, y), size, deadline):
-            if mask.contains(x, y):
-                is_guess = self._is_untouched(task, candidate, mask, size)
+    def _first_around(self, search: _Search) -> Existing | None:
+        for candidate, key, mask in self._painted(search):
+            if mask.contains(*search.place):
+                is_guess = self._is_untouched(search.task, candidate, mask, search.size)
                 return _existing(candidate.drawing, key, mask, is_guess=is_guess)
         return None
 
-    def _only_beside(
-        self,
-        task: Json,
-        candidates: list[_Candidate],
-        first: KeyPoint,
-        size: tuple[int, int],
-        deadline: float,
-    ) -> Existing | None:
-        masks = [each for each in candidates if each.drawing.kind != "rectangle"]
-        x, y = _pixel(first, size)
+    def _only_beside(self, search: _Search) -> Existing | None:
+        masks = [each for each in search.candidates if each.drawing.kind != "rectangle"]
         near = [
             (candidate, key, mask)
-            for candidate, key, mask in self._painted(masks, (x, y), size, deadline, _REACH)
-            if mask.is_within(_REACH * math.sqrt(mask.area), x, y)
+            for candidate, key, mask in self._painted(search._replace(candidates=masks), _REACH)
+            if mask.is_within(_REACH * math.sqrt(mask.area), *search.place)
         ]
         if len(near) != 1:
             return None
         ((candidate, key, mask),) = near
         found = _existing(candidate.drawing, key, mask, is_guess=True)
-        return found if found.can_be_replaced and self._is_untouched(task, candidate, mask, size) else None
+        is_guess = self._is_untouched(search.task, candidate, mask, search.size)
+        return found if found.can_be_replaced and is_guess else None
 
-    def _painted(
-        self,
-        candidates: Iterable[_Candidate],
-        place: tuple[float, float],
-        size: tuple[int, int],
-        deadline: float,
-        reach: float = 0.0,
-    ) -> Iterator[tuple[_Candidate, str, PackedMask]]:
-        """The masks of candidates which may lie around a place, or so near to it."""
-        (x, y), (width, height) = place, size
-        for candidate in candidates:
+    def _painted(self, search: _Search, reach: float = 0.0) -> Iterator[tuple[_Candidate, str, PackedMask]]:
+        """The masks of candidates which may lie around the place, or so near to it."""
+        (x, y), (width, height) = search.place, search.size
+        for candidate in search.candidates:
             left, top, right, bottom = candidate.drawing.shape.bounds(height, width)
             margin = _MARGIN + reach * math.sqrt(max(right - left, 0) * max(bottom - top, 0))
             if not (left - margin <= x <= right + margin and top - margin <= y <= bottom + margin):
                 continue
-            if monotonic() > deadline:
+            if monotonic() > search.deadline:
                 raise TaskError("The task has so many large regions that there was no time for them.")
             try:
-                key, mask = self._paint(candidate.drawing, size)
+                key, mask = self._paint(candidate.drawing, search.size)
             except ShapeError:
                 continue  # somebody else's trouble, and no reason to refuse this click
             yield candidate, key, mask
