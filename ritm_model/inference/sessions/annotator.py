@@ -24,7 +24,7 @@ from ritm_model.clicks import Click
 from ritm_model.inference.engines.batching import GatheringEngine
 from ritm_model.inference.engines.torch_engine import TorchEngine
 from ritm_model.inference.predictor import Predictor
-from ritm_model.inference.sessions.cache import SessionCache, Start
+from ritm_model.inference.sessions.cache import SessionCache, Start, fingerprint
 from ritm_model.inference.sessions.load import Load
 from ritm_model.inference.sessions.shared_states import SharedStates
 from ritm_model.inference.sessions.state_codec import rounded
@@ -44,7 +44,7 @@ class Prompt:
     """All that a request says.
 
     Attributes:
-        image_key: names the image and its version; the same key must always mean the same pixels.
+        image_key: names the image.
         clicks: every click so far, in order. None at all gives the mask as it was given, or an empty one.
         mask: H x W bool, or float in [0, 1], to refine; see `Predictor.start`.
         mask_key: names the mask; worked out from its pixels if left empty.
@@ -63,12 +63,10 @@ class Prompt:
     keep_mask: bool = True
     owner: str = ""
 
-    @property
-    def start(self) -> Start:
-        if self.mask is None:
-            return Start("", self.region)
-        key = self.mask_key or _digest(self.mask)
-        return Start(key if self.keep_mask else f"guess {key}", self.region)
+    def start_on(self, image: Image) -> Start:
+        """What the clicks begin with, on these pixels."""
+        key = "" if self.mask is None else self.mask_key or _digest(self.mask)
+        return Start(key if self.keep_mask or not key else f"guess {key}", self.region, fingerprint(image))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,11 +210,11 @@ class Annotator:
         """
         timings = timings or Timings()
         self._count(requests=1)
-        start = prompt.start
         waited = waited_seconds
         with ExitStack() as stack:
             ticket = ticket or stack.enter_context(self.arrive(prompt.queue_key))
             image = self.image(prompt.image_key, load_image, prompt.owner)
+            start = prompt.start_on(image)
             state = self._known_to_others(prompt, start, self._known(prompt, start, image))
             if state.clicks == prompt.clicks:
                 self._count(remembered=1)

@@ -168,8 +168,11 @@ def test_other_weights_images_and_masks_are_not_mixed_up(redis, predictor, engin
     runs = engine.runs
     ask(Annotator(predictor, shared=states(redis, "other")), CLICKS)
     assert engine.runs == runs + 3
-    from_mask = ask(Annotator(predictor, shared=states(redis, "one")), CLICKS, mask=given_mask)
+    another = np.ascontiguousarray(IMAGE[::-1])
+    Annotator(predictor, shared=states(redis, "one")).segment(Prompt("photo", CLICKS), lambda: another)
     assert engine.runs == runs + 6
+    from_mask = ask(Annotator(predictor, shared=states(redis, "one")), CLICKS, mask=given_mask)
+    assert engine.runs == runs + 9
     expected = predictor.start(IMAGE, given_mask)
     for click in CLICKS:
         expected = rounded(predictor.click(expected, click))

@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ritm_model.inference import Annotator, Box, Predictor, PredictorOptions, Prompt, Superseded, ZoomIn
-from ritm_model.inference.sessions.cache import PackedState
+from ritm_model.inference.sessions.cache import PackedState, fingerprint
 from ritm_model.inference.timing import Timings
 
 
@@ -229,14 +229,23 @@ def test_states_outlive_the_pixels_that_they_were_made_on(small_annotator, predi
     assert_same_answer(small_annotator.segment(Prompt("cat", (A, B)), images.of("cat")), before)
 
 
-def test_states_are_not_given_for_an_image_of_another_size(small_annotator, predictor, images):
+@pytest.mark.parametrize("size", [(80, 100), (81, 100), (8, 10)])
+def test_states_are_not_given_for_another_image_under_the_same_name(small_annotator, predictor, images, size):
     small_annotator.segment(Prompt("cat", (A,)), images.of("cat"))
     for key in OTHERS:
         small_annotator.image(key, images.of(key))
-    larger = random_image(7, 81, 100)
+    other = random_image(7, *size)
     assert_same_answer(
-        small_annotator.segment(Prompt("cat", (A,)), lambda: larger), replayed(predictor, larger, A)
+        small_annotator.segment(Prompt("cat", (A,)), lambda: other), replayed(predictor, other, A)
     )
+
+
+def test_other_pixels_have_other_fingerprints():
+    image = random_image(1, 480, 640)
+    darker = image // 2
+    assert fingerprint(image) == fingerprint(image.copy()) == fingerprint(np.asfortranarray(image))
+    found = {fingerprint(one) for one in (image, darker, image[:-1], image[:, :-1], image[::-1])}
+    assert len(found) == 5
 
 
 def test_states_without_pixels_leave_room_for_images(small_annotator, images):
