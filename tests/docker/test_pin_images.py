@@ -1,4 +1,4 @@
-"""docker/pin-images with a registry that is played: no Docker runs where these tests do."""
+"""Digests of the images that are pulled, and docker/pin-images with a registry that is played: no Docker runs here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from stack_files import ROOT
 
 COMPOSE_FILES = ("docker-compose.yml", "docker-compose.tls.yml", "docker-compose.cvat.yml")
 DOCKERFILES = ("docker/Dockerfile", "cvat_serverless/Dockerfile")
-FILES = (*COMPOSE_FILES, *DOCKERFILES)
+MANIFEST = "deploy/kubernetes/base/redis.yaml"
+FILES = (*COMPOSE_FILES, *DOCKERFILES, MANIFEST)
+# Of this one, no two public records name the same digest; the first who can pull it runs docker/pin-images.
+WITHOUT_DIGEST = {"heartexlabs/label-studio:1.23.2"}
 REGISTRY = """#!/bin/sh
 for image; do :; done
 case $image in *@*) exit 1 ;; esac
@@ -26,10 +29,9 @@ printf sha256:; printf %s "$image$GENERATION" | sha256sum | cut -c1-64
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    for folder in ("docker", "cvat_serverless"):
-        (tmp_path / "project" / folder).mkdir(parents=True)
     (tmp_path / "programs").mkdir()
     for name in (*FILES, "docker/pin-images"):
+        (tmp_path / "project" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / "project" / name)
     (tmp_path / "programs/docker").write_text(REGISTRY)
     (tmp_path / "programs/docker").chmod(0o755)
@@ -55,11 +57,20 @@ def images(project: Path) -> set[str]:
     for name in COMPOSE_FILES:
         services = yaml.safe_load((project / name).read_text())["services"].values()
         found |= {service["image"] for service in services if "image" in service}
+    for manifest in yaml.safe_load_all((project / MANIFEST).read_text()):
+        if manifest["kind"] == "StatefulSet":
+            found |= {container["image"] for container in manifest["spec"]["template"]["spec"]["containers"]}
     return {image for image in found if not image.startswith("ritm-")}
 
 
 def pinned(tag: str, generation: str = "") -> str:
     return f"{tag}@sha256:{hashlib.sha256((tag + generation).encode()).hexdigest()}"
+
+
+def test_every_image_has_a_digest_and_the_same_one_everywhere() -> None:
+    digests = {image: re.search("@sha256:[0-9a-f]{64}$", image) for image in images(ROOT)}
+    assert {image for image, digest in digests.items() if digest is None} <= WITHOUT_DIGEST
+    assert len({image.partition("@")[0] for image in digests}) == len(digests)
 
 
 def test_every_image_gets_its_digest_and_a_newer_one_later(project: Path) -> None:

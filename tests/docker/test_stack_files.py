@@ -244,7 +244,24 @@ def test_the_object_store_finds_room_on_small_disks() -> None:
     assert int(size.partition("=")[2]) * 8 < 10_000
 
 
-def test_label_studio_tells_its_makers_nothing() -> None:
+def test_of_the_object_store_only_s3_can_be_reached() -> None:
+    """Its filer and its administration read and write for everybody who reaches them."""
+    words = SERVICES["objects"]["entrypoint"]
+    addresses = {word for word in words if re.match(r"-(\w+\.)?(ip|port)\b", word)}
+    assert addresses == {
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        "-s3.ip.bind=0.0.0.0",
+        "-s3.port=8333",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+    }
+    assert {"-s3.config=/run/secrets/s3-users", "-s3.iam=false"} < set(words)
+
+
+def test_others_tell_their_makers_nothing() -> None:
+    assert "-master.telemetry=false" in SERVICES["objects"]["entrypoint"]
+    assert SERVICES["grafana"]["environment"]["GF_ANALYTICS_REPORTING_ENABLED"] == "false"
     told = ("COLLECT_ANALYTICS", "LATEST_VERSION_CHECK", "SENTRY_DSN", "FRONTEND_SENTRY_DSN")
     assert [SERVICES["label-studio"]["environment"][name] for name in told] == ["false", "false", "", ""]
 
