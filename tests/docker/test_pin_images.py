@@ -1,4 +1,4 @@
-"""Digests of the images that are pulled, and docker/pin-images with a registry that is played: no Docker runs here."""
+"""Digests of images, and docker/pin-images with a registry that is played, since no Docker runs here."""
 
 from __future__ import annotations
 
