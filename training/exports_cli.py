@@ -57,7 +57,7 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--label-studio",
             "url",
-            envvar=["LABEL_STUDIO_URL", "LABEL_STUDIO_HOST"],
+            envvar="LABEL_STUDIO_URL",
             show_envvar=True,
             help="Address of Label Studio, for images that lie there.",
         ),

@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     required=True,
     help="Personal access token (or legacy token) of a user who may change the project.",
 )
+@click.option(
+    "--pages",
+    metavar="URL",
+    envvar="LABEL_STUDIO_HOST",
+    show_envvar=True,
+    default="",
+    help="Address under which people open Label Studio, to be printed, if it is not that of --url.",
+)
 @click.option("--project", default="", help="Number or title of the project to connect.")
 @click.option("--create-project", metavar="TITLE", default="", help="Make a project instead.")
 @click.option("--label", "labels", multiple=True, help="A label of the new project; once per label.")
@@ -118,6 +126,7 @@ if TYPE_CHECKING:
 def connect(
     url: str,
     token: str,
+    pages: str,
     project: str,
     create_project: str,
     labels: tuple[str, ...],
@@ -147,7 +156,7 @@ def connect(
     if service_user:
         if project or create_project or dry_run:
             raise click.UsageError("--service-user goes without a project and without --dry-run.")
-        _make_service_user(url, token, service_user)
+        _make_service_user(url, token, pages, service_user)
         return
     if bool(project) == bool(create_project):
         raise click.UsageError("Give either --project or --create-project.")
@@ -185,6 +194,7 @@ def connect(
         refine=cast('Literal["own", "everyone"] | None', refine),
         pipeline=pipeline,
         backend=backend.rstrip("/"),
+        pages=_address(pages),
         basic_auth_user=basic_auth_user,
         basic_auth_pass=SecretStr(basic_auth_pass or ""),
         webhook_secret=SecretStr(webhook_secret or ""),
@@ -207,13 +217,21 @@ def connect(
         sys.exit(1)
 
 
-def _make_service_user(url: str, token: str, email: str) -> None:
+def _address(pages: str) -> str:
+    """As Label Studio takes its setting: what is no address counts as none."""
+    return pages.rstrip("/") if pages.startswith(("http://", "https://")) else ""
+
+
+def _make_service_user(url: str, token: str, pages: str, email: str) -> None:
     from ritm_backend.connect.service_user import make_service_user
     from ritm_ops.label_studio.client import LabelStudioClient
 
     with LabelStudioClient(url, token) as client:
         click.echo(make_service_user(client, email))
-    click.echo(f"{email} is a user of {url} now; above is its token, which is shown this once.", err=True)
+    click.echo(
+        f"{email} is a user of {_address(pages) or url} now; above is its token, which is shown this once.",
+        err=True,
+    )
 
 
 def _show(report: Checklist) -> None:

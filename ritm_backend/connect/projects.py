@@ -39,7 +39,7 @@ class Checklist:
     Attributes:
         project_id: None in a dry run of a project that would be made.
         project_title: as it is, or would be.
-        project_url: page of the project, or of all projects.
+        project_url: page of the project, or of all projects, as people open it.
         backend_id: None where Label Studio has no backend connected.
         findings: in the order in which things were done.
         dry_run: nothing was changed.
@@ -88,8 +88,9 @@ def connect(
     if wish.makes_buckets:
         for storage in wish.storages:
             findings += make_bucket(storage, dry_run=wish.dry_run)
+    pages = wish.pages or editor.url
     if project is None:
-        return Checklist(None, wish.create, f"{editor.url}/projects", None, tuple(findings), dry_run=True)
+        return Checklist(None, wish.create, f"{pages}/projects", None, tuple(findings), dry_run=True)
     number, config = integer(project["id"]), str(project.get("label_config", ""))
     findings += check_config(config)
     backend, found = connect_backend(editor, number, wish)
@@ -103,7 +104,7 @@ def connect(
             findings += trial(client, number, backend, config, pictures)
     for storage in wish.storages:
         findings += connect_storage(editor, number, storage)
-    url = f"{editor.url}/projects/{number}/data"
+    url = f"{pages}/projects/{number}/data"
     return Checklist(number, str(project["title"]), url, backend, tuple(findings), dry_run=wish.dry_run)
 
 

@@ -27,6 +27,7 @@ class Wish:
         refine: whose regions a first click refines. Like `kind`, kept as an extra parameter of the backend.
         pipeline: whose live model answers the project; kept as an extra parameter, too.
         backend: the backend's address as Label Studio's server reaches it.
+        pages: where people open Label Studio; without, at the client's address.
         basic_auth_user: Label Studio logs in there so; without, a login that was set up before is kept.
         basic_auth_pass: see `basic_auth_user`.
         webhook_secret: goes with the events that the backend is told; without, they stay as they are.
@@ -44,6 +45,7 @@ class Wish:
     refine: Literal["own", "everyone"] | None = None
     pipeline: str = ""
     backend: str = "http://127.0.0.1:9090"
+    pages: str = ""
     basic_auth_user: str = ""
     basic_auth_pass: SecretStr = NONE
     webhook_secret: SecretStr = NONE

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from ritm_ops.environment import EnvironmentSettings
@@ -26,7 +27,7 @@ class PictureSettings(EnvironmentSettings):
     # Label Studio
     label_studio_url: str | None = Field(
         default=None,
-        validation_alias=AliasChoices("LABEL_STUDIO_URL", "LABEL_STUDIO_HOST"),
+        validation_alias="LABEL_STUDIO_URL",
         description="Address of Label Studio as this server reaches it; the only place the token is sent to.",
     )
     label_studio_api_key: SecretStr | None = Field(
@@ -175,6 +176,18 @@ class PictureSettings(EnvironmentSettings):
         if not re.fullmatch(r"[!-~]+", token):
             raise ValueError("must be one word of plain ASCII characters, as Label Studio shows it")
         return SecretStr(token)
+
+    @model_validator(mode="after")
+    def _not_its_own_setting(self) -> Self:
+        # Earlier versions took it. Label Studio calls the address so under which people open its pages.
+        if self.label_studio_url is None and os.environ.get("LABEL_STUDIO_HOST"):
+            warnings.warn(
+                "LABEL_STUDIO_HOST is a setting of Label Studio itself and is not read here; "
+                "set LABEL_STUDIO_URL to the address at which this process reaches Label Studio.",
+                FutureWarning,
+                stacklevel=2,
+            )
+        return self
 
     @field_validator("local_files_root")
     @classmethod

@@ -124,6 +124,7 @@ def test_the_proxy_with_tls_changes_nothing_but_addresses_and_cookies() -> None:
     changed = {name: set(service["environment"]) for name, service in TLS.items() if name != "tls"}
     assert changed == {
         "label-studio": {"LABEL_STUDIO_HOST", "CSRF_TRUSTED_ORIGINS", "SESSION_COOKIE_SECURE"},
+        "setup": {"LABEL_STUDIO_HOST"},
         "backend": {"RITM_PUBLIC_HOSTS"},
         "backend-gpu": {"RITM_PUBLIC_HOSTS"},
         "backend-gpu-2": {"RITM_PUBLIC_HOSTS"},

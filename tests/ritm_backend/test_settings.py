@@ -74,10 +74,18 @@ def test_values_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     assert found.label_studio_api_key.get_secret_value() == "abc123"
 
 
-def test_the_sdk_names_work_too_and_the_own_ones_win(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = read(monkeypatch, LABEL_STUDIO_HOST="http://a", LABEL_STUDIO_ACCESS_TOKEN="one")
-    assert found.label_studio_url == "http://a"
-    assert found.label_studio_api_key is not None
+def test_the_sdk_name_of_the_token_works_too_and_the_own_one_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, token in (("LABEL_STUDIO_ACCESS_TOKEN", "one"), ("LABEL_STUDIO_API_KEY", "two")):
+        found = read(monkeypatch, **{name: token}).label_studio_api_key
+        assert found is not None
+        assert found.get_secret_value() == token
+
+
+def test_label_studios_own_setting_is_not_taken_for_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.warns(
+        FutureWarning, match="LABEL_STUDIO_HOST is a setting of Label Studio.* set LABEL_STUDIO_URL"
+    ):
+        assert read(monkeypatch, LABEL_STUDIO_HOST="http://a").label_studio_url is None
     assert read(monkeypatch, LABEL_STUDIO_URL="http://b").label_studio_url == "http://b"
 
 
@@ -119,7 +127,7 @@ def test_all_wrong_variables_are_named_at_once(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_alias_is_reported_under_the_preferred_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert complaint(monkeypatch, LABEL_STUDIO_HOST="nowhere").startswith("LABEL_STUDIO_URL ")
+    assert complaint(monkeypatch, LABEL_STUDIO_ACCESS_TOKEN="a b").startswith("LABEL_STUDIO_API_KEY ")
 
 
 def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:

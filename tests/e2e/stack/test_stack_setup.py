@@ -64,6 +64,7 @@ def test_setup_connects_everything_and_may_run_again(studio: LabelStudio, tmp_pa
         assert not _s3(objects.url).list_buckets()["Buckets"]
 
         said = set_up()
+        assert re.match(rf"Project \d+ {PROJECT!r}: http://127\.0\.0\.1:8080/projects/\d+/data\n", said)
         assert "a-password" not in said
         assert LEGACY_TOKEN not in said
         first = _connections(studio)
@@ -146,7 +147,7 @@ def variables(service: str, names: str, secrets: Path, studio: LabelStudio) -> d
         if re.match(f"(RITM_)?({names})", name)
     }
     found["LABEL_STUDIO_URL"] = studio.url
-    return {name: value.replace("/run/secrets", str(secrets)) for name, value in found.items()}
+    return {name: _expanded(value, {}).replace("/run/secrets", str(secrets)) for name, value in found.items()}
 
 
 def _documented() -> list[str]:

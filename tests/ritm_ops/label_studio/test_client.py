@@ -82,6 +82,15 @@ def test_a_user_who_may_not_change_the_project() -> None:
     assert report.backend_id is None
 
 
+def test_the_address_that_is_told_is_the_one_that_people_open() -> None:
+    project = {"id": 1, "title": "Cats", "label_config": recommended_config(["Cat"])}
+    answers: Answers = {"GET /api/projects/1": (200, {}, project), "GET /api/ml": (200, {}, [])}
+    with answering(answers) as (url, _), LabelStudioClient(url, TOKEN) as client:
+        for pages, told in (("", url), ("https://labels.example.com", "https://labels.example.com")):
+            report = connect(client, Wish(project="1", pages=pages, dry_run=True))
+            assert report.project_url == f"{told}/projects/1/data"
+
+
 @pytest.mark.parametrize(
     "url", ["localhost:8080", "ftp://localhost", "http://", "http://user:pass@localhost"]
 )
