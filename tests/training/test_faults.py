@@ -20,7 +20,7 @@ from processes import wait_until
 from redis_server import Redis
 from s3_server import FaultyProxy
 from team import RECIPE
-from workers import RITM, WITHIN_S, Site, is_gone, worker
+from workers import RITM, WITHIN_S, Site, is_gone, parent, worker
 
 from ritm_ops.jobs.queue import JobQueue
 
@@ -62,6 +62,25 @@ def test_a_killed_job_and_then_a_killed_worker(make_site: SiteMaker) -> None:
     assert site.log(job_id).count("Collecting") == 1
     assert_published_once(site, job_id)
     assert job.report.metrics["before"]["objects"] == job.report.metrics["after"]["objects"] == 1
+
+
+def test_of_two_workers_of_a_queue_one_does_the_job_and_the_other_takes_it_over(make_site: SiteMaker) -> None:
+    site = make_site(**LONG)
+    with worker(site) as one, worker(site) as two:
+        job_id = site.start()
+        site.wait_for_steps(job_id, 3)
+        horse = one.horse(site.work(job_id))
+        busy, free = (one, two) if parent(horse) == one.process.pid else (two, one)
+        assert parent(horse) == busy.process.pid
+        busy.kill()
+        wait_until(is_gone(horse), "the end of the job's process", within_s=60)
+        assert len(site.steps(job_id)) < len(LONG_STEPS)
+        job = site.ended(job_id, free)
+    assert job.status == "finished", job.report.message
+    assert site.steps(job_id) == LONG_STEPS
+    assert site.log(job_id).count("Learning:") == 2
+    assert site.log(job_id).count("Collecting") == 1
+    assert_published_once(site, job_id)
 
 
 def test_a_worker_that_is_stopped_gives_its_job_back_with_a_checkpoint(make_site: SiteMaker) -> None:

@@ -108,3 +108,8 @@ def worker(site: Site, *options: str, largest_file: int | None = None) -> Iterat
 
 def is_gone(pid: int) -> Callable[[], bool]:
     return lambda: not Path(f"/proc/{pid}").exists()
+
+
+def parent(pid: int) -> int:
+    """The process that has started this one."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
