@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -76,6 +77,28 @@ def test_every_variable_of_the_compose_files_is_in_the_example() -> None:
     text = "".join((ROOT / f"docker-compose{part}.yml").read_text() for part in ("", ".tls", ".cvat"))
     used = set(re.findall(r"(?<!\$)\$\{(\w+)", text))
     assert used == set(env_of(ROOT / ".env.example"))
+
+
+def test_the_page_says_which_service_each_variable_of_the_example_is_for() -> None:
+    """Those with GPUs stand under the name of the service whose place they take."""
+    used: dict[str, set[str]] = {}
+    for name, service in [*SERVICES.items(), *TLS.items()]:
+        texts = json.dumps({key: value for key, value in service.items() if key != "build"})
+        used.setdefault(re.sub("-gpu(-2)?$", "", name), set()).update(re.findall(r"(?<!\$)\$\{(\w+)", texts))
+    used["all"] = set.intersection(*used.values())
+    page = (ROOT / "docs/settings.md").read_text()
+    (table,) = re.findall(r"^\| service .*\n\|[-|]+\n((?:\|.*\n)+)", page, re.MULTILINE)
+    said = {}
+    for line in table.splitlines():
+        _, services, _, variables, _ = line.split("|")
+        said |= {name.strip(): set(re.findall(r"`(\w+)`", variables)) for name in services.split(",")}
+    in_front = {"COMPOSE_FILE"}  # Compose itself reads it
+    assert set().union(*said.values()) == set(env_of(ROOT / ".env.example")) - in_front
+    assert said == {
+        name: variables - (set() if name == "all" else used["all"])
+        for name, variables in used.items()
+        if name == "all" or variables - used["all"]
+    }
 
 
 def test_settings_of_our_services_exist() -> None:
