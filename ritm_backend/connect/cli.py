@@ -104,7 +104,8 @@ if TYPE_CHECKING:
     envvar="AWS_ENDPOINT_URL",
     show_envvar=True,
     default="",
-    help="Address of an S3 server that is not Amazon's, as Label Studio's server reaches it.",
+    help="Address at which Label Studio's server reaches an S3 that is not Amazon's, if this command reaches "
+    "it at another one.",
 )
 @click.option("--make-bucket", is_flag=True, help="Make the buckets of both if they are not there.")
 @click.option(
