@@ -7,7 +7,7 @@ import os
 import re
 import warnings
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
@@ -178,7 +178,7 @@ class PictureSettings(EnvironmentSettings):
         return SecretStr(token)
 
     @model_validator(mode="after")
-    def _not_its_own_setting(self) -> Self:
+    def _not_its_own_setting(self) -> PictureSettings:
         # Earlier versions took it. Label Studio calls the address so under which people open its pages.
         if self.label_studio_url is None and os.environ.get("LABEL_STUDIO_HOST"):
             warnings.warn(
