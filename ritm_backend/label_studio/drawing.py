@@ -98,7 +98,11 @@ def _box(part: MaskPart) -> Value:
 
 
 def _ellipse(part: MaskPart) -> Value:
-    """The ellipse with the mask's centre and its second moments, which for an ellipse is the mask itself."""
+    """The ellipse with the mask's centre and its second moments, which for an ellipse is the mask itself.
+
+    `radiusX` is along the axis that lies flatter: in percent of the width, the other would leave 0..100 for
+    what stands upright in a tall picture.
+    """
     (top, left), (height, width) = part.corner, part.frame
     moments = cv2.moments(part.inside.view(np.uint8), binaryImage=True)
     area = moments["m00"]
@@ -106,13 +110,16 @@ def _ellipse(part: MaskPart) -> Value:
     # A pixel by itself has a spread of 1/12.
     xx, yy, xy = moments["mu20"] / area + 1 / 12, moments["mu02"] / area + 1 / 12, moments["mu11"] / area
     middle, reach = (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)
-    along, across = 2 * math.sqrt(middle + reach), 2 * math.sqrt(max(middle - reach, 1 / 12))
+    flat, steep = 2 * math.sqrt(middle + reach), 2 * math.sqrt(max(middle - reach, 1 / 12))
+    angle = math.degrees(math.atan2(2 * xy, xx - yy) / 2)  # of the longer axis, from -90 to 90
+    if abs(angle) > 45:
+        flat, steep, angle = steep, flat, angle + 90
     return {
         "x": _percent(x, width),
         "y": _percent(y, height),
-        "radiusX": _percent(along, width),
-        "radiusY": _percent(across, height),
-        "rotation": round(math.degrees(math.atan2(2 * xy, xx - yy) / 2) % 180, 2),
+        "radiusX": _percent(flat, width),
+        "radiusY": _percent(steep, height),
+        "rotation": round(angle % 180, 2),
     }
 
 

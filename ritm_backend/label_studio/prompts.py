@@ -10,6 +10,8 @@ from functools import cache
 from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID, uuid5
 
+import numpy as np
+
 from ritm_backend.label_studio.config import LabelingConfig
 from ritm_backend.label_studio.errors import TaskError
 from ritm_backend.label_studio.masks import check_same_picture
@@ -75,7 +77,7 @@ class ObjectPrompt:
         """The clicks in pixels of the upright image, clamped into it, those of strokes and box among them.
 
         Raises:
-            TaskError: A stroke cannot be read.
+            TaskError: A stroke cannot be read, or the box lies outside the image.
             PromptError: Nothing of a stroke is left.
         """
         of_strokes = (click for stroke in self.strokes for click in _clicks_of(stroke, width, height))
@@ -87,10 +89,15 @@ class ObjectPrompt:
         """The box in pixels, upright: of a turned box, what surrounds it. None without a box.
 
         The editor lets boxes reach over the edges of an image, so it is clipped; one pixel remains at least.
+
+        Raises:
+            TaskError: It lies wholly outside.
         """
         if self.box is None:
             return None
         xs, ys = zip(*_corners(self.box, width, height), strict=True)
+        if min(xs) >= width or min(ys) >= height or max(xs) <= 0 or max(ys) <= 0:
+            raise TaskError("The box lies outside the image.")
         left, top = min(max(min(xs), 0.0), width - 1.0), min(max(min(ys), 0.0), height - 1.0)
         right, bottom = min(max(xs), float(width)), min(max(ys), float(height))
         return Box(left, top, max(right, left + 1), max(bottom, top + 1))
@@ -126,7 +133,7 @@ def objects_in(
     label; of several pending boxes the newest counts. So do masks of a smart brush: they are strokes.
 
     With `most_unsigned`, imported points of one label that are more than so many are counted things: each is
-    an object of its own, and so is each box.
+    an object of its own, and so is each of several boxes, with the points in it.
     """
     is_smart = cache(config.is_smart)  # there may be many thousands of regions
     points = [p for p in reading.points() if is_smart(p.from_name, p.frame.to_name)]
@@ -148,14 +155,51 @@ def objects_in(
         found = ObjectPrompt(
             key[2], tuple(members), alike[-1] if alike else None, tuple(strokes.get(key, ()))
         )
-        if most_unsigned is None:
+        if most_unsigned is None or (len(alike) <= 1 and not _are_counted(members, most_unsigned)):
             yield found
-            continue
-        if len(alike) > 1 or (len(members) > most_unsigned and members[0].is_positive is None):
-            yield from (ObjectPrompt(found.label, (), each) for each in alike)
-            yield from (ObjectPrompt(found.label, (point,)) for point in members)
         else:
-            yield found
+            yield from _separated(found, alike, most_unsigned)
+
+
+def _are_counted(points: Sequence[KeyPoint], most_unsigned: int) -> bool:
+    return len(points) > most_unsigned and points[0].is_positive is None
+
+
+def _separated(found: ObjectPrompt, boxes: Sequence[BoxRegion], most_unsigned: int) -> Iterator[ObjectPrompt]:
+    """Each box an object, with the points in it unless they are counted things; each other point one, too."""
+    held, free = _held(found.points, boxes)
+    for box, points in zip(boxes, held, strict=True):
+        if _are_counted(points, most_unsigned):
+            free += points
+            points = []
+        yield ObjectPrompt(found.label, tuple(points), box)
+    yield from (ObjectPrompt(found.label, (point,)) for point in free)
+
+
+def _held(
+    points: Sequence[KeyPoint], boxes: Sequence[BoxRegion]
+) -> tuple[list[list[KeyPoint]], list[KeyPoint]]:
+    """For each box the points of which it is the smallest one around them; and the points in none."""
+    held: list[list[KeyPoint]] = [[] for _ in boxes]
+    if not boxes:
+        return held, list(points)
+    free: list[KeyPoint] = []
+    sides_B4 = np.array([_percent_bounds(box) for box in boxes])
+    left_B, top_B, right_B, bottom_B = sides_B4.T
+    areas_B = (right_B - left_B) * (bottom_B - top_B)
+    for point in points:
+        x, y = point.x, point.y
+        around_B = (left_B <= x) & (x <= right_B) & (top_B <= y) & (y <= bottom_B)
+        smallest = int(np.where(around_B, areas_B, np.inf).argmin())
+        (held[smallest] if around_B[smallest] else free).append(point)
+    return held, free
+
+
+def _percent_bounds(box: BoxRegion) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the upright box around a box, in percent."""
+    width, height = box.frame.width or 100, box.frame.height or 100
+    xs, ys = zip(*_corners(box, width, height), strict=True)
+    return min(xs) / width * 100, min(ys) / height * 100, max(xs) / width * 100, max(ys) / height * 100
 
 
 def objects_of_task(

@@ -3,7 +3,8 @@
 A result list may come from the editor, from an import, or from anybody who can reach the server. What
 cannot be understood is left out, with a note for the log. One region may stand in several results with the
 same id, one per control (`keypoint` and `labels`, or `brushlabels` and a stray `keypointlabels`), so results
-are merged by id: the first that has a shape gives it, the first that has a label names it.
+are merged by id: the first that has a shape gives it, a tool's before that of a list of labels; the first
+that has a label names it.
 
 Percent coordinates refer to the upright image: EXIF orientation is applied, the rotation that an annotator
 chose for the view is not.
@@ -105,22 +106,28 @@ def read_regions(results: object) -> Reading:
     if not isinstance(results, list):
         return Reading((), () if results is None else ("The result is not a list.",))
     regions: dict[str, Region] = {}
+    labels: dict[str, str] = {}
+    from_lists: set[str] = set()
     notes: list[str] = []
     for index, result in enumerate(results):
         if not isinstance(result, dict) or result.get("type") not in _KNOWN:
             continue  # other tools, relations, text
         given = result.get("id")
         id = given if isinstance(given, str) and given else f"#{index}"
+        if (label := _label(result)) is not None:
+            labels.setdefault(id, label)
+        is_list = result["type"] == "labels"
+        is_better = id in from_lists and not is_list
+        if id in regions and not is_better:
+            continue
         region = _read(id, result)
-        known = regions.get(id)
-        if known is not None:
-            if known.label is None and (label := _label(result)) is not None:
-                regions[id] = replace(known, label=label)
-        elif isinstance(region, str):
+        if isinstance(region, str):
             notes.append(f"Left out the region {id[:_SHOWN_CHARACTERS]!r}: {region}")
         elif region is not None:
             regions[id] = region
-    return Reading(tuple(regions.values()), tuple(notes))
+            (from_lists.add if is_list else from_lists.discard)(id)
+    named = (replace(region, label=labels.get(id)) for id, region in regions.items())
+    return Reading(tuple(named), tuple(notes))
 
 
 def _read(id: str, result: Json) -> Region | str | None:
@@ -129,6 +136,8 @@ def _read(id: str, result: Json) -> Region | str | None:
     if not isinstance(value, dict):
         return "it has no value."
     type = result["type"]
+    if type == "labels" and ("x" not in value or "radiusX" in value) and "rle" not in value:
+        return None  # names a region that another tool drew
     if "rle" in value:
         return _read_mask(id, result, value) if type in _BRUSHES or type == "labels" else None
     if type in _POINTS or (type == "labels" and "height" not in value):

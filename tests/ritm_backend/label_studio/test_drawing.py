@@ -67,6 +67,18 @@ def test_an_ellipse_is_found_again(angle):
     assert overlap(found, mask) > 0.96
 
 
+@pytest.mark.parametrize("angle", [0, 4, 88, 90, 176])
+@pytest.mark.parametrize("frame", [(1000, 100), (100, 1000)])
+def test_an_ellipse_along_the_long_side_of_a_picture(frame, angle):
+    canvas = np.zeros(frame, np.uint8)
+    radii = (400, 15) if (frame[1] > frame[0]) is (angle not in (88, 90)) else (15, 400)
+    cv2.ellipse(canvas, (frame[1] // 2, frame[0] // 2), radii, angle, 0, 360, 1, -1)
+    value = value_of("ellipse", MaskPart(canvas > 0, (0, 0), frame))
+
+    assert all(0 <= number <= 100 for number in percents(value))
+    assert overlap(shape_of("ellipse", value).mask(*frame), canvas > 0) > 0.98
+
+
 def test_a_box_is_the_smallest_around_the_mask():
     mask = np.zeros(FRAME, np.bool_)
     mask[30:60, 12:48] = True

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from ritm_backend.label_studio.config import parse_config
+from ritm_backend.label_studio.errors import TaskError
 from ritm_backend.label_studio.options import ProjectOptions
 from ritm_backend.label_studio.prompts import objects_in, objects_of_task, stable_id
 from ritm_backend.label_studio.regions import read_regions
@@ -129,10 +130,18 @@ def test_a_turned_box_gives_the_box_around_it(objects, rectangle):
     assert math.hypot(click.x - 80, click.y - 50) < 1e-6
 
 
-def test_a_box_outside_the_image_keeps_a_pixel_inside(objects, rectangle):
-    (found,) = objects(rectangle("r", x=150, y=-200))
+def test_a_box_at_the_edge_keeps_a_pixel_inside(objects, rectangle):
+    (found,) = objects(rectangle("r", x=99.9, y=-200, height=200.1))
 
     assert found.region(200, 100) == Box(199, 0, 200, 1)
+
+
+@pytest.mark.parametrize("side", [{"x": 100}, {"y": 150}, {"x": -30}, {"y": -200}, {"x": -1, "rotation": 90}])
+def test_a_box_outside_the_image_is_refused(objects, rectangle, side):
+    (found,) = objects(rectangle("r", **side))
+
+    with pytest.raises(TaskError, match="outside"):
+        found.clicks(200, 100)
 
 
 class TestStrokesOfASmartBrush:
@@ -269,6 +278,55 @@ def test_unsigned_points_of_one_label_that_are_many_are_counted(config, keypoint
 
     assert len(found) == objects
     assert sum(len(each.points) for each in found) == count
+
+
+class TestSeveralBoxesOfOneLabel:
+    @pytest.fixture
+    def objects(self, config):
+        def of(*results, most=12):
+            found, _ = objects_of_task({"predictions": [{"result": list(results)}]}, config, most)
+            return [(each.box and each.box.id, [point.id for point in each.points]) for each in found]
+
+        return of
+
+    def test_points_belong_to_the_smallest_box_around_them(self, objects, keypoint, rectangle):
+        small = rectangle("small", x=40, y=40, width=20, height=20)
+        large = rectangle("large", x=0, y=0, width=70, height=70)
+        points = [keypoint("inner"), keypoint("outer", x=10, y=10), keypoint("beside", x=90)]
+
+        assert objects(large, *points, small) == [
+            ("large", ["outer"]),
+            ("small", ["inner"]),
+            (None, ["beside"]),
+        ]
+
+    def test_negative_clicks_stay_with_theirs(self, objects, keypoint, rectangle):
+        boxes = [rectangle("a", x=0), rectangle("b", x=60)]
+        points = [keypoint("no", x=65, y=30, sign=False), keypoint("nowhere", x=50, y=90, sign=False)]
+
+        assert objects(*boxes, *points) == [("a", []), ("b", ["no"])]
+
+    def test_a_turned_box_holds_what_lies_in_its_turned_place(self, objects, keypoint, rectangle):
+        # 60 x 40 pixels from x = 100 on, which then hang to the left.
+        boxes = [rectangle("turned", x=50, rotation=90), rectangle("b", x=0, y=0, width=5, height=5)]
+
+        assert objects(*boxes, keypoint("in", x=45, y=70)) == [("turned", ["in"]), ("b", [])]
+        assert objects(*boxes, keypoint("out", x=70, y=30))[2:] == [(None, ["out"])]
+
+    def test_hundreds_of_boxes_and_counted_points_are_as_many_objects(self, objects, keypoint, rectangle):
+        places = [(5 * (number % 20), 6 * (number // 20)) for number in range(300)]
+        boxes = [rectangle(f"b{x} {y}", x=x, y=y, width=4, height=4) for x, y in places]
+        points = [keypoint(f"p{x} {y}", x=x + 2, y=y + 2) for x, y in places]
+
+        assert objects(*boxes, *points) == [(f"b{x} {y}", [f"p{x} {y}"]) for x, y in places]
+
+    def test_many_points_in_a_box_are_counted_things(self, objects, keypoint, rectangle):
+        around, other = rectangle("around", x=0, y=0, width=90, height=90), rectangle("other", x=95, y=95)
+        points = [keypoint(f"p{number}", x=number) for number in range(13)]
+
+        singles = [(None, [f"p{number}"]) for number in range(13)]
+        assert objects(around, *points) == [("around", []), *singles]
+        assert objects(around, other, *points) == [("around", []), ("other", []), *singles]
 
 
 def test_the_project_says_how_many_points_one_object_may_have():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ritm_backend.label_studio.regions import BoxRegion, BrushMask, KeyPoint, read_regions
+from ritm_backend.label_studio.regions import BoxRegion, BrushMask, KeyPoint, Reading, read_regions
 
 
 def context_of(body):
@@ -43,6 +43,34 @@ def test_the_label_may_stand_in_the_second_result_only(keypoint):
         (point,) = read_regions(results).regions
         assert isinstance(point, KeyPoint)
         assert point.label == "Dog"
+
+
+def test_the_tool_of_a_region_is_named_whichever_result_comes_first(keypoint):
+    value = {"x": 1, "y": 2, "width": 3, "height": 4}
+    bare = keypoint("a") | {"type": "rectangle", "from_name": "rect", "value": value}
+    labelled = keypoint("a") | {"type": "labels", "from_name": "label", "value": {**value, "labels": ["Dog"]}}
+    only_label = labelled | {"value": {"labels": ["Dog"]}}
+
+    for results in ([bare, labelled], [labelled, bare], [bare, only_label], [only_label, bare]):
+        reading = read_regions(results)
+        assert [(each.from_name, each.label) for each in reading.boxes()] == [("rect", "Dog")]
+        assert not reading.notes
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("ellipse", {"x": 50, "y": 50, "radiusX": 10, "radiusY": 5, "rotation": 0}),
+        ("polygon", {"points": [[1, 1], [9, 1], [5, 9]], "closed": True}),
+        ("bitmask", {"imageDataURL": "data:image/png;base64,"}),
+    ],
+)
+def test_the_label_of_a_finished_region_is_no_click(keypoint, kind, value):
+    drawn = keypoint("a") | {"type": kind, "from_name": kind, "value": value}
+    named = keypoint("a") | {"type": "labels", "from_name": "label", "value": {**value, "labels": ["Dog"]}}
+
+    for results in ([drawn, named], [named, drawn], [named]):
+        assert read_regions(results) == Reading((), ())
 
 
 def test_value_labels_come_before_the_list_of_the_type(keypoint):
