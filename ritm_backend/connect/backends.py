@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 
 from ritm_backend.connect.answers import Record, integer
@@ -10,6 +11,7 @@ from ritm_backend.connect.config import Finding
 from ritm_backend.connect.refusals import refused
 from ritm_backend.connect.webhooks import delete_webhook
 from ritm_backend.connect.wish import Wish
+from ritm_backend.label_studio.options import parameters_in
 from ritm_ops.label_studio.client import LabelStudioError
 
 TITLE = "RITM"
@@ -26,7 +28,7 @@ def connect_backend(editor: Editor, project: int, wish: Wish) -> tuple[int | Non
         }
     there = _ours(_backends(editor, project), wish.backend)
     if parameters := _parameters(wish, there):
-        body["extra_params"] = parameters
+        body["extra_params"] = json.dumps(parameters)  # Label Studio's form spoils whatever is no text
     number = integer(there["id"]) if there else None
     try:
         # Also where nothing differs: Label Studio then asks the backend whether it is there.
@@ -65,8 +67,7 @@ def rivals(editor: Editor, project: int, ours: int) -> Iterator[Finding]:
 
 def _parameters(wish: Wish, there: Record | None) -> Record:
     """The extra parameters of the backend: those that are there, and what is wished for."""
-    known = there.get("extra_params") if there else None
-    parameters: Record = dict(known) if isinstance(known, dict) else {}
+    parameters: Record = (parameters_in(there.get("extra_params")) if there else None) or {}
     if wish.kind and not wish.create:
         parameters["output"] = wish.kind
     if wish.refine:

@@ -2,12 +2,14 @@
 
     {"output": ["polygon", "brush"], "also": "box", "polygon_iou": 0.99, "pipeline": "cells"}
 
-Label Studio sends them with `/setup`, at every page load.
+Label Studio sends them with `/setup`, at every page load: as an object where a program has set them, as text
+where a person has written them into its form. The form shows text alone, and spoils an object when saved.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+import json
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -74,11 +76,24 @@ class ProjectOptions(ForeignValue):
         return (*self.output, *(kind for kind in KINDS if kind not in self.output))
 
 
+def parameters_in(extra_params: object) -> dict[str, Any] | None:
+    """The extra parameters as an object, also from text; None if they are none."""
+    if extra_params is None or extra_params == "":
+        return {}
+    if isinstance(extra_params, str):
+        try:
+            extra_params = json.loads(extra_params)
+        except (ValueError, RecursionError):
+            return None
+    return extra_params if isinstance(extra_params, dict) else None
+
+
 def read_options(extra_params: object) -> tuple[ProjectOptions, list[str]]:
     """The options, and what is wrong with the parameters, each of which then has its default."""
-    given = extra_params if isinstance(extra_params, dict) else {}
+    given = parameters_in(extra_params)
+    notes = ["They are no JSON object."] if given is None else []
+    given = given or {}
     known = {name: given[name] for name in ProjectOptions.model_fields if name in given}
-    notes = [] if extra_params is None or isinstance(extra_params, dict) else ["They are no JSON object."]
     try:
         return ProjectOptions.model_validate(known), notes
     except ValidationError as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from backend import connected
-from label_studio_editor import browser_page, is_draft_with_a_mask, open_task
+from label_studio_editor import browser_page, is_draft_with_a_mask, log_in, open_task
 from label_studio_server import LEGACY_TOKEN, SAMPLES, LabelStudio
+from playwright.sync_api import Page
 from processes import Server
 
 from ritm_backend.label_studio.config import parse_config
@@ -52,6 +54,22 @@ def keypoint(id: str, x: float, y: float) -> dict[str, Any]:
     return {"id": id, "type": "keypoint", "is_positive": True, "value": value, **common}
 
 
+def written(page: Page, studio: LabelStudio, project: int, parameters: str) -> str:
+    """Write the parameters into Label Studio's form and save it; returns what stood there."""
+    log_in(page, studio)
+    page.goto(f"{studio.url}/projects/{project}/settings/ml")
+    page.locator("[class*=backend-card] button").last.click()
+    page.get_by_text("Edit", exact=True).click()
+    field = page.locator("textarea[name=extra_params]")
+    field.wait_for()
+    stood = field.input_value()
+    field.fill(parameters)
+    with page.expect_response(lambda response: response.request.method == "PATCH") as saved:
+        page.get_by_text("Validate and Save", exact=True).click()
+    assert saved.value.ok
+    return stood
+
+
 def asked(studio: LabelStudio, project: int, task: int, *result: dict[str, Any]) -> list[dict[str, Any]]:
     """What Label Studio's server answers a click with, as its editor asks."""
     (connection,) = studio.call("GET", f"/api/ml?project={project}")
@@ -60,6 +78,19 @@ def asked(studio: LabelStudio, project: int, task: int, *result: dict[str, Any])
     assert "errors" not in answer, answer
     regions: list[dict[str, Any]] = answer["data"]["result"]
     return regions
+
+
+def test_parameters_are_heard_from_label_studios_form(studio: LabelStudio, backend: Server) -> None:
+    project = studio.call("POST", "/api/projects", json={"title": "Form", "label_config": CONFIG})["id"]
+    task = studio.upload(project, PICTURE)
+    connected(studio.url, LEGACY_TOKEN, "--project", "Form", "--backend", backend.url, "--refine", "everyone")
+    with browser_page() as page:
+        stood = written(page, studio, project, '{"also": "box"}')
+        again = written(page, studio, project, '{"also": "box", "output": "polygon"}')
+
+    assert (json.loads(stood), json.loads(again)) == ({"refine": "everyone"}, {"also": "box"})
+    kinds = {region["type"] for region in asked(studio, project, task["id"], keypoint("k", *ON_THE_COIN))}
+    assert kinds == {"polygonlabels", "rectanglelabels"}
 
 
 def test_a_polygon_and_its_box_are_refined_accepted_and_stored_together(

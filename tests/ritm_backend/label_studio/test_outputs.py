@@ -1,5 +1,6 @@
 """Which control answers, by the labeling configuration and by what the project prefers."""
 
+import json
 import re
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def test_two_at_once():
     ]
 
 
-@pytest.mark.parametrize("given", [None, {}, {"unknown": 1}])
+@pytest.mark.parametrize("given", [None, {}, {"unknown": 1}, "", "{}", ' {"unknown": 1}\n'])
 def test_without_parameters_there_are_defaults(given):
     assert read_options(given) == (ProjectOptions(), [])
 
@@ -111,6 +112,18 @@ def test_parameters_are_read_one_by_one():
 
     assert options == ProjectOptions(output=("polygon", "box"), polygon_holes="fill")
     assert sorted(note.partition(":")[0] for note in notes) == ["also", "polygon_iou", "refine"]
+
+
+def test_label_studios_form_sends_them_as_text():
+    given = {"output": ["polygon", "brush"], "also": "box", "polygon_iou": 0.9}
+
+    assert read_options(json.dumps(given, indent=2)) == read_options(given)
+    assert read_options(given)[0].also == "box"
+
+
+@pytest.mark.parametrize("given", ["[object Object]", "[" * 100_000, "[]", '"{}"', " ", "NaN", "{bad"])
+def test_text_that_is_no_object_leaves_the_defaults_and_a_note(given):
+    assert read_options(given) == (ProjectOptions(), ["They are no JSON object."])
 
 
 @pytest.mark.parametrize("given", [[], "polygon", 5, {"output": {"a": 1}}, {"output": ["polygon"] * 99}])
