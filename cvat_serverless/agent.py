@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import cvat_sdk.auto_annotation as cvataa
 import numpy as np
@@ -25,9 +28,14 @@ from cvat_serverless.loading import load
 from cvat_serverless.request import Prompts, box_between
 from cvat_serverless.settings import CvatSettings
 from ritm_model.clicks import Click
+from ritm_model.errors import RitmError
 from ritm_model.images import check_size, upright_bytes, upright_rgb
+from ritm_model.inference.timing import Timings
 from ritm_model.masks.cvat_rle import encode
-from ritm_ops.admission import Budget
+from ritm_ops.admission import Budget, BusyError
+
+if TYPE_CHECKING:
+    from cvat_serverless.metrics import Metrics
 
 MEMORY_WAIT_SECONDS = 60.0  # agents ask for work, and nobody ends a request before
 
@@ -46,14 +54,18 @@ class RitmFunction:
     Args:
         interactor: what answers.
         memory: what frames are decoded in.
+        metrics: count what is answered.
         confidence: whether to send how sure the model is.
     """
 
     spec = cvataa.InteractionFunctionSpec(min_pos_points=0, min_neg_points=0, min_bounding_boxes=0)
 
-    def __init__(self, interactor: Interactor, memory: Budget, *, confidence: bool = False) -> None:
+    def __init__(
+        self, interactor: Interactor, memory: Budget, metrics: Metrics, *, confidence: bool = False
+    ) -> None:
         self._interactor = interactor
         self._memory = memory
+        self._metrics = metrics
         self._confidence = confidence
 
     def preprocess_image(
@@ -62,8 +74,13 @@ class RitmFunction:
         image: PIL.Image.Image,
     ) -> HashedImage:
         check_size(image)
-        with self._memory.hold(upright_bytes(image), monotonic() + MEMORY_WAIT_SECONDS):
-            pixels_HW3 = np.ascontiguousarray(upright_rgb(image))
+        began = monotonic()
+        try:
+            with self._memory.hold(upright_bytes(image), began + MEMORY_WAIT_SECONDS):
+                pixels_HW3 = np.ascontiguousarray(upright_rgb(image))
+        except BusyError:
+            self._metrics.answered(503, monotonic() - began)
+            raise
         digest = hashlib.sha256(pixels_HW3.data)
         digest.update(str(pixels_HW3.shape).encode())
         return HashedImage(digest.hexdigest(), pixels_HW3)
@@ -74,8 +91,27 @@ class RitmFunction:
         pp_image: HashedImage,
         prompts: cvataa.InteractionPrompts,
     ) -> list[cvataa.InteractionResultShape]:
-        found = self._interactor.segment(pp_image.key, lambda: pp_image.pixels_HW3, _read(prompts))
-        return [self._shape(segment) for segment in found.segments]
+        with self._counted():
+            asked, timings = _read(prompts), Timings()
+            found = self._interactor.segment(pp_image.key, lambda: pp_image.pixels_HW3, asked, timings)
+            self._metrics.clicked(asked.count, timings)
+            return [self._shape(segment) for segment in found.segments]
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count one request, by the status that the function would give it."""
+        began, status = monotonic(), 500
+        try:
+            yield
+            status = 200
+        except BusyError:
+            status = 503
+            raise
+        except RitmError:
+            status = 400
+            raise
+        finally:
+            self._metrics.answered(status, monotonic() - began)
 
     def _shape(self, segment: ObjectMask) -> cvataa.InteractionResultShape:
         attributes = []
@@ -131,4 +167,6 @@ def create(
     loaded = load(settings)
     if loaded.live:
         loaded.live.follow(_Log(logging.getLogger(__name__)))
-    return RitmFunction(loaded.interactor, loaded.memory, confidence=settings.ritm_cvat_confidence)
+    return RitmFunction(
+        loaded.interactor, loaded.memory, loaded.metrics, confidence=settings.ritm_cvat_confidence
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from time import sleep
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -23,12 +24,15 @@ from ritm_ops.admission.arenas import share_arenas
 from ritm_ops.admission.memory import cache_bytes, decoding_budget, usable_memory
 from ritm_ops.environment import SettingsError
 
+if TYPE_CHECKING:
+    from cvat_serverless.metrics import Metrics
+
 _TIDY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An interactor, where its newer versions come from, and memory for decoding frames.
+    """An interactor, where its newer versions come from, memory for decoding frames, and what is counted.
 
     Nuclio's workers and agents are processes that answer one request at a time, so they share no queue. The
     memory is shared by all of this machine or container, and so is that for what they remember.
@@ -37,13 +41,14 @@ class Loaded:
     interactor: Interactor
     live: LiveInteractor | None
     memory: Budget
+    metrics: Metrics
 
 
 def load(settings: CvatSettings) -> Loaded:
     """Load the model and run it once.
 
     Raises:
-        RitmError: the model, the device or the registry is not there.
+        RitmError: the model, the device or the registry is not there, or the port of the metrics is refused.
     """
     share_arenas()
     if "OMP_NUM_THREADS" not in os.environ:  # torch, loaded already, counts the processors of the machine
@@ -55,15 +60,30 @@ def load(settings: CvatSettings) -> Loaded:
     live = open_live(settings, lambda model: _load_annotator(settings, model, processes))
     annotator = live.versions if live else _load_annotator(settings, settings.ritm_model, processes)
     interactor = Interactor(annotator, min_region_pixels=settings.ritm_min_region_pixels)
-    Thread(target=_tidy, args=(interactor,), name="tidy", daemon=True).start()
-    return Loaded(interactor, live, memory)
+    metrics = _open_metrics(settings.ritm_metrics_port, interactor)
+    Thread(target=_tidy, args=(interactor, metrics), name="tidy", daemon=True).start()
+    return Loaded(interactor, live, memory, metrics)
 
 
-def _tidy(interactor: Interactor) -> None:
+def _open_metrics(port: int, interactor: Interactor) -> Metrics:
+    folder = machine_folder() / "metrics"
+    if port:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # looked at when the library is imported
+    from cvat_serverless.metrics import Metrics, serve
+
+    metrics = Metrics(interactor)
+    if port:
+        serve(port, folder)
+    return metrics
+
+
+def _tidy(interactor: Interactor, metrics: Metrics) -> None:
     """Give up memory to processes that are started later, also while nobody clicks."""
     while True:
         sleep(_TIDY_SECONDS)
         interactor.tidy()
+        metrics.update()
 
 
 def _load_annotator(settings: CvatSettings, model: str, processes: LiveProcesses) -> Annotator:

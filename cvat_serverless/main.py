@@ -107,11 +107,13 @@ class Function:
             waited_seconds,
         )
         with timings.stage("write"):
-            return write_answer(
+            text = write_answer(
                 segmentation,
                 self.settings.ritm_cvat_answer,
                 with_confidence=self.settings.ritm_cvat_confidence,
             )
+        self.loaded.metrics.clicked(request.prompts.count, timings)
+        return text
 
     def _decode(self, image: str, timings: Timings) -> Pixels:
         try:
@@ -133,7 +135,7 @@ def init_context(context: Context) -> None:
 def handler(context: Context, event: Event) -> Any:
     """Called by Nuclio for each event; returns its response object, never an exception."""
     function: Function = context.user_data.function
-    timings, light = Timings(), False
+    timings, light, began = Timings(), False, monotonic()
     try:
         waited_seconds = _waited(event.timestamp, datetime.now(timezone.utc))
         body, status = function.answer(event.body, timings, waited_seconds), 200
@@ -148,6 +150,7 @@ def handler(context: Context, event: Event) -> Any:
         error_id = uuid.uuid4().hex[:12]
         context.logger.error_with("failed", error_id=error_id, traceback=traceback.format_exc())
         body, status = json.dumps({"error": f"The function failed; its log has the error {error_id}."}), 500
+    function.loaded.metrics.answered(status, monotonic() - began)
     stages = {name: round(milliseconds, 1) for name, milliseconds in timings.stages.items()}
     context.logger.info_with("answered", status=status, bytes=len(body), light=light, **stages)
     return context.Response(headers={}, body=body, content_type=JSON, status_code=status)

@@ -40,6 +40,11 @@ class Prompts:
     boxes: tuple[Box, ...] = ()
     threshold: float | None = None
 
+    @property
+    def count(self) -> int:
+        """Clicks and boxes."""
+        return len(self.positives) + len(self.negatives) + len(self.boxes)
+
 
 @dataclass(frozen=True, slots=True)
 class InteractionRequest:

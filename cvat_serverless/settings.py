@@ -51,5 +51,8 @@ class CvatSettings(EnvironmentSettings):
     ritm_cvat_ttl_seconds: float = Field(default=1800, gt=0)
     """How long an image that nobody clicks on is kept."""
 
+    ritm_metrics_port: int = Field(default=0, ge=0, le=65535)
+    """Port on which Prometheus is answered at `/metrics`, without a password; 0 for none."""
+
     ritm_min_region_pixels: int = Field(default=MIN_REGION_PIXELS, ge=0)
     """Specks of a mask smaller than this are removed, as in Label Studio."""

@@ -16,6 +16,7 @@ from processes import wait_until
 from redis_server import Redis
 
 from cvat_serverless.interactor import Interactor
+from cvat_serverless.metrics import Metrics
 from ritm_model.clicks import Click
 from ritm_model.images import ImageError
 from ritm_model.inference import Annotator, AnnotatorStats, Box, Predictor
@@ -51,7 +52,14 @@ class Context(cvataa.InteractionFunctionContext):
 
 @pytest.fixture
 def function(predictor: Predictor) -> agent.RitmFunction:
-    return agent.RitmFunction(Interactor(Annotator(predictor), min_region_pixels=0), MemoryBudget(2**30))
+    return function_of(predictor, MemoryBudget(2**30), min_region_pixels=0)
+
+
+def function_of(
+    predictor: Predictor, memory: MemoryBudget, *, confidence: bool = False, **options: int
+) -> agent.RitmFunction:
+    interactor = Interactor(Annotator(predictor), **options)
+    return agent.RitmFunction(interactor, memory, Metrics(interactor), confidence=confidence)
 
 
 def masks(shapes: list[cvataa.InteractionResultShape]) -> list[npt.NDArray[np.bool_]]:
@@ -96,7 +104,7 @@ def test_nothing_marked_gives_no_shapes(function: agent.RitmFunction) -> None:
 
 
 def test_the_confidence_is_an_attribute_of_cvat(predictor: Predictor) -> None:
-    function = agent.RitmFunction(Interactor(Annotator(predictor)), MemoryBudget(2**30), confidence=True)
+    function = function_of(predictor, MemoryBudget(2**30), confidence=True)
     frame = function.preprocess_image(Context(), PIL.Image.open(BUS))
 
     (shape,) = function.detect(Context(), frame, Prompts(pos_points=[(320, 220)]))
@@ -171,7 +179,7 @@ def test_frames_too_large_are_refused_before_they_are_decoded(function: agent.Ri
 def test_a_frame_waits_for_memory(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agent, "MEMORY_WAIT_SECONDS", 0)
     memory = MemoryBudget(100)
-    function = agent.RitmFunction(Interactor(Annotator(predictor)), memory)
+    function = function_of(predictor, memory)
 
     with memory.hold(1, float("inf")), pytest.raises(BusyError, match="no memory for this request"):
         function.preprocess_image(Context(), PIL.Image.new("RGB", (24, 16)))

@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from cvat_serverless.interactor import Interactor
 from cvat_serverless.loading import Loaded
 from cvat_serverless.main import Function
+from cvat_serverless.metrics import Metrics
 from cvat_serverless.settings import CvatSettings
 from ritm_backend.app import create_app
 from ritm_backend.model_host import ModelHost
@@ -60,7 +61,8 @@ def label_studio(predictor: Predictor) -> FlaskClient:
 
 
 def function_of(predictor: Predictor) -> Function:
-    loaded = Loaded(Interactor(Annotator(predictor)), None, MemoryBudget(2**30))
+    interactor = Interactor(Annotator(predictor))
+    loaded = Loaded(interactor, None, MemoryBudget(2**30), Metrics(interactor))
     return Function(CvatSettings(), loaded)
 
 

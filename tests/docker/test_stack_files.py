@@ -236,8 +236,18 @@ def test_there_may_be_any_number_of_backends(name: str) -> None:
     folder = Path(backend["environment"]["RITM_PROJECTS_FOLDER"])
     assert Path("/data") in folder.parents, "the volume that all of them have"
     assert "services" in TLS["tls"]["networks"], "the one network where both names are `backend`"
-    (found,) = yaml.safe_load((ROOT / "docker/prometheus.yml").read_text())["scrape_configs"]
-    assert [each["names"] for each in found["dns_sd_configs"]] == [["backend"]]
+    backends, _ = yaml.safe_load((ROOT / "docker/prometheus.yml").read_text())["scrape_configs"]
+    assert [each["names"] for each in backends["dns_sd_configs"]] == [["backend"]]
+
+
+def test_prometheus_reaches_the_agent_of_cvat_where_it_listens() -> None:
+    agent = SERVICES["cvat-agent"]
+    _, agents = yaml.safe_load((ROOT / "docker/prometheus.yml").read_text())["scrape_configs"]
+    (found,) = agents["dns_sd_configs"]
+    assert found["names"] == ["cvat-agent"]
+    assert found["port"] == agent["environment"]["RITM_METRICS_PORT"]
+    assert set(agent["networks"]) & set(SERVICES["prometheus"]["networks"])
+    assert "ports" not in agent
 
 
 @pytest.mark.parametrize("name", GPU)

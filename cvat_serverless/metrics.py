@@ -1,0 +1,144 @@
+"""What Prometheus is told of the function and the agent, by the names that the backend uses.
+
+Nuclio's workers, and agents beside each other, are processes that know nothing of each other. So each writes
+what it counts to files of a folder of this machine or container, and whichever gets the port answers for all
+of them. When it ends, another one takes the port.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+from time import sleep
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, start_http_server
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from cvat_serverless.interactor import Interactor
+from ritm_model.inference.timing import Timings
+from ritm_ops.environment import SettingsError
+
+ROUTE = "cvat"
+"""The `route` of all requests: both have but one."""
+
+_AGAIN_SECONDS = 2.0
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30)
+
+GaugeMode = Literal["livesum", "livemin", "livemax"]
+
+
+class Metrics:
+    """Counts what one process does. Thread-safe.
+
+    Args:
+        interactor: whose model and memory are told of.
+    """
+
+    def __init__(self, interactor: Interactor) -> None:
+        self._interactor = interactor
+        self._version = ""
+        registry = CollectorRegistry()
+        self._requests = Counter(
+            "ritm_requests", "Requests answered.", ["route", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "ritm_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=registry
+        )
+        self._stages = Histogram(
+            "ritm_stage_seconds", "Time by stage of a click.", ["stage"], buckets=_SECONDS, registry=registry
+        )
+        self._clicks = Counter("ritm_clicks", "Clicks in answered requests.", registry=registry)
+        self._faults = Counter("ritm_faults", "Requests that failed by a fault of ours.", registry=registry)
+        self._refused = Counter("ritm_refused", "Requests refused.", ["reason"], registry=registry)
+        self._refused.labels("memory")  # from 0, or Prometheus would not see the first one
+
+        def gauge(name: str, what: str, *labels: str, mode: GaugeMode = "livesum") -> Gauge:
+            return Gauge(name, what, labels, registry=registry, multiprocess_mode=mode)
+
+        self._ready = gauge("ritm_ready", "1 when the model is loaded.", mode="livemin")
+        self._model = gauge("ritm_model_info", "1 for the model that answers.", "version", mode="livemax")
+        self._light = gauge("ritm_light", "1 while clicks are answered with less work.", mode="livemax")
+        self._sessions = gauge("ritm_sessions", "Remembered states: one per click that may go on.")
+        self._images = gauge("ritm_cached_images", "Decoded images held.")
+        self._bytes = gauge("ritm_cache_bytes", "Memory of images and states.")
+        self._ready.set(1)
+        self.update()
+
+    def answered(self, status: int, seconds: float) -> None:
+        """A request has got an answer, with a status as of HTTP."""
+        self._requests.labels(ROUTE, str(status)).inc()
+        self._seconds.labels(ROUTE).observe(seconds)
+        if status == 503:
+            self._refused.labels("memory").inc()
+        elif status == 500:
+            self._faults.inc()
+
+    def clicked(self, clicks: int, timings: Timings) -> None:
+        """So many clicks have got a mask."""
+        self._clicks.inc(clicks)
+        for stage, milliseconds in timings.stages.items():
+            self._stages.labels(stage).observe(milliseconds / 1000)
+
+    def update(self) -> None:
+        """Say what is held now; whichever process is asked knows of the others only what they have said."""
+        annotator = self._interactor.annotator
+        if annotator.version != self._version:
+            if self._version:
+                self._model.labels(self._version).set(0)
+            self._version = annotator.version
+        self._model.labels(self._version).set(1)
+        stats = annotator.stats()
+        self._light.set(stats.is_light)
+        self._sessions.set(stats.cached_states)
+        self._images.set(stats.cached_images)
+        self._bytes.set(stats.cached_bytes)
+
+
+class _AllProcesses(MultiProcessCollector):
+    """What all processes of the folder have counted, and what those that live hold."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(None, str(folder))  # type: ignore[no-untyped-call]
+        self._folder = folder
+
+    def collect(self) -> Iterator[Metric]:
+        for file in self._folder.glob("gauge_live*_*.db"):
+            pid = file.stem.rpartition("_")[2]
+            if not Path("/proc", pid).exists():
+                mark_process_dead(int(pid), str(self._folder))  # type: ignore[no-untyped-call]
+        yield from super().collect()  # type: ignore[no-untyped-call]
+
+
+def serve(port: int, folder: Path) -> None:
+    """Answer `GET /metrics` for all processes of the folder, as soon as none of the others does.
+
+    Args:
+        port: of all addresses.
+        folder: `PROMETHEUS_MULTIPROC_DIR` when prometheus-client was imported.
+
+    Raises:
+        SettingsError: the port may not be used.
+    """
+    registry = CollectorRegistry()
+    registry.register(_AllProcesses(folder))
+
+    def wait() -> None:
+        while not _listens(port, registry):
+            sleep(_AGAIN_SECONDS)
+
+    if not _listens(port, registry):
+        Thread(target=wait, name="metrics", daemon=True).start()
+
+
+def _listens(port: int, registry: CollectorRegistry) -> bool:
+    """Whether this process has got the port."""
+    try:
+        start_http_server(port, registry=registry)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return False
+        raise SettingsError(f"RITM_METRICS_PORT cannot be used: {port}, {error.strerror}.") from error
+    return True
