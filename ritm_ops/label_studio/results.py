@@ -39,6 +39,7 @@ class Drawing:
         shape: what encloses the pixels.
         origin: "manual", "prediction" or "prediction-changed", or nothing where the result does not say. The
             editor (1.23.2) leaves "prediction" on a polygon that somebody has moved as a whole.
+        parent: id of the region that it belongs to, or nothing.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Drawing:
     size: tuple[int, int] | None
     shape: Shape = field(repr=False)
     origin: str = ""
+    parent: str = ""
 
     def mask(self, height: int, width: int) -> Mask:
         """Paint it on a photograph.
@@ -131,6 +133,7 @@ def _drawing(id: str, kind: str, label: str | None, result: Json) -> Drawing:
         size_of(result),
         shape_of(KINDS[kind], result.get("value")),
         _text(result.get("origin")),
+        _text(result.get("parentID")),
     )
 
 

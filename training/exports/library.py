@@ -22,7 +22,7 @@ from training.exports.errors import ExportError
 from training.exports.tasks.rows import Annotation
 from training.whose import Entry
 
-FORMAT = "2"
+FORMAT = "3"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS listing (key TEXT PRIMARY KEY, size INTEGER, tag TEXT) WITHOUT ROWID;

@@ -25,6 +25,7 @@ _LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
 _LISTS = ("annotations", "completions")
 _LONGEST_ID = 19  # digits; longer ones do not fit into the library
 _LATEST = 1 << 34  # later seconds since 1970 are milliseconds
+_EXACT_FIRST = ("brush", "bitmask", "polygon", "ellipse", "rectangle")
 NOT_DRAWN = "still to be drawn: nobody has annotated the task"
 DRAFTS = "drafts, which nobody has submitted"
 SKIPPED = "predictions for tasks that somebody has skipped"
@@ -121,7 +122,10 @@ def read_row(row: Json, rules: Rules) -> Iterator[Annotation | Broken | Unused]:
         yield _read(row, row["task"], row["result"], rules)
     elif "annotation_id" in row:
         about = {**row, "id": row.get("annotation_id"), "completed_by": row.get("annotator")}
-        yield _read(about, {"id": row.get("id"), "data": row}, list(_flat_results(row)), rules)
+        results = list(_flat_results(row))
+        drawn = {result["from_name"] for result in results}  # a bitmask looks like a picture of the task
+        data = {name: value for name, value in row.items() if name not in drawn}
+        yield _read(about, {"id": row.get("id"), "data": data}, results, rules)
     else:
         if not any(row.get(key) for key in (*_LISTS, "predictions")):
             yield Unused(NOT_DRAWN)
@@ -211,6 +215,21 @@ def _is_open(drawing: Drawing) -> bool:
     return isinstance(drawing.shape, Polygon) and not drawing.shape.is_closed
 
 
+def _of_one_kind(drawings: list[Drawing]) -> list[Drawing]:
+    """Without second kinds of the same object, such as the box that a project has beside each polygon.
+
+    They have the label of another region, and that region as their parent. The most exact kind stays.
+    """
+    ids = {drawing.id for drawing in drawings}
+    objects = [(each.parent if each.parent in ids else each.id, each.label) for each in drawings]
+    ranks = [_EXACT_FIRST.index(each.kind) for each in drawings]
+    best: dict[tuple[str, str | None], int] = {}
+    for key, rank in zip(objects, ranks, strict=True):
+        best[key] = min(rank, best.get(key, rank))
+    triples = zip(drawings, objects, ranks, strict=True)
+    return [drawing for drawing, key, rank in triples if rank == best[key]]
+
+
 def _parts(results: list[Any], data: object, rules: Rules) -> tuple[list[Part], list[tuple[str, bool]]]:
     """What was drawn on each picture; what else was drawn is told once for each kind."""
     read = read_results(results)
@@ -221,7 +240,9 @@ def _parts(results: list[Any], data: object, rules: Rules) -> tuple[list[Part], 
     closed = [drawing for drawing in drawings if not _is_open(drawing)]
     if left := len(drawings) - len(closed):
         others["polygon that nobody has closed"] = left
-    drawings = closed
+    drawings = _of_one_kind(closed)
+    if left := len(closed) - len(drawings):
+        others["second kinds of the same object"] = left
     problems = [(f"Result {shown(id)}: {reason}", False) for id, reason in read.broken]
     problems += [
         (f"Results that are no masks: {count} of {shown(kind)}.", True)

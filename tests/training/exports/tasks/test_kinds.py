@@ -87,3 +87,57 @@ def test_a_polygon_that_nobody_has_closed_is_no_mask(tmp_path: Path, taken: Any,
     assert sorted(masks) == ["closed", "old"]
     (told,) = manifest["left_out"]["by_rule"]
     assert told["reason"] == "Results that are no masks: 1 of polygon that nobody has closed."
+
+
+@pytest.mark.parametrize("with_labels_tag", [False, True], ids=["own labels", "Labels tag"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_json_min_has_the_same_masks(
+    tmp_path: Path, taken: Any, picture: bytes, kind: Kind, with_labels_tag: bool
+) -> None:
+    """Its rows have no labels of their own tag, and a bitmask among them is no picture of the task."""
+    (tmp_path / "a.png").write_bytes(picture)
+    size = {"original_width": WIDTH, "original_height": HEIGHT}
+    made = results(kind, with_labels_tag=with_labels_tag)
+    controls = {each["from_name"]: [{**each["value"], **size}] for each in made}
+    row = {"image": "a.png", "id": 3, "annotation_id": 8, "annotator": 1, **controls}
+    (tmp_path / "min.json").write_text(json.dumps([row]))
+
+    collected, *_ = taken(tmp_path / "min.json", Options(boxes=kind == "box"), local_roots=(tmp_path,))
+    assert collected.objects == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "taken_as"),
+    [
+        ("brush", "polygon", 1.0),
+        ("polygon", "brush", 1.0),
+        ("polygon", "box", 0.93),
+        ("box", "bitmask", 1.0),
+        ("ellipse", "box", 0.93),
+    ],
+)
+def test_an_object_of_two_kinds_is_one_mask(
+    tmp_path: Path, taken: Any, picture: bytes, first: Kind, second: Kind, taken_as: float
+) -> None:
+    """As a project has them that asks for one kind and `also` for another."""
+    (tmp_path / "a.png").write_bytes(picture)
+    (one,) = results(first, with_labels_tag=False)
+    (two,) = results(second, with_labels_tag=False)
+    other = results(second, with_labels_tag=False)[0] | {"id": "c"}
+    two |= {"id": "b", "from_name": "second", "parentID": "a"}
+    label = {key: ["Part"] if key.endswith("labels") else value for key, value in two["value"].items()}
+    part = two | {"id": "d", "value": label}  # another object, which belongs to the first
+    task = {
+        "id": 1,
+        "data": {"image": "a.png"},
+        "annotations": [{"id": 1, "result": [two, one, other, part]}],
+    }
+    (tmp_path / "export.json").write_text(json.dumps([task]))
+
+    _, masks, manifest = taken(tmp_path / "export.json", Options(boxes=True), local_roots=(tmp_path,))
+    assert {label: len(found) for label, found in masks.items()} == {"Cell": 2, "Part": 1}
+    expected = drawn()
+    overlaps = [(mask & expected).sum() / (mask | expected).sum() for mask in masks["Cell"]]
+    assert max(overlaps) >= taken_as
+    (told,) = manifest["left_out"]["by_rule"]
+    assert told["reason"] == "Results that are no masks: 1 of second kinds of the same object."
