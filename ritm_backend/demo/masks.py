@@ -9,7 +9,7 @@ import io
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ritm_model.errors import RitmError
 from ritm_model.images import decode_image
@@ -75,7 +75,8 @@ def read_values(data: bytes, *, max_pixels: int) -> npt.NDArray[np.uint8]:
     """Read a picture of masks: 0 is background, every other value an object.
 
     The numbers of an indexed (palette) picture are taken as they are, and so are those of a grey one with
-    few different values. Any other picture is one mask: what is brighter than half.
+    few different values. Any other picture is one mask: what is brighter than half. What is transparent is
+    background; black is, too, unless all else is transparent, as in bitmasks of Label Studio.
 
     Returns:
         H x W uint8.
@@ -84,13 +85,23 @@ def read_values(data: bytes, *, max_pixels: int) -> npt.NDArray[np.uint8]:
         ImageError: not a picture, or more than `max_pixels`.
     """
     pixels_HW3 = decode_image(data, max_pixels=max_pixels)  # refuses what is damaged or too large
+    grey_HW: npt.NDArray[np.uint8] = pixels_HW3.max(axis=2)
     with Image.open(io.BytesIO(data)) as picture:
         if picture.mode == "P":
             return np.asarray(picture)
-    grey_HW: npt.NDArray[np.uint8] = pixels_HW3.max(axis=2)
+        if picture.has_transparency_data:
+            grey_HW = _on_nothing(np.asarray(ImageOps.exif_transpose(picture).convert("RGBA")))
     if np.count_nonzero(np.bincount(grey_HW.ravel(), minlength=256)[1:]) <= MOST_OBJECTS:
         return grey_HW
     return (grey_HW > 127).astype(np.uint8)
+
+
+def _on_nothing(pixels_HW4: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """How bright each pixel is, transparent ones 0; 1 where it is opaque, if all of these are black."""
+    is_opaque_HW = pixels_HW4[:, :, 3] > 127
+    grey_HW = pixels_HW4[:, :, :3].max(axis=2) * is_opaque_HW
+    has_black_ground = grey_HW.any() or is_opaque_HW.all()
+    return grey_HW if has_black_ground else is_opaque_HW.astype(np.uint8)
 
 
 def objects_in(values_HW: npt.NDArray[np.uint8]) -> list[int]:

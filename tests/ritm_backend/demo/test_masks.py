@@ -1,5 +1,6 @@
 """Run lengths, and files of masks."""
 
+import base64
 from io import BytesIO
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from ritm_backend.demo.masks import mask_of, objects_in, read_values, run_lengths
 from ritm_model.images import ImageError
+from ritm_model.masks import bitmask
 
 
 def saved(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -67,6 +69,31 @@ def test_a_soft_mask_is_one_object():
 def test_one_bit_pictures_hold_one_object():
     read = read_values(saved(Image.fromarray(np.eye(9, dtype=bool))), max_pixels=100)
     assert np.array_equal(mask_of(read, objects_in(read)[0]), np.eye(9, dtype=bool))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+@pytest.mark.parametrize("colour", [0, 200])
+def test_the_ground_of_a_bitmask_is_transparent(mode, colour):
+    """Black on nothing is what Label Studio's editor draws."""
+    is_object_HW = np.eye(9, dtype=bool)
+    channels = [np.full((9, 9), colour, np.uint8)] * (len(mode) - 1)
+    picture = Image.fromarray(np.dstack([*channels, is_object_HW * np.uint8(255)]), mode)
+    read = read_values(saved(picture), max_pixels=100)
+    assert np.array_equal(mask_of(read, objects_in(read)[0]), is_object_HW)
+
+
+def test_black_is_the_ground_where_nothing_is_transparent():
+    values_HW = np.array([[0, 200], [200, 0]], np.uint8)
+    read = read_values(saved(Image.fromarray(values_HW).convert("RGBA")), max_pixels=100)
+    assert np.array_equal(read, values_HW)
+    assert not read_values(saved(Image.new("RGBA", (5, 5), (0, 0, 0, 255))), max_pixels=100).any()
+    assert not read_values(saved(Image.new("RGBA", (5, 5), (9, 9, 9, 0))), max_pixels=100).any()
+
+
+def test_a_bitmask_that_was_saved_is_opened_again():
+    is_object_HW = np.eye(9, dtype=bool)
+    file = base64.b64decode(bitmask.encode(is_object_HW).partition(",")[2])
+    assert np.array_equal(mask_of(read_values(file, max_pixels=100), None), is_object_HW)
 
 
 def test_one_object_or_all():
