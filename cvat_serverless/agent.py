@@ -73,14 +73,10 @@ class RitmFunction:
         context: cvataa.InteractionFunctionContext,  # noqa: ARG002  (CVAT's signature)
         image: PIL.Image.Image,
     ) -> HashedImage:
-        check_size(image)
-        began = monotonic()
-        try:
-            with self._memory.hold(upright_bytes(image), began + MEMORY_WAIT_SECONDS):
+        with self._counted(is_answer=False):
+            check_size(image)
+            with self._memory.hold(upright_bytes(image), monotonic() + MEMORY_WAIT_SECONDS):
                 pixels_HW3 = np.ascontiguousarray(upright_rgb(image))
-        except BusyError:
-            self._metrics.answered(503, monotonic() - began)
-            raise
         digest = hashlib.sha256(pixels_HW3.data)
         digest.update(str(pixels_HW3.shape).encode())
         return HashedImage(digest.hexdigest(), pixels_HW3)
@@ -91,15 +87,19 @@ class RitmFunction:
         pp_image: HashedImage,
         prompts: cvataa.InteractionPrompts,
     ) -> list[cvataa.InteractionResultShape]:
-        with self._counted():
+        with self._counted(is_answer=True):
             asked, timings = _read(prompts), Timings()
             found = self._interactor.segment(pp_image.key, lambda: pp_image.pixels_HW3, asked, timings)
             self._metrics.clicked(asked.count, timings)
             return [self._shape(segment) for segment in found.segments]
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
-        """Count one request, by the status that the function would give it."""
+    def _counted(self, *, is_answer: bool) -> Iterator[None]:
+        """Count one request that ends here, by the status that the function would give it.
+
+        Args:
+            is_answer: whether it ends here also when all is well.
+        """
         began, status = monotonic(), 500
         try:
             yield
@@ -111,7 +111,8 @@ class RitmFunction:
             status = 400
             raise
         finally:
-            self._metrics.answered(status, monotonic() - began)
+            if is_answer or status != 200:
+                self._metrics.answered(status, monotonic() - began)
 
     def _shape(self, segment: ObjectMask) -> cvataa.InteractionResultShape:
         attributes = []

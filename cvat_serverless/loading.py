@@ -60,21 +60,23 @@ def load(settings: CvatSettings) -> Loaded:
     live = open_live(settings, lambda model: _load_annotator(settings, model, processes))
     annotator = live.versions if live else _load_annotator(settings, settings.ritm_model, processes)
     interactor = Interactor(annotator, min_region_pixels=settings.ritm_min_region_pixels)
-    metrics = _open_metrics(settings.ritm_metrics_port, interactor)
+    metrics = _open_metrics(settings.ritm_metrics_port, interactor, processes)
     Thread(target=_tidy, args=(interactor, metrics), name="tidy", daemon=True).start()
     return Loaded(interactor, live, memory, metrics)
 
 
-def _open_metrics(port: int, interactor: Interactor) -> Metrics:
+def _open_metrics(port: int, interactor: Interactor, processes: LiveProcesses) -> Metrics:
     folder = machine_folder() / "metrics"
     if port:
         folder.mkdir(mode=0o700, exist_ok=True)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # looked at when the library is imported
-    from cvat_serverless.metrics import Metrics, serve
+    from cvat_serverless.metrics import Metrics, forget_own, serve
 
+    if port:
+        forget_own(folder)
     metrics = Metrics(interactor)
     if port:
-        serve(port, folder)
+        serve(port, folder, is_alone=processes.count() == 1)
     return metrics
 
 

@@ -8,6 +8,7 @@ of them. When it ends, another one takes the port.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -107,20 +108,40 @@ class _AllProcesses(MultiProcessCollector):
     def collect(self) -> Iterator[Metric]:
         for file in self._folder.glob("gauge_live*_*.db"):
             pid = file.stem.rpartition("_")[2]
-            if not Path("/proc", pid).exists():
-                mark_process_dead(int(pid), str(self._folder))  # type: ignore[no-untyped-call]
+            if not _lives(int(pid)):
+                _forget(int(pid), self._folder)
         yield from super().collect()  # type: ignore[no-untyped-call]
 
 
-def serve(port: int, folder: Path) -> None:
+def forget_own(folder: Path) -> None:
+    """Drop what a process of the same number held: a container that is started again gives the same ones."""
+    _forget(os.getpid(), folder)
+
+
+def _forget(pid: int, folder: Path) -> None:
+    mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def serve(port: int, folder: Path, *, is_alone: bool) -> None:
     """Answer `GET /metrics` for all processes of the folder, as soon as none of the others does.
 
     Args:
         port: of all addresses.
         folder: `PROMETHEUS_MULTIPROC_DIR` when prometheus-client was imported.
+        is_alone: whether there are no others, so that a port that is taken is taken by somebody else.
 
     Raises:
-        SettingsError: the port may not be used.
+        SettingsError: the port may not be used, or is taken by somebody else.
     """
     registry = CollectorRegistry()
     registry.register(_AllProcesses(folder))
@@ -130,6 +151,8 @@ def serve(port: int, folder: Path) -> None:
             sleep(_AGAIN_SECONDS)
 
     if not _listens(port, registry):
+        if is_alone:
+            raise SettingsError(f"RITM_METRICS_PORT cannot be used: {port} is taken by another program.")
         Thread(target=wait, name="metrics", daemon=True).start()
 
 

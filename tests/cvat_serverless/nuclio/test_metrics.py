@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,18 +21,28 @@ from ritm_ops.environment import SettingsError
 
 MAIN = Path(__file__).parents[3] / "cvat_serverless" / "main.py"
 AGENT = """
-import sys
+import os, sys
 import PIL.Image
 from cvat_serverless.agent import create
+from ritm_model.images import ImageError
 
 class Prompts:
     pos_points, neg_points, bounding_box = [(12, 8)], [(1, 1)], None
 
+class Huge(PIL.Image.Image):
+    size = 40_000, 30_000
+
 function = create()
+try:
+    function.preprocess_image(None, Huge())
+except ImageError:
+    pass
 frame = function.preprocess_image(None, PIL.Image.new("RGB", (24, 16), "red"))
 function.detect(None, frame, Prompts)
 print("ready", flush=True)
-sys.stdin.read()
+if model := sys.stdin.readline().strip():  # again as a process of the same number
+    os.environ["RITM_MODEL"] = model
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 """
 
 Payload = Callable[[str], Any]
@@ -98,7 +109,11 @@ def answers(environment: dict[str, str]) -> bool:
         return False
 
 
-def test_an_agent_is_counted_by_the_same_names(environment: dict[str, str]) -> None:
+def versions(found: dict[tuple[str, str], float]) -> set[str]:
+    return {labels for (name, labels), value in found.items() if name == "ritm_model_info" and value}
+
+
+def test_an_agent_is_counted_by_the_same_names(environment: dict[str, str], model: str) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", AGENT],
         env=os.environ | environment,
@@ -108,11 +123,20 @@ def test_an_agent_is_counted_by_the_same_names(environment: dict[str, str]) -> N
     )
     with process:
         assert process.stdout is not None
+        assert process.stdin is not None
         assert process.stdout.readline() == "ready\n"
         found = told(environment)
+        process.stdin.write(f"{model}\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "ready\n"
+        again = told(environment)
         process.kill()
     assert found["ritm_requests_total", "cvat 200"] == 1
+    assert found["ritm_requests_total", "cvat 400"] == 1
     assert found["ritm_clicks_total", ""] == 2
+    assert again["ritm_clicks_total", ""] == 4
+    assert versions(found) != versions(again)
+    assert len(versions(again)) == 1, "nothing is held any more by the process before"
 
 
 def test_a_port_that_is_none_is_one_sentence(environment: dict[str, str]) -> None:
@@ -129,4 +153,14 @@ def test_a_port_that_may_not_be_used_is_one_sentence(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(metrics, "start_http_server", refuse)
     with pytest.raises(SettingsError, match="RITM_METRICS_PORT cannot be used: 80, Permission denied"):
-        metrics.serve(80, tmp_path)
+        metrics.serve(80, tmp_path, is_alone=True)
+
+
+def test_a_port_that_somebody_else_has_is_one_sentence(environment: dict[str, str]) -> None:
+    port = int(environment["RITM_METRICS_PORT"])
+    with (
+        socket.create_server(("", port)),
+        pytest.raises(StartError, match=f"RITM_METRICS_PORT cannot be used: {port} is taken by another"),
+        running(MAIN, environment),
+    ):
+        pass
