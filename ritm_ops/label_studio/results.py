@@ -6,7 +6,8 @@
 A result list may come from the editor, from an import, or from anybody who can reach the server: what is no
 drawing is counted, and what is broken is named. One region may stand in several results with the same id, one
 for each control (`polygon` and `labels`, or `brushlabels` and a stray `keypointlabels`): the first that has a
-shape gives it, the first that has a label names it. Different shapes of one control are different regions.
+shape gives it, a tool's before that of a list of labels; the first that has a label names it. Different
+shapes of one control are different regions.
 
 Shapes: H x W the upright photograph; places are in percent of its width and height.
 """
@@ -86,6 +87,7 @@ def read_results(results: object) -> Results:
     """Read the `result` list of a draft, annotation or prediction."""
     drawings: dict[str, Drawing] = {}
     labels: dict[str, str] = {}
+    from_lists: set[str] = set()
     broken: list[tuple[str, str]] = []
     others: Counter[str] = Counter()
     for place, result in enumerate(results if isinstance(results, list) else ()):
@@ -110,6 +112,12 @@ def read_results(results: object) -> Results:
         except ShapeError as error:
             broken.append((id, str(error)))
         else:
+            if kind != "labels" and id in from_lists:
+                drawings[id] = drawing
+                from_lists.discard(id)
+                continue
+            if kind == "labels" and id not in drawings:
+                from_lists.add(id)
             same = drawings.setdefault(id, drawing)
             if same.from_name == drawing.from_name and _place(same) != _place(drawing):  # a used id
                 drawings[f"{id}-{place}"] = replace(drawing, id=f"{id}-{place}")

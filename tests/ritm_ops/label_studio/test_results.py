@@ -87,6 +87,17 @@ def test_every_kind(kind: str, value: dict[str, Any], expected: np.ndarray | Non
     np.testing.assert_array_equal(drawing.mask(HEIGHT, WIDTH), expected)
 
 
+def test_the_tool_of_a_brush_is_named_whichever_result_comes_first() -> None:
+    """Where labels are a control of their own, both results of a brush hold its mask."""
+    value = {"format": "rle", "rle": brush_rle.encode(ring())}
+    drawn = result("brush", value, from_name="brush")
+    named = result("labels", {**value, "labels": ["Cat"]}, from_name="label")
+    for results in ([drawn, named], [named, drawn]):
+        drawing = only(results)
+        assert (drawing.from_name, drawing.label) == ("brush", "Cat")
+    assert only([named]).from_name == "label"
+
+
 def test_an_ellipse_is_as_large_as_its_radii_say_and_turns() -> None:
     value = {"x": 50, "y": 50, "radiusX": 20, "radiusY": 10, "rotation": 0, "ellipselabels": ["Cat"]}
     drawing = only([result("ellipselabels", value, original_width=400, original_height=400)])
