@@ -8,7 +8,7 @@ turn:
 * The editor is given that answer as a suggestion, as after a click: processor time of the browser until it is
   drawn.
 
-Prints one Markdown row per size and kind: bytes of the answer, and the medians.
+Prints one Markdown row per size and kind: bytes of the answer, the medians, and their sum.
 
     python bench/regions/region_answers.py --template FOLDER   # made once; keeps a migrated Label Studio
 """
@@ -114,7 +114,8 @@ def measured(
             page.evaluate(SHOW, json.dumps(result["result"]))
             editor[kind].append(quiet_ms(session) - before)
     for kind in KINDS:
-        cells = (f"{sizes[kind]:,}", *(f"{median(each[kind][1:]):.1f}" for each in (server, editor)))
+        parts = [median(each[kind][1:]) for each in (server, editor)]
+        cells = (f"{sizes[kind]:,}", *(f"{part:.1f}" for part in (*parts, sum(parts))))
         yield f"| {size[0]} x {size[1]} | {kind} | {' | '.join(cells)} |"
 
 
@@ -124,7 +125,7 @@ def run(studio: LabelStudio, backend: Server, folder: Path, repeat: int) -> None
     connected(studio.url, LEGACY_TOKEN, "--project", "Answers", "--backend", backend.url)
     photo = cv2.imread(str(PHOTO))
     assert photo is not None
-    print("| picture | kind | bytes | server, ms | editor, ms |\n|---|---|---|---|---|")
+    print("| picture | kind | bytes | server, ms | editor, ms | both, ms |\n|---|---|---|---|---|---|")
     with browser_page() as page:
         for size in SIZES:
             picture = folder / f"{size[0]}.jpg"
