@@ -8,6 +8,7 @@ Shapes: H x W the image, N points, 2 = (x, y), K clicks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -185,7 +186,8 @@ def _on_line(line_N2: Floats, frame: Size, most: int) -> Floats:
     start_2, path_N2 = line_N2[0], line_N2 - line_N2[0]
     reach_N = np.concatenate(([0.0], np.hypot(*np.diff(path_N2, axis=0).T).cumsum()))
     length = float(reach_N[-1])
-    along_M = np.linspace(0.0, length, min(int(length) + 1, _MOST_PLACES))  # a place for each pixel
+    places = min(math.ceil(length) + 1, _MOST_PLACES)  # both ends, and at most a pixel from place to place
+    along_M = np.linspace(0.0, length, places)
     places_M2 = np.stack([np.interp(along_M, reach_N, xy_N) for xy_N in path_N2.T], axis=1)
     is_inside_M = ((places_M2 + start_2 >= 0) & (places_M2 + start_2 < frame[::-1])).all(axis=1)
     inside_M2 = places_M2[is_inside_M]

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ritm_model import Box, Click, Lasso, Predictor, PredictorOptions, PromptError, Stroke, ZoomIn
@@ -43,6 +43,7 @@ def distance(click: Click, line: list[tuple[float, float]]) -> float:
 
 @settings(deadline=None)
 @given(lines, st.integers(1, 9), st.booleans())
+@example([(0.0, -0.5), (0.0, 0.0)], 1, False)  # shorter than a pixel, with one end on the image
 def test_clicks_on_a_line_lie_on_it_and_on_the_image(line, most, is_positive) -> None:
     stroke = Stroke(line, is_positive)
     try:
