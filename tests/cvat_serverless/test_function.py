@@ -200,7 +200,8 @@ def test_no_body_breaks_the_function(worker: Worker, body: object) -> None:
 
 def test_a_fault_gets_500_and_an_id_that_the_log_explains(payload: Payload) -> None:
     worker = Worker()
-    worker.context.user_data.function = SimpleNamespace(answer=divide_by_zero)
+    loaded = worker.context.user_data.function.loaded
+    worker.context.user_data.function = SimpleNamespace(answer=divide_by_zero, loaded=loaded)
 
     response = worker.call(payload("request_points_1"))
 
