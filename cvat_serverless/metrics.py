@@ -15,18 +15,18 @@ from threading import Thread
 from time import sleep
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, start_http_server
+from prometheus_client import CollectorRegistry, Gauge, Metric, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from cvat_serverless.interactor import Interactor
 from ritm_model.inference.timing import Timings
 from ritm_ops.environment import SettingsError
+from ritm_ops.request_metrics import RequestMetrics
 
 ROUTE = "cvat"
 """The `route` of all requests: both have but one."""
 
 _AGAIN_SECONDS = 2.0
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30)
 
 GaugeMode = Literal["livesum", "livemin", "livemax"]
 
@@ -42,19 +42,7 @@ class Metrics:
         self._interactor = interactor
         self._version = ""
         registry = CollectorRegistry()
-        self._requests = Counter(
-            "ritm_requests", "Requests answered.", ["route", "status"], registry=registry
-        )
-        self._seconds = Histogram(
-            "ritm_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=registry
-        )
-        self._stages = Histogram(
-            "ritm_stage_seconds", "Time by stage of a click.", ["stage"], buckets=_SECONDS, registry=registry
-        )
-        self._clicks = Counter("ritm_clicks", "Clicks in answered requests.", registry=registry)
-        self._faults = Counter("ritm_faults", "Requests that failed by a fault of ours.", registry=registry)
-        self._refused = Counter("ritm_refused", "Requests refused.", ["reason"], registry=registry)
-        self._refused.labels("memory")  # from 0, or Prometheus would not see the first one
+        self._asked = RequestMetrics(registry, ["memory"])
 
         def gauge(name: str, what: str, *labels: str, mode: GaugeMode = "livesum") -> Gauge:
             return Gauge(name, what, labels, registry=registry, multiprocess_mode=mode)
@@ -70,18 +58,15 @@ class Metrics:
 
     def answered(self, status: int, seconds: float) -> None:
         """A request has got an answer, with a status as of HTTP."""
-        self._requests.labels(ROUTE, str(status)).inc()
-        self._seconds.labels(ROUTE).observe(seconds)
+        self._asked.answered(ROUTE, status, seconds)
         if status == 503:
-            self._refused.labels("memory").inc()
+            self._asked.refused("memory")
         elif status == 500:
-            self._faults.inc()
+            self._asked.failed()
 
     def clicked(self, clicks: int, timings: Timings) -> None:
         """So many clicks have got a mask."""
-        self._clicks.inc(clicks)
-        for stage, milliseconds in timings.stages.items():
-            self._stages.labels(stage).observe(milliseconds / 1000)
+        self._asked.clicked(clicks, timings)
 
     def update(self) -> None:
         """Say what is held now; whichever process is asked knows of the others only what they have said."""

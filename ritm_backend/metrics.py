@@ -11,18 +11,18 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from ritm_backend.pipelines import ModelHosts
 from ritm_model.inference.timing import Timings
 from ritm_ops.admission import Admission
+from ritm_ops.request_metrics import RequestMetrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 _UPDATE_SECONDS = 1.0
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30)
 _ROUTES = (
     "/predict",
     "/setup",
@@ -62,20 +62,7 @@ class Metrics:
         self._versions: frozenset[str] = frozenset()
         self._jobs = jobs
         self._registry = registry = CollectorRegistry()
-        self._requests = Counter(
-            "ritm_requests", "Requests answered.", ["route", "status"], registry=registry
-        )
-        self._seconds = Histogram(
-            "ritm_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=registry
-        )
-        self._stages = Histogram(
-            "ritm_stage_seconds", "Time by stage of a click.", ["stage"], buckets=_SECONDS, registry=registry
-        )
-        self._clicks = Counter("ritm_clicks", "Clicks in answered requests.", registry=registry)
-        self._faults = Counter("ritm_faults", "Requests that failed by a fault of ours.", registry=registry)
-        self._refused = Counter("ritm_refused", "Requests refused.", ["reason"], registry=registry)
-        for reason in REASONS:  # from 0, or Prometheus would not see the first one
-            self._refused.labels(reason)
+        self._asked = RequestMetrics(registry, REASONS)
         self._lost = Counter(
             "ritm_clicks_unanswered", "Clicks that got no mask; the log says why.", registry=registry
         )
@@ -95,21 +82,18 @@ class Metrics:
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         route = route if route in _ROUTES else "other"
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        self._asked.answered(route, status, seconds)
         if monotonic() - self._updated_at > _UPDATE_SECONDS:
             self._update_gauges()  # whichever process is asked for all of them, each has said what it holds
 
     def clicked(self, clicks: int, timings: Timings) -> None:
-        self._clicks.inc(clicks)
-        for stage, milliseconds in timings.stages.items():
-            self._stages.labels(stage).observe(milliseconds / 1000)
+        self._asked.clicked(clicks, timings)
 
     def failed(self) -> None:
-        self._faults.inc()
+        self._asked.failed()
 
     def refused(self, reason: str) -> None:
-        self._refused.labels(reason).inc()
+        self._asked.refused(reason)
 
     def unanswered(self, clicks: int) -> None:
         self._lost.inc(clicks)
